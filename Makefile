@@ -1,0 +1,61 @@
+# Everything runs in .venv, made on first use from the locked, hashed requirements:
+# a Python >= 3.11 and make are all that has to be there.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+RUN := $(VENV)/bin
+UV ?= uv
+PYTEST_ARGS ?=
+
+.PHONY: help demo test chaos bench lint check lock clean
+help:  ## Show what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.local  ## Run the notebook's six ways and one job on real input
+	@$(RUN)/batchpool demo
+
+test: $(VENV)/.dev  ## Run all tests (those that need Docker are skipped without one)
+	$(RUN)/python -m pytest $(PYTEST_ARGS)
+
+chaos: $(VENV)/.dev  ## Kill and freeze a stack at random: make chaos SECONDS=300 SEED=1
+	@$(RUN)/python -m tests.faults.chaos $(or $(SECONDS),300) $(SEED)
+
+bench: $(VENV)/.dev  ## Measure ours beside its peers: make bench BENCH_ARGS='--quick --only W1,W4'
+	@$(RUN)/python -m benchmarks $(BENCH_ARGS)
+
+lint: $(VENV)/.dev  ## Format, lint, types, layers: check only
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/mypy --strict
+	$(RUN)/lint-imports
+
+check: lint test  ## What CI runs
+
+lock:  ## Write the locked requirements anew (needs uv)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(LOCK_ARGS) \
+		pyproject.toml --extra embedded --extra dev --group build -o requirements/dev.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements/dev.lock \
+		pyproject.toml --extra embedded --group build --no-annotate -o requirements/local.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements/dev.lock \
+		pyproject.toml --no-annotate -o requirements/image.lock
+
+clean:  ## Remove .venv and all caches
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp says that the environment holds what its lock names, so that set-up is done once.
+$(VENV)/.local: requirements/local.lock pyproject.toml | $(VENV)/bin/python
+	@echo 'setting up $(VENV) ...' >&2
+	@$(RUN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/local.lock
+	@$(RUN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.local
+	@$(RUN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(VENV)/bin/python:
+	@test -n '$(PYTHON)' || { echo 'batchpool needs Python 3.11 or newer; none is on PATH (PYTHON=... names one)' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo 'this Python makes no virtual environments; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }

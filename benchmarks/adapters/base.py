@@ -1,0 +1,198 @@
+"""What all adapters share: the dialogue with the harness, and workers that go with it.
+
+One JSON object a line. In: `{"do": "batch", "work": [[kind, amount], …], "count": n, "chunk": n}`
+or `{"do": "calls", "count": n}`. Out: `{"ready": true}` once, then `{"seconds": [...]}` or
+`{"error": text}` for each order. The end of stdin is the order to stop.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.adapters import work
+
+READY_S = 60.0
+DEADLINE_S = 45.0
+_POLL_S = 0.0002
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How the workers are to be set up; the harness says so in the environment."""
+
+    socket: str
+    database: int
+    variant: str
+    kind: str
+    processes: int
+    lanes: int
+    results: bool
+    route: bool
+
+    @classmethod
+    def from_env(cls) -> "Setup":
+        env = os.environ
+        return cls(
+            socket=env.get("BENCH_REDIS", "").removeprefix("unix://"),
+            database=int(env.get("BENCH_DB", "0")),
+            variant=env.get("BENCH_VARIANT", ""),
+            kind=env.get("BENCH_KIND", "cpu"),
+            processes=int(env.get("BENCH_PROCESSES", "2")),
+            lanes=int(env.get("BENCH_LANES", "1")),
+            results=env.get("BENCH_RESULTS") == "1",
+            route=env.get("BENCH_ROUTE") == "1",
+        )
+
+    @property
+    def in_flight(self) -> int:
+        return self.processes * self.lanes
+
+    @property
+    def redis_url(self) -> str:
+        """The Redis socket and the peer's own database, as redis-py writes it."""
+        return f"unix://{self.socket}?db={self.database}"
+
+
+class Peer:
+    """A peer that runs in the adapter's own process; queues are `QueuePeer`."""
+
+    def start(self) -> None:
+        """Bring up what runs tasks; return when it does."""
+
+    def batch(self, order: dict[str, Any]) -> float:
+        """Run the tasks of an order; the seconds from the first submission to the last end."""
+        raise NotImplementedError
+
+    def call(self) -> None:
+        """Run one no-op and wait for its result."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End what was started."""
+
+
+class QueuePeer(Peer):
+    """A queue with worker processes."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def commands(self) -> list[list[str]]:
+        """The command lines of the workers."""
+        raise NotImplementedError
+
+    def send(self, messages: list[tuple[str, float, int]]) -> None:
+        """Put messages into the queue, results not wanted, in the fastest way it has."""
+        raise NotImplementedError
+
+    def submit(self) -> Any:
+        """Put a no-op into the queue whose result is wanted."""
+        raise NotImplementedError
+
+    def result(self, handle: Any) -> None:
+        """Wait for the result of what was submitted."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        for command in self.commands():
+            self.spawn(command)
+        self.batch({"work": [["noop", 0]], "count": 2 * self.setup.in_flight, "chunk": 1})
+
+    def spawn(self, command: list[str]) -> None:
+        environ = {**os.environ, "BENCH_ROLE": "worker"}
+        log = open(os.environ["BENCH_LOG"], "ab")
+        with log:
+            self._processes.append(
+                subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=environ,
+                    preexec_fn=die_with_parent,
+                )
+            )
+
+    def batch(self, order: dict[str, Any]) -> float:
+        messages = work.plan(order)
+        path = os.environ[work.DONE]
+        goal = os.stat(path).st_size + order["count"]
+        started = time.perf_counter()
+        self.send(messages)
+        while os.stat(path).st_size < goal:
+            for process in self._processes:
+                if process.poll() is not None:
+                    raise RuntimeError(f"a worker ended with code {process.returncode}")
+            if time.perf_counter() - started > DEADLINE_S:
+                raise RuntimeError(f"{goal - os.stat(path).st_size} tasks are not done")
+            time.sleep(_POLL_S)
+        return time.perf_counter() - started
+
+    def call(self) -> None:
+        self.result(self.submit())
+
+    def stop(self) -> None:
+        for process in self._processes:
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 3
+        for process in self._processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.1, deadline - time.monotonic()))
+            process.kill()
+            process.wait()
+
+
+def die_with_parent() -> None:
+    """A process that is stopped sees no end of its stdin, but SIGKILL reaches it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def serve(make: Callable[[Setup], Peer]) -> None:
+    """Talk with the harness until it closes stdin."""
+    die_with_parent()
+    talk = os.fdopen(os.dup(1), "w", buffering=1)
+    # What workers and libraries print must not get between the lines.
+    os.dup2(2, 1)
+
+    def say(answer: dict[str, Any]) -> None:
+        talk.write(json.dumps(answer) + "\n")
+
+    setup = Setup.from_env()
+    peer = make(setup)
+    if setup.route:
+        from benchmarks.adapters.route import Routed
+
+        peer = Routed(peer)
+    try:
+        peer.start()
+        say({"ready": True})
+        for line in sys.stdin:
+            order = json.loads(line)
+            try:
+                say({"seconds": _carry_out(peer, order)})
+            except Exception as error:  # the harness decides what a failed measurement means
+                say({"error": f"{type(error).__name__}: {error}"})
+    finally:
+        peer.stop()
+
+
+def _carry_out(peer: Peer, order: dict[str, Any]) -> list[float]:
+    if order["do"] == "batch":
+        return [peer.batch(order)]
+    times = []
+    for _ in range(order["count"]):
+        started = time.perf_counter()
+        peer.call()
+        times.append(time.perf_counter() - started)
+    return times

@@ -1,0 +1,80 @@
+"""A queue behind the same kind of Flask route as ours: POST submits, GET waits for the result."""
+
+import importlib
+import os
+import secrets
+import socket
+import sys
+from typing import Any
+
+import httpx
+from flask import Flask, Response, jsonify
+
+from benchmarks.adapters.base import Peer, QueuePeer, Setup
+
+
+def make_app() -> Flask:
+    """For gunicorn; handles stay in this one process, which spares the peer a look-up."""
+    adapter = importlib.import_module(os.environ["BENCH_ADAPTER"])
+    peer: QueuePeer = adapter.make(Setup.from_env())
+    handles: dict[str, Any] = {}
+    app = Flask(__name__)
+
+    @app.post("/jobs")
+    def post() -> tuple[Response, int]:
+        handle = peer.submit()
+        job_id = secrets.token_hex(8)
+        handles[job_id] = handle
+        return jsonify(id=job_id), 202
+
+    @app.get("/jobs/<job_id>")
+    def get(job_id: str) -> Response:
+        peer.result(handles.pop(job_id))
+        return jsonify(id=job_id, state="succeeded")
+
+    return app
+
+
+class Routed(Peer):
+    """Drives the route, as a client of ours drives ours."""
+
+    def __init__(self, peer: Peer) -> None:
+        assert isinstance(peer, QueuePeer)
+        self._peer = peer
+        self._client: httpx.Client | None = None
+
+    def start(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        gunicorn = [sys.executable, "-m", "gunicorn", "-k", "gthread", "--workers", "1"]
+        gunicorn += ["--threads", "64", "--keep-alive", "75", "--bind", f"127.0.0.1:{port}"]
+        if "--no-control-socket" in _gunicorn_help():
+            gunicorn.append("--no-control-socket")
+        self._peer.spawn([*gunicorn, "benchmarks.adapters.route:make_app()"])
+        self._peer.start()
+        transport = httpx.HTTPTransport(retries=20)
+        self._client = httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=30
+        )
+        self.call()
+
+    def call(self) -> None:
+        assert self._client
+        answer = self._client.post("/jobs", json={"task": "noop"}).raise_for_status()
+        self._client.get(f"/jobs/{answer.json()['id']}").raise_for_status()
+
+    def batch(self, order: dict[str, Any]) -> float:
+        return self._peer.batch(order)
+
+    def stop(self) -> None:
+        if self._client:
+            self._client.close()
+        self._peer.stop()
+
+
+def _gunicorn_help() -> str:
+    import subprocess
+
+    command = [sys.executable, "-m", "gunicorn", "--help"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,75 @@
+"""Who takes part in a workload, and how each is set up for it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import count
+
+from benchmarks.ours import Ours, ways
+from benchmarks.peers import (
+    CHUNKABLE,
+    PEERS,
+    ROUTED,
+    Contestant,
+    Driven,
+    Peer,
+    start_together,
+)
+from benchmarks.workloads import Workload
+from client import Client
+
+HAND_CHUNK = 100
+_MEMORY_TOO = ("dramatiq", "huey", "celery-prefork")
+
+
+@contextmanager
+def contest(
+    workload: Workload, chosen: Sequence[str], client: Client, servers: Mapping[str, str]
+) -> Iterator[list[Contestant]]:
+    """Everybody ready, and frozen, while the block lasts.
+
+    Args:
+        chosen: names of peers.
+        servers: URLs of the peers' Redis: `always` syncs every write, `memory` none.
+    """
+    databases = count()
+    with ExitStack() as stack:
+        driven = []
+        for name in chosen:
+            if workload.name in PEERS[name].skip:
+                continue
+            for contestant in _variants(workload, PEERS[name], servers, databases):
+                stack.callback(contestant.close)
+                driven.append(contestant)
+        ours = [Ours(client, name, way) for name, way in ways(workload.name).items()]
+        yield [*ours, *start_together(driven)]
+
+
+def _variants(
+    workload: Workload, peer: Peer, servers: Mapping[str, str], databases: Iterator[int]
+) -> Iterator[Driven]:
+    # More than a process per core is of use only where tasks or messages are waited for.
+    lanes = 1 if workload.kind == "noop" and not peer.queue else workload.lanes
+    base = {
+        "BENCH_KIND": workload.kind if workload.name != "W4" else "noop",
+        "BENCH_PROCESSES": str(workload.processes),
+        "BENCH_LANES": str(lanes),
+        "BENCH_RESULTS": "1" if workload.name == "W4" else "0",
+    }
+
+    def driven(label: str, server: str, chunk: int = 1, **more: str) -> Driven:
+        at = {"BENCH_REDIS": servers[server], "BENCH_DB": str(next(databases))}
+        return Driven(peer, peer.name + label, {**base, **at, **more}, chunk)
+
+    if not peer.queue:
+        yield driven("", "always")
+    elif workload.name == "W4":
+        yield driven("", "always")
+        yield driven(", memory", "memory")
+        if peer.name in ROUTED:
+            yield driven(", route", "always", BENCH_ROUTE="1")
+    else:
+        yield driven("", "always")
+        if workload.name == "W1" and peer.name in _MEMORY_TOO:
+            yield driven(", memory", "memory")
+    if workload.name == "W1" and peer.name in CHUNKABLE:
+        yield driven(f", {HAND_CHUNK} per message", "always", chunk=HAND_CHUNK)

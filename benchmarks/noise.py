@@ -1,0 +1,65 @@
+"""What others take of the machine's CPUs while we measure, and waiting for them to be quiet."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import psutil
+
+QUIET = 0.10
+"""The share of all CPUs that others may take of a measurement that counts as undisturbed."""
+_LOOK_S = 0.25
+
+
+@dataclass
+class Neighbours:
+    """Keeps account of others; spends at most `patience_s` in all on waiting for them."""
+
+    patience_s: float
+    shares: list[float] = field(default_factory=list)
+
+    def wait_for_quiet(self) -> None:
+        """Return when nobody else is busy, or when patience is at its end."""
+        while self.patience_s > 0:
+            started = time.monotonic()
+            with self.watched():
+                time.sleep(_LOOK_S)
+            quiet = self.shares.pop() <= QUIET
+            self.patience_s -= time.monotonic() - started
+            if quiet:
+                return
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Note the share that others took during the block."""
+        everybody, ours, started = _busy_s(), _own_s(), time.monotonic()
+        yield
+        others = (_busy_s() - everybody) - (_own_s() - ours)
+        capacity = (time.monotonic() - started) * (psutil.cpu_count() or 1)
+        self.shares.append(min(1.0, max(0.0, others / capacity)))
+
+    @property
+    def last_was_quiet(self) -> bool:
+        return self.shares[-1] <= QUIET
+
+
+def _busy_s() -> float:
+    # Stolen time is somebody else's too, on the host below us.
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - _guest(times))
+
+
+def _guest(times: object) -> float:
+    # Contained in `user` already.
+    return float(getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0))
+
+
+def _own_s() -> float:
+    # A child that has ended is in its parent's children_*, once it was waited for.
+    me = psutil.Process()
+    total = 0.0
+    for process in [me, *me.children(recursive=True)]:
+        with suppress(psutil.Error):
+            total += sum(process.cpu_times()[:4])
+    return total

@@ -1,0 +1,77 @@
+"""Memory and CPU time of a stack's members, each with all that it started."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import psutil
+
+from client.stack import LocalStack
+
+_LOOK_S = 0.05
+MB = 1e6
+
+
+@dataclass
+class Peaks:
+    """The most memory that was seen of each process, by `member/process`."""
+
+    rss_bytes: dict[str, int] = field(default_factory=dict)
+
+    def of(self, member: str) -> int:
+        """The largest process of a member."""
+        return max((v for k, v in self.rss_bytes.items() if k.startswith(member)), default=0)
+
+
+def members(stack: LocalStack) -> dict[str, list[psutil.Process]]:
+    """The processes of each member, its own first."""
+    found: dict[str, list[psutil.Process]] = {}
+    for name, pid in stack.pids().items():
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            found[name] = [process, *process.children(recursive=True)]
+    return found
+
+
+def rss_by_process(stack: LocalStack) -> dict[str, int]:
+    """Resident memory, by member and place in its tree."""
+    sizes = {}
+    for name, processes in members(stack).items():
+        for place, process in enumerate(processes):
+            with suppress(psutil.NoSuchProcess):
+                sizes[f"{name}/{place}"] = process.memory_info().rss
+    return sizes
+
+
+def cpu_s_by_member(stack: LocalStack) -> dict[str, float]:
+    """CPU time used so far."""
+    times = {}
+    for name, processes in members(stack).items():
+        times[name] = 0.0
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                used = process.cpu_times()
+                times[name] += used.user + used.system
+    return times
+
+
+@contextmanager
+def watching(stack: LocalStack) -> Iterator[Peaks]:
+    """Look at everybody's memory while the block lasts."""
+    peaks, done = Peaks(), threading.Event()
+
+    def look() -> None:
+        while True:
+            for name, size in rss_by_process(stack).items():
+                peaks.rss_bytes[name] = max(size, peaks.rss_bytes.get(name, 0))
+            if done.wait(_LOOK_S):
+                return
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield peaks
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,164 @@
+"""W6: from a thousand to a million no-ops; what an item costs in time, memory and Redis."""
+
+import random
+import statistics
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.processes import MB, Peaks, watching
+from client import Client, Job
+from client.stack import LocalStack
+from workers.ledger.connection import connect
+from workers.model import Lane, Outcome
+
+_SIZES = (1_000, 10_000, 100_000, 1_000_000)
+_ROUNDS = 3
+_SPEC: dict[str, Any] = {"backend": "thread-pool", "concurrency": 1, "batches": 2}
+_LEAST_RATE = 100_000
+_MOST_RSS = 300e6
+_MOST_BYTES = 24.0
+_AS_FAST = 0.9
+
+
+@dataclass
+class _Size:
+    count: int
+    seconds: list[float] = field(default_factory=list)
+    download_s: list[float] = field(default_factory=list)
+    bytes_per_item: float = 0.0
+    peaks: Peaks = field(default_factory=Peaks)
+
+    @property
+    def rate(self) -> float:
+        return self.count / statistics.median(self.seconds)
+
+
+def measure(stack: LocalStack, client: Client, quick: bool) -> str:
+    """The section of the report."""
+    sizes = [_Size(count) for count in (_SIZES[:-1] if quick else _SIZES)]
+    _run(client, sizes[0].count)
+    for number in range(_ROUNDS):
+        for size in random.sample(sizes, len(sizes)):
+            print(f"W6: round {number + 1} of {_ROUNDS}, {size.count:,}", file=sys.stderr)
+            _measure(stack, client, size)
+    bare = _bare_rate(100_000)
+    return "\n".join([*_table(sizes, bare), "", *_verdicts(sizes), ""])
+
+
+def _measure(stack: LocalStack, client: Client, size: _Size) -> None:
+    with connect(stack.redis_url) as redis:
+        with watching(stack) as peaks:
+            started = time.perf_counter()
+            job = _run(client, size.count)
+            size.seconds.append(time.perf_counter() - started)
+            size.bytes_per_item = _bytes_of(redis, job.id) / size.count
+            if not size.download_s:
+                started = time.perf_counter()
+                got = sum(1 for _ in client.records(job))
+                size.download_s.append(time.perf_counter() - started)
+                assert got == size.count, (got, size.count)
+    for name, rss in peaks.rss_bytes.items():
+        size.peaks.rss_bytes[name] = max(rss, size.peaks.rss_bytes.get(name, 0))
+    client.delete(job)
+
+
+def _bytes_of(redis: object, job_id: str) -> int:
+    from redis import Redis
+
+    assert isinstance(redis, Redis)
+    keys = list(redis.scan_iter(match=f"*{job_id}*", count=1000))
+    return sum(int(redis.memory_usage(key, samples=0) or 0) for key in keys)
+
+
+def _run(client: Client, count: int) -> Job:
+    job = client.wait(client.submit("echo", count=count, **_SPEC))
+    assert job.succeeded and job.sum == count * (count - 1) // 2, job.data
+    return job
+
+
+def _bare_rate(count: int) -> float:
+    """Items/s of a loop that calls a function and makes the same records, and nothing else."""
+    lane = Lane(1, 1, 1, "bare", 0)
+    started = time.perf_counter()
+    records = []
+    for index in range(count):
+        begun, cpu = time.monotonic_ns(), time.thread_time_ns()
+        value = _echo(index)
+        taken, used = time.monotonic_ns() - begun, time.thread_time_ns() - cpu
+        records.append(Outcome(index, "succeeded", value, None, lane, begun, taken, used))
+    return len(records) / (time.perf_counter() - started)
+
+
+def _echo(item: int) -> int:
+    return item
+
+
+def _table(sizes: list[_Size], bare: float) -> list[str]:
+    lines = [
+        "### W6: no-ops of ours by number (thread-pool, 2 workers)",
+        "",
+        f"a bare loop that makes the same records: {bare:,.0f} items/s in one process",
+        "",
+        _row(
+            "items",
+            "s, submit to end",
+            "min – max",
+            "items/s",
+            "us/item",
+            "to 2 bare loops",
+            "download s",
+            "Redis bytes/item",
+            "RSS MB: API",
+            "worker",
+            "runner",
+            "Redis",
+        ),
+        _row(*["---:"] * 12),
+    ]
+    for size in sizes:
+        peaks = size.peaks.rss_bytes
+        worker = max(v for k, v in peaks.items() if k.startswith("worker") and k.endswith("/0"))
+        median = statistics.median(size.seconds)
+        lines.append(
+            _row(
+                f"{size.count:,}",
+                f"{median:.3f}",
+                f"{min(size.seconds):.3f} – {max(size.seconds):.3f}",
+                f"{size.rate:,.0f}",
+                f"{1e6 / size.rate:.1f}",
+                f"{size.rate / (2 * bare):.2f}",
+                f"{size.download_s[0]:.2f}",
+                f"{size.bytes_per_item:.1f}",
+                f"{size.peaks.of('api') / MB:.0f}",
+                f"{worker / MB:.0f}",
+                f"{size.peaks.of('worker') / MB:.0f}",
+                f"{size.peaks.of('redis') / MB:.0f}",
+            )
+        )
+    return lines
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _verdicts(sizes: list[_Size]) -> list[str]:
+    last = sizes[-1]
+    ours = max(last.peaks.of("api"), last.peaks.of("worker"))
+    judged = [
+        (f">= {_LEAST_RATE:,} items/s", last.rate >= _LEAST_RATE, f"{last.rate:,.0f}"),
+        ("RSS of API and workers < 300 MB", ours < _MOST_RSS, f"{ours / MB:.0f} MB"),
+        (
+            f"<= {_MOST_BYTES:g} bytes of Redis per item",
+            last.bytes_per_item <= _MOST_BYTES,
+            f"{last.bytes_per_item:.1f}",
+        ),
+    ]
+    by_count = {size.count: size for size in sizes}
+    if last.count == _SIZES[-1]:
+        ratio = last.rate / by_count[100_000].rate
+        goal = f"items/s at 1,000,000 >= {_AS_FAST} x those at 100,000"
+        judged.append((goal, ratio >= _AS_FAST, f"{ratio:.2f} x"))
+    return [f"- {'held' if ok else '**NOT held**'}: {goal} — {how}" for goal, ok, how in judged]

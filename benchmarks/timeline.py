@@ -1,0 +1,108 @@
+"""The way of one no-op through Redis, seen with MONITOR: each command with its microsecond."""
+
+import socket
+import statistics
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from client import Client
+
+
+@dataclass
+class Stages:
+    """Milliseconds of each stage, of many jobs."""
+
+    ms: dict[str, list[float]] = field(default_factory=dict)
+    commands: Counter[str] = field(default_factory=Counter)
+    jobs: int = 0
+
+    def add(self, name: str, seconds: float) -> None:
+        self.ms.setdefault(name, []).append(seconds * 1e3)
+
+    def medians(self) -> dict[str, float]:
+        return {name: statistics.median(values) for name, values in self.ms.items()}
+
+
+class _Monitor:
+    """Collects what the server executes, scripts' own commands apart.
+
+    Over a plain socket: redis-py's parser would take CPU time from what is measured.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.seen: list[bytes] = []
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(unquote(url.removeprefix("unix://")))
+        self._socket.sendall(b"MONITOR\r\n")
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        with self._socket.makefile("rb") as lines:
+            for line in lines:
+                self.seen.append(line)
+
+    def commands(self) -> list[tuple[float, str]]:
+        """When, and what; the command's name first, without quotes."""
+        found = []
+        for line in list(self.seen):
+            at, _, rest = line.decode(errors="replace").removeprefix("+").partition(" ")
+            where, _, text = rest.partition("] ")
+            if text and not where.endswith("lua"):
+                found.append((float(at), text.replace('"', "").strip()))
+        return found
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._socket.close()
+
+
+def trace(url: str, client: Client, count: int) -> Stages:
+    """Order `count` single no-ops one after the other, and cut each into stages."""
+    stages = Stages()
+    monitor = _Monitor(url)
+    try:
+        for _ in range(count):
+            monitor.seen.clear()
+            begun = time.time()
+            job = client.submit("echo", count=1, backend="sequential")
+            posted = time.time()
+            client.wait(job)
+            ended = time.time()
+            # What belongs to the job has passed MONITOR once the answer is here, or nearly.
+            time.sleep(0.005)
+            _cut(stages, monitor.commands(), job.id, (begun, posted, ended))
+    finally:
+        monitor.close()
+    return stages
+
+
+def _cut(
+    stages: Stages,
+    seen: list[tuple[float, str]],
+    job_id: str,
+    client: tuple[float, float, float],
+) -> None:
+    begun, posted, ended = client
+    mine = [(at, text) for at, text in seen if begun <= at <= ended]
+    scripts = [at for at, text in mine if text.startswith("EVALSHA") and job_id in text]
+    reads = [(at, text) for at, text in mine if text.startswith("HGETALL") and job_id in text]
+    popped = next((at for at, text in reads if "rq:job" in text), None)
+    if popped is None or len(scripts) < 3:
+        return
+    created, claimed, closed = scripts[-3:]
+    shown = next((at for at, text in reads if at > closed and "bp:job" in text), ended)
+    stages.jobs += 1
+    stages.commands.update(text.split(" ", 1)[0] for _, text in mine)
+    stages.add("1 client, HTTP, admission (until the job is written)", created - begun)
+    stages.add("2 synced, worker woken (until RQ reads its job)", popped - created)
+    stages.add("3 RQ's share in the worker (until the claim)", claimed - popped)
+    stages.add("4 claim synced, runner runs and packs (until the flush)", closed - claimed)
+    stages.add("5 flush synced, waiter woken (until it reads the job)", shown - closed)
+    stages.add("6 answer: Flask, HTTP, client", ended - shown)
+    stages.add("whole, under MONITOR", ended - begun)
+    stages.add("of it until the 202 was there", posted - begun)

@@ -1,0 +1,205 @@
+"""The Python client of the HTTP API."""
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from client.errors import Unavailable, Unreachable, WaitTimeout
+from client.jobs import Event, Job
+from client.sse import parse_events
+from client.transport import Call, Transport
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+# The service's cap is 60; an API that dies in mid-wait is asked anew, for as long again.
+_LONGEST_WAIT_S = 30.0
+_BUSY_PAUSE_S = 0.5
+
+
+class Client:
+    """Talks to one batchpool service.
+
+    A service that has never answered raises `Unreachable` at once; one that answered before
+    is asked again for `patience_s`, so that a restart of the API is not seen by the caller.
+    That never orders a job twice: each submission carries an idempotency key.
+    """
+
+    def __init__(
+        self, url: str = DEFAULT_URL, *, patience_s: float = 15.0, timeout_s: float = 30.0
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._patience_s = patience_s
+        self._transport = Transport(self.url, patience_s, timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    # -- jobs
+
+    def submit(
+        self,
+        task: str,
+        *,
+        count: int | None = None,
+        items: Iterable[Any] | None = None,
+        idempotency_key: str | None = None,
+        **spec: Any,
+    ) -> Job:
+        """Order a job and return it as accepted.
+
+        Args:
+            spec: any other field of `POST /v1/jobs`, e.g. `params`, `backend`, `concurrency`.
+        Raises:
+            InvalidRequest: the service cannot run that; `.fields` names the fields.
+        """
+        body: dict[str, Any] = {"task": task, **spec}
+        if count is not None:
+            body["count"] = count
+        if items is not None:
+            body["items"] = list(items)
+        key = idempotency_key or uuid.uuid4().hex
+        return Job(
+            self._transport.json(
+                Call("POST", "/v1/jobs", body=body, headers={"Idempotency-Key": key})
+            )
+        )
+
+    def job(self, job: Job | str) -> Job:
+        """Load a job as it is now."""
+        return Job(self._transport.json(Call("GET", f"/v1/jobs/{_id(job)}")))
+
+    def jobs(
+        self, *, state: str | None = None, task: str | None = None, limit: int | None = None
+    ) -> Iterator[Job]:
+        """Iterate over the jobs, newest first, page by page."""
+        query: dict[str, Any] = {"state": state, "task": task, "limit": limit}
+        query = {name: value for name, value in query.items() if value is not None}
+        while True:
+            page = self._transport.json(Call("GET", "/v1/jobs", query=query))
+            yield from map(Job, page["jobs"])
+            if not page["next"]:
+                return
+            query["cursor"] = page["next"]
+
+    def wait(self, job: Job | str, timeout_s: float | None = None) -> Job:
+        """Wait until the job has ended and return it; the service holds the answer back.
+
+        Raises:
+            WaitTimeout: it has not ended within `timeout_s`.
+        """
+        job_id = _id(job)
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = _LONGEST_WAIT_S if deadline is None else deadline - time.monotonic()
+            hold_s = max(0.0, min(left_s, _LONGEST_WAIT_S))
+            asked = time.monotonic()
+            found = Job(
+                self._transport.json(
+                    Call(
+                        "GET",
+                        f"/v1/jobs/{job_id}",
+                        query={"wait": f"{hold_s:.3f}"},
+                        more_time_s=hold_s,
+                        outlast_503=True,
+                    )
+                )
+            )
+            if found.done:
+                return found
+            if deadline is not None and time.monotonic() >= deadline:
+                raise WaitTimeout(f"job {job_id} is {found.state} after {timeout_s:g} s")
+            # With too many waiting already the service answers at once: then it is asked slowly.
+            time.sleep(max(0.0, min(_BUSY_PAUSE_S, hold_s) - (time.monotonic() - asked)))
+
+    def records(self, job: Job | str, states: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+        """Iterate over the records by item index, as they stream in (bounded memory)."""
+        job_id = _id(job)
+        with self._transport.stream(
+            f"/v1/jobs/{job_id}/records",
+            query={"state": ",".join(states)} if states else {},
+            headers={"Accept": "application/x-ndjson"},
+        ) as answer:
+            for line in answer.iter_lines():
+                if line:
+                    yield json.loads(line)
+
+    def events(self, job: Job | str) -> Iterator[Event]:
+        """Iterate over the job's events until it has ended; a cut stream is taken up again."""
+        job_id = _id(job)
+        last_id: str | None = None
+        cut_since: float | None = None
+        while True:
+            headers = {"Accept": "text/event-stream"}
+            if last_id is not None:
+                headers["Last-Event-ID"] = last_id
+            try:
+                with self._transport.stream(f"/v1/jobs/{job_id}/events", headers=headers) as answer:
+                    for event in parse_events(answer.iter_lines()):
+                        cut_since = None
+                        last_id = event.id or last_id
+                        yield event
+                        if event.type == "end":
+                            return
+            except (httpx.TransportError, Unavailable) as error:
+                cut_since = cut_since or time.monotonic()
+                if time.monotonic() - cut_since > self._patience_s:
+                    raise Unreachable(f"the event stream of job {job_id} broke: {error}") from error
+                time.sleep(0.2)
+
+    def cancel(self, job: Job | str) -> Job:
+        """Cancel a job that runs."""
+        job_id = _id(job)
+        return Job(self._transport.json(Call("POST", f"/v1/jobs/{job_id}/cancel")))
+
+    def retry(self, job: Job | str) -> Job:
+        """Order a new job of the items that had no success."""
+        job_id = _id(job)
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        return Job(self._transport.json(Call("POST", f"/v1/jobs/{job_id}/retry", headers=key)))
+
+    def delete(self, job: Job | str) -> None:
+        """Forget a job that has ended."""
+        job_id = _id(job)
+        self._transport.call(Call("DELETE", f"/v1/jobs/{job_id}"))
+
+    # -- what is there
+
+    def workers(self) -> list[dict[str, Any]]:
+        """List the workers that are alive."""
+        return list(self._transport.json(Call("GET", "/v1/workers"))["workers"])
+
+    def backends(self) -> list[dict[str, Any]]:
+        """List the backends, and what each can enforce."""
+        return list(self._transport.json(Call("GET", "/v1/backends"))["backends"])
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """List the tasks, with the JSON Schema of their params."""
+        return list(self._transport.json(Call("GET", "/v1/tasks"))["tasks"])
+
+    def ready(self) -> dict[str, Any]:
+        """What `/readyz` says, be it green or red (`status`)."""
+        try:
+            return dict(self._transport.json(Call("GET", "/readyz")))
+        except Unavailable as error:
+            return error.problem
+
+
+def _id(job: Job | str) -> str:
+    return job if isinstance(job, str) else job.id

@@ -1,0 +1,1 @@
+"""The HTTP API: planning, aggregation, and the reconciler that keeps jobs going."""

@@ -1,0 +1,193 @@
+"""Whether a job can be run by the workers there are, and the complete spec it then has."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.digest import describe_items
+from service.errors import FieldError, Unavailable, Unprocessable, refuse
+from service.models import JobRequest
+from service.params import fill_params
+from service.planning import Need, class_cpus, rank_classes, split_ranges, task_runs_on
+from workers.backends import BACKENDS, BackendFacts
+from workers.model import START_METHODS
+
+DEFAULT_START_METHOD = "forkserver"
+MOST_IN_FLIGHT = {
+    "one": 1000,
+    "threads": 1000,
+    "processes": 256,
+    "interpreters": 256,
+    "coroutines": 10_000,
+}
+"""The highest `concurrency` that is taken, by what carries the tasks."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The workers that are there, and the classes seen in the last days."""
+
+    classes: Sequence[dict[str, Any]]
+    workers: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large one job may be."""
+
+    items: int
+    batches: int
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A job that can be run: its spec, its batches, and the class of workers that gets them."""
+
+    spec: dict[str, Any]
+    ranges: list[tuple[int, int]]
+    class_id: str
+
+
+def admit(order: JobRequest, fleet: Fleet, limits: Limits) -> Admitted:
+    """The job as it will be run.
+
+    Raises:
+        Unprocessable: what no worker that was seen could do, or what is out of bounds.
+        Unavailable: no worker was ever seen, so nothing can be said.
+    """
+    _check(_size_errors(order, limits))
+    facts = _facts(order.backend)
+    _check(_option_errors(order, facts))
+    chosen = choose_class(order, facts, fleet)
+    params = fill_params(chosen["tasks"][order.task]["schema"], order.params)
+    cpus = class_cpus(chosen, fleet.workers)
+    concurrency = order.concurrency or facts.default_concurrency(cpus)
+    return Admitted(
+        spec=_complete_spec(order, facts, params, concurrency),
+        ranges=split_ranges(order.total, order.batches),
+        class_id=chosen["id"],
+    )
+
+
+def _check(errors: Iterable[FieldError]) -> None:
+    found = list(errors)
+    if found:
+        raise Unprocessable(found)
+
+
+def _size_errors(order: JobRequest, limits: Limits) -> Iterable[FieldError]:
+    total = order.total
+    if total > limits.items:
+        source = "items" if order.items is not None else "count"
+        shown = total if total < 1 << 64 else "a very large number of"
+        yield FieldError(source, f"{shown} items; allowed are 1 to {limits.items}")
+    most = min(total, limits.batches)
+    if order.batches > most:
+        shown = order.batches if order.batches < 1 << 64 else "a very large number of"
+        yield FieldError("batches", f"{shown} batches; allowed are 1 to {most} here")
+
+
+def _facts(backend: str) -> BackendFacts:
+    facts = BACKENDS.get(backend)
+    if facts is None:
+        raise refuse("backend", f"unknown {backend[:80]!r}; known: {', '.join(BACKENDS)}")
+    return facts
+
+
+def _those(test: Callable[[BackendFacts], bool]) -> str:
+    return ", ".join(name for name, facts in BACKENDS.items() if test(facts))
+
+
+def _option_errors(order: JobRequest, facts: BackendFacts) -> Iterable[FieldError]:
+    backend = order.backend
+    for name in ("dispatch", "chunksize", "pool"):
+        if getattr(order, name) is not None and not facts.dispatch:
+            pools = _those(lambda each: each.dispatch)
+            yield FieldError(name, f"{backend} has no pool; pools are: {pools}")
+    if order.start_method is not None:
+        yield from _start_method_errors(backend, order.start_method, facts)
+    if order.task_timeout_s is not None and facts.task_timeout == "no":
+        can = _those(lambda each: each.task_timeout != "no")
+        yield FieldError("task_timeout_s", f"{backend} cannot end a running task; these can: {can}")
+    most = MOST_IN_FLIGHT[facts.lanes]
+    if order.concurrency is not None and order.concurrency > most:
+        yield FieldError("concurrency", f"{order.concurrency}; allowed with {backend}: 1 to {most}")
+
+
+def _start_method_errors(backend: str, method: str, facts: BackendFacts) -> Iterable[FieldError]:
+    if not facts.start_method:
+        these = _those(lambda each: each.start_method)
+        yield FieldError("start_method", f"{backend} starts no processes; these do: {these}")
+    elif method not in START_METHODS:
+        yield FieldError("start_method", f"unknown {method!r}; known: {', '.join(START_METHODS)}")
+
+
+def choose_class(order: JobRequest, facts: BackendFacts, fleet: Fleet) -> dict[str, Any]:
+    """The class document of the workers that get the job.
+
+    Raises:
+        Unprocessable: no class that was seen can run it; says what each lacks.
+        Unavailable: no class was ever seen.
+    """
+    if not fleet.classes:
+        raise Unavailable("no worker was ever seen; start one, then send the job again", 5)
+    need = Need(order.task, order.backend, _start_method(order, facts))
+    ranked = rank_classes(fleet.classes, fleet.workers, need)
+    if ranked:
+        return ranked[0]
+    raise Unprocessable([_why_not(need, fleet.classes)])
+
+
+def _start_method(order: JobRequest, facts: BackendFacts) -> str | None:
+    return (order.start_method or DEFAULT_START_METHOD) if facts.start_method else None
+
+
+def _why_not(need: Need, classes: Sequence[dict[str, Any]]) -> FieldError:
+    having = [document for document in classes if need.task in document["tasks"]]
+    if not having:
+        known = sorted({name for document in classes for name in document["tasks"]})
+        return FieldError("task", f"unknown {need.task!r}; known: {', '.join(known)}")
+    offering = [document for document in having if need.backend in document["backends"]]
+    if not offering:
+        seen = ", ".join(
+            sorted(f"Python {doc['python']} ({', '.join(doc['backends'])})" for doc in having)
+        )
+        return FieldError(
+            "backend", f"no worker that has {need.task!r} can run {need.backend}; seen: {seen}"
+        )
+    if not any(task_runs_on(document["tasks"][need.task], need.backend) for document in offering):
+        lacks = "an async form" if need.backend == "asyncio" else "a plain form"
+        return FieldError(
+            "backend", f"the task {need.task!r} lacks {lacks}, so {need.backend} cannot run it"
+        )
+    methods = sorted({method for document in offering for method in document["start_methods"]})
+    return FieldError(
+        "start_method", f"{need.start_method!r}; the workers have: {', '.join(methods)}"
+    )
+
+
+def _complete_spec(
+    order: JobRequest, facts: BackendFacts, params: dict[str, Any], concurrency: int
+) -> dict[str, Any]:
+    """Every field as it will be used; null where the backend has no such thing."""
+    pool = facts.dispatch
+    return {
+        "task": order.task,
+        "params": params,
+        "count": order.total,
+        "items": describe_items(range(order.total) if order.items is None else order.items),
+        "backend": order.backend,
+        "concurrency": 1 if facts.lanes == "one" else concurrency,
+        "batches": order.batches,
+        "dispatch": (order.dispatch or "map") if pool else None,
+        "chunksize": order.chunksize if pool else None,
+        "start_method": _start_method(order, facts),
+        "pool": (order.pool or "warm") if pool else None,
+        "shared_sum": order.shared_sum,
+        "task_timeout_s": order.task_timeout_s,
+        "timeout_s": order.timeout_s,
+        "queue_timeout_s": order.queue_timeout_s,
+        "retries": order.retries,
+        "on_error": order.on_error,
+        "labels": order.labels,
+    }

@@ -1,0 +1,214 @@
+"""What the API answers, as models: the source of the OpenAPI document, held to by tests."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Number = int | float
+BatchStateName = Literal["queued", "running", "parked", "succeeded", "failed", "cancelled"]
+JobStateName = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+RecordStateName = Literal["succeeded", "failed", "timeout", "crashed", "cancelled"]
+Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class FieldProblem(Answer):
+    field: str = Field(description="dotted path; empty for the body as a whole")
+    message: str
+
+
+class ProblemDocument(Answer):
+    """RFC 9457, as application/problem+json."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[FieldProblem] = Field(default=[], description="at most 20")
+
+
+class ErrorInfo(Answer):
+    type: str
+    message: str
+    traceback: str | None = None
+
+
+class ItemsInfo(Answer):
+    count: int
+    sha256: str = Field(description="over the compact JSON text of the list of items")
+    first: list[Any] = Field(description="the first ones, at most 10 and 4 KB")
+
+
+class Spec(Answer):
+    """The order as it is run; null where the backend has no such thing."""
+
+    task: str
+    params: dict[str, Any]
+    items: ItemsInfo
+    backend: str
+    concurrency: int
+    batches: int
+    dispatch: Literal["map", "submit"] | None
+    chunksize: int | None
+    start_method: str | None
+    pool: Literal["warm", "fresh"] | None
+    shared_sum: Literal["none", "global", "locked", "racy"]
+    task_timeout_s: float | None
+    timeout_s: float
+    queue_timeout_s: float
+    retries: int
+    on_error: Literal["continue", "stop"]
+    labels: dict[str, str]
+    retry_of: str | None = None
+
+
+class Progress(Answer):
+    total: int
+    pending: int
+    running: int
+    succeeded: int
+    failed: int
+    timeout: int
+    crashed: int
+    cancelled: int
+
+
+class BatchSharedSum(Answer):
+    observed: Number | None
+    lost: Number | None
+    partial: bool = Field(description="the batch was taken over: one epoch's view is not the whole")
+
+
+class SharedSum(Answer):
+    strategy: Literal["global", "locked", "racy"]
+    observed: list[Number | None] = Field(
+        description="one per batch, from the epoch that closed it"
+    )
+    lost: Number | None = Field(description="what the records say beyond what was observed")
+    partial: bool
+
+
+class Timing(Answer):
+    """Durations in seconds; a job that runs is measured up to now."""
+
+    submitted_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+    queue_s: float | None
+    wall_s: float | None = Field(description="first claim to terminal state, recovery included")
+    startup_s: float | None = Field(description="of the batch that took longest to start")
+    overhead_s: float | None = Field(description="wall_s beyond the longest run of a batch")
+    task_wall_s: float
+    task_cpu_s: float
+    parallelism: float | None = Field(description="task_wall_s / wall_s; not a speedup")
+    cpu_parallelism: float | None = Field(description="task_cpu_s / wall_s")
+
+
+class EpochInfo(Answer):
+    """One ownership of a batch."""
+
+    worker: str
+    host: str
+    pid: int = Field(description="of the runner")
+    ppid: int = Field(description="of the worker")
+    python: str
+    gil: bool
+    started_at: Instant
+    ended_at: Instant | None
+    end_reason: str | None
+
+
+class Batch(Answer):
+    index: int
+    state: BatchStateName
+    first: int = Field(description="index of its first item")
+    items: int
+    progress: Progress
+    sum: Number
+    shared_sum: BatchSharedSum | None
+    effective_concurrency: int | None
+    pool: str | None
+    start_method: str | None
+    queue_s: float | None
+    startup_s: float | None
+    wall_s: float | None
+    error: ErrorInfo | None
+    parked: str | None = Field(description="why nobody can run it, while that is so")
+    lost_workers: int
+    refused_writes: int = Field(description="blocks of owners that were no longer owners")
+    epochs: list[EpochInfo]
+
+
+class JobSummary(Answer):
+    """A job as it stands in a list."""
+
+    id: str
+    state: JobStateName
+    spec: Spec
+    progress: Progress
+    sum: Number = Field(description="exact sum of the numbers that tasks returned")
+    shared_sum: SharedSum | None
+    timing: Timing
+    error: ErrorInfo | None
+    links: dict[str, str]
+
+
+class Job(JobSummary):
+    pids: list[int] = Field(description="at most 1000; the same number on two hosts counts twice")
+    pids_total: int
+    workers: list[str] = Field(description="at most 1000")
+    workers_total: int
+    batches: list[Batch]
+
+
+class JobPage(Answer):
+    jobs: list[JobSummary]
+    next: str | None = Field(description="cursor of the next page")
+
+
+class TryInfo(Answer):
+    error: ErrorInfo
+    wall_s: float
+
+
+class Record(Answer):
+    """What happened to one item."""
+
+    index: int
+    item: Any
+    state: RecordStateName
+    value: Any
+    error: ErrorInfo | None
+    batch: int
+    epoch: int | None
+    attempt: int = Field(description="1-based try; 0 for an item that never ran")
+    tries: list[TryInfo] = Field(description="failed tries before the last")
+    worker: str | None
+    host: str | None
+    pid: int | None
+    ppid: int | None
+    thread_id: int | None
+    thread_name: str | None
+    interpreter: int | None
+    started_at: Instant | None
+    offset_s: float | None = Field(description="since the start of the epoch, monotonic")
+    wall_s: float | None
+    cpu_s: float | None
+    sum_seen: Number | None
+
+
+class RecordPage(Answer):
+    records: list[Record]
+    next: str | None
+
+
+class Trace(Answer):
+    """Chrome Trace Event Format; opens in Perfetto."""
+
+    displayTimeUnit: str
+    otherData: dict[str, Any]
+    traceEvents: list[dict[str, Any]]

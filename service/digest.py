@@ -1,0 +1,43 @@
+"""The fingerprint of a job's items: equal items have equal hashes, whatever they came from."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+SLICE = 4096
+"""Items turned into text at once, so that a million of them need no second copy."""
+
+FIRST = 10
+MOST_PREVIEW_BYTES = 4096
+
+_ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def items_digest(items: Sequence[Any]) -> str:
+    """SHA-256 over the compact JSON text of the list of `items`, which may be a range."""
+    digest = hashlib.sha256(b"[")
+    for start in range(0, len(items), SLICE):
+        text = _ENCODE(list(items[start : start + SLICE]))
+        digest.update((text[1:-1] if start == 0 else "," + text[1:-1]).encode())
+    digest.update(b"]")
+    return digest.hexdigest()
+
+
+def describe_items(items: Sequence[Any]) -> dict[str, Any]:
+    """What a job's spec says of its items: count, hash, and the first ones if they are short."""
+    first: list[Any] = []
+    room = MOST_PREVIEW_BYTES
+    for item in islice(items, FIRST):
+        room -= len(_ENCODE(item))
+        if room < 0:
+            break
+        first.append(item)
+    return {"count": len(items), "sha256": items_digest(items), "first": first}
+
+
+def canonical_digest(value: Any) -> str:
+    """SHA-256 over compact JSON with sorted keys: one order, one hash."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

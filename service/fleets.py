@@ -1,0 +1,32 @@
+"""The workers that are there, asked for at most twice a second however many jobs come in."""
+
+import time
+from collections.abc import Callable
+
+from service.admission import Fleet
+from workers.ledger.presence import Presence
+
+MAX_AGE_S = 0.5
+
+
+class Fleets:
+    """What the workers of one Redis have announced."""
+
+    def __init__(self, presence: Presence, clock: Callable[[], float] = time.monotonic) -> None:
+        self._presence = presence
+        self._clock = clock
+        self._seen: tuple[float, Fleet] | None = None
+
+    def recent(self) -> Fleet:
+        """The fleet as it was at most `MAX_AGE_S` ago: enough to accept a job by."""
+        seen = self._seen
+        if seen and self._clock() - seen[0] < MAX_AGE_S:
+            return seen[1]
+        return self.now()
+
+    def now(self) -> Fleet:
+        """The fleet as it is: what a job is refused by."""
+        asked = self._clock()
+        fleet = Fleet(self._presence.classes(), self._presence.workers())
+        self._seen = (asked, fleet)
+        return fleet

@@ -1,0 +1,12 @@
+"""The routes, one blueprint per noun."""
+
+from service.routes import events, health, inventory, jobs, pages, records
+
+BLUEPRINTS = (
+    jobs.blueprint,
+    records.blueprint,
+    events.blueprint,
+    inventory.blueprint,
+    health.blueprint,
+    pages.blueprint,
+)

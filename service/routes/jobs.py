@@ -1,0 +1,113 @@
+"""/v1/jobs: order, list, look at, cancel, retry and delete jobs."""
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from service import rq_queue
+from service.aggregation import show_job, show_summary
+from service.bodies import read_json
+from service.context import Service, service
+from service.errors import Conflict
+from service.listing import list_jobs
+from service.models import JobQuery, JobRequest, JobsQuery, NoQuery, read_model
+from service.retrying import retry_job
+from service.submitting import Submitted, submit
+from service.waiting import look_ended
+from service.web import answer, check_accepts, check_job_id, next_link, no_such_job, read_query
+from workers.ledger.jobs import Snapshot
+from workers.model import TERMINAL_STATES
+
+blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
+
+
+@blueprint.post("")
+def post_job() -> Response:
+    check_accepts()
+    read_query(NoQuery)
+    here = service()
+    order = read_model(JobRequest, read_json(request, here.settings.max_body_bytes))
+    return _accepted(here, submit(here, order))
+
+
+@blueprint.get("")
+def get_jobs() -> Response:
+    check_accepts()
+    query = read_query(JobsQuery)
+    here = service()
+    found, cursor = list_jobs(here.jobs, query)
+    now_ms = here.jobs.now_ms()
+    body = {"jobs": [show_summary(job, now_ms) for job in found], "next": cursor}
+    return answer(body, headers={"Link": next_link(cursor)} if cursor else None)
+
+
+@blueprint.get("/<job_id>")
+def get_job(job_id: str) -> Response:
+    check_accepts()
+    wait_s = min(read_query(JobQuery).wait, service().settings.wait_cap_s)
+    here = service()
+    check_job_id(job_id)
+    with here.waits.borrowed(wait_s > 0) as may_wait:
+        seen = look_ended(here, job_id, wait_s if may_wait else 0)
+    if seen is None:
+        raise no_such_job(job_id)
+    # No thread was left to wait in: the client is told to ask again, not turned away.
+    hurried = wait_s > 0 and not may_wait and seen.job.state not in TERMINAL_STATES
+    return answer(_shown(seen), headers={"Retry-After": "1"} if hurried else None)
+
+
+@blueprint.post("/<job_id>/cancel")
+def cancel_job(job_id: str) -> Response:
+    check_accepts()
+    read_query(NoQuery)
+    here = service()
+    outcome = here.jobs.cancel(check_job_id(job_id))
+    seen = here.jobs.look(job_id)
+    if outcome == "missing" or seen is None:
+        raise no_such_job(job_id)
+    if outcome == "terminal":
+        state = seen.job.state
+        raise Conflict(f"the job is {state}; allowed is to cancel a job that is not terminal")
+    return answer(_shown(seen), 202)
+
+
+@blueprint.post("/<job_id>/retry")
+def post_retry(job_id: str) -> Response:
+    check_accepts()
+    read_query(NoQuery)
+    here = service()
+    return _accepted(here, retry_job(here, check_job_id(job_id)))
+
+
+@blueprint.delete("/<job_id>")
+def delete_job(job_id: str) -> Response:
+    read_query(NoQuery)
+    here = service()
+    job = here.jobs.load(check_job_id(job_id))
+    outcome = here.jobs.delete(job_id)
+    if job is None or outcome == "missing":
+        raise no_such_job(job_id)
+    if outcome == "running":
+        raise Conflict(f"the job is {job.state}; allowed is to delete a job that is terminal")
+    for queue in {batch.queue for batch in job.batches}:
+        mine = (batch for batch in job.batches if batch.queue == queue)
+        names = [rq_queue.rq_id(job_id, batch.index) for batch in mine]
+        rq_queue.forget(here.redis, queue, names)
+    return Response(status=204)
+
+
+def _accepted(here: Service, submitted: Submitted) -> Response:
+    job_id, job = submitted
+    location = {"Location": f"/v1/jobs/{job_id}"}
+    if job is not None:
+        # Not read back: a round trip for what has just been written.
+        return answer(show_job(job, job.submitted_ms), 202, location)
+    seen = here.jobs.look(job_id)
+    if seen is None:
+        # A replay of a key whose job was deleted since: the same answer, without the job.
+        return answer({"id": job_id, "links": {"self": location["Location"]}}, 202, location)
+    return answer(_shown(seen), 202, location)
+
+
+def _shown(seen: Snapshot) -> dict[str, Any]:
+    return show_job(seen.job, seen.job.finished_ms or seen.now_ms)

@@ -1,0 +1,98 @@
+"""The faults that containers have: frozen, cut off from the network, Redis gone in mid-job."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.compose.conftest import docker
+from tests.compose.test_compose import wait_until
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+
+ITEMS = 90
+
+
+def run_through(compose: Any, strike: Callable[[str], None], heal: Callable[[str], None]) -> Any:
+    """Strike the container that runs the first batch of a job, and heal it when the job ended."""
+    with compose.client as client:
+        job = client.submit("sleep", params={"seconds": 0.5}, count=ITEMS, batches=3, concurrency=3)
+        wait_until(lambda: client.job(job).progress["succeeded"] >= 3)
+        owner = client.job(job)["batches"][0]["epochs"][0]["host"]
+        (victim,) = (
+            container["Id"]
+            for container in compose.containers("worker")
+            if container["Config"]["Hostname"] == owner
+        )
+        strike(victim)
+        try:
+            ended = client.wait(job, 60)
+        finally:
+            heal(victim)
+        check(ended)
+        assert sum(batch["lost_workers"] for batch in ended["batches"]) == 1
+        wait_until(
+            lambda: sum(batch["refused_writes"] for batch in client.job(job)["batches"]) > 0, 60
+        )
+        check(client.job(job))
+    wait_until(lambda: not compose.unhealthy(), 60)
+    return ended
+
+
+def check(job: Any) -> None:
+    assert (job.state, job.sum) == ("succeeded", sum(range(ITEMS)))
+    assert job.progress["succeeded"] == ITEMS
+
+
+def test_a_frozen_worker_loses_its_batch_and_writes_nothing_when_thawed(compose: Any) -> None:
+    run_through(
+        compose,
+        strike=lambda container: docker("pause", container),
+        heal=lambda container: docker("unpause", container),
+    )
+
+
+def test_a_worker_cut_off_from_the_network_writes_nothing_when_it_is_back(compose: Any) -> None:
+    network = f"{compose.project}_default"
+    run_through(
+        compose,
+        strike=lambda container: docker("network", "disconnect", network, container),
+        heal=lambda container: docker("network", "connect", network, container),
+    )
+
+
+@pytest.mark.parametrize("how", ["restart", "kill"])
+def test_a_job_goes_on_over_the_end_of_redis(compose: Any, how: str) -> None:
+    with compose.client as client:
+        job = client.submit("sleep", params={"seconds": 0.5}, count=ITEMS, batches=3, concurrency=3)
+        wait_until(lambda: client.job(job).progress["succeeded"] >= 3)
+        (redis,) = compose.containers("redis")
+        if how == "restart":
+            docker("restart", redis["Id"])
+        else:
+            docker("kill", redis["Id"])
+            docker("start", redis["Id"])
+        ended = client.wait(job, 60)
+        check(ended)
+        assert {len(batch["epochs"]) for batch in ended["batches"]} == {1}
+    wait_until(lambda: not compose.unhealthy(), 60)
+
+
+def test_a_segfault_in_an_interpreter_costs_its_item_only(compose: Any) -> None:
+    with compose.client as client:
+        params = {"how": "segfault", "item": 31}
+        job = client.submit("crash", count=500, params=params, backend="interpreter-pool")
+        ended = client.wait(job, 60)
+        assert ended.progress["succeeded"] == 499 and ended.progress["crashed"] == 1
+        assert ended.sum == sum(range(500)) - 31
+        (bad,) = client.records(job, ["crashed"])
+        assert bad["index"] == 31 and "SIGSEGV" in bad["error"]["message"]
+        assert client.wait(client.submit("echo", count=3), 10).sum == 3
+
+
+def test_the_limit_of_a_job_holds_in_interpreters(compose: Any) -> None:
+    with compose.client as client:
+        how = {"backend": "interpreter-pool", "timeout_s": 2}
+        ended = client.wait(client.submit("sleep", count=2, params={"seconds": 60}, **how), 10)
+        assert ended.state == "failed" and ended["error"]["type"] == "timeout"
+        assert ended.timing["wall_s"] < 4

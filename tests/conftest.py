@@ -1,0 +1,99 @@
+"""What holds for every test: it leaves no process, thread, file or semaphore behind."""
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from workers.processes import become_subreaper, children_of, is_alive
+
+_GRACE_S = 2.0
+_SHARED_MEMORY = Path("/dev/shm")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the session a temp folder of its own, and have it inherit orphans."""
+    folder = tempfile.mkdtemp(prefix="bpt-", dir="/tmp")
+    config.stash[_FOLDER] = (folder, os.environ.get("TMPDIR"))
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    become_subreaper()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the session's temp folder."""
+    folder, before = config.stash[_FOLDER]
+    if before is None:
+        os.environ.pop("TMPDIR", None)
+    else:
+        os.environ["TMPDIR"] = before
+    tempfile.tempdir = None
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+_FOLDER: pytest.StashKey[tuple[str, str | None]] = pytest.StashKey()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Fail a test that leaves something behind two seconds after its end.
+
+    What fixtures of a wider scope had running before the test may have changed in it:
+    processes below them, and their files, are their own affair.
+    """
+    processes, threads = _children(), set(threading.enumerate())
+    files, semaphores = _temp_files(), _semaphores()
+    yield
+    checks: list[tuple[str, Callable[[], set[object]]]] = [
+        ("processes", lambda: {_describe(pid) for pid in _children() - processes if is_alive(pid)}),
+        ("threads", lambda: {t.name for t in set(threading.enumerate()) - threads}),
+    ]
+    if not processes:
+        checks.append(("temp files", lambda: set(_temp_files() - files)))
+        checks.append(("semaphores", lambda: set(_unused(_semaphores() - semaphores))))
+    end = monotonic() + _GRACE_S
+    while left := {kind: found for kind, look in checks if (found := look())}:
+        if monotonic() > end:
+            pytest.fail(f"left behind: {left}")
+        sleep(0.02)
+
+
+def _children() -> set[int]:
+    return set(children_of(os.getpid()))
+
+
+def _describe(pid: int) -> str:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        command = "?"
+    return f"{pid}: {command[:200]}"
+
+
+def _temp_files() -> set[str]:
+    # pytest's own folders stay until the end of the session.
+    names = os.listdir(tempfile.gettempdir())
+    return {name for name in names if not name.startswith("pytest-of-")}
+
+
+def _semaphores() -> set[str]:
+    if not _SHARED_MEMORY.is_dir():
+        return set()
+    return {name for name in os.listdir(_SHARED_MEMORY) if name.startswith("sem.bp")}
+
+
+def _unused(semaphores: set[str]) -> set[str]:
+    """Those that no process holds: the others belong to programs beside this one."""
+    if not semaphores:
+        return semaphores
+    held = ""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            held += Path(f"/proc/{pid}/maps").read_text()
+        except OSError:
+            continue
+    return {name for name in semaphores if name not in held}

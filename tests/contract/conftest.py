@@ -1,0 +1,116 @@
+"""What the contract suite shares: all the ways to run a batch, and a station with its tasks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workers.backends import BACKENDS
+from workers.engine import BatchResult, run_batch
+from workers.model import BatchSpec, RunSpec
+from workers.station import Station
+from workers.tasks import TaskSources, load_tasks
+
+TASKS_DIR = Path(__file__).parent / "tasks"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One backend with its options."""
+
+    backend: str
+    start_method: str = "forkserver"
+    pool: str = "warm"
+    dispatch: str = "map"
+
+    @property
+    def name(self) -> str:
+        facts = BACKENDS[self.backend]
+        parts = [self.backend]
+        parts += [self.start_method] if facts.start_method else []
+        parts += [self.pool] if facts.warm else []
+        parts += ["submit"] if self.dispatch == "submit" else []
+        return "-".join(parts)
+
+    @property
+    def in_process(self) -> bool:
+        return BACKENDS[self.backend].in_process
+
+    @property
+    def is_threaded(self) -> bool:
+        return self.backend in ("threading", "thread-pool")
+
+    @property
+    def is_parallel(self) -> bool:
+        return self.backend != "sequential"
+
+    def few(self, count: int) -> int:
+        """So many items, or fewer where each starts a process."""
+        return min(count, 8) if self.backend == "multiprocessing" else count
+
+    def run(self, station: Station, task: str, items: Any, **options: Any) -> BatchResult:
+        """Run a task over items this way."""
+        spec = RunSpec(
+            task,
+            params=options.pop("params", {}),
+            backend=self.backend,
+            concurrency=options.pop("concurrency", 3),
+            start_method=self.start_method,
+            pool=self.pool,
+            dispatch=self.dispatch,
+            **options,
+        )
+        return run_batch(BatchSpec(spec, items), station=station, backoff=lambda attempt: 0.001)
+
+
+METHODS = ("fork", "spawn", "forkserver")
+IN_PROCESS = [
+    Way("sequential"),
+    Way("threading"),
+    Way("thread-pool"),
+    Way("thread-pool", dispatch="submit"),
+    Way("asyncio"),
+]
+INTERPRETERS = [Way("interpreter-pool", pool=pool) for pool in ("warm", "fresh")]
+PROCESSES = [
+    *(Way("multiprocessing", method) for method in METHODS),
+    *(Way("process-pool", method, pool) for method in METHODS for pool in ("warm", "fresh")),
+    Way("process-pool", "forkserver", "warm", "submit"),
+]
+ALL = [*IN_PROCESS, *INTERPRETERS, *PROCESSES]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "ways(which): the ways to run that a test holds for")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test that asks for a `way` all of them, or those that its mark picks."""
+    if "way" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("ways")
+        ways = [way for way in ALL if mark is None or mark.args[0](way)]
+        metafunc.parametrize("way", ways, ids=lambda way: way.name)
+
+
+@pytest.fixture(autouse=True)
+def _supported(request: pytest.FixtureRequest) -> None:
+    if "way" in request.fixturenames:
+        facts = BACKENDS[request.getfixturevalue("way").backend]
+        if not facts.is_supported:
+            needed = ".".join(map(str, facts.min_python))
+            pytest.skip(f"{facts.name} needs Python {needed}")
+
+
+@pytest.fixture
+def station() -> Iterator[Station]:
+    registry = load_tasks(TaskSources(tasks_dir=str(TASKS_DIR)))
+    assert not registry.errors
+    with Station(registry, owns_process=True) as station:
+        yield station
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    return str(tmp_path)

@@ -1,0 +1,154 @@
+"""A dying child costs at most its own item; a dying runner leaves nothing."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections import Counter
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+from workers.processes import children_of, descendants, is_alive, kill_tree
+from workers.starting import fork_server_pid
+
+HOWS = ("exit 0", "kill", "segfault", "terminate", "close files")
+
+
+@pytest.mark.ways(lambda way: not way.in_process and way.pool == "warm")
+@pytest.mark.parametrize("how", HOWS)
+def test_a_dying_child_leaves_its_neighbours_answered(
+    way: Any, station: Any, folder: str, how: str
+) -> None:
+    items: list[Any] = [*range(6), how, *range(6, 12)]
+    result = way.run(station, "die", items, params={"folder": folder})
+    states = {outcome.index: outcome.state for outcome in result.outcomes}
+    assert len(result.outcomes) == 13
+    assert states.pop(6) == "crashed"
+    assert set(states.values()) == {"succeeded"}
+    (crashed,) = [outcome for outcome in result.outcomes if outcome.state == "crashed"]
+    said = {"exit 0": "exit code 0", "kill": "SIGKILL", "segfault": "SIGSEGV"}
+    assert crashed.error["type"] == "crashed"
+    assert said.get(how, "3 times") in crashed.error["message"]
+    runs = Counter((Path(folder) / "runs").read_text().splitlines())
+    # Three times alone in its process; in a pool once before, which counts for nothing.
+    assert runs[how] in (3, 4)
+    assert max(count for item, count in runs.items() if item != how) <= 2
+    again = way.run(station, "echo", range(2))
+    assert {outcome.state for outcome in again.outcomes} == {"succeeded"}
+
+
+@pytest.mark.ways(lambda way: way.backend == "process-pool")
+def test_records_of_a_killed_child_are_not_run_again(way: Any, station: Any, folder: str) -> None:
+    items: list[Any] = [*range(400), "kill"]
+    result = way.run(station, "die", items, params={"folder": folder}, chunksize=401, concurrency=1)
+    assert len(result.outcomes) == 401
+    runs = Counter((Path(folder) / "runs").read_text().splitlines())
+    assert {count for item, count in runs.items() if item != "kill"} == {1}
+
+
+@pytest.mark.ways(lambda way: not way.in_process)
+def test_a_hang_in_c_code_is_ended_at_its_time(way: Any, station: Any, folder: str) -> None:
+    begun = monotonic()
+    items = [1, 2, "hang", 3, 4]
+    result = way.run(station, "hang", items, params={"folder": folder}, task_timeout_s=0.5)
+    states = [outcome.state for outcome in sorted(result.outcomes)]
+    assert states == ["succeeded", "succeeded", "timeout", "succeeded", "succeeded"]
+    assert monotonic() - begun < 10
+
+
+@pytest.mark.ways(lambda way: not way.in_process)
+def test_a_child_killed_from_outside_costs_no_item(way: Any, station: Any) -> None:
+    killed: list[int] = []
+
+    def tick() -> None:
+        below = [p for p in descendants(os.getpid()) if is_task_child(p)]
+        if len(killed) < 2 and below:
+            killed.append(below[0])
+            os.kill(below[0], 9)
+
+    station.tick = tick
+    result = way.run(station, "sleep", range(12), params={"seconds": 0.15})
+    assert len(killed) == 2
+    assert {outcome.state for outcome in result.outcomes} == {"succeeded"}
+    assert len(result.outcomes) == 12
+
+
+@pytest.mark.ways(lambda way: not way.in_process and way.start_method == "forkserver")
+def test_a_killed_fork_server_costs_no_item(way: Any, station: Any) -> None:
+    killed: list[int] = []
+
+    def tick() -> None:
+        server = fork_server_pid()
+        if not killed and server and any(map(is_task_child, children_of(server))):
+            killed.append(server)
+            os.kill(server, 9)
+
+    station.tick = tick
+    result = way.run(station, "sleep", range(12), params={"seconds": 0.1})
+    assert killed
+    assert {outcome.state for outcome in result.outcomes} == {"succeeded"}
+    assert len(result.outcomes) == 12
+
+
+def is_task_child(pid: int) -> bool:
+    maps = Path(f"/proc/{pid}/maps")
+    try:
+        return ".desk" in maps.read_text() and pid != os.getpid() and f"{pid}-0" in maps.read_text()
+    except OSError:
+        return False
+
+
+RUNNER = """
+    import sys
+    from workers.engine import run_batch
+    from workers.model import BatchSpec, RunSpec
+    from workers.station import Station
+    from workers.tasks import TaskSources, load_tasks
+    backend, method, tasks_dir, folder, state = sys.argv[1:]
+    station = Station(load_tasks(TaskSources(tasks_dir)), owns_process=True)
+    run = RunSpec("hang", {"folder": folder}, backend=backend, start_method=method, concurrency=3)
+    if state == "idle":
+        run = RunSpec("echo", {}, backend=backend, start_method=method, concurrency=3)
+        run_batch(BatchSpec(run, range(3)), station=station)
+        open(folder + "/runs", "w").write("1\\n2\\n3\\n")
+        import time; time.sleep(60)
+    run_batch(BatchSpec(run, [1, "hang", "hang", "hang"]), station=station)
+"""
+
+
+@pytest.mark.ways(lambda way: not way.in_process and way.pool == "warm" and way.dispatch == "map")
+@pytest.mark.parametrize("state", ["busy", "idle"])
+@pytest.mark.parametrize("end", ["killed", "tree killed"])
+def test_nothing_outlives_a_killed_runner(
+    way: Any, tmp_path: Path, state: str, end: str, request: pytest.FixtureRequest
+) -> None:
+    tasks_dir = Path(__file__).parent / "tasks"
+    args = [way.backend, way.start_method, str(tasks_dir), str(tmp_path), state]
+    temp_dir = tempfile.mkdtemp()
+    request.addfinalizer(lambda: shutil.rmtree(temp_dir))
+    environ = {**os.environ, "TMPDIR": temp_dir}
+    runner = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(RUNNER), *args], start_new_session=True, env=environ
+    )
+    log = tmp_path / "runs"
+    wait_until(lambda: log.exists() and log.read_text().count("\n") >= 3, 20)
+    below = descendants(runner.pid)
+    assert below or (way.backend, state) == ("multiprocessing", "idle")
+    if end == "killed":
+        runner.kill()
+    else:
+        kill_tree(runner.pid)
+    runner.wait()
+    wait_until(lambda: not any(map(is_alive, below)), 2)
+
+
+def wait_until(is_so: Any, timeout_s: float) -> None:
+    end = monotonic() + timeout_s
+    while not is_so():
+        assert monotonic() < end, "it did not come true in time"
+        sleep(0.01)

@@ -1,0 +1,107 @@
+"""A stack of real processes on a test's own Redis, ended with all that they started."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis import Redis
+
+from workers.ledger.presence import Presence
+from workers.processes import descendants, is_alive
+
+TERMINAL = {"succeeded", "failed", "cancelled"}
+
+
+def wait_until(condition: Callable[[], Any], within_s: float, what: str) -> Any:
+    deadline = time.monotonic() + within_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        time.sleep(0.02)
+    return found
+
+
+@dataclass
+class Crew:
+    """Processes of a stack on the test's Redis, each ended with all that it started.
+
+    Jobs are posted to an API in this very process, over the same ledger.
+    """
+
+    url: str
+    redis: Redis
+    stage: Any
+    environ: dict[str, str] = field(default_factory=dict)
+    members: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        below = [pid for member in self.members for pid in descendants(member.pid)]
+        for member in self.members:
+            # One that a test stopped and never woke could not hear the SIGTERM.
+            member.send_signal(signal.SIGCONT)
+            member.send_signal(signal.SIGTERM)
+        for member in self.members:
+            member.wait(30)
+        wait_until(lambda: not any(map(is_alive, below)), 2, "nothing left running")
+
+    def start(self, module: str, **environ: str) -> subprocess.Popen[bytes]:
+        full = {**os.environ, "REDIS_URL": self.url, "BATCHPOOL_LOG_LEVEL": "warning"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", module], env=full | self.environ | environ
+        )
+        self.members.append(process)
+        return process
+
+    def start_workers(self, count: int, **environ: str) -> list[subprocess.Popen[bytes]]:
+        started = [self.start("workers", **environ) for _ in range(count)]
+        pids = {process.pid for process in started}
+        presence = Presence(self.redis)
+
+        def there() -> bool:
+            assert not [p for p in started if p.poll() is not None], "a worker ended at its start"
+            return pids <= {worker["pid"] for worker in presence.workers()}
+
+        wait_until(there, 30, "workers there")
+        wait_until(presence.classes, 10, "a class known")
+        return started
+
+    def runner_pid(self, worker: subprocess.Popen[bytes]) -> int:
+        (entry,) = [w for w in Presence(self.redis).workers() if w["pid"] == worker.pid]
+        return int(entry["runner_pid"])
+
+    def finish(self, job_id: str, within_s: float = 30) -> dict[str, Any]:
+        def ended() -> dict[str, Any] | None:
+            job: dict[str, Any] = self.stage.get(f"/v1/jobs/{job_id}")
+            return job if job["state"] in TERMINAL else None
+
+        found: dict[str, Any] = wait_until(ended, within_s, "the job ended")
+        return found
+
+    def run(self, within_s: float = 30, **body: Any) -> dict[str, Any]:
+        return self.finish(self.stage.post(**body)["id"], within_s)
+
+    def wait_running(self, job_id: str, recorded: int = 0) -> dict[str, Any]:
+        def running() -> dict[str, Any] | None:
+            job: dict[str, Any] = self.stage.get(f"/v1/jobs/{job_id}")
+            progress = job["progress"]
+            return job if progress["running"] and progress["succeeded"] >= recorded else None
+
+        found: dict[str, Any] = wait_until(running, 20, "the job runs")
+        return found
+
+    def records(self, job_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        path: str | None = f"/v1/jobs/{job_id}/records?limit=1000"
+        while path:
+            page = self.stage.get(path)
+            found += page["records"]
+            following = page["next"]
+            path = f"/v1/jobs/{job_id}/records?limit=1000&cursor={following}" if following else None
+        return found

@@ -1,0 +1,95 @@
+"""The API, SIGKILLed before and after it creates, cancels or deletes: the client repeats itself."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.crew import Crew, wait_until
+from tests.faults.apis import start_api
+from workers.ledger import keys
+from workers.ledger.killpoints import MARK, POINT, TESTING
+from workers.processes import is_alive
+
+ITEMS = 30
+POINTS = ("before", "after")
+ORDER = {"task": "sleep", "params": {"seconds": 0.05}, "count": ITEMS, "batches": 2}
+
+
+class Killed:
+    """An API whose serving process kills itself at a point, and what a client sees of it."""
+
+    def __init__(self, crew: Crew, mark: Path, point: str) -> None:
+        self._crew = crew
+        self._mark = mark
+        self._url = start_api(crew, **{POINT: point, MARK: str(mark), TESTING: "1"})
+        self._master = crew.members[-1]
+
+    def breaks(self, method: str, path: str, **more: Any) -> None:
+        """Send the request during which it dies."""
+        with httpx.Client(base_url=self._url) as http, pytest.raises(httpx.TransportError):
+            http.request(method, path, **more)
+        killed = int(self._mark.read_text())
+        wait_until(lambda: not is_alive(killed), 5, "the kill at the point")
+
+    def again(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """Send it to the process that took its place, and to one that was started anew."""
+        first = httpx.request(method, self._url + path, **more)
+        self._master.send_signal(signal.SIGKILL)
+        self._master.wait(5)
+        self._crew.members.remove(self._master)
+        second = httpx.request(method, start_api(self._crew) + path, **more)
+        if method == "POST" and first.status_code == 202 == second.status_code:
+            assert first.json()["id"] == second.json()["id"]
+        return first
+
+
+@pytest.mark.parametrize("when", POINTS)
+def test_an_order_repeated_after_a_kill_is_one_job(crew: Crew, tmp_path: Path, when: str) -> None:
+    crew.start_workers(1)
+    api = Killed(crew, tmp_path / "mark", f"{when} create")
+    order: dict[str, Any] = {"json": ORDER, "headers": {"Idempotency-Key": "once"}}
+    api.breaks("POST", "/v1/jobs", **order)
+    assert crew.redis.zcard(keys.JOBS) == (when == "after")
+    answer = api.again("POST", "/v1/jobs", **order)
+    assert answer.status_code == 202
+    job_id = answer.json()["id"]
+    assert answer.headers["Location"] == f"/v1/jobs/{job_id}"
+    assert [job["id"] for job in crew.stage.get("/v1/jobs")["jobs"]] == [job_id]
+    job = crew.finish(job_id)
+    assert (job["state"], job["sum"]) == ("succeeded", sum(range(ITEMS)))
+    assert [len(batch["epochs"]) for batch in job["batches"]] == [1, 1]
+
+
+@pytest.mark.parametrize("when", POINTS)
+def test_a_cancel_repeated_after_a_kill_ends_the_job(crew: Crew, tmp_path: Path, when: str) -> None:
+    crew.start_workers(1)
+    job_id = crew.stage.post(**ORDER | {"params": {"seconds": 60}})["id"]
+    crew.wait_running(job_id)
+    api = Killed(crew, tmp_path / "mark", f"{when} cancel")
+    path = f"/v1/jobs/{job_id}/cancel"
+    api.breaks("POST", path)
+    # Repeated, there may be nothing left to cancel.
+    assert api.again("POST", path).status_code in ((202,) if when == "before" else (202, 409))
+    job = crew.finish(job_id, 5)
+    assert job["state"] == "cancelled" and job["progress"]["cancelled"] == ITEMS
+
+
+@pytest.mark.parametrize("when", POINTS)
+def test_a_delete_repeated_after_a_kill_leaves_nothing(
+    crew: Crew, tmp_path: Path, when: str
+) -> None:
+    crew.start_workers(1)
+    job_id = crew.run(**ORDER)["id"]
+    api = Killed(crew, tmp_path / "mark", f"{when} delete")
+    path = f"/v1/jobs/{job_id}"
+    api.breaks("DELETE", path)
+    if when == "before":
+        assert [record["value"] for record in crew.records(job_id)] == list(range(ITEMS))
+    else:
+        assert list(crew.redis.scan_iter(f"*{job_id}*")) == []
+    assert api.again("DELETE", path).status_code == (204 if when == "before" else 404)
+    assert list(crew.redis.scan_iter(f"*{job_id}*")) == []
+    assert crew.stage.get("/v1/jobs")["jobs"] == []

@@ -1,0 +1,57 @@
+"""P5: an owner that was frozen past its lease, and then thawed, writes nothing."""
+
+import contextlib
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from tests.crew import Crew, wait_until
+from workers.processes import descendants
+
+FREEZES = int(os.environ.get("BATCHPOOL_TEST_ROUNDS", "2"))
+
+
+@pytest.mark.timeout(60 + 30 * FREEZES)
+@pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
+def test_a_frozen_and_thawed_worker_writes_nothing(crew: Crew, backend: str) -> None:
+    crew.start("service.reconciler")
+    crew.start_workers(2)
+    for _ in range(FREEZES):
+        freeze_and_thaw(crew, backend)
+
+
+def freeze_and_thaw(crew: Crew, backend: str) -> None:
+    job_id = crew.stage.post(
+        task="sleep", params={"seconds": 0.05}, count=80, backend=backend, concurrency=2
+    )["id"]
+    (epoch,) = crew.wait_running(job_id, recorded=4)["batches"][0]["epochs"]
+    tree = [epoch["ppid"], *descendants(epoch["ppid"])]
+    signal_all(tree, signal.SIGSTOP)
+    before = refused(crew, job_id)
+    job = crew.finish(job_id, 30)
+    assert refused(crew, job_id) == before == 0
+    signal_all(tree, signal.SIGCONT)
+    # The frozen runner has records of its own to hand in, and is told that it is too late.
+    wait_until(lambda: refused(crew, job_id) > 0, 10, "a write of the thawed owner is refused")
+    assert job["state"] == "succeeded" and job["sum"] == sum(range(80))
+    again: dict[str, Any] = crew.stage.get(f"/v1/jobs/{job_id}")
+    assert again["sum"] == job["sum"] and again["progress"] == job["progress"]
+    assert [record["index"] for record in crew.records(job_id)] == list(range(80))
+    wait_until(lambda: len(idle(crew)) == 2, 20, "both workers are idle again")
+
+
+def refused(crew: Crew, job_id: str) -> int:
+    return int(crew.redis.hget(f"bp:job:{job_id}:0", "refused") or 0)
+
+
+def idle(crew: Crew) -> list[dict[str, Any]]:
+    return [w for w in crew.stage.get("/v1/workers")["workers"] if w["state"] == "idle"]
+
+
+def signal_all(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        # The first that is thawed learns that it lost its batch, and ends the others.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)

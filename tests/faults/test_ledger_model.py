@@ -1,0 +1,313 @@
+"""Any order of submit, claim, flush, crash, expiry, thaw and cancel keeps the ledger true.
+
+The model is small: which items are recorded, who owns each batch, and which jobs have ended. The
+ledger is the real one, on a real Valkey.
+"""
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from tests.integration.conftest import start_valkey, wait_until_answering
+from workers.exact import ExactSum
+from workers.ledger import keys
+from workers.ledger.connection import connect
+from workers.ledger.entries import JobEntry, NewJob, Tally
+from workers.ledger.jobs import Jobs
+from workers.ledger.ownership import EMPTY_BLOCK, Claim, Ending, Ownership, make_block
+from workers.ledger.records import Records
+from workers.ledger.recovery import Recovery
+from workers.model import TERMINAL_STATES, Lane, Outcome
+
+OWNER = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil": True}
+LANE = Lane(2, 1, 3, "MainThread", 0)
+SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=3)
+
+
+@dataclass
+class Holder:
+    """A claim as its owner knows it, and how many blocks it has handed in."""
+
+    claim: Claim
+    values: dict[int, Any]
+    blocks: int = 0
+
+
+@dataclass
+class Modelled:
+    """What must be true of one job."""
+
+    recorded: dict[int, Any] = field(default_factory=dict)
+    owners: dict[int, Holder] = field(default_factory=dict)
+    ended: dict[int, str] = field(default_factory=dict)
+    state: str = "queued"
+    cancelled: bool = False
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """The rules are what the processes of a stack do to the ledger."""
+
+    redis: Any = None
+    jobs_made = Bundle("jobs_made")
+    holders = Bundle("holders")
+
+    @initialize()
+    def begin(self) -> None:
+        self.redis.flushall()
+        self.jobs, self.owner = Jobs(self.redis), Ownership(self.redis)
+        self.recovery, self.records = Recovery(self.redis), Records(self.redis)
+        self.models: dict[str, Modelled] = {}
+        self.happened = Counter(refused_writes=0, lost_workers=0)
+
+    @rule(target=jobs_made, sizes=SIZES)
+    def submit(self, sizes: list[int]) -> str:
+        job_id = f"j{len(self.models)}"
+        firsts = [sum(sizes[:at]) for at in range(len(sizes))]
+        ranges = list(zip(firsts, sizes, strict=True))
+        spec = {"task": "echo"}
+        new = NewJob(job_id, spec, ranges, None, "c", 3600, 3600, 3600)
+        self.jobs.create(new, lambda pipe: None)
+        self.models[job_id] = Modelled()
+        return job_id
+
+    @rule(target=holders, job_id=jobs_made, batch=st.integers(0, 2))
+    def claim(self, job_id: str, batch: int) -> Any:
+        model = self.models[job_id]
+        found = self.owner.claim(job_id, batch, OWNER)
+        job = self.load(job_id)
+        if batch >= len(job.batches):
+            assert found == "missing"
+            return multiple()
+        if batch in model.ended or batch in model.owners:
+            assert isinstance(found, str)
+            return multiple()
+        assert isinstance(found, Claim)
+        assert found.done == self.recorded_of(model, found)
+        model.owners[batch] = holder = Holder(found, dict(model.recorded))
+        return holder
+
+    @rule(holder=holders, data=st.data(), again=st.booleans())
+    def flush(self, holder: Holder, data: st.DataObject, again: bool) -> None:
+        claim, model = holder.claim, self.models[holder.claim.job_id]
+        own = range(claim.first, claim.first + claim.count)
+        left = sorted(set(own) - holder.values.keys())
+        if not left:
+            return
+        part = data.draw(st.lists(st.sampled_from(left), min_size=1, unique=True))
+        values = {at: data.draw(st.integers(-9, 9) | st.floats(-9, 9)) for at in part}
+        holder.blocks += 1
+        made = [Outcome(at, "succeeded", v, None, LANE, 1, 1, 1) for at, v in values.items()]
+        block = make_block(claim, holder.blocks, made, 0)
+        mine = {at: v for at, v in (holder.values | values).items() if at in own}
+        tally = Tally({"succeeded": len(mine)}, sum=exact(mine.values()))
+        answer = self.owner.flush(claim, block, tally)
+        if model.owners.get(claim.batch) is holder:
+            assert answer == "ok"
+            holder.values |= values
+            model.recorded |= values
+            if again:
+                assert self.owner.flush(claim, block, tally) == "again"
+        else:
+            assert answer == "stale"
+            self.happened["refused_writes"] += 1
+
+    @rule(holder=holders)
+    def close(self, holder: Holder) -> None:
+        claim, model = holder.claim, self.models[holder.claim.job_id]
+        own = range(claim.first, claim.first + claim.count)
+        mine = {at: v for at, v in holder.values.items() if at in own}
+        tally = Tally({"succeeded": len(mine)}, sum=exact(mine.values()))
+        answer = self.owner.flush(claim, EMPTY_BLOCK, tally, Ending("succeeded", {}))
+        if model.owners.get(claim.batch) is not holder:
+            assert answer in ("stale", "again")
+            self.happened["refused_writes"] += answer == "stale"
+        elif len(mine) < claim.count:
+            assert answer == "short"
+        else:
+            assert answer == "ok"
+            self.end(model, claim.batch, "succeeded")
+
+    @rule(holder=holders)
+    def give_back(self, holder: Holder) -> None:
+        model = self.models[holder.claim.job_id]
+        owned = model.owners.get(holder.claim.batch) is holder
+        assert self.owner.release(holder.claim) == owned
+        self.happened["refused_writes"] += not owned
+        if owned:
+            del model.owners[holder.claim.batch]
+            if model.cancelled:
+                model.ended[holder.claim.batch] = "cancelled"
+
+    @rule(target=holders, holder=consumes(holders))
+    def crash_of_the_runner(self, holder: Holder) -> Any:
+        claim, model = holder.claim, self.models[holder.claim.job_id]
+        owned = model.owners.get(claim.batch) is holder
+        found = self.owner.claim(claim.job_id, claim.batch, OWNER, follows=claim)
+        if not owned and batch_is_free(model, claim.batch) and isinstance(found, Claim):
+            owned = True  # it was queued again meanwhile, so this is an ordinary claim
+        if owned and model.cancelled:
+            assert found == "ended"
+            self.end(model, claim.batch, "cancelled")
+            return multiple()
+        assert isinstance(found, Claim) == owned
+        if not isinstance(found, Claim):
+            return multiple()
+        assert found.done == self.recorded_of(model, found)
+        model.owners[claim.batch] = successor = Holder(found, dict(model.recorded))
+        return multiple(successor, holder)
+
+    @rule(holder=holders)
+    def lose_the_worker(self, holder: Holder) -> None:
+        claim, model = holder.claim, self.models[holder.claim.job_id]
+        if model.owners.get(claim.batch) is not holder:
+            return
+        member = f"{keys.job_key(claim.job_id)}|{claim.batch}"
+        self.redis.zadd(keys.LEASES, {member: 1})
+        self.recovery.expire_leases()
+        self.recovery.expire_leases()  # a second reconciler at the same time
+        self.happened["lost_workers"] += 1
+        del model.owners[claim.batch]
+        if model.cancelled:
+            model.ended[claim.batch] = "cancelled"
+        elif self.load(claim.job_id).batches[claim.batch].lost >= 20:
+            model.ended[claim.batch] = "failed"
+
+    @rule(job_id=jobs_made)
+    def cancel(self, job_id: str) -> None:
+        model, job = self.models[job_id], self.load(job_id)
+        answer = self.jobs.cancel(job_id)
+        assert answer == ("terminal" if job.state in TERMINAL_STATES else "cancelled")
+        if answer == "cancelled":
+            model.cancelled = True
+            for batch in range(len(job.batches)):
+                if batch_is_free(model, batch):
+                    model.ended[batch] = "cancelled"
+
+    @rule(holder=holders)
+    def end_as_told(self, holder: Holder) -> None:
+        claim, model = holder.claim, self.models[holder.claim.job_id]
+        renewal = self.owner.renew(claim)
+        self.happened["refused_writes"] += not renewal.held
+        if not renewal.cancel:
+            return
+        assert self.owner.end(claim, Ending("cancelled", {}, "cancelled"))
+        self.end(model, claim.batch, "cancelled")
+
+    @rule(job_id=jobs_made, batch=st.integers(0, 2))
+    def park_and_move(self, job_id: str, batch: int) -> None:
+        self.recovery.park(job_id, batch, "nobody")
+        self.recovery.move(job_id, batch, "c")
+
+    @precondition(lambda self: self.models)
+    @invariant()
+    def the_counts_are_what_there_is(self) -> None:
+        found = Counter({k.decode(): int(v) for k, v in self.redis.hgetall(keys.COUNTS).items()})
+        expected = self.happened.copy()
+        for job_id, model in self.models.items():
+            job = self.load(job_id)
+            expected[job.state] += 1
+            for batch in job.batches:
+                expected["open_items"] += batch.count * (batch.index not in model.ended)
+                expected["queued_items"] += batch.count * batch_is_free(model, batch.index)
+        assert found == expected
+
+    @precondition(lambda self: self.models)
+    @invariant()
+    def the_ledger_is_true(self) -> None:
+        for job_id, model in self.models.items():
+            job = self.load(job_id)
+            found = [r for r in self.records.stream(job) if r["epoch"] and r["pid"]]
+            indices = [record["index"] for record in found]
+            assert len(indices) == len(set(indices)), "an item was counted twice"
+            assert {r["index"]: r["value"] for r in found} == model.recorded
+            sums = ExactSum()
+            for batch in job.batches:
+                sums.merge(ExactSum.parse(batch.tally.sum))
+            assert sums.text() == exact(model.recorded.values())
+            for batch, state in model.ended.items():
+                assert job.batches[batch].state == state
+            over = len(model.ended) == len(job.batches)
+            assert (job.state in TERMINAL_STATES) == over
+            if model.state in TERMINAL_STATES:
+                assert job.state == model.state, "a terminal state changed"
+            model.state = job.state
+
+    def teardown(self) -> None:
+        if not hasattr(self, "models"):
+            return
+        for job_id, model in self.models.items():
+            job = self.load(job_id)
+            for batch in job.batches:
+                if batch.index not in model.ended:
+                    self.finish(job_id, model, batch.index)
+            job = self.load(job_id)
+            assert job.state in TERMINAL_STATES
+            assert self.jobs.delete(job_id) == "deleted"
+        assert self.redis.zcard(keys.LEASES) == self.redis.zcard(keys.WAITING) == 0
+        counts = self.redis.hmget(keys.COUNTS, "queued_items", "open_items", "queued", "running")
+        assert not any(int(count or 0) for count in counts)
+
+    def finish(self, job_id: str, model: Modelled, batch: int) -> None:
+        holder = model.owners.get(batch)
+        claim = holder.claim if holder else self.owner.claim(job_id, batch, OWNER)
+        assert isinstance(claim, Claim)
+        assert self.owner.end(claim, Ending("cancelled", {}, "cancelled"))
+
+    def end(self, model: Modelled, batch: int, state: str) -> None:
+        model.owners.pop(batch, None)
+        model.ended[batch] = state
+
+    def load(self, job_id: str) -> JobEntry:
+        job = self.jobs.load(job_id)
+        assert job
+        return job
+
+    def recorded_of(self, model: Modelled, claim: Claim) -> set[int]:
+        return set(range(claim.first, claim.first + claim.count)) & model.recorded.keys()
+
+
+def batch_is_free(model: Modelled, batch: int) -> bool:
+    return batch not in model.owners and batch not in model.ended
+
+
+def exact(values: Any) -> str:
+    total = ExactSum()
+    for value in values:
+        total.add(value)
+    return total.text()
+
+
+@pytest.mark.timeout(240)
+def test_the_ledger_follows_its_model() -> None:
+    with tempfile.TemporaryDirectory(prefix="bp-") as name:
+        server = start_valkey(Path(name), "--appendfsync", "no")
+        try:
+            with connect(f"unix://{name}/redis.sock") as client:
+                wait_until_answering(client)
+                machine = type("Machine", (LedgerMachine,), {"redis": client})
+                machine.TestCase.settings = settings(
+                    max_examples=100,
+                    stateful_step_count=40,
+                    deadline=None,
+                    suppress_health_check=list(HealthCheck),
+                )
+                machine.TestCase("runTest").runTest()
+        finally:
+            server.terminate()
+            server.wait(10)

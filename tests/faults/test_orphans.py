@@ -1,0 +1,47 @@
+"""P8: when what supervises a task is SIGKILLed, the task does not run on, whatever it does."""
+
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.crew import Crew, wait_until
+from workers.processes import children_of, descendants, is_alive
+
+TASKS = str(Path(__file__).parent / "tasks")
+WAYS = [
+    (backend, method)
+    for backend in ("process-pool", "multiprocessing")
+    for method in ("fork", "spawn", "forkserver")
+]
+
+
+@pytest.mark.parametrize("victim", ["worker", "runner"])
+@pytest.mark.parametrize("task", ["sleep", "stuck-in-c"])
+@pytest.mark.parametrize(("backend", "start_method"), WAYS, ids=[f"{b}-{m}" for b, m in WAYS])
+def test_a_long_task_does_not_outlive_its_supervisor(
+    crew: Crew, backend: str, start_method: str, task: str, victim: str
+) -> None:
+    (worker,) = crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
+    params = {"params": {"seconds": 60}} if task == "sleep" else {}
+    how = {"backend": backend, "start_method": start_method, "concurrency": 2}
+    job_id = crew.stage.post(task=task, count=2, **how, **params)["id"]
+    wait_until(
+        lambda: crew.stage.get(f"/v1/jobs/{job_id}")["progress"]["running"] == 2, 20, "two run"
+    )
+    (runner,) = children_of(worker.pid)
+    below = descendants(runner)
+    assert len(below) >= 2
+    os.kill(worker.pid if victim == "worker" else runner, signal.SIGKILL)
+    if victim == "worker":
+        assert worker.wait(5) == -signal.SIGKILL
+        crew.members.remove(worker)
+    wait_until(lambda: not any(map(is_alive, [runner, *below])), 2, "nothing of it runs on")
+    crew.stage.http.post(f"/v1/jobs/{job_id}/cancel")
+    if victim == "worker":
+        # A SIGKILL leaves no time to remove files: a later worker sweeps them, once they are old.
+        for folder in Path(tempfile.gettempdir()).glob("batchpool-run-*"):
+            os.utime(folder / "lock", (0, 0))
+        crew.start_workers(1)

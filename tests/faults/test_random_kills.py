@@ -1,0 +1,80 @@
+"""P2, P3: SIGKILL of a random process of a running job: an exact sum, and few runs again."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.crew import Crew, wait_until
+from workers.processes import descendants, is_alive
+
+KILLS = int(os.environ.get("BATCHPOOL_TEST_ROUNDS", "2"))
+TASKS = str(Path(__file__).parent / "tasks")
+ITEMS = 2000
+CONCURRENCY = 4
+SECONDS = 0.004
+UNFLUSHED_S = 0.2
+WAYS = [
+    ("process-pool", "fork"),
+    ("process-pool", "spawn"),
+    ("process-pool", "forkserver"),
+    ("multiprocessing", "fork"),
+    ("thread-pool", None),
+    ("sequential", None),
+]
+
+
+@pytest.mark.timeout(120 + 40 * KILLS)
+@pytest.mark.parametrize(("backend", "start_method"), WAYS, ids=[f"{b}-{m}" for b, m in WAYS])
+def test_a_killed_process_costs_few_reruns_and_no_item(
+    backend: str, start_method: str | None, crew: Crew, tmp_path: Path
+) -> None:
+    crew.start("service.reconciler")
+    crew.start_workers(2, BATCHPOOL_TASKS_DIR=TASKS)
+    for seed in range(KILLS):
+        kill_one(crew, backend, start_method, tmp_path / f"runs-{seed}", random.Random(seed))
+
+
+def kill_one(
+    crew: Crew, backend: str, start_method: str | None, log: Path, chance: random.Random
+) -> None:
+    how = {"concurrency": CONCURRENCY} if backend != "sequential" else {}
+    how |= {"start_method": start_method} if start_method else {}
+    items = ITEMS if backend != "multiprocessing" else ITEMS // 10
+    job_id = crew.stage.post(
+        task="logged",
+        params={"path": str(log), "seconds": SECONDS},
+        count=items,
+        backend=backend,
+        **how,
+    )["id"]
+    running = crew.wait_running(job_id, recorded=chance.randrange(1, items // 2))
+    (epoch,) = running["batches"][0]["epochs"]
+    worker = epoch["ppid"]
+    victim = chance.choice([worker, *descendants(worker)])
+    os.kill(victim, signal.SIGKILL)
+    killed_at = time.monotonic()
+    wait_until(lambda: not is_alive(victim), 5, "the victim is dead")
+    job = crew.finish(job_id, 60)
+    assert job["state"] == "succeeded" and job["sum"] == sum(range(items)), job
+    assert [record["index"] for record in crew.records(job_id)] == list(range(items))
+    check_reruns(log, items, killed_at)
+    if victim == worker:
+        (dead,) = [member for member in crew.members if member.pid == worker]
+        assert dead.wait(5) == -signal.SIGKILL
+        crew.members.remove(dead)
+        crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
+
+
+def check_reruns(log: Path, items: int, killed_at: float) -> None:
+    """By the tasks' own log: P3 allows what was running, and what ended just before the kill."""
+    runs = [line.split() for line in log.read_text().splitlines()]
+    counts = Counter(int(item) for item, _, _ in runs)
+    assert set(counts) == set(range(items))
+    again = sum(counts.values()) - items
+    recent = sum(killed_at - UNFLUSHED_S <= float(at) <= killed_at for _, _, at in runs)
+    assert again <= CONCURRENCY + recent, f"{again} re-runs, {recent} were recent"

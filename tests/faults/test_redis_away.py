@@ -1,0 +1,120 @@
+"""P9: Redis away for half a minute: nothing is lost, and no live worker's batch is run again."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.crew import Crew, wait_until
+from tests.faults.servers import Server
+
+AWAY_S = float(os.environ.get("BATCHPOOL_TEST_AWAY_S", "30"))
+TASKS = str(Path(__file__).parent / "tasks")
+FLUSHED = int((AWAY_S + 15) * 2 / 0.02)
+"""Items of 20 ms, two at a time: they are still being run when Redis is back."""
+GOING_AGAIN_S = 10
+SLOW_S = 1.5
+"""Longer than a pass of the reconciler takes, shorter than a lease."""
+
+
+def runs_of(path: Path) -> list[int]:
+    """The items that a `logged` task was run for, as often as it was."""
+    return [int(line.split()[0]) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_an_outage_in_every_phase_loses_nothing_and_reruns_nothing(
+    how: str, server: Server, crew: Crew, tmp_path: Path
+) -> None:
+    reconciler = crew.start("service.reconciler")
+    crew.start_workers(2, BATCHPOOL_TASKS_DIR=TASKS)
+    logs = {name: tmp_path / name for name in ("flushing", "long", "queued")}
+    # One that flushes all the time, one whose tasks outlast the outage, and ones that wait.
+    flushing = post(crew, logs["flushing"], FLUSHED, 0.02, "thread-pool")
+    long = post(crew, logs["long"], 4, AWAY_S / 2, "process-pool")
+    queued = post(crew, logs["queued"], 20, 0.01, "sequential", batches=4)
+    crew.wait_running(flushing, recorded=20)
+    wait_until(lambda: crew.stage.get(f"/v1/jobs/{long}")["progress"]["running"], 20, "long runs")
+
+    server.freeze() if how == "frozen" else server.kill()
+    gone = time.monotonic()
+    answer_is_quick_and_honest(crew)
+    if how == "killed":
+        # A reconciler that starts during the outage knows nothing of before.
+        reconciler.send_signal(signal.SIGKILL)
+        reconciler.wait(5)
+        crew.members.remove(reconciler)
+        crew.start("service.reconciler")
+    time.sleep(AWAY_S - (time.monotonic() - gone))
+    # Live workers may well come back later than the reconciler, with leases that ran out long ago.
+    slow = [member.pid for member in crew.members if "workers" in str(member.args)]
+    for pid in slow:
+        os.kill(pid, signal.SIGSTOP)
+    server.thaw() if how == "frozen" else server.start()
+    time.sleep(SLOW_S)
+    for pid in slow:
+        os.kill(pid, signal.SIGCONT)
+    recorded = crew.stage.get(f"/v1/jobs/{flushing}")["progress"]["succeeded"]
+    wait_until(
+        lambda: crew.stage.get(f"/v1/jobs/{flushing}")["progress"]["succeeded"] > recorded,
+        GOING_AGAIN_S,
+        "records come in again",
+    )
+    for job_id, name, count in ((flushing, "flushing", FLUSHED), (long, "long", 4)):
+        job = crew.finish(job_id, 60)
+        assert job["state"] == "succeeded" and job["sum"] == sum(range(count))
+        assert len(job["batches"][0]["epochs"]) == 1, "a live worker's batch was taken"
+        assert sorted(runs_of(logs[name])) == list(range(count)), "an item was run again"
+    job = crew.finish(queued, 60)
+    assert job["state"] == "succeeded" and job["sum"] == sum(range(20))
+
+
+def post(crew: Crew, log: Path, count: int, seconds: float, backend: str, batches: int = 1) -> str:
+    params = {"path": str(log), "seconds": seconds}
+    how: dict[str, Any] = {"backend": backend, "concurrency": 2, "batches": batches}
+    if backend == "sequential":
+        del how["concurrency"]
+    return str(crew.stage.post(task="logged", params=params, count=count, **how)["id"])
+
+
+def answer_is_quick_and_honest(crew: Crew) -> None:
+    for method, path in (("post", "/v1/jobs"), ("get", "/v1/jobs"), ("get", "/readyz")):
+        started = time.monotonic()
+        body = {"json": {"task": "echo", "count": 1}} if method == "post" else {}
+        answer = getattr(crew.stage.http, method)(path, **body)
+        took = time.monotonic() - started
+        assert answer.status_code == 503 and took < 2, (path, answer.status_code, took)
+        assert "Retry-After" in answer.headers
+
+
+@pytest.mark.timeout(120)
+def test_a_slow_redis_costs_time_and_nothing_else(server: Server, crew: Crew) -> None:
+    crew.start("service.reconciler")
+    crew.start_workers(1)
+    job_id = crew.stage.post(
+        task="sleep", params={"seconds": 0.02}, count=300, backend="thread-pool", concurrency=2
+    )["id"]
+    crew.wait_running(job_id, recorded=10)
+    for _ in range(3):
+        with server.client() as client:
+            client.execute_command("DEBUG", "SLEEP", "1.5")
+    job = crew.finish(job_id, 40)
+    assert job["state"] == "succeeded" and job["sum"] == sum(range(300))
+    assert len(job["batches"][0]["epochs"]) == 1
+
+
+def test_a_worker_that_is_told_to_stop_ends_though_redis_is_gone(
+    server: Server, crew: Crew
+) -> None:
+    workers = crew.start_workers(2, BATCHPOOL_GRACE_S="1")
+    job_id = crew.stage.post(task="sleep", params={"seconds": 60}, count=1)["id"]
+    crew.wait_running(job_id)
+    server.kill()
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+    for worker in workers:
+        assert worker.wait(10) == 0

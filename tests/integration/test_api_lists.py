@@ -1,0 +1,59 @@
+"""The list of jobs at some length: complete under every filter, in few round trips."""
+
+from typing import Any
+
+import pytest
+
+JOBS = 450
+"""More than are looked at in one go."""
+
+
+@pytest.fixture
+def many(stage: Any) -> list[str]:
+    """Ids of jobs of two tasks in blocks of uneven length, every 9th cancelled."""
+    ids = []
+    for number in range(JOBS):
+        task = "cpu" if number % 7 < 3 else "echo"
+        ids.append(stage.post(task=task, count=1)["id"])
+        if number % 9 == 0:
+            stage.http.post(f"/v1/jobs/{ids[-1]}/cancel")
+    return ids
+
+
+def pages(stage: Any, query: str) -> list[list[dict[str, Any]]]:
+    found, cursor = [], ""
+    while True:
+        page = stage.get(f"/v1/jobs?{query}{cursor}")
+        found.append(page["jobs"])
+        if page["next"] is None:
+            return found
+        cursor = f"&cursor={page['next']}"
+
+
+FILTERS = {
+    "": lambda number: True,
+    "task=cpu&": lambda number: number % 7 < 3,
+    "state=cancelled&": lambda number: number % 9 == 0,
+    "state=queued&task=echo&": lambda number: number % 9 and number % 7 >= 3,
+    "state=running&": lambda number: False,
+}
+
+
+def test_each_job_that_a_filter_wants_is_listed_once(stage: Any, many: list[str]) -> None:
+    for query, wants in FILTERS.items():
+        wanted = [job_id for number, job_id in enumerate(many) if wants(number)]
+        for limit in (7, 40, 500):
+            found = pages(stage, f"{query}limit={limit}")
+            listed = [job["id"] for page in found for job in page]
+            assert len(listed) == len(set(listed))
+            assert set(listed) == set(wanted), query
+            assert all(len(page) == limit for page in found[:-1])
+
+
+def test_a_page_costs_few_reads_however_many_jobs_are_on_it(stage: Any, many: list[str]) -> None:
+    for query in ("limit=200", "limit=10&task=cpu"):
+        stage.redis.config_resetstat()
+        assert stage.get(f"/v1/jobs?{query}")["jobs"]
+        stats = stage.redis.info("commandstats")
+        assert stats["cmdstat_evalsha"]["calls"] == 1
+        assert stats["cmdstat_zrevrange"]["calls"] == 1

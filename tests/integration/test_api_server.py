@@ -1,0 +1,203 @@
+"""`python -m service` as a process: where it listens, how it ends, what it stands."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+
+class Api:
+    """An API process on a free port."""
+
+    def __init__(self, redis_url: str, **more: Any) -> None:
+        environ = {
+            "REDIS_URL": redis_url,
+            "BATCHPOOL_API_PORT": "0",
+            "BATCHPOOL_LOG_LEVEL": "warning",
+            "BATCHPOOL_API_THREADS": "16",
+            "BATCHPOOL_API_MAX_EVENT_STREAMS": "5",
+            "BATCHPOOL_API_MAX_WAITS": "5",
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "service"],
+            env=os.environ | environ | more.pop("environ", {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **more,
+        )
+        assert self.process.stdout is not None
+        word, url = self.process.stdout.readline().split()
+        assert word == "listening"
+        self.host, _, port = url.removeprefix("http://").rpartition(":")
+        self.port = int(port)
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self.host, self.port, timeout=10)
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        connection = self.connect()
+        if isinstance(body, dict):
+            body = json.dumps(body)
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        text = response.read()
+        connection.close()
+        return response.status, json.loads(text) if text else None
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """Signal it; the seconds until it had ended."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        assert self.process.wait(20) == 0
+        took = time.monotonic() - began
+        assert self.process.stdout is not None and self.process.stderr is not None
+        # Among others: gunicorn had to kill nothing.
+        assert (self.process.stdout.read(), self.process.stderr.read()) == ("", "")
+        self.process.stderr.close()
+        self.process.stdout.close()
+        return took
+
+
+@pytest.fixture
+def start_api(redis_url: str) -> Iterator[Callable[..., Api]]:
+    started: list[Api] = []
+
+    def start(**more: Any) -> Api:
+        started.append(Api(redis_url, **more))
+        return started[-1]
+
+    yield start
+    for api in started:
+        if api.process.poll() is None:
+            api.end()
+
+
+@pytest.fixture
+def api(start_api: Callable[..., Api], stage: Any) -> Api:
+    return start_api()
+
+
+def test_it_listens_on_the_free_port_that_it_prints(api: Api) -> None:
+    assert api.port > 0
+    assert api.ask("GET", "/healthz") == (200, {"status": "alive"})
+
+
+def test_it_takes_a_listening_socket_that_it_inherits(start_api: Callable[..., Api]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        fd = listener.fileno()
+        api = start_api(environ={"BATCHPOOL_API_FD": str(fd)}, pass_fds=(fd,))
+        assert api.port == listener.getsockname()[1]
+        assert api.ask("GET", "/healthz")[0] == 200
+
+
+def test_a_bad_setting_ends_it_with_its_name() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "service"],
+        env=os.environ | {"BATCHPOOL_API_PORT": "http"},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("BATCHPOOL_API_PORT='http': allowed is")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_in_three_seconds_with_streams_and_waits_open(
+    api: Api, stage: Any, number: signal.Signals
+) -> None:
+    job = stage.post(task="echo", count=1)["id"]
+    open_ones = []
+    for path in ("/events", "/events", "?wait=60", "?wait=60"):
+        connection = api.connect()
+        connection.request("GET", f"/v1/jobs/{job}{path}")
+        open_ones.append(connection)
+    streams = [connection.getresponse() for connection in open_ones[:2]]
+    assert all(stream.readline() == b"retry: 1000\n" for stream in streams)
+    stage.until(lambda: stage.redis.info("clients")["blocked_clients"] == 4)
+    assert api.end(number) < 3
+    for connection in open_ones[2:]:
+        assert json.loads(connection.getresponse().read())["state"] == "queued"
+    for connection in open_ones:
+        connection.close()
+
+
+def test_streams_and_waits_leave_threads_for_other_requests(api: Api, stage: Any) -> None:
+    job = stage.post(task="echo", count=1)["id"]
+    connections = []
+    for path in ["/events"] * 5 + ["?wait=60"] * 5:
+        connection = api.connect()
+        connection.request("GET", f"/v1/jobs/{job}{path}")
+        connections.append(connection)
+    stage.until(lambda: stage.redis.info("clients")["blocked_clients"] == 10)
+    began = time.monotonic()
+    assert api.ask("GET", "/healthz")[0] == 200
+    assert api.ask("GET", f"/v1/jobs/{job}/events")[0] == 503
+    assert api.ask("GET", f"/v1/jobs/{job}?wait=60")[0] == 200
+    assert time.monotonic() - began < 1
+    for connection in connections:
+        connection.close()
+
+
+def test_a_place_is_free_again_soon_after_its_client_has_left(api: Api, stage: Any) -> None:
+    job = stage.post(task="echo", count=1)["id"]
+    for _ in range(5):
+        connection = api.connect()
+        connection.request("GET", f"/v1/jobs/{job}/events")
+        connection.getresponse().readline()
+        connection.close()
+    # It is seen at the next write, and a silent stream writes with each change of the job.
+    stage.until(lambda: api.ask("GET", f"/v1/jobs/{job}/cancel")[0] == 405)
+    stage.http.post(f"/v1/jobs/{job}/cancel")
+
+    def is_free() -> bool:
+        connection = api.connect()
+        connection.request("GET", f"/v1/jobs/{job}/events")
+        status = connection.getresponse().status
+        connection.close()
+        return status == 200
+
+    stage.until(is_free)
+
+
+def test_a_chunked_body_is_read_and_bounded(start_api: Callable[..., Api], stage: Any) -> None:
+    api = start_api(environ={"BATCHPOOL_MAX_BODY_BYTES": "2048"})
+    order = json.dumps({"task": "echo", "count": 1}).encode()
+    assert api.ask("POST", "/v1/jobs", iter([order[:5], order[5:]]))[0] == 202
+    status, problem = api.ask("POST", "/v1/jobs", iter([b" " * 1000] * 3))
+    assert (status, problem["status"]) == (413, 413)
+
+
+def test_a_refused_megabyte_is_answered_within_100_ms_of_its_arrival(api: Api) -> None:
+    body = b'{"task":"nope","items":[%s]}' % b",".join([b"[]"] * 340_000)
+    api.ask("POST", "/v1/jobs", {})
+    took = []
+    for _ in range(20):
+        began = time.monotonic()
+        assert api.ask("POST", "/v1/jobs", body)[0] == 422
+        took.append(time.monotonic() - began)
+        if took[-1] < 0.1:
+            return
+    pytest.fail(f"never within 100 ms: {took}")
+
+
+def test_it_says_nothing_but_where_it_listens(api: Api) -> None:
+    api.ask("GET", "/v1/jobs")
+    api.end()
+
+
+def test_it_ends_well_when_told_to_stop_while_it_starts(start_api: Callable[..., Api]) -> None:
+    # It says where it listens before it has loaded what will answer there.
+    start_api().end()

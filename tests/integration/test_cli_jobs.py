@@ -1,0 +1,166 @@
+"""The command line against a real stack: output, streams, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from client import Client
+from client.stack import LocalStack, StackOptions
+
+pytestmark = pytest.mark.timeout(120)
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[LocalStack]:
+    environ = {**os.environ, "BATCHPOOL_TASKS_DIR": str(EXAMPLES / "tasks")}
+    options = StackOptions(workers=1, temporary=True, prefer_own_redis=True, environ=environ)
+    with LocalStack(options) as stack:
+        yield stack
+
+
+def run(
+    url: str, *arguments: str, stdin: str = "", **environ: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "client", *arguments],
+        env={**os.environ, "BATCHPOOL_URL": url, **environ},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_submit_prints_the_id_and_nothing_else(stack: LocalStack) -> None:
+    told = run(stack.url, "submit", "echo", "--count", "3")
+    assert (told.returncode, told.stderr) == (0, "")
+    with Client(stack.url) as client:
+        assert client.wait(told.stdout.strip(), 30).sum == 3
+
+
+def test_watch_sums_the_job_up(stack: LocalStack) -> None:
+    job_id = run(stack.url, "submit", "echo", "--count", "4").stdout.strip()
+    told = run(stack.url, "watch", job_id)
+    assert told.returncode == 0
+    assert "succeeded" in told.stdout
+    assert "echo × 4 on thread-pool" in told.stdout
+
+
+def test_a_watched_job_is_json_where_json_is_asked_for(stack: LocalStack) -> None:
+    told = run(
+        stack.url,
+        *("submit", "sleep", "--count", "5", "--param", "seconds=0.1", "--concurrency", "10"),
+        *("--shared-sum", "global", "--label", "run=7", "--watch", "--json"),
+    )
+    job = json.loads(told.stdout)
+    assert told.returncode == 0
+    assert (job["state"], job["sum"], job["shared_sum"]["observed"]) == ("succeeded", 10, [10])
+    assert job["spec"]["labels"] == {"run": "7"}
+
+
+def test_a_failed_job_is_exit_code_1_and_says_which_items(stack: LocalStack) -> None:
+    told = run(stack.url, "submit", "fail", "--count", "2", "--watch")
+    assert told.returncode == 1
+    assert "item 0: failed" in told.stdout
+
+
+@pytest.mark.parametrize("source", ["--items", "--lines"])
+def test_items_come_from_stdin(stack: LocalStack, source: str) -> None:
+    told = run(stack.url, "submit", "echo", source, "-", "--watch", "--json", stdin="5\n6\n")
+    assert json.loads(told.stdout)["sum"] == (11 if source == "--items" else 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("submit", "echo"), "--count"),
+        (("submit", "echo", "--count", "1", "--lines", "-"), "one of"),
+        (("submit", "echo", "--count", "x"), "--count"),
+        (("submit", "echo", "--count", "1", "--param", "seconds"), "NAME=VALUE"),
+        (("submit", "nope", "--count", "1"), "unknown 'nope'"),
+        (("submit", "echo", "--count", "0"), "count"),
+        (("submit", "echo", "--count", "1", "--backend", "magic"), "magic"),
+        (("submit", "sleep", "--count", "1", "--param", "seconds=-1"), "seconds"),
+        (("watch", "no-such-job"), "no-such-job"),
+        (("juggle",), "juggle"),
+    ],
+)
+def test_what_cannot_be_done_is_exit_code_2_and_names_it(
+    stack: LocalStack, arguments: tuple[str, ...], said: str
+) -> None:
+    told = run(stack.url, *arguments)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert said in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_service_that_is_not_there_is_exit_code_3() -> None:
+    told = run("http://127.0.0.1:9", "submit", "echo", "--count", "1")
+    assert (told.returncode, told.stdout) == (3, "")
+    assert "batchpool up" in told.stderr
+
+
+def test_no_color_means_no_colour(stack: LocalStack) -> None:
+    plain = {"FORCE_COLOR": "1", "NO_COLOR": "1"}
+    told = run(stack.url, "submit", "fail", "--count", "1", "--watch", **plain)
+    assert "\x1b[3" not in told.stdout
+
+
+def test_a_task_of_ones_own_runs(stack: LocalStack) -> None:
+    told = run(
+        stack.url,
+        *("submit", "long-words", "--lines", "-", "--param", "at_least=10", "--watch", "--json"),
+        stdin="an extraordinary thing\nquite unbelievable\n",
+    )
+    assert json.loads(told.stdout)["sum"] == 2
+
+
+def test_the_example_of_the_python_client_runs(stack: LocalStack) -> None:
+    told = subprocess.run(
+        [sys.executable, str(EXAMPLES / "threads_or_processes.py"), stack.url],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert told.returncode == 0, told.stderr
+    assert [line.split()[0] for line in told.stdout.splitlines()] == [
+        "sequential",
+        "thread-pool",
+        "process-pool",
+    ]
+
+
+def test_doctor_tells_which_redis_and_why() -> None:
+    told = run("http://127.0.0.1:9", "doctor", "--json", REDIS_URL="redis://:secret@box:6379/0")
+    found = json.loads(told.stdout)
+    assert told.returncode == 0
+    assert found["redis"] == {
+        "use": "box:6379/0",
+        "why": "REDIS_URL is set",
+        "version": None,
+        "error": None,
+    }
+    assert found["start_methods"] == ["fork", "spawn", "forkserver"]
+    assert found["cpus"]["usable"] >= 1
+    assert found["service"]["status"] is None
+
+
+def test_doctor_is_readable_without_json() -> None:
+    told = run("http://127.0.0.1:9", "doctor")
+    assert told.returncode == 0
+    for word in ("Redis", "Python", "packages", "CPUs", "start methods", "data folder"):
+        assert word in told.stdout
+
+
+def test_worker_is_the_worker_itself() -> None:
+    told = run("", "worker", BATCHPOOL_LOG_LEVEL="loud")
+    assert told.returncode == 2
+    assert "BATCHPOOL_LOG_LEVEL='loud'" in told.stderr

@@ -1,0 +1,283 @@
+"""The rules of the ledger, on a real Valkey: once each, whole or not at all, only its owner."""
+
+import time
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from workers.ledger import keys
+from workers.ledger.entries import NewJob, Tally
+from workers.ledger.events import Events
+from workers.ledger.jobs import Jobs
+from workers.ledger.orders import IdempotencyKey, KeyReused
+from workers.ledger.ownership import (
+    EMPTY_BLOCK,
+    Block,
+    Claim,
+    Ending,
+    Ownership,
+    make_block,
+)
+from workers.ledger.records import Records
+from workers.ledger.recovery import Recovery
+from workers.model import Lane, Outcome
+
+OWNER = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil": True}
+SPEC = {"task": "echo", "params": {}, "backend": "thread-pool", "concurrency": 4}
+LANE = Lane(2, 1, 3, "MainThread", 0)
+
+
+def create(redis: Redis, job_id: str = "j", **changes: Any) -> Jobs:
+    fields: dict[str, Any] = {
+        "id": job_id,
+        "spec": SPEC,
+        "ranges": [(0, 4)],
+        "items": None,
+        "queue": "c",
+        "timeout_s": 60,
+        "queue_timeout_s": 60,
+        "result_ttl_s": 60,
+    }
+    jobs = Jobs(redis)
+    jobs.create(NewJob(**fields | changes), lambda pipe: None)
+    return jobs
+
+
+def claim(redis: Redis, batch: int = 0, job_id: str = "j") -> Claim:
+    found = Ownership(redis).claim(job_id, batch, OWNER)
+    assert isinstance(found, Claim), found
+    return found
+
+
+def block(owned: Claim, number: int, *indices: int) -> Block:
+    made = [Outcome(index, "succeeded", index, None, LANE, 100, 10, 5) for index in indices]
+    return make_block(owned, number, made, 0)
+
+
+def tally(*indices: int) -> Tally:
+    return Tally({"succeeded": len(indices)}, sum=str(sum(indices)))
+
+
+def expire_lease(redis: Redis, batch: int = 0) -> None:
+    redis.zadd(keys.LEASES, {f"{keys.job_key('j')}|{batch}": 1})
+
+
+def test_a_block_is_taken_once_however_often_it_is_sent(redis: Redis) -> None:
+    jobs, owner = create(redis), Ownership(redis)
+    owned = claim(redis)
+    first = block(owned, 1, 0, 2)
+    answers = [owner.flush(owned, first, tally(0, 2)) for _ in range(3)]
+    assert answers == ["ok", "again", "again"]
+    job = jobs.load("j")
+    assert job and [r["index"] for r in Records(redis).stream(job)] == [0, 2]
+
+
+def test_a_block_with_an_item_that_is_recorded_is_refused_whole(redis: Redis) -> None:
+    jobs, owner = create(redis), Ownership(redis)
+    owned = claim(redis)
+    owner.flush(owned, block(owned, 1, 0, 2), tally(0, 2))
+    assert owner.flush(owned, block(owned, 2, 1, 2), tally(0, 1, 2)) == "double"
+    job = jobs.load("j")
+    assert job and job.batches[0].tally.counts == {"succeeded": 2}
+    assert [r["index"] for r in Records(redis).stream(job)] == [0, 2]
+
+
+def test_an_owner_whose_batch_was_taken_writes_nothing(redis: Redis) -> None:
+    jobs, owner = create(redis), Ownership(redis)
+    frozen = claim(redis)
+    expire_lease(redis)
+    assert [w.batch for w in Recovery(redis).expire_leases()] == [0]
+    second = claim(redis)
+    assert owner.flush(frozen, block(frozen, 1, 0), tally(0)) == "stale"
+    assert not owner.release(frozen) and not owner.end(frozen, Ending("failed", {}, "cancelled"))
+    assert not owner.renew(frozen).held
+    assert owner.flush(second, block(second, 1, 0, 1, 2, 3), tally(0, 1, 2, 3), done()) == "ok"
+    job = jobs.load("j")
+    # The block, the release, the end and the renewal.
+    assert job and job.state == "succeeded" and job.batches[0].refused == 4
+    assert [epoch["end_reason"] for epoch in job.batches[0].epochs] == ["lost", "succeeded"]
+
+
+def done() -> Ending:
+    return Ending("succeeded", {"observed": None})
+
+
+def test_what_is_recorded_is_not_given_to_the_next_owner(redis: Redis) -> None:
+    create(redis, ranges=[(0, 2), (2, 3)])
+    owned = claim(redis, 1)
+    Ownership(redis).flush(owned, block(owned, 1, 3), tally(3))
+    assert Ownership(redis).release(owned)
+    again = claim(redis, 1)
+    assert again.done == {3} and again.epoch == 2 and again.tally == tally(3)
+
+
+def test_a_batch_does_not_end_as_complete_with_items_missing(redis: Redis) -> None:
+    jobs, owner = create(redis), Ownership(redis)
+    owned = claim(redis)
+    assert owner.flush(owned, block(owned, 1, 0, 1, 2), tally(0, 1, 2), done()) == "short"
+    assert owner.flush(owned, block(owned, 1, 0, 1, 2, 3), tally(0, 1, 2, 3), done()) == "ok"
+    job = jobs.load("j")
+    assert job and job.state == "succeeded"
+
+
+def test_a_closing_block_whose_answer_was_lost_is_known_again(redis: Redis) -> None:
+    create(redis)
+    owner, owned = Ownership(redis), claim(redis)
+    last = block(owned, 1, 0, 1, 2, 3)
+    assert owner.flush(owned, last, tally(0, 1, 2, 3), done()) == "ok"
+    assert owner.flush(owned, last, tally(0, 1, 2, 3), done()) == "again"
+
+
+def test_only_one_of_two_workers_gets_the_batch(redis: Redis) -> None:
+    create(redis)
+    claim(redis)
+    assert Ownership(redis).claim("j", 0, OWNER) == "running"
+    assert Ownership(redis).claim("nobody", 0, OWNER) == "missing"
+
+
+def test_a_runner_that_crashed_is_followed_by_a_new_epoch_of_the_same_worker(redis: Redis) -> None:
+    create(redis)
+    owner, old = Ownership(redis), claim(redis)
+    new = owner.claim("j", 0, OWNER | {"pid": 5}, follows=old)
+    assert isinstance(new, Claim) and new.epoch == 2
+    assert owner.flush(old, block(old, 1, 0), tally(0)) == "stale"
+    assert owner.claim("j", 0, OWNER, follows=old) == "running"
+
+
+def test_cancel_ends_what_nobody_owns_and_tells_the_owner_of_the_rest(redis: Redis) -> None:
+    jobs = create(redis, ranges=[(0, 2), (2, 2)])
+    owned = claim(redis)
+    assert [jobs.cancel("j"), jobs.cancel("j")] == ["cancelled", "cancelled"]
+    job = jobs.load("j")
+    assert job and job.state == "running"
+    assert [batch.state for batch in job.batches] == ["running", "cancelled"]
+    assert Ownership(redis).renew(owned).cancel == "user"
+    assert Ownership(redis).end(owned, Ending("cancelled", {}, "cancelled"))
+    job = jobs.load("j")
+    assert job and job.state == "cancelled" and jobs.cancel("j") == "terminal"
+    assert [r["state"] for r in Records(redis).stream(job)] == ["cancelled"] * 4
+
+
+def test_a_job_cancelled_before_its_batch_was_claimed_is_not_run(redis: Redis) -> None:
+    jobs = create(redis)
+    jobs.cancel("j")
+    assert Ownership(redis).claim("j", 0, OWNER) == "cancelled"
+
+
+def test_on_error_stop_ends_the_other_batches_and_the_job_as_failed(redis: Redis) -> None:
+    jobs = create(redis, ranges=[(0, 2), (2, 2), (4, 2)])
+    owned, other = claim(redis), claim(redis, 1)
+    stop = Ending("failed", {}, "cancelled", stop_job=True)
+    assert Ownership(redis).flush(owned, EMPTY_BLOCK, Tally({"failed": 1}), stop) == "ok"
+    assert Ownership(redis).renew(other).cancel == "error"
+    assert Ownership(redis).end(other, Ending("cancelled", {}, "cancelled"))
+    job = jobs.load("j")
+    assert job and job.state == "failed"
+    assert [batch.state for batch in job.batches] == ["failed", "cancelled", "cancelled"]
+
+
+def test_a_job_past_its_limit_ends_even_if_nobody_owns_a_batch(redis: Redis) -> None:
+    jobs = create(redis, ranges=[(0, 2), (2, 2)], timeout_s=0.02)
+    Ownership(redis).release(claim(redis))
+    time.sleep(0.03)  # the limit is in Redis' time, which no test can turn
+    Recovery(redis).expire_deadlines()
+    job = jobs.load("j")
+    assert job and job.state == "failed" and job.error and job.error["type"] == "timeout"
+    assert {r["state"] for r in Records(redis).stream(job)} == {"timeout"}
+
+
+def test_a_job_that_no_worker_took_ends_by_its_queue_timeout(redis: Redis) -> None:
+    jobs = create(redis, queue_timeout_s=0.02)
+    time.sleep(0.03)
+    Recovery(redis).expire_deadlines()
+    job = jobs.load("j")
+    assert job and job.state == "failed" and job.error and job.error["type"] == "queue_timeout"
+
+
+def test_a_batch_that_lost_twenty_workers_is_given_up(redis: Redis) -> None:
+    jobs = create(redis)
+    for _ in range(20):
+        claim(redis)
+        expire_lease(redis)
+        Recovery(redis).expire_leases()
+    job = jobs.load("j")
+    assert job and job.state == "failed" and job.error and job.error["type"] == "worker_lost"
+
+
+def test_a_live_owner_keeps_its_batch(redis: Redis) -> None:
+    create(redis)
+    owned = claim(redis)
+    assert Recovery(redis).expire_leases() == []
+    assert Ownership(redis).renew(owned).held
+
+
+def test_parked_and_moved_batches_keep_their_reason_and_queue(redis: Redis) -> None:
+    jobs, recovery = create(redis), Recovery(redis)
+    recovery.park("j", 0, "no live worker has task 'x'")
+    job = jobs.load("j")
+    assert job and job.batches[0].state == "parked" and job.batches[0].parked
+    assert [w.batch for w in recovery.parked()] == [0] and recovery.waiting() == []
+    recovery.move("j", 0, "other")
+    assert [(w.batch, w.queue) for w in recovery.waiting()] == [(0, "other")]
+    assert recovery.parked() == []
+
+
+def test_listed_items_come_back_across_blocks(redis: Redis) -> None:
+    given = [{"n": n, "s": "x" * (n % 7)} for n in range(9000)]
+    jobs = create(redis, items=given, ranges=[(0, 5000), (5000, 4000)])
+    assert jobs.items("j", 4090, 20) == given[4090:4110]
+    assert jobs.items("j", 0, 9000) == given
+    assert claim(redis, 1).listed
+
+
+def test_an_idempotency_key_makes_one_job_and_refuses_another_body(redis: Redis) -> None:
+    jobs = Jobs(redis)
+    new = NewJob("a", SPEC, [(0, 1)], None, "c", 60, 60, 60)
+    key = IdempotencyKey("anyone POST /v1/jobs", "k", "hash")
+    assert jobs.create(new, lambda pipe: None, key).job_id == "a"
+    replay = NewJob("b", SPEC, [(0, 1)], None, "c", 60, 60, 60)
+    assert jobs.create(replay, lambda pipe: None, key) == ("a", None)
+    assert jobs.load("b") is None
+    with pytest.raises(KeyReused):
+        jobs.create(replay, lambda pipe: None, IdempotencyKey(key.scope, "k", "other"))
+
+
+def test_deleting_leaves_no_key_behind(redis: Redis) -> None:
+    jobs, owner = create(redis, items=["a", "b"], ranges=[(0, 1), (1, 1)]), Ownership(redis)
+    assert jobs.delete("j") == "running"
+    for batch in range(2):
+        owned = claim(redis, batch)
+        owner.flush(owned, block(owned, 1, batch), tally(batch), done())
+    assert [jobs.delete("j"), jobs.delete("j")] == ["deleted", "missing"]
+    assert redis.keys("*") == [keys.COUNTS.encode()]
+
+
+def test_every_key_of_an_ended_job_has_a_time_to_live(redis: Redis) -> None:
+    create(redis, items=["a"], ranges=[(0, 1)], result_ttl_s=0.05)
+    owned = claim(redis)
+    Ownership(redis).flush(owned, block(owned, 1, 0), tally(0), done())
+    assert all(redis.pttl(key) > 0 for key in redis.scan_iter("bp:job:*"))
+    time.sleep(0.06)
+    assert Recovery(redis).forget_finished() == 1
+    assert redis.keys("*") == [keys.COUNTS.encode()]
+
+
+def test_events_are_seen_in_order_and_waited_for(redis: Redis) -> None:
+    jobs, events = create(redis), Events(redis)
+    seen = jobs.look("j")
+    assert seen
+    last = seen.event
+    assert events.read("j", last, 1) == []
+    jobs.cancel("j")
+    assert [event["type"] for _, event in events.read("j", last, 1000)] == ["batch", "end"]
+
+
+def test_jobs_are_listed_newest_first_in_pages(redis: Redis) -> None:
+    for number in range(5):
+        create(redis, f"j{number}")
+        time.sleep(0.002)  # the order is that of the submission's millisecond
+    jobs = Jobs(redis)
+    assert jobs.page(2) == ["j4", "j3"]
+    assert jobs.page(9, before="j3") == ["j2", "j1", "j0"]
+    assert jobs.page(9, before="gone") == []

@@ -1,0 +1,238 @@
+"""The reconciler against a real Valkey: what it puts right, and what it leaves alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from service.reconciling import Reconciler
+from service.settings import Settings
+from workers.ledger.presence import Presence
+
+SETTINGS = Settings.from_env({"BATCHPOOL_CLASS_GONE_S": "15"})
+QUEUE = "rq:queue:batchpool:c311"
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Watched:
+    """A reconciler and its clock."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.clock = Clock()
+        self._reconciler = Reconciler(redis, SETTINGS, self.clock)
+
+    def run(self, seconds: float = 0.0) -> None:
+        """Passes, a second apart, over so long a time."""
+        for _ in range(max(1, int(seconds))):
+            self._reconciler.run_pass()
+            self.clock.now_s += 1.0
+
+
+@pytest.fixture
+def watched(redis: Redis) -> Watched:
+    return Watched(redis)
+
+
+def _ids(stage: Any, queue: str = QUEUE) -> list[str]:
+    return [name.decode() for name in stage.redis.lrange(queue, 0, -1)]
+
+
+def _state(stage: Any, job_id: str) -> dict[str, Any]:
+    batch: dict[str, Any] = stage.get(f"/v1/jobs/{job_id}")["batches"][0]
+    return batch
+
+
+def test_a_batch_that_its_queue_lost_is_put_there_again_once(stage: Any, watched: Watched) -> None:
+    job = stage.post(task="echo", count=1)
+    stage.redis.delete(QUEUE)
+    watched.run(5)
+    assert _ids(stage) == [f"{job['id']}-0"]
+
+
+def test_a_batch_whose_worker_died_between_pop_and_claim_is_put_back(
+    stage: Any, watched: Watched
+) -> None:
+    job = stage.post(task="echo", count=1)
+    stage.redis.lmove(QUEUE, QUEUE + ":intermediate", "LEFT", "RIGHT")
+    watched.run(4)
+    assert _ids(stage) == []
+    watched.run(4)
+    assert _ids(stage) == [f"{job['id']}-0"]
+    assert _ids(stage, QUEUE + ":intermediate") == []
+    assert stage.redis.exists(f"rq:job:{job['id']}-0")
+
+
+def test_a_queue_that_is_whole_is_left_alone(stage: Any, watched: Watched) -> None:
+    jobs = [stage.post(task="echo", count=4, batches=2)["id"] for _ in range(3)]
+    before = _ids(stage)
+    watched.run(6)
+    assert _ids(stage) == before == [f"{job}-{n}" for job in jobs for n in (0, 1)]
+
+
+def _let_lease_expire(stage: Any, job_id: str) -> None:
+    stage.redis.zadd("bp:leases", {f"bp:job:{job_id}|0": 1})
+
+
+def test_a_batch_whose_owner_is_silent_is_queued_again(stage: Any, watched: Watched) -> None:
+    watched.run(SETTINGS.lease_s + 1)
+    job = stage.post(task="echo", count=2)
+    stage.redis.lpop(QUEUE)
+    stage.claim(job["id"])
+    _let_lease_expire(stage, job["id"])
+    watched.run()
+    assert _ids(stage) == [f"{job['id']}-0"]
+    batch = _state(stage, job["id"])
+    assert (batch["state"], batch["lost_workers"]) == ("queued", 1)
+    assert batch["epochs"][0]["end_reason"] == "lost"
+    stage.run(job["id"])
+    assert stage.get(f"/v1/jobs/{job['id']}")["state"] == "succeeded"
+
+
+def test_no_lease_is_judged_right_after_a_start_or_a_gap(stage: Any, watched: Watched) -> None:
+    job = stage.post(task="echo", count=2)
+    stage.claim(job["id"])
+    _let_lease_expire(stage, job["id"])
+    watched.run(SETTINGS.lease_s - 1)
+    assert _state(stage, job["id"])["state"] == "running"
+    # Redis was away for 30 s: the owners could not renew, though they live.
+    watched.clock.now_s += 30
+    watched.run(SETTINGS.lease_s)
+    assert _state(stage, job["id"])["state"] == "running"
+    watched.run(2)
+    assert _state(stage, job["id"])["state"] == "queued"
+
+
+def test_batches_of_a_class_that_is_gone_move_to_one_that_lives(
+    stage: Any, watched: Watched
+) -> None:
+    job = stage.post(task="echo", count=1)
+    stage.leave("w1")
+    newer = stage.class_document(id="c314", python="3.14")
+    stage.announce(newer, stage.worker_document(name="w2", **{"class": "c314"}))
+    watched.run(15)
+    assert _ids(stage) == [f"{job['id']}-0"]
+    watched.run(2)
+    assert _ids(stage) == []
+    assert _ids(stage, "rq:queue:batchpool:c314") == [f"{job['id']}-0"]
+    assert _state(stage, job["id"])["state"] == "queued"
+
+
+def test_what_nobody_can_run_is_parked_until_somebody_can(stage: Any, watched: Watched) -> None:
+    job = stage.post(task="echo", count=1)
+    stage.leave("w1")
+    watched.run(17)
+    batch = _state(stage, job["id"])
+    assert batch["state"] == "parked"
+    assert batch["parked"] == "no live worker can run the task 'echo' on thread-pool"
+    assert _ids(stage) == []
+    stage.announce(stage.class_document(), stage.worker_document())
+    watched.run(1)
+    batch = _state(stage, job["id"])
+    assert (batch["state"], batch["parked"]) == ("queued", None)
+    assert _ids(stage) == [f"{job['id']}-0"]
+
+
+def test_a_job_past_its_queue_timeout_fails_queued_or_parked(stage: Any, watched: Watched) -> None:
+    jobs = [stage.post(task="echo", count=2, queue_timeout_s=0.001)["id"] for _ in range(2)]
+    watched.run()
+    for job_id in jobs:
+        job = stage.get(f"/v1/jobs/{job_id}")
+        assert (job["state"], job["error"]["type"]) == ("failed", "queue_timeout")
+        assert job["progress"]["timeout"] == 2
+
+
+def test_jobs_whose_time_is_up_leave_nothing_behind(stage: Any, watched: Watched) -> None:
+    watched.run()
+    before = set(stage.redis.keys("*"))
+    job = stage.post(task="echo", items=["a"])
+    stage.run(job["id"])
+    for key in stage.redis.keys("bp:job:*"):
+        stage.redis.pexpire(key, 1)
+    stage.redis.zadd("bp:finished", {f"bp:job:{job['id']}": 1})
+    # A worker takes the RQ job out when it is done with the batch; the stage has none.
+    stage.redis.delete(QUEUE, f"rq:job:{job['id']}-0")
+    watched.clock.now_s += 10
+    watched.run()
+    assert stage.get("/v1/jobs")["jobs"] == []
+    assert set(stage.redis.keys("*")) - before <= {b"rq:queues", b"bp:counts"}
+
+
+def test_a_cancelled_job_does_not_stay_in_a_queue_that_nobody_reads(
+    stage: Any, watched: Watched
+) -> None:
+    cancelled = stage.post(task="echo", count=2, batches=2)["id"]
+    waiting = stage.post(task="echo", count=1)["id"]
+    stage.http.post(f"/v1/jobs/{cancelled}/cancel")
+    stage.redis.rpush(QUEUE, "what is this", b"\xff")
+    watched.run(25)
+    stage.redis.lrem(QUEUE, 0, b"\xff")
+    assert _ids(stage) == [f"{waiting}-0"]
+    assert stage.redis.keys("rq:job:*") == [f"rq:job:{waiting}-0".encode()]
+
+
+def test_two_reconcilers_at_once_do_no_harm(stage: Any, redis_url: str) -> None:
+    jobs = [stage.post(task="echo", count=4, batches=4)["id"] for _ in range(10)]
+    stage.redis.delete(QUEUE)
+    both = [Watched(stage.redis), Watched(stage.redis)]
+    threads = [threading.Thread(target=watched.run, args=(6,)) for watched in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # Each batch stands there; twice is harmless, since only one claim of it succeeds.
+    assert set(_ids(stage)) == {f"{job}-{n}" for job in jobs for n in range(4)}
+    for job in jobs:
+        for batch in range(4):
+            stage.run(job, batch)
+        assert stage.get(f"/v1/jobs/{job}")["progress"]["succeeded"] == 4
+
+
+def test_classes_that_were_not_seen_for_long_are_forgotten(stage: Any, watched: Watched) -> None:
+    document = stage.class_document(id="ancient") | {"seen_ms": 1}
+    Presence(stage.redis).announce_class(document)
+    stage.redis.hset("bp:classes", "ancient", '{"id": "ancient", "seen_ms": 1}')
+    watched.run()
+    assert [found["id"] for found in Presence(stage.redis).classes()] == ["c311"]
+
+
+def test_the_process_goes_on_through_an_outage_and_ends_at_sigterm(tmp_path: Any) -> None:
+    environ = os.environ | {
+        "REDIS_URL": f"unix://{tmp_path}/nobody.sock",
+        "BATCHPOOL_RECONCILE_INTERVAL_S": "0.05",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service.reconciler"], env=environ, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    assert "Redis is away, going on" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(5) == 0
+    # One line for the whole outage, not one for each pass.
+    assert process.stderr.read() == ""
+    process.stderr.close()
+
+
+def test_a_bad_setting_ends_the_process_with_its_name() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "service.reconciler"],
+        env=os.environ | {"BATCHPOOL_RECONCILE_INTERVAL_S": "often"},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("BATCHPOOL_RECONCILE_INTERVAL_S='often': allowed is")

@@ -1,0 +1,155 @@
+"""Real workers and the real reconciler as processes: jobs run, and go on when processes die."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.crew import Crew, wait_until
+from workers.processes import descendants, is_alive
+
+
+@pytest.fixture
+def crew(redis_url: str, redis: Redis, bare: Any) -> Iterator[Crew]:
+    with Crew(redis_url, redis, bare) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "backend", ["sequential", "threading", "thread-pool", "multiprocessing", "process-pool"]
+)
+def test_a_job_is_run_and_summed_by_each_backend(crew: Crew, backend: str) -> None:
+    (worker,) = crew.start_workers(1)
+    job = crew.run(task="sleep", params={"seconds": 0.05}, count=5, backend=backend, concurrency=5)
+    assert job["state"] == "succeeded" and job["sum"] == 10
+    assert job["progress"]["succeeded"] == 5
+    records = crew.records(job["id"])
+    assert [record["value"] for record in records] == [0, 1, 2, 3, 4]
+    assert {record["ppid"] for record in records} != {worker.pid} or backend in (
+        "sequential",
+        "threading",
+        "thread-pool",
+    )
+
+
+def test_what_a_shared_global_saw_is_reported_per_batch(crew: Crew) -> None:
+    crew.start_workers(1)
+    how = {"task": "echo", "count": 5, "shared_sum": "global", "concurrency": 2}
+    assert crew.run(backend="thread-pool", **how)["shared_sum"] == {
+        "strategy": "global",
+        "observed": [10],
+        "lost": 0,
+        "partial": False,
+    }
+    processes = crew.run(backend="process-pool", **how)["shared_sum"]
+    assert processes["observed"] == [0] and processes["lost"] == 10
+
+
+@pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
+def test_a_worker_killed_in_mid_batch_costs_no_item(crew: Crew, backend: str) -> None:
+    crew.start("service.reconciler")
+    crew.start_workers(2)
+    job_id = crew.stage.post(
+        task="sleep", params={"seconds": 0.2}, count=60, backend=backend, concurrency=2
+    )["id"]
+    running = crew.wait_running(job_id, recorded=4)
+    (epoch,) = running["batches"][0]["epochs"]
+    below = descendants(epoch["ppid"])
+    os.kill(epoch["ppid"], signal.SIGKILL)
+    (dead,) = [member for member in crew.members if member.pid == epoch["ppid"]]
+    assert dead.wait(5) == -signal.SIGKILL
+    wait_until(lambda: not any(map(is_alive, below)), 2, "its processes died with it")
+    job = crew.finish(job_id, 40)
+    assert job["state"] == "succeeded" and job["sum"] == sum(range(60))
+    assert len(job["batches"][0]["epochs"]) == 2
+    assert [record["index"] for record in crew.records(job_id)] == list(range(60))
+
+
+def test_a_killed_runner_is_replaced_and_no_item_is_blamed(crew: Crew) -> None:
+    (worker,) = crew.start_workers(1)
+    job_id = crew.stage.post(
+        task="sleep", params={"seconds": 0.2}, count=20, backend="thread-pool", concurrency=4
+    )["id"]
+    crew.wait_running(job_id, recorded=4)
+    os.kill(crew.runner_pid(worker), signal.SIGKILL)
+    job = crew.finish(job_id)
+    assert job["state"] == "succeeded" and job["sum"] == 190
+    assert job["batches"][0]["epochs"][0]["end_reason"] == "crashed"
+
+
+def test_a_task_that_ends_its_process_is_given_up_and_its_neighbours_are_run(crew: Crew) -> None:
+    crew.start_workers(1)
+    job = crew.run(
+        task="crash",
+        params={"how": "segfault", "item": 3},
+        count=8,
+        backend="threading",
+        concurrency=4,
+    )
+    assert job["state"] == "failed"
+    assert job["progress"]["succeeded"] == 7 and job["progress"]["crashed"] == 1
+    (bad,) = [record for record in crew.records(job["id"]) if record["state"] == "crashed"]
+    assert bad["index"] == 3 and "SIGSEGV" in bad["error"]["message"]
+    assert crew.run(task="echo", count=3)["state"] == "succeeded"
+
+
+def test_a_cancel_ends_what_runs_within_two_seconds(crew: Crew) -> None:
+    (worker,) = crew.start_workers(1)
+    job_id = crew.stage.post(task="sleep", params={"seconds": 30}, count=4, concurrency=4)["id"]
+    crew.wait_running(job_id)
+    runner = crew.runner_pid(worker)
+    assert crew.stage.http.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
+    wait_until(lambda: not is_alive(runner), 2, "the runner of the cancelled job is gone")
+    job = crew.finish(job_id, 2)
+    assert job["state"] == "cancelled" and job["progress"]["cancelled"] == 4
+
+
+def test_a_job_past_its_limit_ends_as_failed_with_its_items_timed_out(crew: Crew) -> None:
+    crew.start_workers(1)
+    job = crew.run(
+        task="sleep", params={"seconds": 30}, count=3, backend="sequential", timeout_s=1, within_s=4
+    )
+    assert job["state"] == "failed" and job["error"]["type"] == "timeout"
+    assert job["progress"]["timeout"] == 3
+
+
+def test_sigterm_gives_the_batch_back_and_another_worker_ends_it(crew: Crew) -> None:
+    crew.start("service.reconciler")
+    (first,) = crew.start_workers(1)
+    job_id = crew.stage.post(task="sleep", params={"seconds": 0.2}, count=30, backend="sequential")[
+        "id"
+    ]
+    crew.wait_running(job_id, recorded=2)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(10) == 0
+    crew.members.remove(first)
+    crew.start_workers(1)
+    job = crew.finish(job_id)
+    assert job["state"] == "succeeded" and job["sum"] == sum(range(30))
+    epochs = job["batches"][0]["epochs"]
+    assert [epoch["end_reason"] for epoch in epochs] == ["released", "succeeded"]
+
+
+def test_a_task_module_that_does_not_import_is_shown_and_the_worker_goes_on(
+    crew: Crew, tmp_path: Any
+) -> None:
+    (tmp_path / "broken.py").write_text("import a_module_that_is_nowhere\n")
+    (tmp_path / "mine.py").write_text(
+        "from workers.tasks import task\n\n"
+        "@task('double')\ndef double(item):\n    'Twice the item.'\n    return 2 * item\n"
+    )
+    crew.start_workers(1, BATCHPOOL_TASKS_DIR=str(tmp_path))
+    listed = crew.stage.get("/v1/tasks")
+    assert "a_module_that_is_nowhere" in str(listed)
+    assert "double" in {task["name"] for task in listed["tasks"]}
+    assert crew.run(task="double", count=4, backend="process-pool")["sum"] == 12
+
+
+def test_rq_keeps_nothing_of_a_batch(crew: Crew, redis: Redis) -> None:
+    crew.start_workers(1)
+    crew.run(task="echo", count=3, batches=3)
+    assert list(redis.scan_iter("rq:job:*")) == []
+    assert list(redis.scan_iter("rq:queue:batchpool:*")) == []

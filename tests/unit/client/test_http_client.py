@@ -1,0 +1,230 @@
+"""The Python client against a real HTTP server that answers what a test says."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from client import (
+    ApiError,
+    Client,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+    Unreachable,
+    WaitTimeout,
+)
+
+
+def job_document(state: str = "queued", **changes: Any) -> dict[str, Any]:
+    return {"id": "j1", "state": state, "sum": 0, "progress": {}, "timing": {}} | changes
+
+
+@dataclass
+class Script:
+    """The answers to come, in order, and the requests that came."""
+
+    url: str = ""
+    answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
+    seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+
+    def answer(self, status: int, body: Any, **headers: str) -> None:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.answers.append((status, headers, raw))
+
+    def drop(self) -> None:
+        """Close the connection without an answer."""
+        self.answers.append((0, {}, b""))
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    told = Script()
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            told.seen.append((self.command, self.path, dict(self.headers), body))
+            status, headers, answer = told.answers.pop(0)
+            if not status:
+                self.close_connection = True
+                return
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_GET = do_POST = do_DELETE = handle_any
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    told.url = f"http://127.0.0.1:{server.server_port}"
+    yield told
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    assert not told.answers, "the client asked less often than the test expects"
+
+
+@pytest.fixture
+def client(script: Script) -> Iterator[Client]:
+    with Client(script.url, patience_s=3) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, InvalidRequest),
+        (415, InvalidRequest),
+        (422, InvalidRequest),
+        (404, NotFound),
+        (409, Conflict),
+        (429, Unavailable),
+        (503, Unavailable),
+        (507, Unavailable),
+        (500, ApiError),
+    ],
+)
+def test_each_refusal_is_an_error_of_its_kind(
+    script: Script, client: Client, status: int, error: type[ApiError]
+) -> None:
+    script.answer(status, {"title": "No", "detail": "for a reason", "status": status})
+    with pytest.raises(ApiError) as refused:
+        client.job("j1")
+    assert type(refused.value) is error
+    assert refused.value.status == status
+    assert str(refused.value) == "No: for a reason"
+
+
+def test_a_refusal_names_the_fields(script: Script, client: Client) -> None:
+    errors = [{"field": "count", "message": "too small"}]
+    script.answer(422, {"title": "Invalid", "errors": errors})
+    with pytest.raises(InvalidRequest, match="count: too small") as refused:
+        client.submit("sleep", count=0)
+    assert refused.value.fields == {"count": "too small"}
+
+
+def test_retry_after_is_told(script: Script, client: Client) -> None:
+    script.answer(503, {"title": "Later"}, Retry_After="7")
+    with pytest.raises(Unavailable) as refused:
+        client.submit("sleep", count=1)
+    assert refused.value.retry_after_s == 7.0
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[1]", b""])
+def test_an_error_that_is_no_problem_document_is_still_told(
+    script: Script, client: Client, body: bytes
+) -> None:
+    script.answer(502, body)
+    with pytest.raises(ApiError, match="HTTP 502"):
+        client.job("j1")
+
+
+def test_nobody_there_is_said_at_once() -> None:
+    with Client("http://127.0.0.1:9", patience_s=30) as client:
+        started = time.monotonic()
+        with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
+            client.job("j1")
+        assert time.monotonic() - started < 5
+
+
+def test_a_submission_is_repeated_with_the_same_key_when_its_answer_is_lost(
+    script: Script, client: Client
+) -> None:
+    script.answer(200, job_document())
+    client.job("j1")
+    script.drop()
+    script.answer(202, job_document())
+    job = client.submit("sleep", count=5, params={"seconds": 2}, backend="threading")
+    assert job.id == "j1"
+    first, second = script.seen[-2:]
+    assert first[2]["Idempotency-Key"] == second[2]["Idempotency-Key"]
+    assert json.loads(second[3]) == {
+        "task": "sleep",
+        "count": 5,
+        "params": {"seconds": 2},
+        "backend": "threading",
+    }
+
+
+def test_two_submissions_have_two_keys(script: Script, client: Client) -> None:
+    for _ in range(2):
+        script.answer(202, job_document())
+        client.submit("sleep", count=1)
+    assert len({headers["Idempotency-Key"] for _, _, headers, _ in script.seen}) == 2
+
+
+def test_waiting_is_a_long_poll_that_is_renewed(script: Script, client: Client) -> None:
+    script.answer(200, job_document("running"))
+    script.answer(200, job_document("succeeded"))
+    assert client.wait("j1").succeeded
+    assert [path.partition("=")[2] for _, path, _, _ in script.seen] == ["30.000", "30.000"]
+
+
+def test_a_service_that_does_not_hold_the_answer_back_is_not_asked_in_a_loop(
+    script: Script, client: Client
+) -> None:
+    script.answer(200, job_document("running"))
+    script.answer(200, job_document("running"))
+    script.answer(200, job_document("succeeded"))
+    started = time.monotonic()
+    client.wait("j1")
+    assert time.monotonic() - started >= 0.9
+
+
+def test_a_wait_outlasts_a_service_that_has_lost_its_redis(script: Script, client: Client) -> None:
+    script.answer(503, {"title": "Unavailable"}, Retry_After="1")
+    script.answer(200, job_document("succeeded"))
+    assert client.wait("j1").succeeded
+
+
+def test_a_wait_that_is_over_says_how_far_the_job_is(script: Script, client: Client) -> None:
+    script.answer(200, job_document("running"))
+    with pytest.raises(WaitTimeout, match="running"):
+        client.wait("j1", timeout_s=0)
+
+
+def test_records_are_read_line_by_line(script: Script, client: Client) -> None:
+    script.answer(200, b'{"index": 0}\n{"index": 1}\n')
+    found = list(client.records("j1", ["failed", "crashed"]))
+    assert found == [{"index": 0}, {"index": 1}]
+    _, path, headers, _ = script.seen[0]
+    assert path == "/v1/jobs/j1/records?state=failed%2Ccrashed"
+    assert headers["Accept"] == "application/x-ndjson"
+
+
+def test_a_cut_event_stream_goes_on_after_the_last_event(script: Script, client: Client) -> None:
+    script.answer(200, b'id: 1-0\nevent: progress\ndata: {"n": 1}\n\n')
+    script.drop()
+    script.answer(200, b': hello\n\nid: 2-0\nevent: end\ndata: {"n": 2}\n\n')
+    events = list(client.events("j1"))
+    assert [(event.id, event.type, event.data["n"]) for event in events] == [
+        ("1-0", "progress", 1),
+        ("2-0", "end", 2),
+    ]
+    assert script.seen[-1][2]["Last-Event-ID"] == "1-0"
+
+
+def test_jobs_are_listed_over_all_pages(script: Script, client: Client) -> None:
+    script.answer(200, {"jobs": [job_document(id="a")], "next": "c1"})
+    script.answer(200, {"jobs": [job_document(id="b")], "next": None})
+    assert [job.id for job in client.jobs(state="queued")] == ["a", "b"]
+    assert script.seen[1][1] == "/v1/jobs?state=queued&cursor=c1"
+
+
+def test_a_red_readiness_is_an_answer(script: Script, client: Client) -> None:
+    script.answer(503, {"status": "unavailable", "reasons": ["no worker was ever seen"]})
+    assert client.ready()["reasons"] == ["no worker was ever seen"]

@@ -1,0 +1,66 @@
+"""Frames come whole or not at all."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from workers.channel import Frame, Inbox, Kind, Link, listen, to_outcomes, to_record
+from workers.desk import pack_record
+from workers.model import Lane, Outcome, TaskError
+
+LANE = Lane(1, 2, 3, "MainThread", 0)
+
+
+def connect(path: Path) -> tuple[Link, Inbox, socket.socket]:
+    listener = listen(path)
+    link = Link(path)
+    return link, Inbox(listener.accept()[0]), listener
+
+
+@pytest.mark.parametrize("depth", [0, 30])
+def test_frames_arrive_in_order_whatever_the_path_is_long(tmp_path: Path, depth: int) -> None:
+    folder = tmp_path.joinpath(*["deeper"] * depth)
+    folder.mkdir(parents=True, exist_ok=True)
+    link, inbox, listener = connect(folder / "socket")
+    link.send(Kind.HELLO, 0, b"x")
+    link.send(Kind.CHUNK, 7)
+    assert list(inbox.frames()) == [Frame(Kind.HELLO, 0, b"x"), Frame(Kind.CHUNK, 7, b"")]
+    assert list(inbox.frames()) == []
+    assert not inbox.at_end
+    for end in (link._socket, inbox.socket, listener):
+        end.close()
+
+
+def test_a_torn_frame_is_dropped(tmp_path: Path) -> None:
+    link, inbox, listener = connect(tmp_path / "socket")
+    link.send(Kind.ROWS, 1, b"whole")
+    link._socket.sendall(b"\x00\x01\x00\x00\x02")
+    link._socket.close()
+    assert [frame.data for frame in inbox.frames()] == [b"whole"]
+    assert list(inbox.frames()) == []
+    assert inbox.at_end
+    inbox.socket.close()
+    listener.close()
+
+
+def test_a_large_frame_is_put_together(tmp_path: Path) -> None:
+    link, inbox, listener = connect(tmp_path / "socket")
+    data = bytes(range(256)) * 300
+    link.send(Kind.ROWS, 1, data)
+    frames: list[Frame] = []
+    while not frames:
+        frames += inbox.frames()
+    assert frames[0].data == data
+    for end in (link._socket, inbox.socket, listener):
+        end.close()
+
+
+def test_outcomes_come_back_as_they_were() -> None:
+    error = TaskError(type="E", message="m", traceback=None)
+    given = [
+        Outcome(3, "succeeded", {"a": [1, None]}, None, LANE, 5, 6, 7, 1.5),
+        Outcome(4, "failed", None, error, LANE, 5, 6, 7),
+    ]
+    data = b"".join(pack_record(to_record(outcome)) for outcome in given)
+    assert to_outcomes(data, LANE) == given

@@ -1,0 +1,85 @@
+"""Each item's outcome goes on once; failed ones wait for their next try."""
+
+from typing import Any
+
+from workers.intake import Gate, Intake
+from workers.model import Lane, Outcome, RecordState, TaskError
+
+LANE = Lane(1, 2, 3, "MainThread", 0)
+
+
+def outcome(index: int, state: RecordState = "succeeded") -> Outcome:
+    error = TaskError(type="E", message=str(index), traceback=None)
+    return Outcome(index, state, None, None if state == "succeeded" else error, LANE, 0, 10**9, 0)
+
+
+def intake(retries: int = 0, stop: bool = False) -> tuple[Intake, list[Outcome], Gate]:
+    seen: list[Outcome] = []
+    gate = Gate()
+    taker = Intake(seen.extend, gate, first=10, count=5)
+    taker.configure(retries, stop)
+    return taker, seen, gate
+
+
+def states(seen: list[Outcome]) -> list[Any]:
+    return [(o.index, o.state) for o in seen]
+
+
+def test_an_outcome_that_comes_twice_counts_once() -> None:
+    taker, seen, _ = intake()
+    assert taker.take([outcome(10), outcome(11)]) == 2
+    assert taker.take([outcome(11), outcome(12)]) == 1
+    assert [o.index for o in seen] == [10, 11, 12]
+    assert taker.unanswered(range(10, 15)) == [13, 14]
+    assert taker.is_answered(12)
+
+
+def test_a_failed_item_is_held_until_its_tries_are_used() -> None:
+    taker, seen, gate = intake(retries=2)
+    taker.take_one(outcome(10, "failed"))
+    taker.take_one(outcome(11))
+    taker.take_one(outcome(12, "timeout"))
+    assert states(seen) == [(11, "succeeded")]
+    assert taker.next_wave() == [10, 12]
+    assert not taker.is_answered(10)
+    taker.take_one(outcome(10))
+    taker.take_one(outcome(12, "failed"))
+    assert taker.next_wave() == [12]
+    taker.take_one(outcome(12, "failed"))
+    assert not taker.has_held
+    assert states(seen) == [(11, "succeeded"), (10, "succeeded"), (12, "failed")]
+    assert [o.attempt for o in seen] == [1, 2, 3]
+    assert [len(o.tries) for o in seen] == [0, 1, 2]
+    assert seen[2].tries[0] == {"error": {**outcome(12, "failed").error}, "wall_s": 1.0}
+    assert not gate.closed
+
+
+def test_a_crash_is_final() -> None:
+    taker, seen, _ = intake(retries=2)
+    taker.take_one(outcome(10, "crashed"))
+    assert states(seen) == [(10, "crashed")]
+    assert not taker.has_held
+
+
+def test_stop_closes_the_gate_at_a_final_failure_only() -> None:
+    taker, seen, gate = intake(retries=1, stop=True)
+    taker.take_one(outcome(10, "failed"))
+    assert not gate.closed
+    taker.next_wave()
+    taker.take_one(outcome(11, "failed"))
+    assert (gate.closed, gate.reason) == (True, "failed_fast")
+    assert states(seen) == [(11, "failed")]
+
+
+def test_giving_up_passes_on_what_was_held() -> None:
+    taker, seen, _ = intake(retries=1)
+    taker.take_one(outcome(10, "failed"))
+    taker.give_up()
+    assert states(seen) == [(10, "failed")]
+
+
+def test_the_first_reason_to_close_stays() -> None:
+    gate = Gate()
+    gate.close("drained")
+    gate.close("broken")
+    assert gate.reason == "drained"

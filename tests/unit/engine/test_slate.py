@@ -1,0 +1,19 @@
+"""A slate says which items a process runs, to whoever reads the file."""
+
+from pathlib import Path
+
+from workers.slate import Slate, read_slate
+
+
+def test_running_items_are_read_by_their_slots(tmp_path: Path) -> None:
+    path = tmp_path / "slate"
+    with Slate(path, 3) as slate:
+        assert read_slate(path) == []
+        first, last = slate.slot(0), slate.slot(2)
+        first[0], first[1] = 10, 0 + 1
+        last[0], last[1] = 20, 41 + 1
+        assert read_slate(path) == [(0, 10), (41, 20)]
+        first[1] = 0
+        assert read_slate(path) == [(41, 20)]
+    assert read_slate(path) == []
+    last[1] = 0

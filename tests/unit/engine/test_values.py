@@ -1,0 +1,112 @@
+"""What a task returns becomes plain JSON data, or a refusal."""
+
+import enum
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.model import MAX_VALUE_BYTES
+from workers.values import MAX_DEPTH, MAX_INT_DIGITS, ValueRefused, plain, task_error
+
+JSON = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(),
+    ),
+    lambda children: st.one_of(st.lists(children), st.dictionaries(st.text(), children)),
+    max_leaves=20,
+)
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+@given(JSON)
+def test_json_data_is_left_as_it_is(value: Any) -> None:
+    assert plain(value) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [((1, 2), [1, 2]), ({1: 2}, {"1": 2}), (Colour.RED, 1), ([Colour.RED], [1])],
+)
+def test_what_json_knows_becomes_json(value: Any, expected: Any) -> None:
+    result = plain(value)
+    assert result == expected
+    assert type(result) is type(expected)
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (object(), "unencodable_value"),
+        (b"", "unencodable_value"),
+        ({1, 2}, "unencodable_value"),
+        (float("nan"), "unencodable_value"),
+        ({"a": float("inf")}, "unencodable_value"),
+        ("\udc80", "unencodable_value"),
+        (["\udc80"], "unencodable_value"),
+        (nested(MAX_DEPTH + 1), "unencodable_value"),
+        (10**MAX_INT_DIGITS, "value_too_large"),
+        (-(10**MAX_INT_DIGITS), "value_too_large"),
+        ("x" * (MAX_VALUE_BYTES - 1), "value_too_large"),
+        (["x" * (MAX_VALUE_BYTES // 2)] * 2, "value_too_large"),
+    ],
+)
+def test_what_has_no_place_in_a_record_is_refused(value: Any, kind: str) -> None:
+    with pytest.raises(ValueRefused) as refused:
+        plain(value)
+    assert refused.value.error["type"] == kind
+    json.dumps(refused.value.error)
+
+
+def test_the_limits_themselves_are_allowed() -> None:
+    assert plain("x" * (MAX_VALUE_BYTES - 2))
+    assert plain(10**MAX_INT_DIGITS - 1)
+    assert plain(nested(MAX_DEPTH)) == nested(MAX_DEPTH)
+    brackets = ["[{" * 500 + '"\\']
+    assert plain(brackets) == brackets
+
+
+def test_an_error_shows_its_cause_and_no_frame_of_ours() -> None:
+    def inner() -> None:
+        raise KeyError("inner")
+
+    def outer() -> None:
+        try:
+            inner()
+        except KeyError as exc:
+            raise RuntimeError("outer") from exc
+
+    try:
+        outer()
+    except RuntimeError as exc:
+        error = task_error(exc, own_frames=1)
+    assert (error["type"], error["message"]) == ("RuntimeError", "outer")
+    text = error["traceback"] or ""
+    assert "KeyError: 'inner'" in text
+    assert "in inner" in text
+    assert "test_an_error" not in text
+
+
+def test_long_messages_are_cut() -> None:
+    try:
+        raise ValueError("x" * 1_000_000)
+    except ValueError as exc:
+        error = task_error(exc)
+    assert len(error["message"]) <= 10_000
+    assert len(error["traceback"] or "") <= 60_000

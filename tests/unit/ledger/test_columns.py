@@ -1,0 +1,79 @@
+"""Records survive the trip into a block and back; bitmaps say what SETBIT would."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.ledger.columns import bit_segments, decode_block, encode_block, set_bits
+from workers.model import RECORD_STATES, Lane, Outcome, TaskError, Try
+
+LANES = [Lane(10, 9, 1, "MainThread", 0), Lane(11, 9, 2, "pool_0", 0), Lane(11, 9, 3, "pool_1", 2)]
+ERROR = TaskError(type="ValueError", message="no", traceback="Traceback")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@st.composite
+def outcomes(draw: st.DrawFn) -> list[Outcome]:
+    indices = draw(st.lists(st.integers(0, 1_000_000), unique=True, min_size=1, max_size=20))
+    return [draw(_outcome(index)) for index in indices]
+
+
+def _outcome(index: int) -> st.SearchStrategy[Outcome]:
+    return st.builds(
+        Outcome,
+        index=st.just(index),
+        state=st.sampled_from(RECORD_STATES),
+        value=JSON,
+        error=st.none() | st.just(ERROR),
+        lane=st.sampled_from(LANES),
+        started_ns=st.integers(5_000, 10**15),
+        wall_ns=st.integers(0, 10**15),
+        cpu_ns=st.integers(0, 10**15),
+        sum_seen=st.none() | st.integers(),
+        attempt=st.just(1),
+        tries=st.just(()),
+    )
+
+
+@given(outcomes())
+def test_a_block_gives_back_what_was_put_in_by_index(made: list[Outcome]) -> None:
+    block = encode_block(made, epoch_start_ns=5_000)
+    # An error belongs to a record that did not succeed.
+    expected = [
+        o if o.state != "succeeded" or not o.error else o._replace(error=None)
+        for o in sorted(made, key=lambda o: o.index)
+    ]
+    found = list(decode_block(block, epoch_start_ns=5_000))
+    if any(o.state != "succeeded" for o in made):
+        expected = sorted(made, key=lambda o: o.index)
+    assert found == expected
+
+
+def test_tries_of_a_retried_item_are_kept() -> None:
+    tries = (Try(error=ERROR, wall_s=0.5), Try(error=ERROR, wall_s=0.25))
+    made = [Outcome(3, "succeeded", 1, None, LANES[0], 10, 5, 5, None, 3, tries)]
+    assert list(decode_block(encode_block(made, 0))) == made
+
+
+def test_a_block_of_no_ops_is_small() -> None:
+    made = [
+        Outcome(i, "succeeded", i, None, LANES[0], 1500 * i + i * i % 251, 900 + i % 97, 400)
+        for i in range(4096)
+    ]
+    assert len(encode_block(made, 0)) / len(made) <= 24
+
+
+@given(st.sets(st.integers(0, 50_000), min_size=1, max_size=200))
+def test_segments_set_just_the_bits_that_were_asked_for(positions: set[int]) -> None:
+    bitmap = bytearray(6251)
+    touched: set[int] = set()
+    for offset, piece in bit_segments(sorted(positions)):
+        covered = set(range(offset, offset + len(piece)))
+        assert not covered & touched
+        touched |= covered
+        bitmap[offset : offset + len(piece)] = piece
+    assert set(set_bits(bytes(bitmap))) == positions

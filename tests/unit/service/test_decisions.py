@@ -1,0 +1,133 @@
+"""What follows from what the reconciler sees."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from service.decisions import LeaseHold, Move, Park, Requeue, View, Watch
+from service.planning import Need
+from workers.ledger.recovery import Waiting
+
+GONE_S = 15.0
+TASK = {"echo": {"sync": True, "async": True}}
+OLD = {"id": "old", "tasks": TASK, "backends": ["thread-pool"], "start_methods": []}
+NEW = OLD | {"id": "new"}
+OTHER = OLD | {"id": "other", "tasks": {}}
+BATCH = Waiting("j", 0, "old", 0)
+
+
+def _worker(class_id: str, state: str = "idle") -> dict[str, Any]:
+    return {"class": class_id, "state": state}
+
+
+QUIET = View(
+    now_s=0.0,
+    waiting=[],
+    parked=[],
+    queued={},
+    popped={},
+    classes=[OLD, NEW, OTHER],
+    workers=[],
+    need_of=lambda job_id: Need("echo", "thread-pool"),
+)
+MISSING = replace(QUIET, waiting=[BATCH], workers=[_worker("old")])
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch(GONE_S)
+
+
+def test_a_batch_in_its_queue_is_left_alone(watch: Watch) -> None:
+    view = replace(MISSING, queued={"old": frozenset(["j-0"])})
+    assert watch.decide(view) == []
+    assert watch.decide(replace(view, now_s=100.0)) == []
+
+
+def test_a_batch_in_no_queue_is_put_back_after_a_second_and_not_at_once(watch: Watch) -> None:
+    assert watch.decide(MISSING) == []
+    assert watch.decide(replace(MISSING, now_s=0.9)) == []
+    assert watch.decide(replace(MISSING, now_s=1.0)) == [Requeue(BATCH)]
+
+
+def test_after_a_batch_was_put_back_the_clock_starts_anew(watch: Watch) -> None:
+    watch.decide(MISSING)
+    watch.decide(replace(MISSING, now_s=1.0))
+    assert watch.decide(replace(MISSING, now_s=1.5)) == []
+
+
+def test_a_batch_that_is_seen_in_between_is_not_put_back(watch: Watch) -> None:
+    watch.decide(MISSING)
+    watch.decide(replace(MISSING, now_s=0.5, queued={"old": frozenset(["j-0"])}))
+    assert watch.decide(replace(MISSING, now_s=1.2)) == []
+
+
+def test_a_popped_batch_has_longer_until_its_worker_counts_as_dead(watch: Watch) -> None:
+    popped = replace(MISSING, popped={"old": frozenset(["j-0"])})
+    watch.decide(popped)
+    assert watch.decide(replace(popped, now_s=2.0)) == []
+    assert watch.decide(replace(popped, now_s=5.0)) == [Requeue(BATCH)]
+
+
+def test_a_class_without_workers_for_a_moment_keeps_its_batches(watch: Watch) -> None:
+    queued = {"old": frozenset(["j-0"])}
+    view = replace(QUIET, waiting=[BATCH], queued=queued, workers=[_worker("new")])
+    assert watch.decide(view) == []
+    assert watch.decide(replace(view, now_s=14.9)) == []
+    back = replace(view, now_s=15.0, workers=[_worker("old")])
+    assert watch.decide(back) == []
+    assert watch.decide(replace(view, now_s=16.0)) == []
+
+
+def test_batches_of_a_class_that_is_gone_move_to_one_that_can_run_them(watch: Watch) -> None:
+    view = replace(QUIET, waiting=[BATCH], workers=[_worker("other"), _worker("new")])
+    watch.decide(view)
+    assert watch.decide(replace(view, now_s=GONE_S)) == [Move(BATCH, "new")]
+
+
+@pytest.mark.parametrize("workers", [[], [_worker("other")], [_worker("new", "draining")]])
+def test_batches_that_nobody_can_run_are_parked_with_the_reason(
+    watch: Watch, workers: list[dict[str, Any]]
+) -> None:
+    view = replace(QUIET, waiting=[BATCH], workers=workers)
+    watch.decide(view)
+    [action] = watch.decide(replace(view, now_s=GONE_S))
+    assert isinstance(action, Park)
+    assert action.reason == "no live worker can run the task 'echo' on thread-pool"
+
+
+def test_a_parked_batch_goes_to_the_first_class_that_can_run_it(watch: Watch) -> None:
+    view = replace(QUIET, parked=[BATCH], workers=[_worker("other")])
+    assert watch.decide(view) == []
+    assert watch.decide(replace(view, workers=[_worker("old")])) == [Move(BATCH, "old")]
+
+
+def test_a_job_that_is_gone_needs_nothing(watch: Watch) -> None:
+    view = replace(QUIET, waiting=[BATCH], parked=[BATCH], need_of=lambda job_id: None)
+    view = replace(view, workers=[_worker("other")])
+    watch.decide(view)
+    assert watch.decide(replace(view, now_s=100.0)) == []
+
+
+def test_leases_are_not_judged_for_one_lease_after_the_start() -> None:
+    hold = LeaseHold(lease_s=8.0, gap_s=2.0)
+    assert [hold.allows(float(second), "run") for second in range(10)] == [False] * 8 + [True] * 2
+
+
+def test_leases_are_not_judged_for_one_lease_after_a_gap() -> None:
+    hold = LeaseHold(lease_s=3.0, gap_s=2.0)
+    for second in range(4):
+        allowed = hold.allows(float(second), "run")
+    assert allowed
+    assert not hold.allows(33.0, "run")
+    assert not hold.allows(35.0, "run")
+    assert hold.allows(36.0, "run")
+
+
+def test_leases_are_not_judged_for_one_lease_after_redis_was_started_anew() -> None:
+    hold = LeaseHold(lease_s=2.0, gap_s=2.0)
+    assert [hold.allows(float(second), "run") for second in range(3)][-1]
+    assert not hold.allows(3.0, "another run")
+    assert not hold.allows(4.0, "another run")
+    assert hold.allows(5.0, "another run")

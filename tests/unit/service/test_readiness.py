@@ -1,0 +1,63 @@
+"""What makes /readyz red."""
+
+from typing import Any
+
+import pytest
+from redis.exceptions import AuthenticationError, ResponseError
+
+from service.readiness import judge
+
+GOOD: list[Any] = [
+    {"redis_version": "7.2.4"},
+    {"role": "master"},
+    {"aof_enabled": 1, "loading": 0, "aof_last_write_status": "ok"},
+    {"maxmemory_policy": "noeviction", "maxmemory": 0, "used_memory": 1},
+    {"appendfsync": "always"},
+    1,
+    {b"w1"},
+]
+
+
+def _with(at: int, change: Any) -> list[Any]:
+    answers = list(GOOD)
+    answers[at] = answers[at] | change if isinstance(change, dict) else change
+    return answers
+
+
+def test_a_safe_redis_with_a_known_class_of_workers_is_ready() -> None:
+    found = judge(GOOD, 1)
+    assert found.ready
+    assert found.durability == "strong"
+    assert found.show()["workers"] == {"live": 1, "classes": 1}
+
+
+@pytest.mark.parametrize(
+    ("at", "change", "says"),
+    [
+        (0, {"redis_version": "6.0.16"}, "too old; allowed are 6.2"),
+        (1, {"role": "slave"}, "read-only"),
+        (2, {"aof_enabled": 0}, "appendonly yes"),
+        (2, {"loading": 1}, "still loading"),
+        (2, {"aof_last_write_status": "err"}, "its disk"),
+        (3, {"maxmemory_policy": "allkeys-lru"}, "set noeviction"),
+        (0, AuthenticationError("NOAUTH Authentication required."), "wants a password"),
+        (5, 0, "no worker was ever seen"),
+    ],
+)
+def test_what_is_unsafe_is_red_with_the_reason(at: int, change: Any, says: str) -> None:
+    found = judge(_with(at, change), 0)
+    assert not found.ready
+    assert says in "; ".join(found.reasons)
+
+
+@pytest.mark.parametrize(
+    "fsync", [{"appendfsync": "everysec"}, ResponseError("unknown command 'CONFIG'")]
+)
+def test_a_redis_that_does_not_sync_each_write_is_ready_and_weak(fsync: Any) -> None:
+    found = judge([*GOOD[:4], fsync, *GOOD[5:]], 1)
+    assert found.ready
+    assert found.durability == "weak"
+
+
+def test_without_an_append_only_file_there_is_no_durability() -> None:
+    assert judge(_with(2, {"aof_enabled": 0}), 1).durability == "none"

@@ -1,0 +1,158 @@
+"""The ways to run a batch, as facts that anybody may read without importing one of them."""
+
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from workers.errors import UnknownBackend, UnsupportedBackend
+
+if TYPE_CHECKING:
+    from workers.backends.base import Backend
+
+Lanes = Literal["one", "threads", "processes", "interpreters", "coroutines"]
+
+
+@dataclass(frozen=True)
+class BackendFacts:
+    """What a backend is and what it can enforce; `where` names its class."""
+
+    name: str
+    summary: str
+    lanes: Lanes
+    in_flight: str
+    task_timeout: Literal["no", "yes", "at an await"]
+    kills: Literal["with the batch", "yes", "at an await, else with the batch"]
+    where: str
+    dispatch: bool = False
+    """Whether `dispatch` and `chunksize` mean anything."""
+    start_method: bool = False
+    """Whether it starts processes, so that `start_method` means anything."""
+    warm: bool = False
+    """Whether a pool can be kept for the next batch."""
+    in_process: bool = True
+    """Whether tasks run in the process that runs the batch: a crash takes it along. If not,
+    that process must have no other threads (fork), and the batch calls `tick`."""
+    form: Literal["sync", "async"] = "sync"
+    min_python: tuple[int, int] = (3, 11)
+
+    @property
+    def is_supported(self) -> bool:
+        """Whether this Python can run it."""
+        return sys.version_info >= self.min_python
+
+    def default_concurrency(self, cpus: int) -> int:
+        """How many tasks are in flight when nobody says."""
+        if self.lanes == "one":
+            return 1
+        return min(32, cpus + 4) if self.lanes in ("threads", "coroutines") else cpus
+
+
+BACKENDS: dict[str, BackendFacts] = {
+    facts.name: facts
+    for facts in (
+        BackendFacts(
+            name="sequential",
+            summary="one after the other in the batch's process",
+            lanes="one",
+            in_flight="1",
+            task_timeout="no",
+            kills="with the batch",
+            where="workers.backends.sequential:Sequential",
+        ),
+        BackendFacts(
+            name="threading",
+            summary="one threading.Thread per task",
+            lanes="threads",
+            in_flight="at most `concurrency` threads",
+            task_timeout="no",
+            kills="with the batch",
+            where="workers.backends.threads:Threads",
+        ),
+        BackendFacts(
+            name="multiprocessing",
+            summary="one multiprocessing.Process per task",
+            lanes="processes",
+            in_flight="at most `concurrency` processes",
+            task_timeout="yes",
+            kills="yes",
+            where="workers.backends.processes:Processes",
+            start_method=True,
+            in_process=False,
+        ),
+        BackendFacts(
+            name="thread-pool",
+            summary="concurrent.futures.ThreadPoolExecutor",
+            lanes="threads",
+            in_flight="pool size",
+            task_timeout="no",
+            kills="with the batch",
+            where="workers.backends.thread_pool:ThreadPool",
+            dispatch=True,
+        ),
+        BackendFacts(
+            name="process-pool",
+            summary="concurrent.futures.ProcessPoolExecutor",
+            lanes="processes",
+            in_flight="pool size",
+            task_timeout="yes",
+            kills="yes",
+            where="workers.backends.process_pool:ProcessPool",
+            dispatch=True,
+            start_method=True,
+            warm=True,
+            in_process=False,
+        ),
+        BackendFacts(
+            name="interpreter-pool",
+            summary="concurrent.futures.InterpreterPoolExecutor",
+            lanes="interpreters",
+            in_flight="pool size",
+            task_timeout="no",
+            kills="with the batch",
+            where="workers.backends.interpreter_pool:InterpreterPool",
+            dispatch=True,
+            warm=True,
+            min_python=(3, 14),
+        ),
+        BackendFacts(
+            name="asyncio",
+            summary="async def tasks in one event loop",
+            lanes="coroutines",
+            in_flight="as many coroutines as `concurrency`",
+            task_timeout="at an await",
+            kills="at an await, else with the batch",
+            where="workers.backends.event_loop:EventLoop",
+            form="async",
+        ),
+    )
+}
+
+
+def facts_of(name: str) -> BackendFacts:
+    """The facts of a backend.
+
+    Raises:
+        UnknownBackend: there is none of that name.
+    """
+    try:
+        return BACKENDS[name]
+    except KeyError:
+        raise UnknownBackend("backend", f"{name!r}; known: {sorted(BACKENDS)}") from None
+
+
+def load_backend(name: str) -> "type[Backend]":
+    """The class of a backend.
+
+    Raises:
+        UnknownBackend: there is none of that name.
+        UnsupportedBackend: this Python is too old for it.
+    """
+    facts = facts_of(name)
+    if not facts.is_supported:
+        needed = ".".join(map(str, facts.min_python))
+        here = ".".join(map(str, sys.version_info[:2]))
+        raise UnsupportedBackend("backend", f"{name!r} needs Python {needed}; this one is {here}")
+    module, _, attribute = facts.where.partition(":")
+    loaded: type[Backend] = getattr(importlib.import_module(module), attribute)
+    return loaded

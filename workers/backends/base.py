@@ -1,0 +1,158 @@
+"""What every backend promises, and what it is given."""
+
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Any, Self
+
+from workers.intake import Gate, Intake
+from workers.lanes import Slot, Work
+from workers.model import BatchSpec, RunSpec
+from workers.slate import Slate
+from workers.station import Station
+from workers.sums import IN_PROCESS, Number, SharedSum
+from workers.tasks.declare import Task
+
+_NAP_S = 0.04
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch on its way: what was ordered, and where its outcomes go."""
+
+    spec: BatchSpec
+    task: Task
+    params: Any
+    concurrency: int
+    """How many tasks may be in flight: what was asked for, and never more than there are items."""
+    station: Station
+    gate: Gate
+    intake: Intake
+
+    @property
+    def run(self) -> RunSpec:
+        return self.spec.run
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """What the task's function gets besides the item."""
+        return () if self.task.params is None else (self.params,)
+
+    def item(self, index: int) -> Any:
+        """The item with the job-wide index `index`."""
+        return self.spec.items[index - self.spec.first]
+
+
+class Backend(ABC):
+    """One way to run items; made for one batch, used as a context manager.
+
+    Promises: `run` gives the intake exactly one outcome for every index, unless the gate
+    closes; then every item that was taken has one, and no further item is taken. Never more
+    than `batch.concurrency` items are in flight, and that many are if there are as many.
+    A raising task fails alone. After the context nothing that ran a task is left, save a
+    warm pool of the station.
+    """
+
+    pool: str | None = None
+    """"warm" or "fresh" for pools, once entered."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    @abstractmethod
+    def run(self, wave: Sequence[int]) -> None:
+        """Run the items with these indices; returns when all are answered or the gate is closed."""
+
+    def observed(self) -> Number | None:
+        """The shared sum as this process sees it after the run; None without one."""
+        return None
+
+    def wait(self, seconds: float) -> None:
+        """Wait between two waves, or less when the gate closes."""
+        end = monotonic() + seconds
+        while not self.batch.gate.closed and (left := end - monotonic()) > 0:
+            self.tick()
+            sleep(min(left, _NAP_S))
+
+    def tick(self) -> None:  # noqa: B027 - most backends have nothing to do
+        """What there is to do in a moment of waiting."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        return None
+
+
+class InProcess(Backend):
+    """The common part of backends whose tasks run in this process: a slate and a shared sum."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(batch)
+        self._open = ExitStack()
+        self._slate: Slate | None = None
+        self.sum = self.make_sum()
+        assert batch.task.run is not None or batch.task.run_async is not None
+        self.work = Work(
+            function=batch.task.run or batch.task.run_async or batch.task,
+            args=batch.args,
+            add=self.sum.add if self.sum is not None else None,
+        )
+
+    def make_sum(self) -> SharedSum | None:
+        """The shared sum of the strategy that the batch names."""
+        strategy = IN_PROCESS[self.batch.run.shared_sum]
+        return None if strategy is None else strategy()
+
+    def observed(self) -> Number | None:
+        return None if self.sum is None else self.sum.observed()
+
+    def slot(self, lane: int) -> Slot:
+        """The slot of the lane with that number, in a file that the parent can read."""
+        assert self._slate is not None
+        return self._slate.slot(lane)
+
+    def __enter__(self) -> Self:
+        slate = Slate(self.batch.station.slate_path, self.batch.concurrency)
+        self._slate = self._open.enter_context(slate)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+
+class Feed:
+    """Hands out each of its values once, to any number of threads."""
+
+    def __init__(self, values: Iterable[int]) -> None:
+        self._values = iter(values)
+        self._lock = threading.Lock()
+        # With a GIL next() on a range or list is one step; without one two threads may get
+        # the same value.
+        gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+        self.take = self._values.__next__ if gil else self._take_locked
+
+    def _take_locked(self) -> int:
+        with self._lock:
+            return next(self._values)
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        return self.take()

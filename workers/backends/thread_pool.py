@@ -1,0 +1,100 @@
+"""A concurrent.futures.ThreadPoolExecutor, fed by submit or by map."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from workers.backends.base import Feed, InProcess
+from workers.lanes import current_lane, run_one
+
+_SUBMITTED_PER_LANE = 4
+
+
+class ThreadPool(InProcess):
+    """Runs items in the threads of one executor, made for the batch.
+
+    `submit` makes one future per item. `map` makes one call per lane, and each lane takes
+    item by item until there are none left: no lane ever waits for work that another one
+    holds, and an item costs a microsecond, not a future. A given `chunksize` is how many
+    items a lane takes at once.
+    """
+
+    pool = "fresh"
+
+    def __enter__(self) -> "ThreadPool":
+        super().__enter__()
+        self._local = threading.local()
+        self._seats = iter(range(self.batch.concurrency))
+        self._executor = ThreadPoolExecutor(
+            self.batch.concurrency, thread_name_prefix="thread-pool", initializer=self._sit_down
+        )
+        self._open.enter_context(self._executor)
+        return self
+
+    def run(self, wave: Sequence[int]) -> None:
+        try:
+            if self.batch.run.dispatch == "submit":
+                self._submit(wave)
+            else:
+                self._map(wave)
+        except BaseException:
+            self.batch.gate.close("broken")
+            raise
+
+    def _map(self, wave: Sequence[int]) -> None:
+        size = self.batch.run.chunksize or 1
+        run_lane = self._run_items if size == 1 else self._run_chunks
+        feed = Feed(wave if size == 1 else range(0, len(wave), size))
+        lanes = min(self.batch.concurrency, -(-len(wave) // size))
+        for _ in self._executor.map(lambda _: run_lane(feed, wave, size), range(lanes)):
+            pass
+
+    def _run_items(self, feed: Feed, wave: Sequence[int], size: int) -> None:
+        batch, work, take, item = self.batch, self.work, feed.take, self.batch.item
+        slot, lane, gate, answer = self._local.slot, current_lane(), batch.gate, batch.intake
+        try:
+            while not gate.closed:
+                try:
+                    index = take()
+                except StopIteration:
+                    return
+                answer.take_one(run_one(work, lane, slot, index, item(index)))
+        except BaseException:
+            gate.close("broken")
+            raise
+
+    def _run_chunks(self, feed: Feed, wave: Sequence[int], size: int) -> None:
+        for start in feed:
+            self._run_items(Feed(wave[start : start + size]), wave, size)
+            if self.batch.gate.closed:
+                return
+
+    def _submit(self, wave: Sequence[int]) -> None:
+        window = threading.BoundedSemaphore(self.batch.concurrency * _SUBMITTED_PER_LANE)
+        broken: list[BaseException] = []
+
+        def done(future: Future[None]) -> None:
+            if error := future.exception():
+                broken.append(error)
+                self.batch.gate.close("broken")
+            window.release()
+
+        for index in wave:
+            window.acquire()
+            if self.batch.gate.closed:
+                window.release()
+                break
+            self._executor.submit(self._run_submitted, index).add_done_callback(done)
+        for _ in range(self.batch.concurrency * _SUBMITTED_PER_LANE):
+            window.acquire()
+        if broken:
+            raise broken[0]
+
+    def _run_submitted(self, index: int) -> None:
+        batch = self.batch
+        if not batch.gate.closed:
+            slot, item = self._local.slot, batch.item(index)
+            batch.intake.take_one(run_one(self.work, current_lane(), slot, index, item))
+
+    def _sit_down(self) -> None:
+        self._local.slot = self.slot(next(self._seats))

@@ -1,0 +1,118 @@
+"""Sums without error: integers of any size, and floats as the binary fractions that they are."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from math import isfinite
+from typing import Any
+
+# Decimal text of an int is refused by Python beyond 4300 digits; hex never is, and is linear.
+_LONGEST_DECIMAL_BITS = 14_000
+
+
+def is_summable(value: Any) -> bool:
+    """Whether a value counts in a sum: an int or a finite float, and no bool."""
+    kind = type(value)
+    return kind is int or (kind is float and isfinite(value))
+
+
+class ExactSum:
+    """A sum whose every addition is exact; only `value()` rounds, and once.
+
+    The sum is `numerator / 2**shift`: every finite float is such a fraction, so
+    no gcd is ever needed.
+    """
+
+    __slots__ = ("_numerator", "_shift", "has_floats")
+
+    def __init__(self) -> None:
+        self._numerator = 0
+        self._shift = 0
+        self.has_floats = False
+
+    def add(self, value: int | float) -> None:
+        """Add one number.
+
+        Raises:
+            ValueError: NaN or infinite, which no exact sum can hold.
+        """
+        if isinstance(value, int):
+            self._numerator += value << self._shift
+            return
+        if not isfinite(value):
+            raise ValueError(f"{value!r} has no place in an exact sum; allowed: finite numbers")
+        numerator, denominator = value.as_integer_ratio()
+        self.has_floats = True
+        self._add_fraction(numerator, denominator.bit_length() - 1)
+
+    def add_all(self, values: Iterable[Any]) -> None:
+        """Add those of `values` that count; the others are passed over."""
+        ints = 0
+        for value in values:
+            kind = type(value)
+            if kind is int:
+                ints += value
+            elif kind is float and isfinite(value):
+                self.add(value)
+        self.add(ints)
+
+    def merge(self, other: "ExactSum") -> None:
+        """Add another sum to this one."""
+        self.has_floats = self.has_floats or other.has_floats
+        self._add_fraction(other._numerator, other._shift)
+
+    def text(self) -> str:
+        """The sum as `"123"`, or `"num/den"` once a float took part; very long numbers are hex."""
+        if not self.has_floats:
+            return _write(self._numerator)
+        return f"{_write(self._numerator)}/{_write(1 << self._shift)}"
+
+    @classmethod
+    def parse(cls, text: str) -> "ExactSum":
+        """Read what `text()` wrote.
+
+        Raises:
+            ValueError: anything else.
+        """
+        numerator, slash, denominator = text.partition("/")
+        total = cls()
+        total._numerator = int(numerator, 0)
+        if slash:
+            power = int(denominator, 0)
+            if power < 1 or power & (power - 1):
+                raise ValueError(f"{denominator!r}: the denominator of a sum is a power of two")
+            total._shift = power.bit_length() - 1
+            total.has_floats = True
+        return total
+
+    def value(self) -> int | float:
+        """The sum as a number: an int, or the float nearest to it if a float took part.
+
+        A sum beyond the range of floats stays an int, rounded to the nearest one.
+        """
+        if not self.has_floats:
+            return self._numerator
+        try:
+            return self._numerator / (1 << self._shift)
+        except OverflowError:
+            return round(Fraction(self._numerator, 1 << self._shift))
+
+    def _add_fraction(self, numerator: int, shift: int) -> None:
+        if shift > self._shift:
+            self._numerator <<= shift - self._shift
+            self._shift = shift
+        self._numerator += numerator << (self._shift - shift)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ExactSum):
+            return NotImplemented
+        mine, theirs = self._numerator << other._shift, other._numerator << self._shift
+        return mine == theirs and self.has_floats == other.has_floats
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"ExactSum({self.text()})"
+
+
+def _write(number: int) -> str:
+    return str(number) if number.bit_length() <= _LONGEST_DECIMAL_BITS else hex(number)

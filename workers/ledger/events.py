@@ -1,0 +1,44 @@
+"""What changed in a job: a stream of small marks; the state itself is read from the job."""
+
+from typing import TypedDict
+
+from redis import Redis
+
+from workers.ledger import keys
+from workers.ledger.connection import Commands
+
+
+class Event(TypedDict):
+    """`type` is progress, batch, job or, once, end; `batch` is None for the job as a whole."""
+
+    type: str
+    batch: int | None
+
+
+class Events:
+    """The events of the jobs in one Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Commands = redis
+
+    def oldest_id(self, job_id: str) -> str | None:
+        oldest = self._redis.xrange(_stream(job_id), count=1)
+        return oldest[0][0].decode() if oldest else None
+
+    def read(self, job_id: str, after: str, block_ms: int) -> list[tuple[str, Event]]:
+        """The events after the id `after`; waits up to `block_ms` for one, then answers []."""
+        answer = self._redis.xread({_stream(job_id): after}, count=256, block=max(1, block_ms))
+        return [
+            (event_id.decode(), _parse_event(fields))
+            for _, events in answer
+            for event_id, fields in events
+        ]
+
+
+def _stream(job_id: str) -> str:
+    return keys.job_key(job_id) + ":events"
+
+
+def _parse_event(fields: dict[bytes, bytes]) -> Event:
+    batch = fields[b"batch"]
+    return Event(type=fields[b"type"].decode(), batch=int(batch) if batch else None)

@@ -1,0 +1,55 @@
+"""The names of the ledger's keys, built from ids that we made and never from input.
+
+bp:job:<id>             hash: state, spec, limits, counters of its batches
+bp:job:<id>:items       hash: block number -> compressed JSON list (none for `count` jobs)
+bp:job:<id>:events      stream: what changed
+bp:job:<id>:<n>         hash: one batch: state, owner, tally, epochs, report
+bp:job:<id>:<n>:bits    bitmap of recorded items
+bp:job:<id>:<n>:heads   list: a small JSON header per block of records
+bp:job:<id>:<n>:blocks  list: the blocks themselves, compressed columns
+bp:jobs                 zset: job key by time of submission
+bp:finished             zset: job key by the time at which its keys expire
+bp:deadlines            zset: job key by its next limit
+bp:leases bp:waiting bp:parked   zset: '<job key>|<n>' by end of lease, or since when
+bp:worker:<name>        string with a time to live: one live worker
+bp:workers              set: the names of workers that were there lately
+bp:classes              hash: class id -> what workers of that class can run
+bp:once:<digest>        string: an Idempotency-Key that was used
+bp:counts               hash: over all jobs, what stands there now (queued_items: in batches that
+                        nobody owns, open_items: in those not ended, queued and running: jobs) and
+                        what has happened (succeeded, failed, cancelled: jobs; refused_writes,
+                        lost_workers)
+"""
+
+PREFIX = "bp:job:"
+JOBS = "bp:jobs"
+FINISHED = "bp:finished"
+DEADLINES = "bp:deadlines"
+LEASES = "bp:leases"
+WAITING = "bp:waiting"
+PARKED = "bp:parked"
+WORKER = "bp:worker:"
+WORKERS = "bp:workers"
+CLASSES = "bp:classes"
+ONCE = "bp:once:"
+COUNTS = "bp:counts"
+QUEUE = "batchpool:"
+"""Prefix of the RQ queue of a class of workers."""
+
+
+def job_key(job_id: str) -> str:
+    return PREFIX + job_id
+
+
+def job_id_of(key: bytes) -> str:
+    return key.decode().removeprefix(PREFIX)
+
+
+def batch_key(job_id: str, batch: int) -> str:
+    return f"{PREFIX}{job_id}:{batch}"
+
+
+def split_member(member: bytes) -> tuple[str, int]:
+    """The job id and batch number of a member of an index."""
+    key, _, batch = member.decode().rpartition("|")
+    return key.removeprefix(PREFIX), int(batch)

@@ -1,0 +1,34 @@
+-- ARGV: n, random part of the token, lease ms, the owner as JSON, the token of the epoch that this
+-- one follows on the same worker or '', why that one ended.
+-- Answers {'no', reason} or {'yes', now, token, spec, deadline, listed, batch's fields, bitmap}.
+local n, key = ARGV[1], batch_key(ARGV[1])
+local f = redis.call('HMGET', key, 'state', 'token')
+local state = f[1]
+if not state then return {'no', 'missing'} end
+local follows = ARGV[5] ~= '' and f[2] == ARGV[5]
+if state ~= 'queued' and not follows then return {'no', state} end
+local now = now_ms()
+if follows then end_epoch(n, now, ARGV[6]) end
+if end_if_due(n, now) then return {'no', 'ended'} end
+local epoch = redis.call('HINCRBY', key, 'epoch', 1)
+local token = epoch .. ':' .. ARGV[2]
+redis.call('HSET', key, 'state', 'running', 'token', token, 'owner:' .. epoch, ARGV[4],
+           'started:' .. epoch, now)
+redis.call('HSETNX', key, 'started_ms', now)
+redis.call('HDEL', key, 'block')
+redis.call('ZADD', 'bp:leases', now + tonumber(ARGV[3]), member(n))
+wait_in(nil, n)
+if redis.call('HSETNX', job, 'started_ms', now) == 1 then
+  local deadline = now + tonumber(redis.call('HGET', job, 'timeout_ms'))
+  redis.call('HSET', job, 'state', 'running', 'deadline_ms', deadline)
+  redis.call('HDEL', job, 'queue_deadline_ms')
+  redis.call('ZADD', 'bp:deadlines', deadline, job)
+  count('queued', -1)
+  count('running', 1)
+  emit('job', '')
+end
+emit('batch', n)
+return {'yes', tostring(now), token, redis.call('HGET', job, 'spec'),
+        redis.call('HGET', job, 'deadline_ms'), redis.call('EXISTS', job .. ':items'),
+        redis.call('HGETALL', key),
+        redis.call('GET', key .. ':bits') or ''}

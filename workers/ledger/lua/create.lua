@@ -1,0 +1,56 @@
+-- Writes a job, unless its Idempotency-Key was used or there is no room for it.
+-- ARGV: the order as JSON, the spec, blocks of items, then the queue's commands, each after the
+-- number of its words. Answers {'made', now}, {'again', what was stored for the key},
+-- {'queued', items that would wait, most} or {'memory', bytes that would be used, most}.
+local order = cjson.decode(ARGV[1])
+local once, room = order.once, order.room
+
+if once then
+  local first = redis.call('GET', once.name)
+  if first then return {'again', first} end
+end
+local counts = redis.call('HMGET', 'bp:counts', 'queued_items', 'open_items')
+local queued, open = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
+if room then
+  if queued + order.items > room.queued_items then
+    return {'queued', queued + order.items, room.queued_items}
+  end
+  -- The job itself is in used_memory already, as the arguments of this very call.
+  local info = redis.call('INFO', 'memory')
+  local used = tonumber(string.match(info, '\nused_memory:(%d+)'))
+  local most = tonumber(string.match(info, '\nmaxmemory:(%d+)'))
+  local to_come = (open + order.items) * room.record_bytes
+  if most > 0 and used + to_come > most * room.memory_share then
+    return {'memory', used + to_come, math.floor(most * room.memory_share)}
+  end
+end
+
+local now = now_ms()
+local queue_deadline = now + order.queue_timeout_ms
+if once then redis.call('SET', once.name, once.value, 'EX', once.ttl_s) end
+redis.call('HSET', job, 'state', 'queued', 'spec', ARGV[2], 'submitted_ms', now,
+           'batches', #order.ranges, 'open', #order.ranges, 'timeout_ms', order.timeout_ms,
+           'queue_timeout_ms', order.queue_timeout_ms, 'queue_deadline_ms', queue_deadline,
+           'ttl_ms', order.ttl_ms)
+count('queued', 1)
+count('open_items', order.items)
+for at, range in ipairs(order.ranges) do
+  redis.call('HSET', batch_key(at - 1), 'state', 'queued', 'first', range[1], 'count', range[2],
+             'queue', order.queue, 'queued_ms', now)
+  wait_in('bp:waiting', at - 1, now)
+end
+redis.call('ZADD', 'bp:deadlines', queue_deadline, job)
+redis.call('ZADD', 'bp:jobs', now, job)
+emit('job', '')
+
+local at = 3
+for block = 0, order.blocks - 1 do
+  redis.call('HSET', job .. ':items', block, ARGV[at])
+  at = at + 1
+end
+while at <= #ARGV do
+  local words = tonumber(ARGV[at])
+  redis.call(unpack(ARGV, at + 1, at + words))
+  at = at + words + 1
+end
+return {'made', tostring(now)}

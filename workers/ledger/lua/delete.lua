@@ -1,0 +1,12 @@
+-- Answers missing, running or deleted.
+local state = redis.call('HGET', job, 'state')
+if not state then return 'missing' end
+if state == 'queued' or state == 'running' then return 'running' end
+for n = 0, tonumber(redis.call('HGET', job, 'batches')) - 1 do
+  local k = batch_key(n)
+  redis.call('UNLINK', k, k .. ':bits', k .. ':heads', k .. ':blocks')
+end
+redis.call('UNLINK', job, job .. ':items', job .. ':events')
+redis.call('ZREM', 'bp:jobs', job)
+redis.call('ZREM', 'bp:finished', job)
+return 'deleted'

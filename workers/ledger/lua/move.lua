@@ -1,0 +1,14 @@
+-- A batch that waits goes to another queue, or is parked. ARGV: n, 'queue' or 'park', queue or reason.
+local n, key = ARGV[1], batch_key(ARGV[1])
+local state, now = redis.call('HGET', key, 'state'), now_ms()
+if state ~= 'queued' and state ~= 'parked' then return 'no' end
+if ARGV[2] == 'queue' then
+  redis.call('HSET', key, 'queue', ARGV[3])
+  redis.call('HDEL', key, 'parked')
+  queue_again(n, now)
+elseif redis.call('HGET', key, 'parked') ~= ARGV[3] then
+  redis.call('HSET', key, 'state', 'parked', 'parked', ARGV[3])
+  wait_in('bp:parked', n, now)
+  emit('batch', n)
+end
+return 'yes'

@@ -1,0 +1,127 @@
+-- Shared by every script that changes a job. KEYS[1] is the job's hash; the job's other keys are
+-- built from it, and a batch's member in the global indices is '<job key>|<n>'.
+local job = KEYS[1]
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function batch_key(n) return job .. ':' .. n end
+local function member(n) return job .. '|' .. n end
+
+-- What is counted over all jobs, in the same step as what it counts, so that the two never differ.
+local function count(what, by) redis.call('HINCRBY', 'bp:counts', what, by) end
+
+-- A full Redis lets a script go on that has written something, so these need no memory left: the
+-- steps that free some, and those without which the work that is under way would come to nothing.
+local function needs_no_room() redis.call('ZREM', 'bp:leases', '') end
+
+-- Whether the token owns the batch; a write by anybody else is counted where people see it.
+local function owns(n, token)
+  local key = batch_key(n)
+  if redis.call('HGET', key, 'token') == token then return true end
+  -- Who ended the batch itself may renew once more before it hears of it.
+  local closed = redis.call('HGET', key, 'closed_by')
+  local own = closed and string.sub(closed, 1, #token + 1) == token .. '/'
+  if not own and redis.call('EXISTS', key) == 1 then
+    needs_no_room()
+    redis.call('HINCRBY', key, 'refused', 1)
+    count('refused_writes', 1)
+  end
+  return false
+end
+
+local function emit(kind, n)
+  redis.call('XADD', job .. ':events', 'MAXLEN', '~', 256, '*', 'type', kind, 'batch', n)
+end
+
+-- A batch that nobody owns is in one index, bp:waiting or bp:parked; nil takes it out.
+local function wait_in(index, n, now)
+  local was = redis.call('ZREM', 'bp:waiting', member(n)) + redis.call('ZREM', 'bp:parked', member(n))
+  if index then redis.call('ZADD', index, now, member(n)) end
+  local change = (index and 1 or 0) - was
+  if change ~= 0 then count('queued_items', change * redis.call('HGET', batch_key(n), 'count')) end
+end
+
+-- Every key of a finished job gets the same time to live, in the same step that finishes it.
+local function expire_job(now)
+  local ttl = tonumber(redis.call('HGET', job, 'ttl_ms'))
+  for n = 0, tonumber(redis.call('HGET', job, 'batches')) - 1 do
+    for _, part in ipairs({'', ':bits', ':heads', ':blocks'}) do
+      redis.call('PEXPIRE', batch_key(n) .. part, ttl)
+    end
+  end
+  for _, part in ipairs({'', ':items', ':events'}) do redis.call('PEXPIRE', job .. part, ttl) end
+  redis.call('ZADD', 'bp:finished', now + ttl, job)
+end
+
+local function settle(now)
+  local f = redis.call('HMGET', job, 'cancel', 'failed', 'cancelled', 'state')
+  local state = 'succeeded'
+  if f[3] and f[1] == 'user' then state = 'cancelled'
+  elseif f[2] or f[3] then state = 'failed' end
+  redis.call('HSET', job, 'state', state, 'finished_ms', now)
+  redis.call('HDEL', job, 'deadline_ms')
+  redis.call('ZREM', 'bp:deadlines', job)
+  count(f[4], -1)
+  count(state, 1)
+  emit('end', '')
+  expire_job(now)
+end
+
+local function end_epoch(n, now, reason)
+  local key = batch_key(n)
+  local epoch = redis.call('HGET', key, 'epoch')
+  if redis.call('HGET', key, 'token') then
+    redis.call('HSET', key, 'ended:' .. epoch, now .. ':' .. reason)
+    redis.call('HDEL', key, 'token')
+  end
+  redis.call('ZREM', 'bp:leases', member(n))
+end
+
+-- A batch ends once; `rest` is the state of its items that have no record ('' when all have one).
+local function end_batch(n, now, state, rest, err, reason)
+  end_epoch(n, now, reason)
+  wait_in(nil, n)
+  count('open_items', -redis.call('HGET', batch_key(n), 'count'))
+  redis.call('HSET', batch_key(n), 'state', state, 'finished_ms', now, 'rest', rest, 'error', err)
+  redis.call('HDEL', batch_key(n), 'parked')
+  if state ~= 'succeeded' then redis.call('HSET', job, state, 1) end
+  if err ~= '' then redis.call('HSETNX', job, 'error', err) end
+  emit('batch', n)
+  if redis.call('HINCRBY', job, 'open', -1) == 0 then settle(now) end
+end
+
+local function end_unowned(now, state, rest, err, reason)
+  for n = 0, tonumber(redis.call('HGET', job, 'batches')) - 1 do
+    local s = redis.call('HGET', batch_key(n), 'state')
+    if s == 'queued' or s == 'parked' then end_batch(n, now, state, rest, err, reason) end
+  end
+end
+
+local function timeout_error(kind, field)
+  local seconds = tonumber(redis.call('HGET', job, field)) / 1000
+  return cjson.encode({type = kind, message = 'the job ran into its limit of ' .. seconds .. ' s',
+                       traceback = cjson.null})
+end
+
+-- What must happen to a batch that nobody runs: nil when it may run.
+local function end_if_due(n, now)
+  local f = redis.call('HMGET', job, 'cancel', 'deadline_ms')
+  if f[1] then
+    end_batch(n, now, 'cancelled', 'cancelled', '', 'cancelled')
+    return true
+  end
+  if f[2] and now >= tonumber(f[2]) then
+    end_batch(n, now, 'failed', 'timeout', timeout_error('timeout', 'timeout_ms'), 'timeout')
+    return true
+  end
+  return false
+end
+
+local function queue_again(n, now)
+  redis.call('HSET', batch_key(n), 'state', 'queued', 'queued_ms', now)
+  wait_in('bp:waiting', n, now)
+  emit('batch', n)
+end

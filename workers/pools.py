@@ -1,0 +1,223 @@
+"""Pools of processes or interpreters that can be kept for the next batch."""
+
+import concurrent.futures
+import itertools
+import multiprocessing
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from time import sleep
+
+from workers.child import Setup, enter_interpreter, enter_process, ready
+from workers.errors import ChildrenWontStart
+from workers.hub import Hub
+from workers.processes import children_of, kill_tree
+from workers.starting import bare_main, check_fork_is_safe, start_fork_server
+from workers.tasks.registry import Registry
+
+_CLOSE_GRACE_S = 1.0
+_START_POLL_S = 0.04
+_STARTS_ALLOWED = 5
+_RESTART_S = 0.02
+
+
+class Pool:
+    """An executor whose children all run and have said hello; a context for nothing else.
+
+    Attributes:
+        executor: the standard library's own.
+        hub: where its children are heard.
+        method: how its processes start, or None for interpreters.
+        numbers: of chunks; they go up for as long as the pool lives.
+        is_stuck: whether it could not be ended; only the end of this process will.
+    """
+
+    def __init__(self, registry: Registry, folder: Path, name: str, method: str | None) -> None:
+        self.method = method
+        self.size = 0
+        self.numbers = itertools.count(1)
+        self.is_stuck = False
+        self.executor: ProcessPoolExecutor | ThreadPoolExecutor
+        self.hub = Hub(folder / f"{name}.socket")
+        self._registry = registry
+        self._setup = Setup(registry.sources, folder, self.hub.path)
+
+    def start(self, size: int, tick: Callable[[], None]) -> None:
+        """Start all children and wait until each is there.
+
+        Raises:
+            ChildrenWontStart: one of them died before that.
+            UnsupportedOption: it would have to fork beside other threads.
+        """
+        self.size = size
+        try:
+            if self.method is None:
+                self._start_interpreters()
+            else:
+                self._start_processes(self.method)
+            while sum(child.lane is not None for child in self.hub.children) < size:
+                tick()
+                if any(event.frame is None for event in self.hub.poll(_START_POLL_S)):
+                    raise ChildrenWontStart("a child of the pool died while it started", ())
+        except BaseException:
+            self.kill()
+            raise
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether all children are there still, and none has a task's thread in it."""
+        if getattr(self.executor, "_broken", False):
+            return False
+        for event in self.hub.poll(0):
+            if event.frame is None:
+                return False
+        return not any(child.has_leaked for child in self.hub.children)
+
+    @property
+    def processes(self) -> list[BaseProcess]:
+        """Its processes, none for interpreters."""
+        return list((getattr(self.executor, "_processes", None) or {}).values())
+
+    def close(self) -> None:
+        """End it and wait until nothing of it is left; what does not end in time is killed."""
+        self._end(_CLOSE_GRACE_S)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._end(0)
+
+    def _start_interpreters(self) -> None:
+        executor = concurrent.futures.InterpreterPoolExecutor(  # type: ignore[attr-defined,unused-ignore]
+            self.size, initializer=enter_interpreter, initargs=(self._setup,)
+        )
+        self.executor = executor
+        while len(executor._threads) < self.size:
+            executor.submit(ready)
+
+    def _start_processes(self, method: str) -> None:
+        if method == "fork":
+            check_fork_is_safe()
+        elif method == "forkserver":
+            start_fork_server(self._registry.sources, self._setup.folder)
+        executor = ProcessPoolExecutor(
+            self.size,
+            mp_context=multiprocessing.get_context(method),
+            initializer=enter_process,
+            initargs=(self._setup,),
+        )
+        self.executor = executor
+        try:
+            with bare_main():
+                while len(executor._processes) < self.size:
+                    executor.submit(ready)
+        except (BrokenProcessPool, EOFError, OSError) as error:
+            # EOFError, ConnectionError: the fork server died under our hands.
+            raise ChildrenWontStart(f"the pool died while it started: {error!r}", ()) from None
+        for process in executor._processes.values():
+            self.hub.watch(process)
+
+    def _end(self, grace_s: float) -> None:
+        executor = getattr(self, "executor", None)
+        if isinstance(executor, ProcessPoolExecutor):
+            self._end_processes(executor, grace_s)
+        elif executor is not None:
+            # A thread that a task left in an interpreter would be waited for here.
+            self.is_stuck = any(child.has_leaked for child in self.hub.children)
+            executor.shutdown(wait=not self.is_stuck, cancel_futures=True)
+        self.hub.close()
+
+    def _end_processes(self, executor: ProcessPoolExecutor, grace_s: float) -> None:
+        processes = self.processes
+        # What tasks left below them would be orphans in a moment, and hard to find.
+        for process in processes:
+            for stray in children_of(process.pid or 0):
+                kill_tree(stray)
+        if grace_s == 0:
+            _kill_all(processes)
+        manager: threading.Thread | None = getattr(executor, "_executor_manager_thread", None)
+        executor.shutdown(wait=False, cancel_futures=True)
+        if manager is not None:
+            manager.join(grace_s or None)
+        _kill_all(processes)
+        if manager is not None:
+            manager.join()
+        for process in processes:
+            process.join()
+
+
+def _kill_all(processes: list[BaseProcess]) -> None:
+    for process in processes:
+        if process.is_alive():
+            process.kill()
+
+
+def _nothing() -> None:
+    pass
+
+
+class Keeper:
+    """Makes pools, and keeps one of each kind for the next batch."""
+
+    def __init__(self, registry: Registry, folder: Path, tick: Callable[[], None]) -> None:
+        self._registry = registry
+        self._folder = folder
+        self._tick = tick
+        self._kept: dict[str | None, Pool] = {}
+        self._made = itertools.count()
+        self.tainted: str | None = None
+
+    @property
+    def pids(self) -> set[int]:
+        """The processes of the pools that are kept."""
+        return {p.pid for pool in self._kept.values() for p in pool.processes if p.pid is not None}
+
+    def take(self, method: str | None, size: int, warm: bool) -> tuple[Pool, bool]:
+        """A pool of at least `size` children, and whether it was kept from another batch.
+
+        Raises:
+            ChildrenWontStart: several pools in a row lost a child while they started.
+            UnsupportedOption: it would have to fork beside other threads.
+        """
+        if warm and (kept := self._kept.pop(method, None)) is not None:
+            if kept.size >= size and kept.is_usable:
+                return kept, True
+            kept.close()
+        if method == "fork":
+            self.close()
+        for attempt in itertools.count(1):
+            name = f"pool-{next(self._made)}"
+            pool = Pool(self._registry, self._folder, name, method)
+            try:
+                # Interpreters run in this process: its owner flushes from a thread, not here.
+                pool.start(size, _nothing if method is None else self._tick)
+            except ChildrenWontStart:
+                if attempt == _STARTS_ALLOWED:
+                    raise
+                self._tick()
+                sleep(_RESTART_S * attempt)
+            else:
+                return pool, False
+        raise AssertionError
+
+    def give_back(self, pool: Pool, keep: bool, is_idle: bool) -> None:
+        """Keep a pool for the next batch, or end it; it is kept only if it is sound and idle."""
+        if keep and is_idle and pool.is_usable:
+            before = self._kept.pop(pool.method, None)
+            self._kept[pool.method] = pool
+            if before is not None:
+                before.close()
+            return
+        if is_idle:
+            pool.close()
+        else:
+            pool.kill()
+        if pool.is_stuck:
+            self.tainted = "a task left a thread in an interpreter"
+
+    def close(self) -> None:
+        """End all that is kept."""
+        while self._kept:
+            self._kept.popitem()[1].close()

@@ -1,0 +1,212 @@
+"""`python -m workers.runner`: the process that runs a worker's batches, one after the other.
+
+It is started by its worker with one end of a socket pair, and holds what is kept warm. Any moment
+may be its last: what counts stands in the ledger, and everything below it can be killed with it.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from workers.assignment import Answer, Assignment, Crashed, Ready
+from workers.backends import facts_of
+from workers.desk import DESK_SUFFIX, read_desk
+from workers.engine import run_batch
+from workers.errors import SpecError
+from workers.flushing import FLUSH_AFTER_S, RETRY_AFTER_S, Disowned, Flusher
+from workers.ledger import killpoints
+from workers.ledger.connection import UNREACHABLE, connect
+from workers.ledger.entries import Report
+from workers.ledger.jobs import Jobs
+from workers.ledger.ownership import Claim, Ending, Ownership
+from workers.model import BatchReport, BatchSpec, Lane, Outcome, TaskError
+from workers.processes import die_with_parent
+from workers.settings import WorkerSettings
+from workers.slate import read_slate
+from workers.station import SLATE_NAME, Station
+from workers.tasks.registry import TaskSources, load_tasks
+
+log = logging.getLogger("batchpool.runner")
+
+
+class Runner:
+    """Carries out assignments, one at a time, and hands what they yield to the ledger."""
+
+    def __init__(self, link: "Connection[Answer | Ready, Assignment]", redis_url: str) -> None:
+        redis = connect(redis_url, socket_timeout_s=2.0)
+        self._link = link
+        self._ownership = Ownership(redis)
+        self._jobs = Jobs(redis)
+        self._flusher: Flusher | None = None
+        self._token = ""
+
+    def serve(self, station: Station) -> None:
+        """Carry out assignments until the worker closes the link."""
+        while True:
+            try:
+                assignment = self._link.recv()
+            except EOFError:
+                return
+            answer = self._carry_out(station, assignment)
+            if station.tainted:
+                log.warning("a new runner takes over: %s", station.tainted)
+                answer = replace(answer, spent=True)
+            self._link.send(answer)
+
+    def tick(self) -> None:
+        if self._flusher:
+            self._flusher.tick()
+
+    def _carry_out(self, station: Station, assignment: Assignment) -> Answer:
+        try:
+            flusher = self._flusher_of(assignment, station.folder)
+            flusher.add([_as_outcome(item, assignment) for item in assignment.crashed])
+            spec = BatchSpec(
+                run=assignment.claim.run,
+                items=self._load_items(assignment.claim),
+                first=assignment.claim.first,
+                done=_left_out(assignment),
+            )
+            with _Ticking(self._link, flusher, facts_of(spec.run.backend).in_process):
+                report = run_batch(spec, sink=flusher.add, station=station).report
+            return _close(flusher, assignment, report)
+        except Disowned as refusal:
+            return Answer("disowned", str(refusal))
+        except SpecError as error:
+            return Answer("unfit", str(error))
+        # A border: whatever our own code failed at, the worker must hear of it and end the batch.
+        except Exception as error:
+            log.exception("an assignment failed")
+            return Answer("broken", f"{type(error).__name__}: {error}")
+
+    def _flusher_of(self, assignment: Assignment, folder: Path) -> Flusher:
+        claim = assignment.claim
+        if self._flusher is None or self._token != claim.token:
+            self._token = claim.token
+            self._flusher = Flusher(
+                self._ownership, claim, assignment.claimed_ns, running=lambda: _count_busy(folder)
+            )
+        return self._flusher
+
+    def _load_items(self, claim: Claim) -> Sequence[Any]:
+        if not claim.listed:
+            return range(claim.first, claim.first + claim.count)
+        while True:
+            try:
+                return self._jobs.items(claim.job_id, claim.first, claim.count)
+            except UNREACHABLE:
+                time.sleep(RETRY_AFTER_S)
+
+
+class _Ticking:
+    """While a backend runs tasks in this process, flushes from a thread beside them."""
+
+    def __init__(
+        self, link: "Connection[Answer | Ready, Assignment]", flusher: Flusher, needed: bool
+    ) -> None:
+        self._link = link
+        self._flusher = flusher
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="flusher") if needed else None
+
+    def __enter__(self) -> None:
+        if self._thread:
+            self._thread.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self._done.set()
+        if self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._done.wait(FLUSH_AFTER_S / 2):
+                self._flusher.tick()
+        except Disowned as refusal:
+            # No thread can be stopped from here: the worker ends this process when it hears this.
+            self._link.send(Answer("disowned", str(refusal)))
+
+
+def _close(flusher: Flusher, assignment: Assignment, report: BatchReport) -> Answer:
+    if report.drained or not assignment.close:
+        flusher.close(None)
+        return Answer("drained" if report.drained else "ran")
+    flusher.close(_ending_of(flusher, assignment.claim, report))
+    return Answer("ended")
+
+
+def _ending_of(
+    flusher: Flusher, claim: Claim, report: BatchReport
+) -> Callable[[Mapping[str, int]], Ending]:
+    def ending(counts: Mapping[str, int]) -> Ending:
+        return Ending(
+            state="succeeded" if counts.get("succeeded", 0) == claim.count else "failed",
+            report=Report(
+                effective_concurrency=report.effective_concurrency,
+                pool=report.pool,
+                start_method=report.start_method,
+                startup_s=report.startup_s,
+                wall_s=report.wall_s,
+                observed=report.observed,
+                partial=claim.epoch > 1 and bool(claim.tally.recorded),
+                closing_sum=flusher.epoch_sum,
+            ),
+            rest="cancelled" if sum(counts.values()) < claim.count else None,
+            stop_job=report.failed_fast,
+        )
+
+    return ending
+
+
+def _left_out(assignment: Assignment) -> frozenset[int]:
+    claim = assignment.claim
+    if assignment.only is not None:
+        return frozenset(range(claim.first, claim.first + claim.count)) - assignment.only
+    crashed = {item.index for item in assignment.crashed}
+    return claim.done | assignment.skip | crashed if crashed or assignment.skip else claim.done
+
+
+def _as_outcome(item: Crashed, assignment: Assignment) -> Outcome:
+    error = TaskError(type="crashed", message=item.message, traceback=None)
+    lane = Lane(item.pid, os.getppid(), 0, "", 0)
+    return Outcome(item.index, "crashed", None, error, lane, assignment.claimed_ns, 0, 0)
+
+
+def _count_busy(folder: Path) -> int:
+    own = len(read_slate(folder / SLATE_NAME))
+    return own + sum(read_desk(path) is not None for path in folder.glob(f"*{DESK_SUFFIX}"))
+
+
+def main(arguments: Sequence[str]) -> None:
+    fd, folder, *options = arguments
+    die_with_parent()
+    # Ctrl-C and SIGTERM are the worker's business; it ends this process when it must.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    settings = WorkerSettings.from_env(os.environ)
+    killpoints.arm(os.environ)
+    logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper())
+    registry = load_tasks(TaskSources.from_env(os.environ))
+    link: Connection[Answer | Ready, Assignment] = Connection(int(fd))
+    runner = Runner(link, settings.redis_url)
+    with Station(registry, folder=Path(folder), tick=runner.tick, owns_process=True) as station:
+        signal.signal(signal.SIGUSR1, lambda *_: station.drain())
+        document: dict[str, object] = {}
+        if "--describe" in options:
+            from workers.describe import class_document
+
+            document = class_document(registry)
+        link.send(Ready(os.getpid(), document))
+        runner.serve(station)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

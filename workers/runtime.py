@@ -1,0 +1,14 @@
+"""What interpreter this is, in the terms that a record, a class and a report use."""
+
+import sys
+
+
+def python_minor() -> str:
+    """`3.14`: what decides whether a batch can run here."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def gil_enabled() -> bool:
+    """Whether this interpreter runs Python code in one thread at a time."""
+    is_enabled = getattr(sys, "_is_gil_enabled", None)
+    return True if is_enabled is None else bool(is_enabled())

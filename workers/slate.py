@@ -1,0 +1,62 @@
+"""What a process that runs tasks says about itself in a file that others can read.
+
+A slot of 16 bytes per lane holds when its item was started (monotonic ns) and the item's
+index + 1, or 0. It is written with two memory stores per item, and read by the supervisor that
+enforces deadlines, and by whoever must find out what ran in a process that died.
+"""
+
+import mmap
+import struct
+from array import array
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from workers.lanes import Slot
+
+_SLOT = struct.Struct("=qq")
+
+
+class Slate:
+    """Slots in a file of its own, for the lanes of one process."""
+
+    def __init__(self, path: Path, lanes: int) -> None:
+        self.path = path
+        with open(path, "w+b") as file:
+            file.truncate(_SLOT.size * lanes)
+            self._map = mmap.mmap(file.fileno(), _SLOT.size * lanes)
+        self._numbers = memoryview(self._map).cast("q")
+
+    def slot(self, lane: int) -> Slot:
+        """The slot of lane number `lane`."""
+        return self._numbers[2 * lane : 2 * lane + 2]
+
+    def close(self) -> None:
+        """Remove the file; a lane that still runs keeps its slot, and nobody reads it."""
+        self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def private_slot() -> Slot:
+    """A slot that nobody else reads."""
+    return array("q", (0, 0))
+
+
+def read_slate(path: Path) -> list[tuple[int, int]]:
+    """The items that run now, or ran when the process died, as (index, started_ns)."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    slots = _SLOT.iter_unpack(raw[: len(raw) - len(raw) % _SLOT.size])
+    return [(index - 1, started_ns) for started_ns, index in slots if index > 0]

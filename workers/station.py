@@ -1,0 +1,176 @@
+"""What outlives a batch where it runs: the tasks, a folder, warm pools, the way to stop."""
+
+import _thread
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Self
+
+from workers.desk import DESK_SUFFIX, read_desk
+from workers.errors import StationClosed
+from workers.intake import Gate
+from workers.pools import Keeper
+from workers.processes import become_subreaper, has_children, kill_strays
+from workers.slate import read_slate
+from workers.starting import fork_server_pid, helper_pids, name_semaphores, stop_helpers
+from workers.tasks.registry import Registry, load_tasks
+
+SLATE_NAME = "lanes.slate"
+"""The file in a station's folder that says which items this process itself runs right now."""
+_THREAD_GRACE_S = 0.1
+_LONGEST_FOLDER_BYTES = 60
+
+
+def read_in_flight(folder: Path) -> list[tuple[int, int]]:
+    """The items that run, or ran when it died, in the process itself whose station had `folder`.
+
+    In its threads, coroutines and interpreters, not in its child processes; as (index, started_ns).
+    """
+    desks = [path for path in folder.glob(f"*{DESK_SUFFIX}") if not path.stem.endswith("-0")]
+    found = [item for item in map(read_desk, desks) if item is not None]
+    return read_slate(folder / SLATE_NAME) + found
+
+
+def count_threads() -> int:
+    """How many threads this process has besides the main one, however they were started."""
+    return _thread._count()
+
+
+def _make_folder() -> Path:
+    # The fork server's socket lies there, and the address of a Unix socket has 108 bytes.
+    too_long = len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER_BYTES
+    return Path(tempfile.mkdtemp(prefix="batchpool-", dir="/tmp" if too_long else None))  # noqa: S108
+
+
+def _nothing() -> None:
+    pass
+
+
+class Station:
+    """Runs one batch at a time, for as long as its process lives; use it as a context manager.
+
+    Promises: after `close()` nothing of it is left, no process, thread or file. `drain()` may
+    be called from any thread and from a signal handler. `tick` is called at least every 50 ms
+    by the backends that run in a process without other threads, from the thread that runs
+    the batch, and never by the others.
+
+    Attributes:
+        registry: the tasks.
+        folder: a private folder for sockets and slates; made here unless one is given.
+        tainted: why this process should be replaced after the batch, or None. A task left
+            something in it that cannot be removed, a thread.
+    """
+
+    def __init__(
+        self,
+        registry: Registry | None = None,
+        *,
+        folder: Path | None = None,
+        tick: Callable[[], None] = _nothing,
+        owns_process: bool = False,
+    ) -> None:
+        """Args:
+        registry: what `load_tasks` gave; by default the built-in tasks and entry points.
+        folder: where to put files, mode 0700; its maker removes it, whatever happens here.
+            Its path has at most 80 bytes: a socket lies in it.
+        tick: see above.
+        owns_process: the process serves this station only. Then orphans become its
+            children, every process that tasks leave behind is killed after the batch, and
+            when the process was killed, `remove_semaphores(folder)` removes what it left.
+        """
+        self.registry = registry or load_tasks()
+        self.tick = tick
+        self.tainted: str | None = None
+        self.owns_process = owns_process
+        self._made_folder = folder is None
+        self.folder = folder or _make_folder()
+        self.pools = Keeper(self.registry, self.folder, self._call_tick)
+        self._numbers = itertools.count(1)
+        self._has_found_server = fork_server_pid() is not None
+        if owns_process:
+            become_subreaper()
+            name_semaphores(self.folder)
+        self._gate: Gate | None = None
+        self._draining = False
+        self._closed = False
+
+    @property
+    def slate_path(self) -> Path:
+        """Where the items can be read that run in this process itself, see `read_slate`."""
+        return self.folder / SLATE_NAME
+
+    def drain(self) -> None:
+        """Take no further item, in this batch and in later ones; what runs may finish."""
+        # Attributes only: a lock here could be held by the very thread that a signal interrupts.
+        self._draining = True
+        if self._gate is not None:
+            self._gate.close("drained")
+
+    def open_gate(self) -> Gate:
+        """The gate of the next batch.
+
+        Raises:
+            StationClosed: `close()` was called.
+        """
+        if self._closed or not os.path.isdir(self.folder):
+            raise StationClosed("the station has ended; make a new one")
+        gate = Gate()
+        self._gate = gate
+        if self._draining:
+            gate.close("drained")
+        return gate
+
+    def next_number(self) -> int:
+        """A number that this station has not given before."""
+        return next(self._numbers)
+
+    def sweep(self, threads_before: int | None) -> None:
+        """Kill what tasks have left below this process, and see whether they left a thread.
+
+        Args:
+            threads_before: `count_threads()` before the batch, if tasks ran in this process.
+        """
+        if threads_before is not None:
+            self._look_for_threads(threads_before)
+        self.tainted = self.tainted or self.pools.tainted
+        if self.owns_process and has_children():
+            kill_strays(self.pools.pids | helper_pids())
+
+    def _look_for_threads(self, before: int) -> None:
+        end = monotonic() + _THREAD_GRACE_S
+        while (left := count_threads() - before) > 0:
+            if monotonic() > end:
+                self.tainted = f"{left} threads of tasks still run in this process"
+                return
+            sleep(0.002)
+
+    def _call_tick(self) -> None:
+        self.tick()
+
+    def close(self) -> None:
+        """End what is kept warm, and remove the folder if it was made here."""
+        if not self._closed:
+            self._closed = True
+            self.pools.close()
+            if not self._has_found_server:
+                stop_helpers(tracker_too=self.owns_process)
+            if self.owns_process:
+                name_semaphores(None)
+            if self._made_folder:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        self.close()

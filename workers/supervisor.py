@@ -1,0 +1,277 @@
+"""Sees a claimed batch through, whatever becomes of the runner that runs it."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from workers.assignment import Answer, Assignment
+from workers.isolation import Isolation
+from workers.ledger.connection import UNREACHABLE
+from workers.ledger.ownership import Claim, Ending, Ownership
+from workers.ledger.recovery import Recovery
+from workers.model import TaskError
+from workers.runner_process import RunnerDied, RunnerProcess
+
+CHECK_EVERY_S = 0.5
+"""How often the lease is renewed, and a cancel or the limit is looked for."""
+LAST_PATIENCE_S = 2.0
+"""How long a worker that was told to stop tries to reach Redis for its last words."""
+MOST_UNEXPLAINED = 20
+"""A batch whose runner died so often, never with an item to blame, ends as failed."""
+
+log = logging.getLogger("batchpool.worker")
+
+
+class Supervisor:
+    """Owns the runner: keeps one warm, gives it batches, kills and replaces it.
+
+    It runs no task and imports none, so nothing that a task does can stop it.
+
+    Args:
+        owner: the fields of an `Epoch` that this worker fills in itself; the runner's pid is added.
+        beat: called about every `CHECK_EVERY_S` while a batch runs.
+        draining: whether the worker has been told to stop.
+    """
+
+    def __init__(
+        self,
+        ownership: Ownership,
+        recovery: Recovery,
+        owner: Mapping[str, Any],
+        beat: Callable[[], None],
+        draining: Callable[[], bool],
+        grace_s: float,
+    ) -> None:
+        self._ownership = ownership
+        self._recovery = recovery
+        self._owner = owner
+        self._beat = beat
+        self._draining = draining
+        self._grace_s = grace_s
+        self._runner: RunnerProcess | None = None
+
+    @property
+    def runner_pid(self) -> int | None:
+        return self._runner.pid if self._runner else None
+
+    def describe(self) -> dict[str, object]:
+        """Start the first runner; what it can run."""
+        self._runner = RunnerProcess(describe=True)
+        self._runner.wait_ready()
+        return self._runner.class_document
+
+    def run(self, job_id: str, batch: int, taken: Callable[[], None]) -> str:
+        """Claim a batch and see it through; says in a word how that went.
+
+        Args:
+            taken: called once, when RQ need not remember the batch any more.
+        """
+        runner = self._ready_runner()
+        claim = self._ownership.claim(job_id, batch, {**self._owner, "pid": runner.pid})
+        if isinstance(claim, str):
+            taken()
+            return claim
+        watch = _Watch(claim, self._grace_s, taken)
+        try:
+            return self._see_through(watch)
+        except _Over as over:
+            self._stop_runner()
+            return over.how
+        except BaseException:
+            # A second SIGTERM: leave at once, and leave the batch to others.
+            self.close()
+            with contextlib.suppress(*UNREACHABLE):
+                self._ownership.release(watch.claim)
+            raise
+
+    def close(self) -> None:
+        if self._runner:
+            self._runner.kill()
+            self._runner = None
+
+    def _see_through(self, watch: "_Watch") -> str:
+        isolation = Isolation()
+        unexplained = 0
+        while True:
+            plan = isolation.plan(watch.claim, watch.claimed_ns)
+            runner = self._ready_runner()
+            try:
+                answer = self._await_answer(runner, plan, watch)
+            except RunnerDied as death:
+                in_flight = runner.in_flight()
+                log.warning("runner %d %s, running items %s", runner.pid, death, _few(in_flight))
+                self._stop_runner()
+                if not isolation.died(plan, in_flight, runner.pid, str(death)):
+                    unexplained += 1
+                self._claim_again(watch, unexplained)
+                continue
+            if answer.verdict != "ran":
+                return self._conclude(watch, answer)
+            watch.claim = isolation.ran(plan)
+
+    def _await_answer(self, runner: RunnerProcess, plan: Assignment, watch: "_Watch") -> Answer:
+        runner.assign(plan)
+        watch.taken()
+        while True:
+            message = runner.hear(watch.next_check_s())
+            if isinstance(message, Answer):
+                return message
+            self._check(runner, watch)
+
+    def _check(self, runner: RunnerProcess, watch: "_Watch") -> None:
+        """Look after the lease, cancel, limit and drain; raises _Over when the batch is over."""
+        try:
+            renewal = self._ownership.renew(watch.claim)
+            watch.renewed(renewal.left_ms)
+            # Only now: a Redis that hangs must not cost us its time-out twice.
+            self._beat()
+            if not renewal.held:
+                raise _Over("disowned")
+            if renewal.cancel:
+                self._end(watch, "cancelled")
+        except UNREACHABLE:
+            # Our own clock still holds the job to its limit.
+            log.debug("the ledger is out of reach")
+        if watch.is_overdue():
+            self._end(watch, "timeout")
+        if self._draining():
+            if watch.begin_drain():
+                runner.drain()
+            if watch.grace_is_over():
+                self._stop_runner()
+                self._retry(lambda: self._ownership.release(watch.claim))
+                raise _Over("released")
+
+    def _end(self, watch: "_Watch", how: str) -> None:
+        self._stop_runner()
+        error: TaskError | None = None
+        if how == "timeout":
+            message = "the job ran into its limit (timeout_s)"
+            error = TaskError(type="timeout", message=message, traceback=None)
+            ending = Ending("failed", {}, "timeout", error)
+        else:
+            ending = Ending("cancelled", {}, "cancelled")
+        self._retry(lambda: self._ownership.end(watch.claim, ending))
+        raise _Over(how)
+
+    def _conclude(self, watch: "_Watch", answer: Answer) -> str:
+        if answer.spent:
+            self._stop_runner()
+        if answer.verdict == "broken":
+            log.error("the runner failed: %s", answer.detail)
+            error = TaskError(type="internal", message=answer.detail, traceback=None)
+            ending = Ending("failed", {}, "cancelled", error)
+            self._retry(lambda: self._ownership.end(watch.claim, ending))
+        elif answer.verdict in ("drained", "unfit"):
+            self._retry(lambda: self._ownership.release(watch.claim))
+            if answer.verdict == "unfit":
+                claim = watch.claim
+                self._retry(lambda: self._recovery.park(claim.job_id, claim.batch, answer.detail))
+        if answer.verdict != "ended":
+            # It may still run something of a batch that is not ours any more.
+            self._stop_runner()
+        return answer.verdict
+
+    def _claim_again(self, watch: "_Watch", unexplained: int) -> None:
+        if unexplained >= MOST_UNEXPLAINED:
+            message = f"the runner died {unexplained} times, and no item is to blame"
+            error = TaskError(type="runner_lost", message=message, traceback=None)
+            ending = Ending("failed", {}, "cancelled", error)
+            self._retry(lambda: self._ownership.end(watch.claim, ending))
+            raise _Over("failed")
+        old = watch.claim
+        owner = {**self._owner, "pid": self._ready_runner().pid}
+        claim = self._retry(
+            lambda: self._ownership.claim(old.job_id, old.batch, owner, follows=old)
+        )
+        if isinstance(claim, str):
+            raise _Over(claim)
+        watch.claimed(claim)
+
+    def _retry(self, step: Callable[[], Any]) -> Any:
+        """Take a step in the ledger, again while Redis is away; our token fences each try.
+
+        A worker that was told to stop does not wait for ever: its lease will run out instead.
+        """
+        patience_ends = None
+        while True:
+            try:
+                return step()
+            except UNREACHABLE:
+                if self._draining():
+                    now = time.monotonic()
+                    patience_ends = patience_ends or now + LAST_PATIENCE_S
+                    if now >= patience_ends:
+                        raise _Over("disowned") from None
+                time.sleep(CHECK_EVERY_S)
+
+    def _ready_runner(self) -> RunnerProcess:
+        if self._runner and self._runner.has_ended():
+            self._stop_runner()
+        self._runner = self._runner or RunnerProcess(describe=False)
+        self._runner.wait_ready()
+        return self._runner
+
+    def _stop_runner(self) -> None:
+        """End the runner with all that it started, and have the next one on its way."""
+        if self._runner:
+            self._runner.kill()
+            self._runner = None if self._draining() else RunnerProcess(describe=False)
+
+
+class _Over(Exception):
+    """The batch is no longer ours to run; the runner must not go on."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(how)
+        self.how = how
+
+
+class _Watch:
+    """The times that matter while a batch runs, on this machine's monotonic clock."""
+
+    def __init__(self, claim: Claim, grace_s: float, taken: Callable[[], None]) -> None:
+        self._grace_s = grace_s
+        self._taken: Callable[[], None] | None = taken
+        self._drain_ends: float | None = None
+        self.claimed(claim)
+
+    def taken(self) -> None:
+        taken, self._taken = self._taken, None
+        if taken:
+            taken()
+
+    def claimed(self, claim: Claim) -> None:
+        self.claim = claim
+        self.claimed_ns = time.monotonic_ns()
+        self.renewed(claim.left_ms)
+
+    def renewed(self, left_ms: int) -> None:
+        now = time.monotonic()
+        self._limit = now + left_ms / 1000
+        self._check_at = now + CHECK_EVERY_S
+
+    def next_check_s(self) -> float:
+        now = time.monotonic()
+        if now >= self._check_at:
+            self._check_at = now + CHECK_EVERY_S
+        return max(0.0, min(self._check_at, max(self._limit, now)) - now)
+
+    def is_overdue(self) -> bool:
+        return time.monotonic() >= self._limit
+
+    def begin_drain(self) -> bool:
+        if self._drain_ends is not None:
+            return False
+        self._drain_ends = time.monotonic() + self._grace_s
+        return True
+
+    def grace_is_over(self) -> bool:
+        return self._drain_ends is not None and time.monotonic() >= self._drain_ends
+
+
+def _few(items: frozenset[int]) -> str:
+    shown = ", ".join(map(str, sorted(items)[:10]))
+    return f"{shown} and {len(items) - 10} more" if len(items) > 10 else shown or "none"
