@@ -42,6 +42,27 @@ def test_a_dying_child_leaves_its_neighbours_answered(
     assert {outcome.state for outcome in again.outcomes} == {"succeeded"}
 
 
+@pytest.mark.ways(lambda way: way.backend == "process-pool" and way.start_method != "forkserver")
+def test_a_culprit_is_known_while_another_thread_reaps_it(
+    way: Any, station: Any, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The executor's thread and ours wait for the same dead child, and only one gets its code."""
+    reap = os.waitpid
+
+    def reap_slowly(pid: int, options: int) -> tuple[int, int]:
+        answer = reap(pid, options)
+        if answer[0]:
+            sleep(0.05)
+        return answer
+
+    monkeypatch.setattr(os, "waitpid", reap_slowly)
+    items: list[Any] = [*range(6), "terminate", *range(6, 12)]
+    result = way.run(station, "die", items, params={"folder": folder})
+    assert [o.index for o in result.outcomes if o.state == "crashed"] == [6]
+    runs = Counter((Path(folder) / "runs").read_text().splitlines())
+    assert runs["terminate"] in (3, 4)
+
+
 @pytest.mark.ways(lambda way: way.backend == "process-pool")
 def test_records_of_a_killed_child_are_not_run_again(way: Any, station: Any, folder: str) -> None:
     items: list[Any] = [*range(400), "kill"]

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
-from time import monotonic_ns
+from time import monotonic_ns, sleep
 
 from workers.backends.base import Batch
 from workers.backends.chunks import Chunk, Chunker
@@ -15,7 +15,8 @@ from workers.hub import ChildView
 from workers.pools import Pool
 
 _FRUITLESS_ALLOWED = 3
-_EXIT_CODE_S = 0.5
+_EXIT_CODE_NS = 500_000_000
+_EXIT_CODE_POLL_S = 0.001
 _BROKEN_NS = 2_000_000_000
 _TERMINATE_NS = 200_000_000
 _STEAL_AFTER_NS = 5_000_000
@@ -252,8 +253,7 @@ class ProcessPool(PoolBackend):
         """
         own = {w: index for w, index in self._dead.items() if _died_by_itself(w)}
         for child in own:
-            if child.process is not None:
-                child.process.join(_EXIT_CODE_S)
+            _await_exit_code(child)
         first = {w: index for w, index in own.items() if not _was_terminated(w)}
         if not first and all(child.killed_index is None for child in self._dead):
             first = own
@@ -275,6 +275,16 @@ class ProcessPool(PoolBackend):
 
 def _died_by_itself(child: ChildView) -> bool:
     return child.killed_index is None and not child.is_cleared_away
+
+
+def _await_exit_code(child: ChildView) -> None:
+    # `join` may return before there is one: the executor's thread waits for the same process,
+    # and the one that comes second learns nothing until the first has written it down.
+    deadline_ns = monotonic_ns() + _EXIT_CODE_NS
+    while child.process is not None and child.process.exitcode is None:
+        if monotonic_ns() > deadline_ns:
+            return
+        sleep(_EXIT_CODE_POLL_S)
 
 
 def _was_terminated(child: ChildView) -> bool:
