@@ -1,6 +1,7 @@
 """The Python client of the HTTP API."""
 
 import json
+import math
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,15 +70,44 @@ class Client:
         Raises:
             InvalidRequest: the service cannot run that; `.fields` names the fields.
         """
-        body: dict[str, Any] = {"task": task, **spec}
-        if count is not None:
-            body["count"] = count
-        if items is not None:
-            body["items"] = list(items)
-        key = idempotency_key or uuid.uuid4().hex
+        return self._order(_body(task, count, items, spec), idempotency_key, wait_s=0)
+
+    def run(
+        self,
+        task: str,
+        *,
+        count: int | None = None,
+        items: Iterable[Any] | None = None,
+        timeout_s: float | None = None,
+        **spec: Any,
+    ) -> Job:
+        """Order a job and return it once it has ended; a short one takes a single request.
+
+        Args:
+            timeout_s: the longest wait; the job itself goes on.
+        Raises:
+            InvalidRequest: the service cannot run that; `.fields` names the fields.
+            WaitTimeout: it has not ended within `timeout_s`.
+        """
+        begun = time.monotonic()
+        wait_s = min(_LONGEST_WAIT_S, math.inf if timeout_s is None else timeout_s)
+        job = self._order(_body(task, count, items, spec), None, wait_s)
+        if job.done:
+            return job
+        left_s = None if timeout_s is None else begun + timeout_s - time.monotonic()
+        return self.wait(job, left_s)
+
+    def _order(self, body: dict[str, Any], key: str | None, wait_s: float) -> Job:
         return Job(
             self._transport.json(
-                Call("POST", "/v1/jobs", body=body, headers={"Idempotency-Key": key})
+                Call(
+                    "POST",
+                    "/v1/jobs",
+                    query={"wait": f"{wait_s:.3f}"} if wait_s > 0 else None,
+                    body=body,
+                    headers={"Idempotency-Key": key or uuid.uuid4().hex},
+                    more_time_s=wait_s,
+                )
             )
         )
 
@@ -199,6 +229,17 @@ class Client:
             return dict(self._transport.json(Call("GET", "/readyz")))
         except Unavailable as error:
             return error.problem
+
+
+def _body(
+    task: str, count: int | None, items: Iterable[Any] | None, spec: dict[str, Any]
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"task": task, **spec}
+    if count is not None:
+        body["count"] = count
+    if items is not None:
+        body["items"] = list(items)
+    return body
 
 
 def _id(job: Job | str) -> str:

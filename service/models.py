@@ -199,7 +199,7 @@ class JobsQuery(Request):
 
 
 class JobQuery(Request):
-    """`GET /v1/jobs/{id}`"""
+    """`GET /v1/jobs/{id}` and `POST /v1/jobs`"""
 
     wait: Annotated[float, Field(ge=0), BeforeValidator(_number_from_text)] = Field(
         0, description="seconds to wait for a terminal state, at most 60"

@@ -49,10 +49,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "post",
         "/v1/jobs",
-        "Order a job",
+        "Order a job, and wait for its end if asked to",
         202,
         answers.Job,
         body=models.JobRequest,
+        query=models.JobQuery,
         headers=_KEY,
         problems=(400, 406, 409, 413, 415, 422, 429, 503, 507),
     ),

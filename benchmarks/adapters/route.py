@@ -1,4 +1,4 @@
-"""A queue behind the same kind of Flask route as ours: POST submits, GET waits for the result."""
+"""A queue behind the same kind of Flask route as ours: a POST submits and waits for the result."""
 
 import importlib
 import os
@@ -14,23 +14,15 @@ from benchmarks.adapters.base import Peer, QueuePeer, Setup
 
 
 def make_app() -> Flask:
-    """For gunicorn; handles stay in this one process, which spares the peer a look-up."""
+    """For gunicorn; the handle stays in the request, which spares the peer a look-up."""
     adapter = importlib.import_module(os.environ["BENCH_ADAPTER"])
     peer: QueuePeer = adapter.make(Setup.from_env())
-    handles: dict[str, Any] = {}
     app = Flask(__name__)
 
     @app.post("/jobs")
     def post() -> tuple[Response, int]:
-        handle = peer.submit()
-        job_id = secrets.token_hex(8)
-        handles[job_id] = handle
-        return jsonify(id=job_id), 202
-
-    @app.get("/jobs/<job_id>")
-    def get(job_id: str) -> Response:
-        peer.result(handles.pop(job_id))
-        return jsonify(id=job_id, state="succeeded")
+        peer.result(peer.submit())
+        return jsonify(id=secrets.token_hex(8), state="succeeded"), 202
 
     return app
 
@@ -61,8 +53,7 @@ class Routed(Peer):
 
     def call(self) -> None:
         assert self._client
-        answer = self._client.post("/jobs", json={"task": "noop"}).raise_for_status()
-        self._client.get(f"/jobs/{answer.json()['id']}").raise_for_status()
+        self._client.post("/jobs", json={"task": "noop"}).raise_for_status().json()
 
     def batch(self, order: dict[str, Any]) -> float:
         return self._peer.batch(order)

@@ -1,8 +1,10 @@
 """/v1/jobs: order, list, look at, cancel, retry and delete jobs."""
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, Response, request
+from redis.exceptions import RedisError
 
 from service import rq_queue
 from service.aggregation import show_job, show_summary
@@ -24,10 +26,17 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 @blueprint.post("")
 def post_job() -> Response:
     check_accepts()
-    read_query(NoQuery)
     here = service()
+    wait_s = _wait_s(here)
     order = read_model(JobRequest, read_json(request, here.settings.max_body_bytes))
-    return _accepted(here, submit(here, order))
+    submitted = submit(here, order)
+    if wait_s > 0:
+        # It is accepted, whatever becomes of the wait: Redis may go away, or the job be deleted.
+        with suppress(RedisError):
+            seen, headers = _look_ended(here, submitted.job_id, wait_s)
+            if seen:
+                return answer(_shown(seen), 202, headers | _location(submitted.job_id))
+    return _accepted(here, submitted)
 
 
 @blueprint.get("")
@@ -44,16 +53,12 @@ def get_jobs() -> Response:
 @blueprint.get("/<job_id>")
 def get_job(job_id: str) -> Response:
     check_accepts()
-    wait_s = min(read_query(JobQuery).wait, service().settings.wait_cap_s)
     here = service()
-    check_job_id(job_id)
-    with here.waits.borrowed(wait_s > 0) as may_wait:
-        seen = look_ended(here, job_id, wait_s if may_wait else 0)
+    wait_s = _wait_s(here)
+    seen, headers = _look_ended(here, check_job_id(job_id), wait_s)
     if seen is None:
         raise no_such_job(job_id)
-    # No thread was left to wait in: the client is told to ask again, not turned away.
-    hurried = wait_s > 0 and not may_wait and seen.job.state not in TERMINAL_STATES
-    return answer(_shown(seen), headers={"Retry-After": "1"} if hurried else None)
+    return answer(_shown(seen), headers=headers)
 
 
 @blueprint.post("/<job_id>/cancel")
@@ -96,9 +101,28 @@ def delete_job(job_id: str) -> Response:
     return Response(status=204)
 
 
+def _wait_s(here: Service) -> float:
+    return min(read_query(JobQuery).wait, here.settings.wait_cap_s)
+
+
+def _look_ended(
+    here: Service, job_id: str, wait_s: float
+) -> tuple[Snapshot | None, dict[str, str]]:
+    """The job once it has ended or the wait is over, and the headers that say more."""
+    with here.waits.borrowed(wait_s > 0) as may_wait:
+        seen = look_ended(here, job_id, wait_s if may_wait else 0)
+    # No thread was left to wait in: the client is told to ask again, not turned away.
+    hurried = wait_s > 0 and not may_wait and seen and seen.job.state not in TERMINAL_STATES
+    return seen, {"Retry-After": "1"} if hurried else {}
+
+
+def _location(job_id: str) -> dict[str, str]:
+    return {"Location": f"/v1/jobs/{job_id}"}
+
+
 def _accepted(here: Service, submitted: Submitted) -> Response:
     job_id, job = submitted
-    location = {"Location": f"/v1/jobs/{job_id}"}
+    location = _location(job_id)
     if job is not None:
         # Not read back: a round trip for what has just been written.
         return answer(show_job(job, job.submitted_ms), 202, location)

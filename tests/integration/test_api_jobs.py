@@ -155,6 +155,34 @@ def test_waiting_ends_at_its_time_with_the_job_as_it_is(stage: Any) -> None:
     assert found["state"] == "queued"
 
 
+def test_an_order_may_wait_for_its_end_in_the_same_request(stage: Any) -> None:
+    answers: list[Any] = []
+
+    def order() -> None:
+        with stage.app.test_client() as http:
+            answers.append(http.post("/v1/jobs?wait=30", json={"task": "echo", "count": 3}))
+
+    waiter = threading.Thread(target=order)
+    waiter.start()
+    stage.until(lambda: stage.redis.info("clients")["blocked_clients"] == 1)
+    assert not answers
+    (job,) = stage.get("/v1/jobs")["jobs"]
+    stage.run(job["id"])
+    waiter.join(10)
+    (response,) = answers
+    assert response.status_code == 202
+    assert response.headers["Location"] == f"/v1/jobs/{job['id']}"
+    assert (response.get_json()["state"], response.get_json()["sum"]) == ("succeeded", 3)
+
+
+def test_an_order_that_waits_in_vain_is_answered_as_it_stands(stage: Any) -> None:
+    response = stage.http.post("/v1/jobs?wait=0.2", json={"task": "echo", "count": 1})
+    assert (response.status_code, response.get_json()["state"]) == (202, "queued")
+    refused = stage.http.post("/v1/jobs?wait=soon", json={"task": "echo", "count": 1})
+    assert refused.status_code == 422
+    assert [error["field"] for error in refused.get_json()["errors"]] == ["wait"]
+
+
 def test_with_too_many_waiting_a_further_one_is_answered_at_once(stage: Any) -> None:
     job = stage.post(task="echo", count=1)
     slots = stage.app.extensions["batchpool"].waits

@@ -228,3 +228,24 @@ def test_jobs_are_listed_over_all_pages(script: Script, client: Client) -> None:
 def test_a_red_readiness_is_an_answer(script: Script, client: Client) -> None:
     script.answer(503, {"status": "unavailable", "reasons": ["no worker was ever seen"]})
     assert client.ready()["reasons"] == ["no worker was ever seen"]
+
+
+def test_a_short_job_is_run_in_one_request(script: Script) -> None:
+    script.answer(202, job_document("succeeded", sum=3))
+    with Client(script.url) as client:
+        assert client.run("echo", count=3).sum == 3
+    ((verb, path, _, body),) = script.seen
+    assert (verb, path) == ("POST", "/v1/jobs?wait=30.000")
+    assert json.loads(body) == {"task": "echo", "count": 3}
+
+
+def test_a_long_job_is_waited_for_and_no_longer_than_asked(script: Script) -> None:
+    script.answer(202, job_document("running"))
+    script.answer(200, job_document("succeeded"))
+    script.answer(202, job_document("queued"))
+    script.answer(200, job_document("queued"))
+    with Client(script.url) as client:
+        assert client.run("echo", count=3).succeeded
+        with pytest.raises(WaitTimeout):
+            client.run("echo", count=3, timeout_s=0.001)
+    assert [verb for verb, *_ in script.seen] == ["POST", "GET", "POST", "GET"]
