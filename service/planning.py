@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workers.ledger.keys import base_class
+
 
 @dataclass(frozen=True)
 class Need:
@@ -53,11 +55,16 @@ def can_run(document: dict[str, Any], need: Need) -> bool:
 
 
 def live_by_class(workers: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """The live workers of each class; those that drain take nothing more and do not count."""
+    """The live workers of each class; those that drain take nothing more and do not count.
+
+    One that a comparison has reserved counts for the class that it will come back to as well:
+    what waits there is late, and not without anybody who could run it.
+    """
     live: dict[str, list[dict[str, Any]]] = {}
     for worker in workers:
         if worker.get("state") != "draining":
-            live.setdefault(worker["class"], []).append(worker)
+            for class_id in {worker["class"], base_class(worker["class"])}:
+                live.setdefault(class_id, []).append(worker)
     return live
 
 

@@ -55,6 +55,8 @@ class Jobs:
     ) -> Created:
         """Write a job and what `enqueue` adds, in one step; the job that is there now.
 
+        A job with this id that is there already stays as it is.
+
         Raises:
             KeyReused: `key` was used for another body.
             NoRoom: there is less than `room` asks for.

@@ -15,6 +15,11 @@ bp:worker:<name>        string with a time to live: one live worker
 bp:workers              set: the names of workers that were there lately
 bp:classes              hash: class id -> what workers of that class can run
 bp:once:<digest>        string: an Idempotency-Key that was used
+bp:cmp:<id>             hash: a comparison; its workers need of it only that `state` is running
+bp:cmp:<id>:slots       hash: slot -> its holder as JSON, and want:<slot> -> the nonce of the worker
+                        that is wanted for it
+bp:reserved             hash: host -> claims on it since it was reserved; there only while a
+                        comparison runs
 bp:counts               hash: over all jobs, what stands there now (queued_items: in batches that
                         nobody owns, open_items: in those not ended, queued and running: jobs) and
                         what has happened (succeeded, failed, cancelled: jobs; refused_writes,
@@ -32,6 +37,8 @@ WORKER = "bp:worker:"
 WORKERS = "bp:workers"
 CLASSES = "bp:classes"
 ONCE = "bp:once:"
+COMPARISON = "bp:cmp:"
+RESERVED = "bp:reserved"
 COUNTS = "bp:counts"
 QUEUE = "batchpool:"
 """Prefix of the RQ queue of a class of workers."""
@@ -47,6 +54,24 @@ def job_id_of(key: bytes) -> str:
 
 def batch_key(job_id: str, batch: int) -> str:
     return f"{PREFIX}{job_id}:{batch}"
+
+
+def comparison_key(comparison_id: str) -> str:
+    return COMPARISON + comparison_id
+
+
+def slots_key(comparison_id: str) -> str:
+    return f"{COMPARISON}{comparison_id}:slots"
+
+
+def private_class(class_id: str, comparison_id: str, slot: int) -> str:
+    """The class of the one worker that holds a slot: its queue is read by nobody else."""
+    return f"{class_id}~{comparison_id}~{slot}"
+
+
+def base_class(class_id: str) -> str:
+    """The class that a worker is of when it is not reserved."""
+    return class_id.partition("~")[0]
 
 
 def split_member(member: bytes) -> tuple[str, int]:

@@ -35,7 +35,7 @@ class MemoryFull(NoRoom):
 
 
 class Created(NamedTuple):
-    """The job that is there now; `submitted_ms` is None when an earlier request made it."""
+    """The job that is there now; `submitted_ms` is None when it was made before."""
 
     job_id: str
     submitted_ms: int | None
@@ -110,6 +110,8 @@ def read_answer(job_id: str, answer: Sequence[bytes], key: IdempotencyKey | None
         if body != key.body_sha256:
             raise KeyReused(key.key)
         return Created(first_id, None)
+    if word == b"exists":
+        return Created(job_id, None)
     if word == b"queued":
         raise QueueFull(*map(int, rest))
     if word == b"memory":

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.planning import Need, can_run, class_cpus, rank_classes, split_ranges
+from service.planning import (
+    Need,
+    can_run,
+    class_cpus,
+    live_by_class,
+    rank_classes,
+    split_ranges,
+)
 
 BOTH = {"sync": True, "async": True}
 
@@ -79,3 +86,8 @@ def test_the_cpus_of_a_class_are_those_that_any_live_worker_has() -> None:
     assert class_cpus(_class("a", cpus=16), workers) == 2
     assert class_cpus(_class("c", cpus=16), workers) == 16
     assert class_cpus(_class("c"), workers) == 1
+
+
+def test_a_reserved_worker_lives_in_its_private_class_and_in_its_own() -> None:
+    live = live_by_class([_worker("a~c~0"), _worker("a"), _worker("b", state="draining")])
+    assert {name: len(found) for name, found in live.items()} == {"a~c~0": 1, "a": 2}

@@ -18,6 +18,13 @@ redis.call('HSETNX', key, 'started_ms', now)
 redis.call('HDEL', key, 'block')
 redis.call('ZADD', 'bp:leases', now + tonumber(ARGV[3]), member(n))
 wait_in(nil, n)
+-- There only while workers are reserved: an ordinary claim pays for this one look.
+if redis.call('EXISTS', 'bp:reserved') == 1 then
+  local host = cjson.decode(ARGV[4]).host
+  if redis.call('HEXISTS', 'bp:reserved', host) == 1 then
+    redis.call('HINCRBY', 'bp:reserved', host, 1)
+  end
+end
 if redis.call('HSETNX', job, 'started_ms', now) == 1 then
   local deadline = now + tonumber(redis.call('HGET', job, 'timeout_ms'))
   redis.call('HSET', job, 'state', 'running', 'deadline_ms', deadline)

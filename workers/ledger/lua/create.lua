@@ -1,6 +1,6 @@
--- Writes a job, unless its Idempotency-Key was used or there is no room for it.
+-- Writes a job, unless it is there already, its Idempotency-Key was used or there is no room for it.
 -- ARGV: the order as JSON, the spec, blocks of items, then the queue's commands, each after the
--- number of its words. Answers {'made', now}, {'again', what was stored for the key},
+-- number of its words. Answers {'made', now}, {'exists'}, {'again', what was stored for the key},
 -- {'queued', items that would wait, most} or {'memory', bytes that would be used, most}.
 local order = cjson.decode(ARGV[1])
 local once, room = order.once, order.room
@@ -9,6 +9,7 @@ if once then
   local first = redis.call('GET', once.name)
   if first then return {'again', first} end
 end
+if redis.call('EXISTS', job) == 1 then return {'exists'} end
 local counts = redis.call('HMGET', 'bp:counts', 'queued_items', 'open_items')
 local queued, open = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
 if room then
