@@ -48,9 +48,13 @@ class Admitted:
     class_id: str
 
 
-def admit(order: JobRequest, fleet: Fleet, limits: Limits) -> Admitted:
+def admit(
+    order: JobRequest, fleet: Fleet, limits: Limits, described: dict[str, Any] | None = None
+) -> Admitted:
     """The job as it will be run.
 
+    Args:
+        described: its items, where that is known already.
     Raises:
         Unprocessable: what no worker that was seen could do, or what is out of bounds.
         Unavailable: no worker was ever seen, so nothing can be said.
@@ -63,7 +67,7 @@ def admit(order: JobRequest, fleet: Fleet, limits: Limits) -> Admitted:
     cpus = class_cpus(chosen, fleet.workers)
     concurrency = order.concurrency or facts.default_concurrency(cpus)
     return Admitted(
-        spec=_complete_spec(order, facts, params, concurrency),
+        spec=_complete_spec(order, facts, params, concurrency, described),
         ranges=split_ranges(order.total, order.batches),
         class_id=chosen["id"],
     )
@@ -167,7 +171,11 @@ def _why_not(need: Need, classes: Sequence[dict[str, Any]]) -> FieldError:
 
 
 def _complete_spec(
-    order: JobRequest, facts: BackendFacts, params: dict[str, Any], concurrency: int
+    order: JobRequest,
+    facts: BackendFacts,
+    params: dict[str, Any],
+    concurrency: int,
+    described: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Every field as it will be used; null where the backend has no such thing."""
     pool = facts.dispatch
@@ -175,7 +183,8 @@ def _complete_spec(
         "task": order.task,
         "params": params,
         "count": order.total,
-        "items": describe_items(range(order.total) if order.items is None else order.items),
+        "items": described
+        or describe_items(range(order.total) if order.items is None else order.items),
         "backend": order.backend,
         "concurrency": 1 if facts.lanes == "one" else concurrency,
         "batches": order.batches,

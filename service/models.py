@@ -69,11 +69,13 @@ def _plain_labels(value: Any) -> Any:
     return value
 
 
+WHOLE_NUMBER = BeforeValidator(_plain_int)
+NUMBER = BeforeValidator(_plain_number)
 # The bounds stand before the validator: the other way round the schema says "ge", not "minimum".
-Count = Annotated[int, Field(ge=1), BeforeValidator(_plain_int)]
-Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY), BeforeValidator(_plain_int)]
-Retries = Annotated[int, Field(ge=0, le=MAX_RETRIES), BeforeValidator(_plain_int)]
-Seconds = Annotated[float, Field(gt=0, le=YEAR_S), BeforeValidator(_plain_number)]
+Count = Annotated[int, Field(ge=1), WHOLE_NUMBER]
+Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY), WHOLE_NUMBER]
+Retries = Annotated[int, Field(ge=0, le=MAX_RETRIES), WHOLE_NUMBER]
+Seconds = Annotated[float, Field(gt=0, le=YEAR_S), NUMBER]
 # Kept as parsed: a model of the list would copy it and report each of a million items on its own.
 Items = Annotated[
     Any, BeforeValidator(_plain_list), WithJsonSchema({"type": "array", "items": {}, "minItems": 1})

@@ -65,9 +65,7 @@ class Jobs:
         with self._redis.pipeline(transaction=False) as pipe:
             enqueue(pipe)
             queueing = [words for words, _ in pipe.command_stack]
-        items = new.items or ()
-        starts = range(0, len(items), ITEMS_PER_BLOCK)
-        blocks = [_pack_items(items[start : start + ITEMS_PER_BLOCK]) for start in starts]
+        blocks = pack_items(new.items or ())
         args = write_order(new, blocks, queueing, key, room)
         return read_answer(new.id, self._create(keys.job_key(new.id), args), key)
 
@@ -134,7 +132,7 @@ class Jobs:
             return range(first, first + count)
         items: list[Any] = []
         for block in raw:
-            items += json.loads(zlib.decompress(block))
+            items += unpack_items(block)
         skip = first - blocks[0] * ITEMS_PER_BLOCK
         return items[skip : skip + count]
 
@@ -167,5 +165,17 @@ def _mapping(flat: list[bytes]) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _pack_items(items: Sequence[Any]) -> bytes:
+def pack_items(items: Sequence[Any]) -> list[bytes]:
+    """Items as blocks of at most `ITEMS_PER_BLOCK`."""
+    starts = range(0, len(items), ITEMS_PER_BLOCK)
+    return [_pack(items[start : start + ITEMS_PER_BLOCK]) for start in starts]
+
+
+def _pack(items: Sequence[Any]) -> bytes:
     return zlib.compress(json.dumps(items, separators=(",", ":")).encode(), 1)
+
+
+def unpack_items(block: bytes) -> list[Any]:
+    """The items of one block."""
+    items: list[Any] = json.loads(zlib.decompress(block))
+    return items

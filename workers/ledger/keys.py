@@ -8,16 +8,24 @@ bp:job:<id>:<n>:bits    bitmap of recorded items
 bp:job:<id>:<n>:heads   list: a small JSON header per block of records
 bp:job:<id>:<n>:blocks  list: the blocks themselves, compressed columns
 bp:jobs                 zset: job key by time of submission
-bp:finished             zset: job key by the time at which its keys expire
+bp:finished             zset: job or comparison key by the time at which its keys expire
 bp:deadlines            zset: job key by its next limit
 bp:leases bp:waiting bp:parked   zset: '<job key>|<n>' by end of lease, or since when
 bp:worker:<name>        string with a time to live: one live worker
 bp:workers              set: the names of workers that were there lately
 bp:classes              hash: class id -> what workers of that class can run
 bp:once:<digest>        string: an Idempotency-Key that was used
-bp:cmp:<id>             hash: a comparison; its workers need of it only that `state` is running
+bp:cmp:<id>             hash: a comparison: state, spec, where it is; its workers need of it only
+                        that `state` is running
+bp:cmp:<id>:items       hash: its items, as a job's
+bp:cmp:<id>:samples     list: one JSON document per run that has ended
 bp:cmp:<id>:slots       hash: slot -> its holder as JSON, and want:<slot> -> the nonce of the worker
                         that is wanted for it
+bp:cmp:<id>:analysis    string: what it came to, once it has ended
+bp:cmp:<id>:events      stream: what changed
+bp:cmp:leader           hash with a time to live: the token of who drives comparisons
+bp:comparisons          zset: comparison key by time of submission
+bp:comparing            zset: the same of those that have not ended
 bp:reserved             hash: host -> claims on it since it was reserved; there only while a
                         comparison runs
 bp:counts               hash: over all jobs, what stands there now (queued_items: in batches that
@@ -40,6 +48,9 @@ ONCE = "bp:once:"
 COMPARISON = "bp:cmp:"
 RESERVED = "bp:reserved"
 COUNTS = "bp:counts"
+COMPARISONS = "bp:comparisons"
+COMPARING = "bp:comparing"
+LEADER = "bp:cmp:leader"
 QUEUE = "batchpool:"
 """Prefix of the RQ queue of a class of workers."""
 
@@ -72,6 +83,10 @@ def private_class(class_id: str, comparison_id: str, slot: int) -> str:
 def base_class(class_id: str) -> str:
     """The class that a worker is of when it is not reserved."""
     return class_id.partition("~")[0]
+
+
+def comparison_id_of(key: bytes) -> str:
+    return key.decode().removeprefix(COMPARISON)
 
 
 def split_member(member: bytes) -> tuple[str, int]:

@@ -22,6 +22,10 @@ STEPS = (
     "move",
     "cancel",
     "delete",
+    "compare_create",
+    "compare_step",
+    "compare_cancel",
+    "compare_delete",
 )
 POINT = "BATCHPOOL_KILL_POINT"
 MARK = "BATCHPOOL_KILL_MARK"

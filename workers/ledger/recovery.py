@@ -73,12 +73,13 @@ class Recovery:
         return len(due)
 
     def forget_finished(self) -> int:
-        """Trim the indices of jobs whose keys have expired; how many."""
+        """Trim the indices of jobs and comparisons whose keys have expired; how many."""
         gone = self._redis.zrange(keys.FINISHED, "-inf", self.now_ms(), byscore=True)
         if gone:
             # No MULTI: before version 7, a full Redis refuses even what frees memory in one.
             with self._redis.pipeline(transaction=False) as pipe:
                 pipe.zrem(keys.JOBS, *gone)
+                pipe.zrem(keys.COMPARISONS, *gone)
                 pipe.zrem(keys.FINISHED, *gone)
                 pipe.execute()
         return len(gone)

@@ -1,0 +1,1 @@
+"""Comparisons: the same items under several arms, in interleaved rounds of ordinary jobs."""

@@ -1,0 +1,17 @@
+-- Answers missing, terminal or cancelled. One that waits ends here, one that runs by its driver.
+local f = redis.call('HMGET', job, 'state', 'ttl_ms')
+if not f[1] then return 'missing' end
+if f[1] ~= 'queued' and f[1] ~= 'running' then return 'terminal' end
+needs_no_room()
+local now = now_ms()
+if redis.call('HSETNX', job, 'cancel', now) == 0 then return 'cancelled' end
+if f[1] == 'queued' then
+  redis.call('HSET', job, 'state', 'cancelled', 'finished_ms', now)
+  redis.call('ZREM', 'bp:comparing', job)
+  emit('end', '')
+  for _, part in ipairs({'', ':items', ':events'}) do redis.call('PEXPIRE', job .. part, f[2]) end
+  redis.call('ZADD', 'bp:finished', now + f[2], job)
+else
+  emit('comparison', '')
+end
+return 'cancelled'
