@@ -7,6 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.answers import Answer, Instant, Number
 
 
+class ReservedInfo(Answer):
+    comparison: str
+    slot: int
+
+
 class WorkerInfo(BaseModel):
     """A live worker."""
 
@@ -19,6 +24,7 @@ class WorkerInfo(BaseModel):
     gil: bool
     cpus: Number = Field(description="that it may use")
     class_: str = Field(alias="class", description="workers of one class take the same batches")
+    reserved: ReservedInfo | None = Field(None, description="by a comparison, for its own batches")
     state: Literal["idle", "busy", "draining"]
     batch: str | None = Field(description="job id/batch that it runs")
     runner_pid: int | None

@@ -2,6 +2,9 @@
 
 RQ carries a batch here and no further. Who owns it, how it ends and when it is run again stands in
 the ledger, so RQ's registries, results, retries and its command channel are left out.
+
+A comparison's messages come the same way: `reserve` through the queue of the class, and from then
+on batches, and at last `release`, through a queue that only the worker with the slot reads.
 """
 
 import logging
@@ -27,16 +30,19 @@ from workers.ledger.killpoints import reach
 from workers.ledger.ownership import Ownership
 from workers.ledger.presence import Presence
 from workers.ledger.recovery import Recovery
+from workers.ledger.reservations import Reservations
+from workers.messages import Release, Reserve, RunBatch, read_message
+from workers.reservation import Reservation
 from workers.runtime import gil_enabled, python_minor
 from workers.settings import WorkerSettings
 from workers.supervisor import Supervisor
 
-FUNCTION = "workers.rq_worker.run_batch"
-"""The only function that a job in our queues may name."""
 WORKER_TTL_S = 20
 BEAT_EVERY_S = 2.0
 CLASS_EVERY_S = 60.0
 REFUSED_PAUSE_S = 1.0
+LOOK_EVERY_S = 2
+"""How often an idle worker that is reserved looks whether it still is."""
 
 log = logging.getLogger("batchpool.worker")
 
@@ -71,12 +77,10 @@ class BatchWorker(Worker):
             grace_s=settings.grace_s,
         )
         self._class = self._supervisor.describe()
+        self._reservation = Reservation(Reservations(ledger), self._holder_fields())
+        self._reading = self._class_id
         super().__init__(
-            [
-                Queue(
-                    f"{keys.QUEUE}{self._class['id']}", connection=redis, serializer=JSONSerializer
-                )
-            ],
+            [_queue_of(self._reading, redis)],
             name=settings.name,
             connection=redis,
             serializer=JSONSerializer,
@@ -90,8 +94,13 @@ class BatchWorker(Worker):
         """RQ's own, but it waits for a Redis that is full too, not only for one that is away."""
         level = logging.WARNING
         while True:
+            self._follow_reservation()
+            idle_s = LOOK_EVERY_S if self._reservation.seat else max_idle_time
             try:
-                return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+                found = super().dequeue_job_and_maintain_ttl(timeout, idle_s)
+                if found is not None or not self._reservation.seat:
+                    return found
+                self._reservation.look()
             except RedisError as error:
                 if not passes(error):
                     raise
@@ -103,13 +112,35 @@ class BatchWorker(Worker):
         reach("after pop")
         self.set_state(WorkerStatus.BUSY)
         try:
-            if order := _read_order(job):
-                self._execute(*order, taken=lambda: self._forget(job, queue))
+            message = read_message(job)
+            if isinstance(message, RunBatch):
+                self._execute(*message, taken=lambda: self._forget(job, queue))
+                return
+            if message is None:
+                log.error("refused the RQ job %s: it is no message of ours", job.id)
             else:
-                log.error("refused the RQ job %s: it is no batch", job.id)
-                self._forget(job, queue)
+                self._change_places(message)
+            self._forget(job, queue)
         finally:
             self._running = None
+
+    def _change_places(self, message: Reserve | Release) -> None:
+        if isinstance(message, Release):
+            self._reservation.release(message.seat)
+        elif not self._stop_requested:
+            self._reservation.accept(message.seat)
+
+    def _follow_reservation(self) -> None:
+        """Read the queue of the class that we are of by now, and tell the service at once."""
+        if self._reading != self._class_id:
+            self._reading = self._class_id
+            # `queues` stays: by that one RQ knows, and at the end forgets, this worker.
+            self._ordered_queues = [_queue_of(self._reading, self.connection)]
+            self._next_beat = 0.0
+
+    @property
+    def _class_id(self) -> str:
+        return self._reservation.class_of(str(self._class["id"]))
 
     def _execute(self, job_id: str, batch: int, taken: Callable[[], None]) -> None:
         self._running = f"{job_id}/{batch}"
@@ -159,6 +190,11 @@ class BatchWorker(Worker):
             "gil": gil_enabled(),
         }
 
+    def _holder_fields(self) -> dict[str, Any]:
+        names = ("worker", "host", "python", "gil")
+        owner = self._owner_fields()
+        return {name: owner[name] for name in names} | {"cpus": usable_cpus(), "pid": os.getpid()}
+
     def _describe(self) -> dict[str, Any]:
         state = "draining" if self._stop_requested else "busy" if self._running else "idle"
         return {
@@ -168,7 +204,8 @@ class BatchWorker(Worker):
             "python": sys.version.split()[0],
             "gil": gil_enabled(),
             "cpus": usable_cpus(),
-            "class": self._class["id"],
+            "class": self._class_id,
+            "reserved": self._reservation.describe(),
             "state": state,
             "batch": self._running,
             "runner_pid": self._supervisor.runner_pid,
@@ -179,6 +216,7 @@ class BatchWorker(Worker):
 
     def register_death(self) -> None:
         self._supervisor.close()
+        self._reservation.end()
         try:
             self._presence.leave(self._settings.name)
             super().register_death()  # type: ignore[no-untyped-call]
@@ -210,14 +248,8 @@ class BatchWorker(Worker):
         """The reconciler does this from the ledger; RQ's registries stay empty."""
 
 
-def _read_order(job: Job) -> tuple[str, int] | None:
-    try:
-        job_id, batch = job.args
-        if job.func_name == FUNCTION and isinstance(job_id, str) and isinstance(batch, int):
-            return job_id, batch
-    except Exception as error:  # whatever somebody put into Redis, RQ's reader may stumble over
-        log.debug("unreadable RQ job: %s", error)
-    return None
+def _queue_of(class_id: str, redis: Redis) -> Queue:
+    return Queue(f"{keys.QUEUE}{class_id}", connection=redis, serializer=JSONSerializer)
 
 
 def serve(settings: WorkerSettings, connect: Callable[..., Redis]) -> None:

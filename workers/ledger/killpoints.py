@@ -26,6 +26,8 @@ STEPS = (
     "compare_step",
     "compare_cancel",
     "compare_delete",
+    "take",
+    "leave",
 )
 POINT = "BATCHPOOL_KILL_POINT"
 MARK = "BATCHPOOL_KILL_MARK"

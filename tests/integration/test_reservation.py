@@ -1,0 +1,283 @@
+"""Real workers that a comparison reserves: they serve it alone, and always come back."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from rq import Queue
+
+from service import rq_queue
+from tests.crew import Crew, wait_until
+from workers.ledger import keys
+from workers.ledger.entries import NewJob
+from workers.ledger.jobs import Jobs
+from workers.ledger.killpoints import MARK, POINT, TESTING
+from workers.ledger.presence import Presence
+from workers.ledger.reservations import Reservations, Seat
+
+COMPARISON = "c0ffee"
+GOES_BACK_WITHIN_S = 5 + 5  # what is promised, and what a loaded machine may add
+
+
+class Driver:
+    """What the driver of a comparison does to the workers of a crew."""
+
+    def __init__(self, crew: Crew) -> None:
+        self.crew = crew
+        self.redis = crew.redis
+        self.reservations = Reservations(crew.redis)
+        self.redis.hset(keys.comparison_key(COMPARISON), "state", "running")
+        self.jobs = 0
+
+    @property
+    def class_id(self) -> str:
+        (document,) = Presence(self.redis).classes()
+        return str(document["id"])
+
+    def want(self, slot: int = 0) -> Seat:
+        seat = self.reservations.want(COMPARISON, slot)
+        assert seat
+        return seat
+
+    def send(self, what: str, seat: Seat, class_id: str) -> None:
+        name = f"workers.rq_worker.{what}"
+        queue = Queue(keys.QUEUE + class_id, connection=self.redis, serializer="json")
+        queue.enqueue(name, args=list(seat), job_timeout=-1, result_ttl=0)
+
+    def reserve(self, slot: int = 0) -> Seat:
+        seat = self.want(slot)
+        self.send("reserve", seat, self.class_id)
+        wait_until(lambda: self.seated(seat), 10, "a worker is reserved")
+        return seat
+
+    def release(self, seat: Seat) -> None:
+        self.send("release", seat, self.private(seat))
+
+    def private(self, seat: Seat) -> str:
+        return keys.private_class(self.class_id, COMPARISON, seat.slot)
+
+    def seated(self, seat: Seat) -> dict[str, Any] | None:
+        """The announcement of the worker that reads the queue of this slot."""
+        for worker in Presence(self.redis).workers():
+            if worker["class"] == self.private(seat):
+                assert worker["reserved"] == {"comparison": COMPARISON, "slot": seat.slot}
+                return worker
+        return None
+
+    def is_back(self, name: str) -> bool:
+        (worker,) = [w for w in Presence(self.redis).workers() if w["name"] == name]
+        return bool(worker["class"] == self.class_id and worker["reserved"] is None)
+
+    def post(self, seat: Seat, count: int = 3, seconds: float = 0.01) -> str:
+        """A job of one batch, for the worker of this slot."""
+        self.jobs += 1
+        job_id, queue = f"{self.jobs:024x}", self.private(seat)
+        spec = {"task": "sleep", "params": {"seconds": seconds}, "count": count}
+        spec |= {"items": {"count": count, "sha256": "", "first": []}, "backend": "sequential"}
+        new = NewJob(job_id, spec, [(0, count)], None, queue, 60, 60, 60)
+        Jobs(self.redis).create(
+            new, lambda pipe: rq_queue.enqueue(self.redis, pipe, queue, [(job_id, 0)], 60)
+        )
+        return job_id
+
+    def worker_of(self, job_id: str) -> str:
+        def ended() -> Any:
+            job = Jobs(self.redis).load(job_id)
+            return job if job and job.state == "succeeded" else None
+
+        job = wait_until(ended, 20, "the job succeeded")
+        return str(job.batches[0].epochs[-1]["worker"])
+
+
+@pytest.fixture
+def driver(redis_url: str, redis: Redis, bare: Any) -> Iterator[Driver]:
+    with Crew(redis_url, redis, bare) as crew:
+        yield Driver(crew)
+
+
+def name_of(driver: Driver, process: subprocess.Popen[bytes]) -> str:
+    (name,) = [w["name"] for w in Presence(driver.redis).workers() if w["pid"] == process.pid]
+    return str(name)
+
+
+def end(driver: Driver, process: subprocess.Popen[bytes], how: signal.Signals) -> int:
+    process.send_signal(how)
+    code = process.wait(20)
+    driver.crew.members.remove(process)
+    return code
+
+
+def test_a_reserved_worker_takes_the_batches_of_its_slot_alone(driver: Driver) -> None:
+    (worker,) = driver.crew.start_workers(1)
+    seat = driver.reserve()
+    holder = driver.reservations.holder(COMPARISON, 0)
+    assert holder and holder["pid"] == worker.pid and holder["worker"] == name_of(driver, worker)
+    foreign = driver.crew.stage.post(task="echo", count=2)["id"]
+    for _ in range(3):
+        assert driver.worker_of(driver.post(seat)) == holder["worker"]
+    assert driver.crew.stage.get(f"/v1/jobs/{foreign}")["state"] == "queued"
+    assert [document["id"] for document in Presence(driver.redis).classes()] == [driver.class_id]
+    driver.release(seat)
+    assert driver.crew.finish(foreign)["state"] == "succeeded"
+    assert driver.is_back(holder["worker"])
+    assert driver.reservations.holders(COMPARISON) == {}
+
+
+def test_the_api_shows_who_is_reserved(driver: Driver) -> None:
+    driver.crew.start_workers(2)
+    driver.reserve(1)
+    shown = driver.crew.stage.get("/v1/workers")["workers"]
+    reserved = [worker["reserved"] for worker in shown]
+    assert len(reserved) == 2 and reserved.count(None) == 1
+    assert {"comparison": COMPARISON, "slot": 1} in reserved
+
+
+def test_each_slot_gets_a_worker_of_its_own_and_the_rest_goes_on_with_other_jobs(
+    driver: Driver,
+) -> None:
+    driver.crew.start_workers(3)
+    seats = [driver.reserve(slot) for slot in range(2)]
+    names = [driver.worker_of(driver.post(seat)) for seat in seats]
+    other = driver.crew.run(task="echo", count=2)["workers"]
+    assert len({*names, *other}) == 3
+
+
+def test_a_message_of_which_there_are_two_copies_reserves_one_worker(driver: Driver) -> None:
+    driver.crew.start_workers(2)
+    seat = driver.want()
+    driver.send("reserve", seat, driver.class_id)
+    driver.send("reserve", seat, driver.class_id)
+    wait_until(lambda: driver.seated(seat), 10, "a worker is reserved")
+    other = driver.crew.run(task="echo", count=2)["workers"]
+    holder = driver.reservations.holder(COMPARISON, 0)
+    assert holder and holder["worker"] not in other
+
+
+def test_a_late_release_of_an_earlier_holder_moves_nobody(driver: Driver) -> None:
+    driver.crew.start_workers(1)
+    seat = driver.reserve()
+    driver.release(seat._replace(nonce="another"))
+    # The queue is read in order: who runs this has read the message before.
+    driver.worker_of(driver.post(seat))
+    assert driver.seated(seat) and driver.reservations.is_held(seat)
+
+
+@pytest.mark.parametrize("gone", ["comparison deleted", "comparison ended", "slot wanted anew"])
+def test_a_worker_goes_back_when_its_slot_is_gone_without_a_message(
+    driver: Driver, gone: str
+) -> None:
+    (worker,) = driver.crew.start_workers(1)
+    name = name_of(driver, worker)
+    seat = driver.reserve()
+    if gone == "comparison deleted":
+        driver.redis.delete(keys.comparison_key(COMPARISON), keys.slots_key(COMPARISON))
+    elif gone == "comparison ended":
+        driver.redis.hset(keys.comparison_key(COMPARISON), "state", "cancelled")
+    else:
+        driver.want(seat.slot)
+    wait_until(lambda: driver.is_back(name), GOES_BACK_WITHIN_S, "the worker is back")
+    assert driver.crew.run(task="echo", count=2)["workers"] == [name]
+    assert driver.reservations.holders(COMPARISON) == {}
+
+
+def test_a_comparison_that_no_longer_runs_reserves_nobody(driver: Driver) -> None:
+    (worker,) = driver.crew.start_workers(1)
+    seat = driver.want()
+    driver.redis.hset(keys.comparison_key(COMPARISON), "state", "cancelled")
+    driver.send("reserve", seat, driver.class_id)
+    assert driver.crew.run(task="echo", count=2)["workers"] == [name_of(driver, worker)]
+    assert driver.reservations.holders(COMPARISON) == {}
+
+
+def test_sigterm_ends_a_reserved_worker_and_leaves_its_slot(driver: Driver) -> None:
+    (worker,) = driver.crew.start_workers(1)
+    seat = driver.reserve()
+    assert end(driver, worker, signal.SIGTERM) == 0
+    assert not driver.reservations.is_held(seat)
+    assert driver.reservations.holders(COMPARISON) == {}
+    assert Presence(driver.redis).workers() == []
+    assert not list(driver.redis.scan_iter("rq:workers*")), "RQ forgets it too"
+
+
+def test_sigterm_in_mid_batch_gives_the_batch_back_and_leaves_the_slot(driver: Driver) -> None:
+    (worker,) = driver.crew.start_workers(1)
+    seat = driver.reserve()
+    job_id = driver.post(seat, count=200, seconds=0.1)
+    driver.crew.wait_running(job_id, recorded=1)
+    assert end(driver, worker, signal.SIGTERM) == 0
+    job = Jobs(driver.redis).load(job_id)
+    assert job and job.batches[0].state == "queued"
+    assert job.batches[0].epochs[-1]["end_reason"] == "released"
+    assert driver.reservations.holders(COMPARISON) == {}
+
+
+def test_after_a_sigkill_another_worker_takes_the_slot_when_it_is_wanted_again(
+    driver: Driver,
+) -> None:
+    crew = driver.crew
+    crew.start_workers(2)
+    seat = driver.reserve()
+    holder = driver.reservations.holder(COMPARISON, 0)
+    assert holder
+    (dead,) = [member for member in crew.members if member.pid == holder["pid"]]
+    assert end(driver, dead, signal.SIGKILL) == -signal.SIGKILL
+    assert driver.reservations.holder(COMPARISON, 0) == holder, "nobody else takes it unasked"
+    again = driver.want()
+    driver.send("reserve", again, driver.class_id)
+    wait_until(lambda: driver.reservations.is_held(again), 10, "the slot is taken again")
+    successor = driver.reservations.holder(COMPARISON, 0)
+    assert successor and successor["worker"] != holder["worker"]
+    assert not driver.reservations.is_held(seat)
+    assert driver.worker_of(driver.post(again)) == successor["worker"]
+
+
+@pytest.mark.parametrize("point", ["after pop", "before take", "after take"])
+def test_a_worker_killed_while_it_takes_a_slot_costs_the_comparison_one_more_wish(
+    driver: Driver, point: str, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    (armed,) = driver.crew.start_workers(1, **{POINT: point, MARK: str(mark), TESTING: "1"})
+    seat = driver.want()
+    driver.send("reserve", seat, driver.class_id)
+    wait_until(mark.exists, 20, f"the kill at {point!r}")
+    assert armed.wait(5) == -signal.SIGKILL
+    driver.crew.members.remove(armed)
+    (worker,) = driver.crew.start_workers(1)
+    again = driver.reserve()
+    holder = driver.reservations.holder(COMPARISON, 0)
+    assert holder and holder["pid"] == worker.pid and holder["nonce"] == again.nonce
+    assert driver.worker_of(driver.post(again)) == holder["worker"]
+
+
+@pytest.mark.parametrize("point", ["before leave", "after leave"])
+def test_a_worker_killed_while_it_leaves_can_be_replaced(
+    driver: Driver, point: str, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    (armed,) = driver.crew.start_workers(1, **{POINT: point, MARK: str(mark), TESTING: "1"})
+    seat = driver.reserve()
+    driver.release(seat)
+    wait_until(mark.exists, 20, f"the kill at {point!r}")
+    assert armed.wait(5) == -signal.SIGKILL
+    driver.crew.members.remove(armed)
+    driver.crew.start_workers(1)
+    again = driver.reserve()
+    assert driver.worker_of(driver.post(again))
+    assert not driver.reservations.is_held(seat)
+
+
+def test_a_job_whose_workers_are_all_reserved_waits_and_is_not_parked(driver: Driver) -> None:
+    driver.crew.start("service.reconciler", BATCHPOOL_CLASS_GONE_S="1")
+    driver.crew.start_workers(1)
+    seat = driver.reserve()
+    job_id = driver.crew.stage.post(task="echo", count=2)["id"]
+    # Longer than it takes to call a class gone.
+    driver.worker_of(driver.post(seat, count=25, seconds=0.1))
+    (batch,) = driver.crew.stage.get(f"/v1/jobs/{job_id}")["batches"]
+    assert batch["state"] == "queued" and batch["parked"] is None
+    driver.release(seat)
+    assert driver.crew.finish(job_id)["state"] == "succeeded"
