@@ -1,6 +1,63 @@
 """Tests that need no shape of the noise: signed ranks, exact, and Holm's adjustment."""
 
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
 ALPHA = 0.05
+Key = TypeVar("Key")
+
+
+def signed_rank_p(differences: Sequence[float]) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test, exact.
+
+    Two equal arms in shuffled order are as likely to come out one way round as the other:
+    then each sign is a coin's toss, and the sum of the ranks has a known distribution, whatever
+    the noise is. Zeros say nothing and are left out; equal sizes share their ranks.
+
+    Source: Wilcoxon, Individual Comparisons by Ranking Methods (1945).
+    """
+    sizes = sorted((abs(value), value > 0) for value in differences if value)
+    doubled = _doubled_ranks([size for size, _ in sizes])
+    if not doubled:
+        return 1.0
+    upper = sum(rank for rank, (_, positive) in zip(doubled, sizes, strict=True) if positive)
+    whole = sum(doubled)
+    ways = _ways(doubled)
+    smaller = min(upper, whole - upper)
+    return min(1.0, 2 * sum(ways[: smaller + 1]) / (1 << len(doubled)))
+
+
+def _doubled_ranks(ordered: Sequence[float]) -> list[int]:
+    # Doubled, so that the shared rank of two equal sizes is a whole number.
+    ranks: list[int] = []
+    while len(ranks) < len(ordered):
+        first = len(ranks)
+        size = ordered[first]
+        same = sum(1 for other in ordered[first:] if other == size)
+        ranks += [2 * first + same + 1] * same
+    return ranks
+
+
+def _ways(ranks: Sequence[int]) -> list[int]:
+    """In how many ways a part of `ranks` adds up to 0, 1, 2, …"""
+    ways = [1] + [0] * sum(ranks)
+    for rank in ranks:
+        for place in range(len(ways) - 1, rank - 1, -1):
+            ways[place] += ways[place - rank]
+    return ways
+
+
+def holm(ps: Mapping[Key, float]) -> dict[Key, float]:
+    """p values adjusted so that the chance of any false rejection stays below alpha.
+
+    Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure (1979).
+    """
+    adjusted: dict[Key, float] = {}
+    highest = 0.0
+    for place, (key, p) in enumerate(sorted(ps.items(), key=lambda entry: entry[1])):
+        highest = max(highest, min(1.0, p * (len(ps) - place)))
+        adjusted[key] = highest
+    return adjusted
 
 
 def rounds_needed(arms: int) -> int:

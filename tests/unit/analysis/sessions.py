@@ -1,0 +1,459 @@
+"""Made-up comparisons on a made-up machine, good ones and bad ones, for the tests of the analysis.
+
+The machine is simple and strict: tasks wait and compute, lanes and CPUs are counted, a GIL makes
+threads take turns; then come noise, drift and outliers, as much as real machines have.
+"""
+
+import copy
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from service.analysis.session import Session
+
+Sample = dict[str, Any]
+_PER_PROCESS_S = 0.01
+_PROCESS_LIKE = ("multiprocessing", "process-pool")
+
+
+def arm(backend: str, concurrency: int = 1, batches: int = 1, **more: Any) -> dict[str, Any]:
+    """An arm as the spec of a comparison shows it."""
+    shown = backend if backend == "sequential" else f"{backend} {batches} x {concurrency}"
+    return {
+        "name": shown,
+        "backend": backend,
+        "concurrency": concurrency,
+        "batches": batches,
+        "dispatch": "map" if backend.endswith("-pool") else None,
+        "chunksize": None,
+        "start_method": "forkserver" if backend in _PROCESS_LIKE else None,
+        "pool": "warm" if backend == "process-pool" else None,
+        "shared_sum": "none",
+        **more,
+    }
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What is compared, where, and how noisy it is there."""
+
+    seed: int
+    arms: list[dict[str, Any]]
+    items: int = 8
+    rounds: int = 10
+    waits_s: float = 0.0
+    computes_s: float = 0.5
+    cpus: float = 2.0
+    gil: bool = True
+    noise: float = 0.01
+    step: float = 1.0
+    """How many times as slow the machine is from the middle of the session on."""
+    outliers: int = 0
+    hosts: int = 1
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    def session(self) -> Session:
+        """All rounds, in shuffled order, each arm and the hidden one once."""
+        rng = random.Random(f"session/{self.seed}")
+        spec = {
+            "task": "mixed",
+            "params": {},
+            "items": {"count": self.items, "sha256": "0" * 64, "first": []},
+            "arms": self.arms,
+            "reference": 0,
+            "rounds": self.rounds,
+            "warmup": 1,
+            "seed": self.seed,
+            "min_effect": 0.03,
+        }
+        numbers = [n for _ in range(1) for n in range(len(self.arms) + 1)]
+        places = []
+        for number in range(1, self.rounds + 1):
+            rng.shuffle(numbers)
+            places += [(index, number) for index in numbers]
+        hit = set(rng.sample(range(len(places)), self.outliers))
+        samples = [
+            self._sample(rng, index, number, run, len(places), run in hit)
+            for run, (index, number) in enumerate(places)
+        ]
+        return Session(spec, samples, {"gil": self.gil, **self.environment})
+
+    def _sample(
+        self, rng: random.Random, index: int, number: int, run: int, runs: int, is_hit: bool
+    ) -> Sample:
+        own = self.arms[0 if index == len(self.arms) else index]
+        slower = math.exp(rng.gauss(0, self.noise)) * (self.step if run >= runs / 2 else 1.0)
+        slower *= rng.uniform(1.5, 3.0) if is_hit else 1.0
+        return {
+            "arm": index,
+            "round": number,
+            "attempt": 1,
+            "run": run,
+            "job_id": f"{run:024x}",
+            "disturbed": None,
+            "error": None,
+            "facts": self._facts(own, slower),
+        }
+
+    def _facts(self, own: dict[str, Any], slower: float) -> dict[str, Any]:
+        batches = own["batches"]
+        share = -(-self.items // batches)
+        lanes = min(own["concurrency"], share)
+        cpus = self.cpus * min(self.hosts, batches)
+        at_once = lanes * batches
+        in_turns = batches if self.gil and own["backend"] in ("threading", "thread-pool") else cpus
+        computing = self.computes_s * slower
+        # Tasks in flight wait side by side, and share the CPUs that they may have.
+        task_s = max(computing + self.waits_s, computing * at_once / min(in_turns, cpus))
+        held_s = task_s - computing - self.waits_s
+        starts_s = _PER_PROCESS_S * lanes * slower if own["backend"] in _PROCESS_LIKE else 0.001
+        running_s = task_s * self.items / at_once
+        wall_s = running_s + starts_s + 0.004
+        alone_s = self.computes_s + self.waits_s
+        return {
+            "state": "succeeded",
+            "wall_s": wall_s,
+            "queue_s": 0.002,
+            "startup_s": starts_s,
+            "checksum": "c0ffee",
+            "states": {"succeeded": self.items},
+            "tasks": self.items,
+            "epochs_max": 1,
+            "parts": {
+                "load": 0.002,
+                "startup": starts_s,
+                "dispatch": 0.0,
+                "cpu": computing * self.items / at_once,
+                "waiting": self.waits_s * self.items / at_once,
+                "contention": held_s * self.items / at_once,
+                "idle": 0.0,
+                "close": 0.002,
+                "unaccounted": 0.0,
+            },
+            "per_task": {
+                "wall": task_s,
+                "cpu": computing,
+                "waiting": self.waits_s,
+                "contention": held_s,
+            },
+            "task_wall_s": task_s * self.items,
+            "task_cpu_s": computing * self.items,
+            "task_waiting_s": self.waits_s * self.items,
+            "alone_s": {"wall": alone_s * self.items, "cpu": self.computes_s * self.items},
+            "max_in_flight": at_once,
+            "effective_concurrency": [lanes] * batches,
+            "pool": [own["pool"] or ("fresh" if own["backend"] == "thread-pool" else None)]
+            * batches,
+            "start_method": [own["start_method"]] * batches,
+            "hosts": [f"host-{n}" for n in range(min(self.hosts, batches))],
+            "workers": [f"worker-{n}" for n in range(batches)],
+            "cpus": cpus,
+            "gil": [self.gil],
+            "python": ["3.14.0"],
+            "cpu_s": computing * self.items + 0.01,
+            "peak_pss_bytes": 60_000_000,
+            "throttled_s": 0.0,
+            "load_1m": 1.0,
+        }
+
+
+NOTEBOOK = [
+    arm("sequential"),
+    arm("threading", 4),
+    arm("multiprocessing", 4),
+    arm("thread-pool", 4),
+    arm("process-pool", 4),
+]
+PAIR = [arm("sequential"), arm("process-pool", 2)]
+
+
+def base(seed: int) -> Machine:
+    """A sound comparison; size, noise and number of arms differ from seed to seed."""
+    rng = random.Random(f"base/{seed}")
+    return Machine(
+        seed=seed,
+        arms=rng.choice([NOTEBOOK, PAIR, [*PAIR, arm("thread-pool", 4)]]),
+        rounds=rng.randint(10, 14),
+        noise=rng.uniform(0.002, 0.02),
+        computes_s=rng.uniform(0.1, 1.0),
+    )
+
+
+GOOD: dict[str, Callable[[int], Machine]] = {
+    "computing": base,
+    "sleeping": lambda seed: replace(base(seed), waits_s=0.5, computes_s=0.001),
+    "half and half": lambda seed: replace(base(seed), waits_s=0.2, computes_s=0.2),
+    "many lanes on few CPUs": lambda seed: replace(
+        base(seed),
+        arms=[arm("sequential"), arm("thread-pool", 32)],
+        items=64,
+        waits_s=0.2,
+        computes_s=0.002,
+    ),
+    "no GIL": lambda seed: replace(base(seed), gil=False, cpus=4.0),
+    "a step of 20 % half-way": lambda seed: replace(base(seed), step=1.2),
+    "noisy": lambda seed: replace(base(seed), noise=0.08),
+    "outliers": lambda seed: replace(base(seed), outliers=3),
+    "scale-out on four hosts": lambda seed: replace(
+        base(seed),
+        arms=[arm("process-pool", 8 // n, n) for n in (1, 2, 4, 8)],
+        items=32,
+        hosts=4,
+    ),
+    "two equal arms": lambda seed: replace(
+        base(seed), arms=[arm("thread-pool", 4), arm("thread-pool", 4, name="the same")]
+    ),
+    "no sequential arm": lambda seed: replace(
+        base(seed), arms=[arm("thread-pool", 4), arm("process-pool", 2), arm("process-pool", 4)]
+    ),
+    "a third of a CPU": lambda seed: replace(base(seed), cpus=1 / 3, computes_s=0.05, waits_s=0.3),
+    "fresh pools": lambda seed: replace(
+        base(seed), arms=[arm("sequential"), arm("process-pool", 4, pool="fresh")]
+    ),
+    "fewer items than lanes": lambda seed: replace(
+        base(seed), arms=[arm("sequential"), arm("process-pool", 16)], items=6, cpus=16.0
+    ),
+    "many rounds": lambda seed: replace(base(seed), rounds=40),
+}
+
+
+def good(kind: str, seed: int) -> Session:
+    """A comparison that the guard must let pass."""
+    return GOOD[kind](seed).session()
+
+
+def of_arm(session: Session, index: int) -> list[Sample]:
+    """The samples of an arm, by round."""
+    return sorted((s for s in session.samples if s["arm"] == index), key=lambda s: s["round"])
+
+
+def _edit(change: Callable[[random.Random, Session], None]) -> Callable[[int], Session]:
+    def make(seed: int) -> Session:
+        session = copy.deepcopy(base(seed).session())
+        change(random.Random(f"bad/{seed}"), session)
+        return session
+
+    return make
+
+
+def _victim(rng: random.Random, session: Session) -> list[Sample]:
+    """The samples of one arm that is not the reference."""
+    return of_arm(session, rng.randrange(1, len(session.spec["arms"])))
+
+
+def _some(rng: random.Random, samples: list[Sample]) -> list[Sample]:
+    """Some of them, but not all."""
+    return rng.sample(samples, rng.randint(1, len(samples) - 1))
+
+
+def _scale(facts: dict[str, Any], factor: float, names: tuple[str, ...]) -> None:
+    for name in names:
+        facts[name] *= factor
+
+
+def _impossible_speedup(rng: random.Random, session: Session) -> None:
+    factor = rng.uniform(3.0, 10.0)
+    for sample in _victim(rng, session):
+        lanes = sum(sample["facts"]["effective_concurrency"])
+        _scale(
+            sample["facts"], 1 / factor / lanes, ("wall_s", "task_wall_s", "task_cpu_s", "cpu_s")
+        )
+
+
+def _more_cpu_than_there_is(rng: random.Random, session: Session) -> None:
+    for sample in _some(rng, _victim(rng, session)):
+        facts = sample["facts"]
+        facts["cpu_s"] = facts["wall_s"] * facts["cpus"] * rng.uniform(1.5, 4.0) + 0.1
+
+
+def _unequal_checksums(rng: random.Random, session: Session) -> None:
+    for sample in _victim(rng, session):
+        sample["facts"]["checksum"] = "bad"
+
+
+def _unstable_checksums(rng: random.Random, session: Session) -> None:
+    for sample in _some(rng, _victim(rng, session)):
+        sample["facts"]["checksum"] = f"bad-{rng.random()}"
+
+
+def _unequal_concurrency(rng: random.Random, session: Session) -> None:
+    for sample in _some(rng, _victim(rng, session)):
+        sample["facts"]["effective_concurrency"] = [1]
+
+
+def _concurrency_not_reached(rng: random.Random, session: Session) -> None:
+    for sample in _victim(rng, session):
+        sample["facts"]["max_in_flight"] -= 1
+
+
+def _throttled(rng: random.Random, session: Session) -> None:
+    for sample in _some(rng, _victim(rng, session)):
+        sample["facts"]["throttled_s"] = sample["facts"]["wall_s"] * rng.uniform(0.05, 0.6)
+
+
+def _killed_worker(rng: random.Random, session: Session) -> None:
+    rng.choice(_victim(rng, session))["facts"]["epochs_max"] = rng.randint(2, 4)
+
+
+def _crashed_task(rng: random.Random, session: Session) -> None:
+    facts = rng.choice(_victim(rng, session))["facts"]
+    facts["states"] = {"succeeded": facts["tasks"] - 1, "crashed": 1}
+
+
+def _gil_in_some_runs(rng: random.Random, session: Session) -> None:
+    for sample in _some(rng, list(session.samples)):
+        sample["facts"]["gil"] = [False]
+
+
+def _gil_other_than_announced(rng: random.Random, session: Session) -> None:
+    for sample in session.samples:
+        sample["facts"]["gil"] = [not session.environment["gil"]]
+
+
+def _gil_other_than_asked(rng: random.Random, session: Session) -> None:
+    session.spec["arms"][rng.randrange(len(session.spec["arms"]))]["gil"] = False
+
+
+def _mixed_pools(rng: random.Random, session: Session) -> None:
+    for sample in _some(rng, _pooled(session)):
+        sample["facts"]["pool"] = ["fresh"]
+
+
+def _cold_pools(rng: random.Random, session: Session) -> None:
+    for sample in _pooled(session):
+        sample["facts"]["pool"] = ["fresh"]
+
+
+def _pooled(session: Session) -> list[Sample]:
+    arms = session.spec["arms"]
+    return of_arm(session, next(n for n, a in enumerate(arms) if a["backend"] == "process-pool"))
+
+
+def _other_hosts(rng: random.Random, session: Session) -> None:
+    for sample in _some(rng, _victim(rng, session)):
+        sample["facts"]["hosts"] = ["another"]
+
+
+def _arms_on_other_hosts(rng: random.Random, session: Session) -> None:
+    for sample in _victim(rng, session):
+        sample["facts"]["hosts"] = ["another"]
+
+
+def _other_cpus(rng: random.Random, session: Session) -> None:
+    for sample in _some(rng, _victim(rng, session)):
+        sample["facts"]["cpus"] *= 2
+
+
+def _other_python(rng: random.Random, session: Session) -> None:
+    for sample in _victim(rng, session):
+        sample["facts"]["python"] = ["3.11.9"]
+
+
+def _failed_items(rng: random.Random, session: Session) -> None:
+    facts = rng.choice(_victim(rng, session))["facts"]
+    facts["state"] = "failed"
+    facts["states"] = {"succeeded": facts["tasks"] - 1, "failed": 1}
+
+
+def _failed_run(rng: random.Random, session: Session) -> None:
+    sample = rng.choice(_victim(rng, session))
+    sample["facts"], sample["error"] = None, "timeout: not done after 600 s"
+
+
+def _a_a_differs(rng: random.Random, session: Session) -> None:
+    factor = rng.choice([rng.uniform(1.15, 1.6), 1 / rng.uniform(1.15, 1.6)])
+    for sample in of_arm(session, len(session.spec["arms"])):
+        sample["facts"]["wall_s"] *= factor
+
+
+def _no_a_a(rng: random.Random, session: Session) -> None:
+    hidden = len(session.spec["arms"])
+    session.samples[:] = [s for s in session.samples if s["arm"] != hidden]  # type: ignore[index]
+
+
+def _large_drift(rng: random.Random, session: Session) -> None:
+    factor = rng.uniform(1.8, 4.0)
+    for sample in session.samples:
+        if sample["round"] > session.spec["rounds"] / 2:
+            for name in ("wall_s", "task_wall_s", "task_cpu_s", "cpu_s"):
+                sample["facts"][name] *= factor
+
+
+def _missing_rounds(rng: random.Random, session: Session) -> None:
+    gone = [id(s) for s in _some(rng, _victim(rng, session))]
+    session.samples[:] = [s for s in session.samples if id(s) not in gone]  # type: ignore[index]
+
+
+def _only_disturbed(rng: random.Random, session: Session) -> None:
+    rng.choice(_victim(rng, session))["disturbed"] = "a foreign batch ran on its host"
+
+
+def _measured_twice(rng: random.Random, session: Session) -> None:
+    session.samples.append(copy.deepcopy(rng.choice(_victim(rng, session))))  # type: ignore[attr-defined]
+
+
+def _unequal_items(rng: random.Random, session: Session) -> None:
+    for sample in _some(rng, _victim(rng, session)):
+        sample["facts"]["tasks"] -= 1
+        sample["facts"]["states"] = {"succeeded": sample["facts"]["tasks"]}
+
+
+def _blocked_order(rng: random.Random, session: Session) -> None:
+    ordered = sorted(session.samples, key=lambda s: (s["arm"], s["round"]))
+    for run, sample in enumerate(ordered):
+        sample["run"] = run
+
+
+def _other_start_method(rng: random.Random, session: Session) -> None:
+    for sample in _some(rng, _pooled(session)):
+        sample["facts"]["start_method"] = ["spawn"]
+
+
+def _clock_was_set(rng: random.Random, session: Session) -> None:
+    sample = rng.choice(_victim(rng, session))
+    sample["facts"]["wall_s"] = rng.choice([0.0, -1.0, math.nan])
+
+
+BAD: dict[str, tuple[str, Callable[[int], Session]]] = {
+    change.__name__.strip("_"): (kind, _edit(change))
+    for kind, change in (
+        ("impossible", _impossible_speedup),
+        ("impossible", _more_cpu_than_there_is),
+        ("checksum", _unequal_checksums),
+        ("checksum", _unstable_checksums),
+        ("concurrency", _unequal_concurrency),
+        ("concurrency", _concurrency_not_reached),
+        ("throttled", _throttled),
+        ("killed", _killed_worker),
+        ("killed", _crashed_task),
+        ("gil", _gil_in_some_runs),
+        ("gil", _gil_other_than_announced),
+        ("gil", _gil_other_than_asked),
+        ("pool", _mixed_pools),
+        ("pool", _cold_pools),
+        ("place", _other_hosts),
+        ("place", _arms_on_other_hosts),
+        ("place", _other_cpus),
+        ("place", _other_python),
+        ("failed", _failed_items),
+        ("failed", _failed_run),
+        ("a/a", _a_a_differs),
+        ("a/a", _no_a_a),
+        ("drift", _large_drift),
+        ("rounds", _missing_rounds),
+        ("rounds", _only_disturbed),
+        ("rounds", _measured_twice),
+        ("items", _unequal_items),
+        ("order", _blocked_order),
+        ("start_method", _other_start_method),
+        ("clock", _clock_was_set),
+    )
+}
+"""What was made bad -> (kind of the finding it must lead to, its maker)."""
+
+
+def bad(name: str, seed: int) -> Session:
+    """A comparison that the guard must flag."""
+    return BAD[name][1](seed)
