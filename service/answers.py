@@ -43,6 +43,15 @@ class ItemsInfo(Answer):
     first: list[Any] = Field(description="the first ones, at most 10 and 4 KB")
 
 
+class RunInfo(Answer):
+    """The run of a comparison that a job is."""
+
+    id: str = Field(description="of the comparison")
+    arm: int = Field(description="-1: the items alone; one past the last: the control")
+    round: int
+    kind: Literal["solo", "warmup", "sample"]
+
+
 class Spec(Answer):
     """The order as it is run; null where the backend has no such thing."""
 
@@ -64,6 +73,7 @@ class Spec(Answer):
     on_error: Literal["continue", "stop"]
     labels: dict[str, str]
     retry_of: str | None = None
+    comparison: RunInfo | None = None
 
 
 class Progress(Answer):

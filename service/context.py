@@ -11,6 +11,8 @@ from redis import Redis
 from service.fleets import Fleets
 from service.metrics import Metrics
 from service.settings import Settings
+from workers.ledger import keys
+from workers.ledger.comparisons import Comparisons
 from workers.ledger.events import Events
 from workers.ledger.jobs import Jobs
 from workers.ledger.presence import Presence
@@ -60,6 +62,9 @@ class Service:
     submitting: Jobs
     records: Records
     events: Events
+    comparisons: Comparisons
+    comparing: Comparisons
+    comparison_events: Events
     presence: Presence
     fleets: Fleets
     metrics: Metrics
@@ -78,6 +83,9 @@ class Service:
             submitting=Jobs(bulk),
             records=Records(redis),
             events=Events(redis),
+            comparisons=Comparisons(redis),
+            comparing=Comparisons(bulk),
+            comparison_events=Events(redis, keys.comparison_key),
             presence=presence,
             fleets=Fleets(presence),
             metrics=Metrics(redis),

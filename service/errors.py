@@ -5,7 +5,7 @@ Problem
 ├── UnknownThing        404  no such job, cursor target, route
 ├── Conflict            409  the state of the job, or a used Idempotency-Key
 ├── Unprocessable       422  fields that are out of bounds, with `errors`
-├── TooMuchQueued       429  more items wait for workers than may
+├── TooMuchQueued       429  more items wait for workers, or comparisons, than may
 ├── Unavailable         503  Redis, workers or a free thread are missing for now
 └── StorageFull         507  Redis has no room for more jobs
 """
@@ -71,14 +71,8 @@ class Unavailable(Problem):
 
 
 class TooMuchQueued(Problem):
-    def __init__(self, items: int, most: int) -> None:
-        super().__init__(
-            429,
-            "Too much queued",
-            f"with this job, {items} items would wait for a worker; allowed are {most} "
-            "(BATCHPOOL_MAX_QUEUED_ITEMS)",
-            headers={"Retry-After": "5"},
-        )
+    def __init__(self, detail: str) -> None:
+        super().__init__(429, "Too much queued", detail, headers={"Retry-After": "5"})
 
 
 class StorageFull(Problem):

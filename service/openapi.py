@@ -9,15 +9,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service import answers, inventory_answers, models
+from service.comparisons import answers as comparison_answers
+from service.comparisons import queries, requests
 
 VERSION = "1.0"
 _REF = "#/components/schemas/{model}"
-_JOB_ID = {
-    "name": "job_id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string"},
-}
+_IDS = ("job_id", "comparison_id")
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Operation:
 
 _READ = (406, 422, 503)
 _ONE = (404, *_READ)
-_KEY = {"Idempotency-Key": "the same key and body again is the same job, for 24 h"}
+_KEY = {"Idempotency-Key": "the same key and body again is the same order, for 24 h"}
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -119,6 +116,57 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=(404, 406, 409, 422, 429, 503, 507),
     ),
     Operation(
+        "post",
+        "/v1/comparisons",
+        "Order a comparison: the same items under several arms, in interleaved rounds",
+        202,
+        comparison_answers.Comparison,
+        body=requests.ComparisonRequest,
+        headers=_KEY,
+        problems=(400, 406, 409, 413, 415, 422, 429, 503, 507),
+    ),
+    Operation(
+        "get",
+        "/v1/comparisons",
+        "List comparisons, newest first",
+        answer=comparison_answers.ComparisonPage,
+        query=queries.ComparisonsQuery,
+        problems=_READ,
+    ),
+    Operation(
+        "get",
+        "/v1/comparisons/{comparison_id}",
+        "Look at a comparison, or wait for its end; as JSON, Markdown, CSV or hyperfine's JSON",
+        answer=comparison_answers.Comparison,
+        query=queries.ComparisonQuery,
+        problems=(404, 406, 409, 422, 503),
+        others=("text/markdown", "text/csv"),
+    ),
+    Operation(
+        "delete",
+        "/v1/comparisons/{comparison_id}",
+        "Delete a terminal comparison with all its jobs",
+        204,
+        problems=(404, 409, 422, 503),
+    ),
+    Operation(
+        "get",
+        "/v1/comparisons/{comparison_id}/events",
+        "Follow a comparison: Server-Sent Events run, comparison and end, each as in the list",
+        query=models.EventsQuery,
+        headers={"Last-Event-ID": "the last event that was seen; what follows is sent"},
+        problems=_ONE,
+        others=("text/event-stream",),
+    ),
+    Operation(
+        "post",
+        "/v1/comparisons/{comparison_id}/cancel",
+        "Cancel a comparison, and the run that is under way",
+        202,
+        comparison_answers.Comparison,
+        problems=(404, 406, 409, 422, 503),
+    ),
+    Operation(
         "get", "/v1/workers", "Live workers", answer=inventory_answers.Workers, problems=_READ
     ),
     Operation(
@@ -171,7 +219,10 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _describe(operation: Operation) -> dict[str, Any]:
-    words = operation.path.replace("{job_id}", "job").strip("/").replace("/", "_") or "root"
+    path = operation.path
+    for name in _IDS:
+        path = path.replace(f"{{{name}}}", name.removesuffix("_id"))
+    words = path.strip("/").replace("/", "_") or "root"
     described: dict[str, Any] = {
         "operationId": f"{operation.method}_{words.replace('.', '_')}",
         "summary": operation.summary,
@@ -184,7 +235,11 @@ def _describe(operation: Operation) -> dict[str, Any]:
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [_JOB_ID] if "{job_id}" in operation.path else []
+    found: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _IDS
+        if f"{{{name}}}" in operation.path
+    ]
     schema = operation.query.model_json_schema() if operation.query else {}
     for name, about in schema.get("properties", {}).items():
         found.append({"name": name, "in": "query", "required": False, "schema": about})
@@ -219,13 +274,13 @@ def _content(model: type[BaseModel], media_type: str = "application/json") -> di
 
 _WHY = {
     400: "The body is not JSON",
-    404: "There is no such job",
+    404: "There is no such job or comparison",
     406: "No offered media type is accepted",
-    409: "The state of the job, or a used Idempotency-Key, forbids it",
+    409: "The state of the job or comparison, or a used Idempotency-Key, forbids it",
     413: "The body is too long",
     415: "The body is not plain application/json",
     422: "A field or parameter is out of bounds; `errors` names them",
-    429: "Too many items wait for a worker; see Retry-After",
+    429: "Too many items or comparisons wait; see Retry-After",
     503: "Redis or workers are missing for now; see Retry-After",
     507: "Redis has no room for more jobs; see Retry-After",
 }

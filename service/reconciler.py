@@ -1,4 +1,7 @@
-"""`python -m service.reconciler`: pass after pass, through outages of Redis, until told to stop."""
+"""`python -m service.reconciler`: pass after pass, through outages of Redis, until told to stop.
+
+Comparisons are driven beside them, by a thread with a client of its own.
+"""
 
 import logging
 import os
@@ -6,11 +9,15 @@ import select
 import signal
 import socket
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
 from redis.exceptions import RedisError
 
+from service.comparisons.driving import Driver, keep_driving
 from service.reconciling import Reconciler
 from service.settings import BadSetting, Settings
 from workers.ledger import killpoints
@@ -19,6 +26,7 @@ from workers.ledger.connection import connect
 LOG = logging.getLogger("batchpool.reconciler")
 
 REDIS_TIMEOUT_S = 5.0
+STOP_S = 2.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -77,6 +85,23 @@ def keep_going(reconciler: Reconciler, interval_s: float, stop: StopSignals) -> 
             return
 
 
+@contextmanager
+def driving(settings: Settings) -> Iterator[None]:
+    """Drive comparisons in a thread for as long as the `with` lasts."""
+    stop = threading.Event()
+    with connect(settings.redis_url, socket_timeout_s=REDIS_TIMEOUT_S) as redis:
+        thread = threading.Thread(
+            target=keep_driving, args=(Driver(redis, settings), stop), name="driver", daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            # An analysis may be under way; whoever comes next begins it again.
+            thread.join(STOP_S)
+
+
 def main() -> int:
     try:
         settings = Settings.from_env(os.environ)
@@ -90,6 +115,7 @@ def main() -> int:
     with (
         StopSignals() as stop,
         connect(settings.redis_url, socket_timeout_s=REDIS_TIMEOUT_S) as redis,
+        driving(settings),
     ):
         keep_going(Reconciler(redis, settings), settings.reconcile_interval_s, stop)
     return 0

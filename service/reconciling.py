@@ -22,6 +22,8 @@ SWEEP_EVERY_S = 10.0
 MOST_LEASES = 1000
 QUEUE_TTL_S = 86_400
 MOST_WAITING = 1_000_000
+MESSAGE = "_"
+"""Part of the RQ id of what is no batch."""
 
 
 class Reconciler:
@@ -144,7 +146,9 @@ class Reconciler:
                 for batch in (self._recovery.waiting(MOST_WAITING) if queued else ())
                 if batch.queue == class_id
             }
-            useless[class_id] = queued - waiting
+            # A message to a worker, not a batch: its comparison takes it out itself.
+            batches = {name for name in queued if MESSAGE not in name}
+            useless[class_id] = frozenset(batches - waiting)
             if again := useless[class_id] & self._useless.get(class_id, frozenset()):
                 LOG.info("took %d ended batches out of the queue of %s", len(again), class_id)
                 rq_queue.forget(self._redis, class_id, again)

@@ -15,6 +15,7 @@ NO_TIMEOUT = -1
 """RQ's own alarm stays off: the worker has the deadline of the job, in Redis' time."""
 
 LEAST_TTL_S = 3600
+MESSAGE_TTL_S = 86_400
 
 
 def queue_name(class_id: str) -> str:
@@ -60,6 +61,33 @@ def enqueue(
         for job_id, batch in batches
     ]
     queue.enqueue_many(datas, pipeline=pipe)
+
+
+def send(redis: Redis, class_id: str, function: str, name: str, args: list[Any]) -> None:
+    """Put a message for one worker into the queue of a class, in the place of an older copy."""
+    queue = Queue(queue_name(class_id), connection=redis, serializer="json")
+    queue.redis_server_version = (6, 2, 0)
+    data = Queue.prepare_data(
+        function,
+        args=args,
+        timeout=NO_TIMEOUT,
+        result_ttl=0,
+        failure_ttl=LEAST_TTL_S,
+        ttl=MESSAGE_TTL_S,
+        description=name,
+        job_id=name,
+    )
+    with redis.pipeline(transaction=True) as pipe:
+        _take_out(pipe, class_id, name)
+        queue.enqueue_many([data], pipeline=pipe)
+        pipe.execute()
+
+
+def drop_queue(redis: Redis, class_id: str) -> None:
+    """Remove the queue of a class that will never be again, with all that waits in it."""
+    queued, popped = queued_ids(redis, class_id)
+    forget(redis, class_id, queued | popped)
+    redis.srem(Queue.redis_queues_keys, _queue_key(class_id))
 
 
 def enqueue_again(

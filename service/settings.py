@@ -189,6 +189,28 @@ SETTINGS: tuple[Setting, ...] = (
         365 * DAY_S,
     ),
     Setting(
+        "comparison_max_s",
+        "BATCHPOOL_COMPARISON_MAX_S",
+        7200.0,
+        "the longest that a comparison may take: one that would is refused, or ends as failed",
+        1,
+        7 * DAY_S,
+    ),
+    Setting(
+        "max_comparisons",
+        "BATCHPOOL_MAX_COMPARISONS",
+        50,
+        "comparisons that may wait or run; one more is refused with 429",
+        1,
+        1000,
+    ),
+    Setting(
+        "git_revision",
+        "BATCHPOOL_GIT_REVISION",
+        "unknown",
+        "the revision of the code that is deployed, shown with each comparison",
+    ),
+    Setting(
         "log_level",
         "BATCHPOOL_LOG_LEVEL",
         "info",
@@ -223,6 +245,9 @@ class Settings:
     lease_s: float
     class_gone_s: float
     class_memory_s: int
+    comparison_max_s: float
+    max_comparisons: int
+    git_revision: str
     log_level: str
 
     @classmethod

@@ -82,7 +82,10 @@ def store(
             "this Idempotency-Key was used for another body; allowed: the same body, or a new key"
         ) from None
     except QueueFull as full:
-        raise TooMuchQueued(full.used, full.most) from None
+        raise TooMuchQueued(
+            f"with this job, {full.used} items would wait for a worker; allowed are {full.most} "
+            "(BATCHPOOL_MAX_QUEUED_ITEMS)"
+        ) from None
     except MemoryFull as full:
         raise StorageFull(
             f"with this job, Redis would come to {full.used} bytes of the {full.most} that jobs "

@@ -1,38 +1,46 @@
-"""Waiting for a job to change, without polling: as long as a request may, and no longer."""
+"""Waiting for an end, without polling: as long as a request may, and no longer."""
 
 import time
+from collections.abc import Callable
 
 from service.context import Service
+from workers.ledger.events import Events
 from workers.ledger.jobs import Snapshot
 from workers.model import TERMINAL_STATES
 
 SLICE_S = 1.0
 """One blocking read lasts no longer, so that a stop, and a client that left, are seen."""
 
+Glance = Callable[[str], tuple[str, str] | None]
+"""From an id to the state, and the id of an event not after it."""
+
 
 def look_ended(service: Service, job_id: str, wait_s: float) -> Snapshot | None:
     """The job once it is terminal, or as it is after `wait_s`; None when it is not there."""
     if wait_s > 0:
-        _wait_for_end(service, job_id, wait_s)
+        wait_for_end(service, job_id, wait_s, service.jobs.glance, service.events)
     return service.jobs.look(job_id)
 
 
-def _wait_for_end(service: Service, job_id: str, wait_s: float) -> None:
+def wait_for_end(
+    service: Service, name: str, wait_s: float, glance: Glance, events: Events
+) -> None:
+    """Return when what has this id is terminal or gone, or after `wait_s`."""
     deadline = time.monotonic() + wait_s
-    found = service.jobs.glance(job_id)
-    # Nothing but its last event tells the end of a job; a silent slice may mean that it is gone.
+    found = glance(name)
+    # Nothing but the last event tells of the end; a silent slice may mean that it is gone.
     while found is not None and found[0] not in TERMINAL_STATES:
         left = deadline - time.monotonic()
         if left <= 0 or service.stopping.is_set():
             return
         block_ms = int(min(left, slice_s(service)) * 1000)
-        events = service.events.read(job_id, found[1], block_ms)
-        if not events:
-            found = service.jobs.glance(job_id)
-        elif events[-1][1]["type"] == "end":
+        told = events.read(name, found[1], block_ms)
+        if not told:
+            found = glance(name)
+        elif told[-1][1]["type"] == "end":
             return
         else:
-            found = (found[0], events[-1][0])
+            found = (found[0], told[-1][0])
 
 
 def slice_s(service: Service) -> float:

@@ -13,7 +13,7 @@ from service.models import RequestT, read_model
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
-_JOB_ID = re.compile(r"[0-9a-f]{24}")
+_ID = re.compile(r"[0-9a-f]{24}")
 
 # One encoder: json.dumps with options of its own would build one for each call.
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -59,13 +59,34 @@ def check_accepts(offered: Iterable[str] = (JSON,)) -> str:
     return best
 
 
+def is_id(text: str) -> bool:
+    """Whether it is an id that we could have made, since keys are built from it."""
+    return _ID.fullmatch(text) is not None
+
+
+def check_comparison_id(comparison_id: str) -> str:
+    """The id if it is one that we could have made.
+
+    Raises:
+        UnknownThing: no comparison has such an id.
+    """
+    if not is_id(comparison_id):
+        raise no_such_comparison(comparison_id)
+    return comparison_id
+
+
+def no_such_comparison(comparison_id: str) -> UnknownThing:
+    name = f"no comparison {comparison_id[:80]!r}"
+    return UnknownThing(f"{name}: never submitted, deleted, or past its time")
+
+
 def check_job_id(job_id: str) -> str:
     """The id if it is one that we could have made, since keys are built from it.
 
     Raises:
         UnknownThing: no job has such an id.
     """
-    if not _JOB_ID.fullmatch(job_id):
+    if not is_id(job_id):
         raise no_such_job(job_id)
     return job_id
 

@@ -140,7 +140,7 @@ class ComparisonRequest(Request):
                     "type": "array",
                     "minItems": 2,
                     "maxItems": MOST_ARMS,
-                    "items": {"$ref": "#/components/schemas/ArmRequest"},
+                    "items": ArmRequest.model_json_schema(),
                 }
             ),
         ]
@@ -150,7 +150,7 @@ class ComparisonRequest(Request):
         Annotated[
             Any,
             BeforeValidator(_plain_grid),
-            WithJsonSchema({"$ref": "#/components/schemas/GridRequest"}),
+            WithJsonSchema(GridRequest.model_json_schema()),
         ]
         | None
     ) = Field(None, description="lists of values whose combinations are the arms; or give `arms`")

@@ -1,11 +1,12 @@
 """The routes, one blueprint per noun."""
 
-from service.routes import events, health, inventory, jobs, pages, records
+from service.routes import comparisons, events, health, inventory, jobs, pages, records
 
 BLUEPRINTS = (
     jobs.blueprint,
     records.blueprint,
     events.blueprint,
+    comparisons.blueprint,
     inventory.blueprint,
     health.blueprint,
     pages.blueprint,

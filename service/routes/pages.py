@@ -44,6 +44,7 @@ def get_root() -> Response:
     links = (
         ("/docs", "the API"),
         ("/v1/jobs", "jobs"),
+        ("/v1/comparisons", "comparisons"),
         ("/v1/workers", "workers"),
         ("/v1/backends", "backends"),
         ("/v1/tasks", "tasks"),

@@ -35,7 +35,7 @@ class ComparisonEntry:
     Args:
         position, attempt: the next run in the plan, and its how-many-th try.
         job_id: the job of the run that is under way, once it was decided on.
-        made: whether that job was seen; one that is missing then has been deleted.
+        ttl_s: how long it and its jobs are kept after their ends.
         notes: what else the driver keeps: what was seen before the run, what it waits for, arms
             that failed, how many runs were disturbed.
         samples: each run that has ended; empty unless they were asked for.
@@ -49,11 +49,11 @@ class ComparisonEntry:
     submitted_ms: int
     started_ms: int | None
     finished_ms: int | None
-    is_cancelled: bool
+    cancelled_ms: int | None
     position: int
     attempt: int
     job_id: str | None
-    made: bool
+    ttl_s: float
     notes: dict[str, Any]
     environment: dict[str, Any] | None
     error: TaskError | None
@@ -271,11 +271,11 @@ def _parse(
         submitted_ms=int(raw[b"submitted_ms"]),
         started_ms=parsed(b"started_ms"),
         finished_ms=parsed(b"finished_ms"),
-        is_cancelled=b"cancel" in raw,
+        cancelled_ms=parsed(b"cancel"),
         position=int(raw[b"position"]),
         attempt=int(raw[b"attempt"]),
         job_id=raw[b"job"].decode() if b"job" in raw else None,
-        made=b"made" in raw,
+        ttl_s=int(raw[b"ttl_ms"]) / 1000,
         notes=parsed(b"notes") or {},
         environment=parsed(b"environment"),
         error=parsed(b"error"),

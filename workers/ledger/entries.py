@@ -100,7 +100,9 @@ class JobEntry:
 class NewJob:
     """A job to be written: `ranges` are (first index, count) of its batches, without gaps.
 
-    `items` is None when the items are the numbers 0 … n-1; `queue` is a class of workers.
+    `items` is None when the items are the numbers 0 … n-1; `queue` is a class of workers, and
+    `queues` one for each batch where they differ. With `leader`, the token of who drives
+    comparisons, nothing is written when another process has taken the lead.
     """
 
     id: str
@@ -111,6 +113,8 @@ class NewJob:
     timeout_s: float
     queue_timeout_s: float
     result_ttl_s: float
+    queues: Sequence[str] | None = None
+    leader: str | None = None
 
 
 def new_entry(new: NewJob, submitted_ms: int) -> JobEntry:

@@ -88,6 +88,10 @@ def write_order(
         "queue_timeout_ms": int(new.queue_timeout_s * 1000),
         "ttl_ms": int(new.result_ttl_s * 1000),
     }
+    if new.queues:
+        order["queues"] = list(new.queues)
+    if new.leader:
+        order["leader"] = new.leader
     if key:
         value = f"{new.id} {key.body_sha256}"
         order["once"] = {"name": key.name, "value": value, "ttl_s": key.ttl_s}
@@ -110,7 +114,7 @@ def read_answer(job_id: str, answer: Sequence[bytes], key: IdempotencyKey | None
         if body != key.body_sha256:
             raise KeyReused(key.key)
         return Created(first_id, None)
-    if word == b"exists":
+    if word in (b"exists", b"stale"):
         return Created(job_id, None)
     if word == b"queued":
         raise QueueFull(*map(int, rest))

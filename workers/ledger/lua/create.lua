@@ -1,4 +1,5 @@
--- Writes a job, unless it is there already, its Idempotency-Key was used or there is no room for it.
+-- Writes a job, unless it is there already, its Idempotency-Key was used, there is no room for it, or
+-- it is a comparison's and `leader` does not lead any more ({'stale'}).
 -- ARGV: the order as JSON, the spec, blocks of items, then the queue's commands, each after the
 -- number of its words. Answers {'made', now}, {'exists'}, {'again', what was stored for the key},
 -- {'queued', items that would wait, most} or {'memory', bytes that would be used, most}.
@@ -10,6 +11,9 @@ if once then
   if first then return {'again', first} end
 end
 if redis.call('EXISTS', job) == 1 then return {'exists'} end
+if order.leader and redis.call('HGET', 'bp:cmp:leader', 'token') ~= order.leader then
+  return {'stale'}
+end
 local counts = redis.call('HMGET', 'bp:counts', 'queued_items', 'open_items')
 local queued, open = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
 if room then
@@ -37,7 +41,7 @@ count('queued', 1)
 count('open_items', order.items)
 for at, range in ipairs(order.ranges) do
   redis.call('HSET', batch_key(at - 1), 'state', 'queued', 'first', range[1], 'count', range[2],
-             'queue', order.queue, 'queued_ms', now)
+             'queue', order.queues and order.queues[at] or order.queue, 'queued_ms', now)
   wait_in('bp:waiting', at - 1, now)
 end
 redis.call('ZADD', 'bp:deadlines', queue_deadline, job)

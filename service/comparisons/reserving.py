@@ -1,0 +1,123 @@
+"""The workers of a comparison: waited for, looked after, and given back without a trace."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from redis import Redis
+
+from service import rq_queue
+from service.comparisons.planning import slots_of
+from workers.ledger import keys
+from workers.ledger.comparisons import ComparisonEntry
+from workers.ledger.presence import Presence
+from workers.ledger.reservations import Holder, Reservations, Seat
+
+RESERVE = "workers.rq_worker.reserve"
+RELEASE = "workers.rq_worker.release"
+
+PATIENCE_S = 3.0
+"""A worker that has taken its slot announces itself within this time."""
+LOST_S = 10.0
+"""A message that is in no queue for so long went down with the worker that popped it."""
+
+
+class Crew(NamedTuple):
+    """Who holds the slots of a comparison, and which slots nobody holds."""
+
+    holders: dict[int, Holder]
+    missing: list[int]
+
+    @property
+    def hosts(self) -> set[str]:
+        return {holder["host"] for holder in self.holders.values()}
+
+
+class Reserving:
+    """The service's side of reservations; safe to be started anew at any moment."""
+
+    def __init__(self, redis: Redis, clock: Callable[[], float] = time.monotonic) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._presence = Presence(redis)
+        self._reservations = Reservations(redis)
+        self._wanted: dict[tuple[str, int], float] = {}
+
+    def fill(self, entry: ComparisonEntry, now_ms: int) -> Crew:
+        """Want a worker for each slot that has none; who is there now."""
+        crew = self._look(entry, now_ms)
+        for slot in crew.missing:
+            since = self._wanted.get((entry.id, slot))
+            if since is None or self._is_lost(entry, slot, since):
+                self.want(entry, slot)
+        return crew
+
+    def want(self, entry: ComparisonEntry, slot: int) -> None:
+        """Vacate the slot, and ask for another worker."""
+        seat = self._reservations.want(entry.id, slot)
+        if seat is not None:
+            name = _message(entry, slot, "reserve")
+            rq_queue.send(self._redis, entry.class_id, RESERVE, name, list(seat))
+            self._wanted[entry.id, slot] = self._clock()
+
+    def _look(self, entry: ComparisonEntry, now_ms: int) -> Crew:
+        holders = self._reservations.holders(entry.id)
+        present = {worker["name"]: worker for worker in self._presence.workers()}
+        held, missing = {}, []
+        for slot in range(slots_of(entry.spec)):
+            holder = holders.get(slot)
+            if holder is None:
+                missing.append(slot)
+                continue
+            worker = present.get(holder["worker"], {})
+            private = keys.private_class(entry.class_id, entry.id, slot)
+            if worker.get("class") == private and worker.get("state") != "draining":
+                held[slot] = holder
+                self._wanted.pop((entry.id, slot), None)
+            elif now_ms - holder["ms"] > PATIENCE_S * 1000:
+                missing.append(slot)
+        return Crew(held, missing)
+
+    def _is_lost(self, entry: ComparisonEntry, slot: int, since: float) -> bool:
+        if self._clock() - since < LOST_S:
+            return False
+        queued, _ = rq_queue.queued_ids(self._redis, entry.class_id)
+        return _message(entry, slot, "reserve") not in queued
+
+    def count_claims(self, crew: Crew) -> dict[str, int]:
+        """Claims by host so far; counting begins anew when the hosts have changed."""
+        claims = self._reservations.claims()
+        if claims.keys() != crew.hosts:
+            self._reservations.reserve_hosts(crew.hosts)
+            claims = self._reservations.claims()
+        return claims
+
+    def claims(self) -> dict[str, int]:
+        return self._reservations.claims()
+
+    def send_home(self, entry: ComparisonEntry) -> None:
+        """Tell the workers to go back to their class."""
+        for slot, holder in self._reservations.holders(entry.id).items():
+            seat = Seat(entry.id, slot, holder["nonce"])
+            private = keys.private_class(entry.class_id, entry.id, slot)
+            name = _message(entry, slot, "release")
+            rq_queue.send(self._redis, private, RELEASE, name, list(seat))
+
+    def are_gone(self, entry: ComparisonEntry) -> bool:
+        """Whether no live worker says that it is reserved for the comparison."""
+        prefix = f"{entry.class_id}~{entry.id}~"
+        return not any(worker["class"].startswith(prefix) for worker in self._presence.workers())
+
+    def sweep(self, entry: ComparisonEntry) -> None:
+        """Remove the queues and messages that are left, and count no longer."""
+        slots = range(slots_of(entry.spec))
+        names = [_message(entry, slot, "reserve") for slot in slots]
+        rq_queue.forget(self._redis, entry.class_id, names)
+        for slot in slots:
+            rq_queue.drop_queue(self._redis, keys.private_class(entry.class_id, entry.id, slot))
+            self._wanted.pop((entry.id, slot), None)
+        self._reservations.free_hosts()
+
+
+def _message(entry: ComparisonEntry, slot: int, what: str) -> str:
+    return f"{entry.id}_{slot}_{what}"
