@@ -29,8 +29,10 @@ IDLE_S = 1.0
 WAIT_S = 0.1
 GO_ON_S = 0.002
 LEASE_S = 5.0
-ANALYSIS_LEASE_S = 60.0
+ANALYSIS_LEASE_S = 20.0
 """Nobody else need begin the same analysis while it is under way."""
+ITEMS_PER_S = 10_000
+"""Records that are read in a second, at least."""
 LEAVE_S = 1.2
 """How long an end waits for a job that was cancelled, or for workers to go home."""
 
@@ -155,14 +157,13 @@ class Driver:
         ended, job = course.follow(entry, now_ms, self._token)
         if not ended:
             return False
-        self._hold(ANALYSIS_LEASE_S)
+        self._hold(LEASE_S + entry.spec["count"] / ITEMS_PER_S)
         if job is not None and entry.environment and entry.environment["load_1m"] is None:
             environment = with_usage(
                 entry.environment, [batch.report.get("usage") for batch in job.batches]
             )
             self._step(entry, Change({"environment": environment}))
         course.conclude(entry, job)
-        self._hold(LEASE_S)
         return True
 
     def _too_long(self, course: Course, entry: ComparisonEntry, now_ms: int) -> str | None:
