@@ -198,5 +198,6 @@ def _complete_spec(
         "queue_timeout_s": order.queue_timeout_s,
         "retries": order.retries,
         "on_error": order.on_error,
+        "measure": order.measure,
         "labels": order.labels,
     }

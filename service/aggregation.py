@@ -181,6 +181,8 @@ def _show_batch(job: JobEntry, batch: BatchEntry) -> dict[str, Any]:
         "queue_s": _seconds(job.submitted_ms, batch.started_ms),
         "startup_s": report.get("startup_s"),
         "wall_s": _seconds(batch.started_ms, batch.finished_ms),
+        "phases": report.get("phases"),
+        "usage": report.get("usage"),
         "error": batch.error,
         "parked": batch.parked,
         "lost_workers": batch.lost,

@@ -71,6 +71,7 @@ class Spec(Answer):
     queue_timeout_s: float
     retries: int
     on_error: Literal["continue", "stop"]
+    measure: bool = False
     labels: dict[str, str]
     retry_of: str | None = None
     comparison: RunInfo | None = None
@@ -132,6 +133,36 @@ class EpochInfo(Answer):
     end_reason: str | None
 
 
+class Phases(Answer):
+    """How far the batch's run got when, in seconds since the claim, by its worker's clock."""
+
+    begin_s: float = Field(description="the backend was entered, with the items at hand")
+    ready_s: float = Field(description="the backend was ready to run them")
+    end_s: float = Field(description="all that ran a task had ended")
+    closed_s: float = Field(description="the last block of records was sent")
+
+
+class Switches(Answer):
+    """Context switches."""
+
+    voluntary: int
+    involuntary: int
+
+
+class Usage(Answer):
+    """What the batch used of its worker's machine, all of its processes together."""
+
+    cpu_s: float = Field(description="CPU time, of processes that have ended too")
+    peak_pss_bytes: int | None = Field(
+        description="memory, shared pages counted once; sampled, so short peaks may be missed"
+    )
+    throttled_s: float | None = Field(description="kept from the CPU by the quota of a group")
+    load_1m: float = Field(description="load average before the batch")
+    cpus: float = Field(description="that could be used")
+    quota: float | None = Field(description="CPUs by the tightest quota; null without one")
+    switches: Switches | None = Field(description="null where some could not be counted")
+
+
 class Batch(Answer):
     index: int
     state: BatchStateName
@@ -146,6 +177,8 @@ class Batch(Answer):
     queue_s: float | None
     startup_s: float | None
     wall_s: float | None
+    phases: Phases | None = Field(description="of the epoch that closed the batch")
+    usage: Usage | None = Field(description="the same, if the job was to be measured")
     error: ErrorInfo | None
     parked: str | None = Field(description="why nobody can run it, while that is so")
     lost_workers: int

@@ -143,6 +143,7 @@ class JobRequest(Request):
     queue_timeout_s: Seconds = Field(86_400, description="while queued or parked")
     retries: Retries = Field(0, description="of a failed item")
     on_error: Literal["continue", "stop"] = "continue"
+    measure: bool = Field(False, description="report the CPU time and memory that batches used")
     labels: Labels = Field(default_factory=dict)
 
     @model_validator(mode="after")

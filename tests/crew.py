@@ -13,6 +13,7 @@ from redis import Redis
 
 from workers.ledger.presence import Presence
 from workers.processes import descendants, is_alive
+from workers.usage import cpu_clocks
 
 TERMINAL = {"succeeded", "failed", "cancelled"}
 
@@ -23,6 +24,18 @@ def wait_until(condition: Callable[[], Any], within_s: float, what: str) -> Any:
         assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
         time.sleep(0.02)
     return found
+
+
+def settled_clocks(pid: int) -> dict[int, float]:
+    """The CPU clocks of who is below `pid`, once nobody there has anything left to do."""
+
+    def settled() -> tuple[dict[int, float]] | None:
+        clocks = cpu_clocks(pid)
+        time.sleep(0.1)
+        return (clocks,) if clocks == cpu_clocks(pid) else None
+
+    (clocks,) = wait_until(settled, 20, "nothing moves any more")
+    return dict(clocks)
 
 
 @dataclass

@@ -30,7 +30,7 @@ class Assignment:
 
     claim: Claim
     claimed_ns: int
-    """The machine's monotonic clock at the claim."""
+    """The machine's monotonic clock when the claim was sent."""
     skip: frozenset[int] = frozenset()
     only: frozenset[int] | None = None
     crashed: tuple[Crashed, ...] = ()

@@ -25,16 +25,42 @@ def cgroup_quota(root: Path = Path("/")) -> float | None:
     Reads cgroup v2 (`cpu.max`) and v1 (`cpu.cfs_quota_us`), in the group itself and in all
     groups above it that can be seen from here.
     """
-    quotas = []
+    v2, v1 = _cpu_groups(root)
+    quotas = [*map(_quota_v2, v2), *map(_quota_v1, v1)]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def throttled_s(root: Path = Path("/")) -> dict[str, float]:
+    """How long each control group around this process was kept from the CPU so far, by its path.
+
+    Empty where nothing is known: without control groups, or outside of all that have a limit.
+    """
+    v2, v1 = _cpu_groups(root)
+    # The mounts are links to one another: each group once.
+    stats = {str(folder.resolve() / "cpu.stat"): None for folder in (*v2, *v1)}
+    return {path: seconds for path in stats if (seconds := _throttled(Path(path))) is not None}
+
+
+def _throttled(stat: Path) -> float | None:
+    for line in _lines(stat):
+        name, _, number = line.partition(" ")
+        if name in ("throttled_usec", "throttled_time") and number.isdigit():
+            return int(number) / (1e6 if name == "throttled_usec" else 1e9)
+    return None
+
+
+def _cpu_groups(root: Path) -> tuple[list[Path], list[Path]]:
+    """The folders of the control groups around this process that rule CPUs: v2's and v1's."""
+    v2: list[Path] = []
+    v1: list[Path] = []
     for line in _lines(root / "proc/self/cgroup"):
         hierarchy, controllers, group = ([*line.split(":", 2), "", ""])[:3]
         if hierarchy == "0" and not controllers:
-            quotas += [_quota_v2(folder) for folder in _upwards(root / "sys/fs/cgroup", group)]
+            v2 += _upwards(root / "sys/fs/cgroup", group)
         elif "cpu" in controllers.split(","):
             for mount in ("cpu", "cpu,cpuacct", "cpuacct,cpu"):
-                folders = _upwards(root / "sys/fs/cgroup" / mount, group)
-                quotas += [_quota_v1(folder) for folder in folders]
-    return min((quota for quota in quotas if quota is not None), default=None)
+                v1 += _upwards(root / "sys/fs/cgroup" / mount, group)
+    return v2, v1
 
 
 def _upwards(mount: Path, group: str) -> list[Path]:

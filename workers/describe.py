@@ -10,7 +10,7 @@ from workers.model import START_METHODS
 from workers.runtime import gil_enabled, python_minor
 from workers.tasks.registry import Registry
 
-SPEC_VERSION = 1
+SPEC_VERSION = 2
 """Of the stored spec; workers of another version have queues of their own."""
 
 

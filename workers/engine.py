@@ -26,8 +26,8 @@ Items without an outcome after `run_batch` were not taken: the report says `drai
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from time import monotonic
+from dataclasses import dataclass, field, replace
+from time import monotonic_ns
 
 from workers.backends import BackendFacts, facts_of, load_backend
 from workers.backends.base import Backend, Batch
@@ -99,7 +99,7 @@ def run_batch(
             report = _run(load_backend(facts.name)(batch), wave, facts, backoff)
         finally:
             station.sweep(threads)
-        return BatchResult(report, outcomes)
+        return BatchResult(replace(report, end_ns=monotonic_ns()), outcomes)
 
 
 def _batch_of(spec: BatchSpec, station: Station, sink: Sink, items: int) -> Batch:
@@ -174,20 +174,24 @@ def _run(
     backend: Backend, wave: "range | list[int]", facts: BackendFacts, backoff: Backoff
 ) -> BatchReport:
     batch = backend.batch
-    started_s = monotonic()
+    begin_ns = monotonic_ns()
     with backend:
-        startup_s = monotonic() - started_s
+        ready_ns = monotonic_ns()
         if wave:
             backend.run(wave)
         _run_again(backend, backoff)
         observed = backend.observed()
+    end_ns = monotonic_ns()
     return BatchReport(
         effective_concurrency=batch.concurrency,
         pool=backend.pool,
         start_method=batch.run.start_method if facts.start_method else None,
-        startup_s=startup_s,
-        wall_s=monotonic() - started_s,
+        startup_s=(ready_ns - begin_ns) / 1e9,
+        wall_s=(end_ns - begin_ns) / 1e9,
         observed=observed,
+        begin_ns=begin_ns,
+        ready_ns=ready_ns,
+        end_ns=end_ns,
         drained=batch.gate.reason == "drained",
         failed_fast=batch.gate.reason == "failed_fast",
     )

@@ -88,6 +88,8 @@ class RunSpec:
     task_timeout_s: float | None = None
     retries: int = 0
     on_error: str = "continue"
+    measure: bool = False
+    """Whether the report says what the batch used of the machine."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ class BatchReport:
     startup_s: float
     wall_s: float
     observed: int | float | None
+    begin_ns: int
+    """The machine's monotonic clock when the backend was entered; then when it was ready to run
+    items, and when all that ran a task of the batch had ended."""
+    ready_ns: int
+    end_ns: int
     drained: bool = False
     """True when it was told to stop taking items before all had run."""
     failed_fast: bool = False

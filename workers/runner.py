@@ -24,15 +24,17 @@ from workers.errors import SpecError
 from workers.flushing import FLUSH_AFTER_S, RETRY_AFTER_S, Disowned, Flusher
 from workers.ledger import killpoints
 from workers.ledger.connection import UNREACHABLE, connect
-from workers.ledger.entries import Report
+from workers.ledger.entries import Phases, Report, Usage
 from workers.ledger.jobs import Jobs
 from workers.ledger.ownership import Claim, Ending, Ownership
 from workers.model import BatchReport, BatchSpec, Lane, Outcome, TaskError
+from workers.peak import read_peak
 from workers.processes import die_with_parent
 from workers.settings import WorkerSettings
 from workers.slate import read_slate
 from workers.station import SLATE_NAME, Station
 from workers.tasks.registry import TaskSources, load_tasks
+from workers.usage import Meter
 
 log = logging.getLogger("batchpool.runner")
 
@@ -75,9 +77,11 @@ class Runner:
                 first=assignment.claim.first,
                 done=_left_out(assignment),
             )
+            meter = Meter() if spec.run.measure else None
             with _Ticking(self._link, flusher, facts_of(spec.run.backend).in_process):
                 report = run_batch(spec, sink=flusher.add, station=station).report
-            return _close(flusher, assignment, report)
+            usage = meter.usage(read_peak(station.folder)) if meter else None
+            return _close(flusher, assignment, report, usage)
         except Disowned as refusal:
             return Answer("disowned", str(refusal))
         except SpecError as error:
@@ -135,17 +139,22 @@ class _Ticking:
             self._link.send(Answer("disowned", str(refusal)))
 
 
-def _close(flusher: Flusher, assignment: Assignment, report: BatchReport) -> Answer:
+def _close(
+    flusher: Flusher, assignment: Assignment, report: BatchReport, usage: Usage | None
+) -> Answer:
     if report.drained or not assignment.close:
         flusher.close(None)
         return Answer("drained" if report.drained else "ran")
-    flusher.close(_ending_of(flusher, assignment.claim, report))
+    flusher.close(_ending_of(flusher, assignment, report, usage))
     return Answer("ended")
 
 
 def _ending_of(
-    flusher: Flusher, claim: Claim, report: BatchReport
+    flusher: Flusher, assignment: Assignment, report: BatchReport, usage: Usage | None
 ) -> Callable[[Mapping[str, int]], Ending]:
+    claim = assignment.claim
+    measured = Report(usage=usage) if usage else Report()
+
     def ending(counts: Mapping[str, int]) -> Ending:
         return Ending(
             state="succeeded" if counts.get("succeeded", 0) == claim.count else "failed",
@@ -155,15 +164,29 @@ def _ending_of(
                 start_method=report.start_method,
                 startup_s=report.startup_s,
                 wall_s=report.wall_s,
+                phases=_phases_of(report, assignment.claimed_ns),
                 observed=report.observed,
                 partial=claim.epoch > 1 and bool(claim.tally.recorded),
                 closing_sum=flusher.epoch_sum,
+                **measured,
             ),
             rest="cancelled" if sum(counts.values()) < claim.count else None,
             stop_job=report.failed_fast,
         )
 
     return ending
+
+
+def _phases_of(report: BatchReport, claimed_ns: int) -> Phases:
+    def since_claim(ns: int) -> float:
+        return round((ns - claimed_ns) / 1e9, 6)
+
+    return Phases(
+        begin_s=since_claim(report.begin_ns),
+        ready_s=since_claim(report.ready_ns),
+        end_s=since_claim(report.end_ns),
+        closed_s=since_claim(time.monotonic_ns()),
+    )
 
 
 def _left_out(assignment: Assignment) -> frozenset[int]:

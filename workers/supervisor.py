@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from workers.assignment import Answer, Assignment
+from workers.assignment import Answer, Assignment, Ready
 from workers.isolation import Isolation
 from workers.ledger.connection import UNREACHABLE
 from workers.ledger.ownership import Claim, Ending, Ownership
 from workers.ledger.recovery import Recovery
 from workers.model import TaskError
+from workers.peak import PeakSampler
 from workers.runner_process import RunnerDied, RunnerProcess
+from workers.watch import CHECK_EVERY_S, Watch
 
-CHECK_EVERY_S = 0.5
-"""How often the lease is renewed, and a cancel or the limit is looked for."""
 LAST_PATIENCE_S = 2.0
 """How long a worker that was told to stop tries to reach Redis for its last words."""
 MOST_UNEXPLAINED = 20
@@ -68,12 +68,11 @@ class Supervisor:
         Args:
             taken: called once, when RQ need not remember the batch any more.
         """
-        runner = self._ready_runner()
-        claim = self._ownership.claim(job_id, batch, {**self._owner, "pid": runner.pid})
+        claim, claimed_ns = self._claim(job_id, batch)
         if isinstance(claim, str):
             taken()
             return claim
-        watch = _Watch(claim, self._grace_s, taken)
+        watch = Watch(claim, claimed_ns, self._grace_s, taken)
         try:
             return self._see_through(watch)
         except _Over as over:
@@ -91,7 +90,16 @@ class Supervisor:
             self._runner.kill()
             self._runner = None
 
-    def _see_through(self, watch: "_Watch") -> str:
+    def _claim(
+        self, job_id: str, batch: int, follows: Claim | None = None
+    ) -> tuple[Claim | str, int]:
+        """The ledger's answer, and when the batch was claimed, on our monotonic clock (ns)."""
+        owner = {**self._owner, "pid": self._ready_runner().pid}
+        # Before, not after: the answer waits until Redis has synced, the clock there does not.
+        claimed_ns = time.monotonic_ns()
+        return self._ownership.claim(job_id, batch, owner, follows), claimed_ns
+
+    def _see_through(self, watch: Watch) -> str:
         isolation = Isolation()
         unexplained = 0
         while True:
@@ -111,16 +119,17 @@ class Supervisor:
                 return self._conclude(watch, answer)
             watch.claim = isolation.ran(plan)
 
-    def _await_answer(self, runner: RunnerProcess, plan: Assignment, watch: "_Watch") -> Answer:
+    def _await_answer(self, runner: RunnerProcess, plan: Assignment, watch: Watch) -> Answer:
         runner.assign(plan)
+        sampler = PeakSampler(runner.pid, runner.folder) if plan.claim.run.measure else None
         watch.taken()
         while True:
-            message = runner.hear(watch.next_check_s())
+            message = _listen(runner, watch.next_check_s(), sampler)
             if isinstance(message, Answer):
                 return message
             self._check(runner, watch)
 
-    def _check(self, runner: RunnerProcess, watch: "_Watch") -> None:
+    def _check(self, runner: RunnerProcess, watch: Watch) -> None:
         """Look after the lease, cancel, limit and drain; raises _Over when the batch is over."""
         try:
             renewal = self._ownership.renew(watch.claim)
@@ -144,7 +153,7 @@ class Supervisor:
                 self._retry(lambda: self._ownership.release(watch.claim))
                 raise _Over("released")
 
-    def _end(self, watch: "_Watch", how: str) -> None:
+    def _end(self, watch: Watch, how: str) -> None:
         self._stop_runner()
         error: TaskError | None = None
         if how == "timeout":
@@ -156,7 +165,7 @@ class Supervisor:
         self._retry(lambda: self._ownership.end(watch.claim, ending))
         raise _Over(how)
 
-    def _conclude(self, watch: "_Watch", answer: Answer) -> str:
+    def _conclude(self, watch: Watch, answer: Answer) -> str:
         if answer.spent:
             self._stop_runner()
         if answer.verdict == "broken":
@@ -174,7 +183,7 @@ class Supervisor:
             self._stop_runner()
         return answer.verdict
 
-    def _claim_again(self, watch: "_Watch", unexplained: int) -> None:
+    def _claim_again(self, watch: Watch, unexplained: int) -> None:
         if unexplained >= MOST_UNEXPLAINED:
             message = f"the runner died {unexplained} times, and no item is to blame"
             error = TaskError(type="runner_lost", message=message, traceback=None)
@@ -182,13 +191,10 @@ class Supervisor:
             self._retry(lambda: self._ownership.end(watch.claim, ending))
             raise _Over("failed")
         old = watch.claim
-        owner = {**self._owner, "pid": self._ready_runner().pid}
-        claim = self._retry(
-            lambda: self._ownership.claim(old.job_id, old.batch, owner, follows=old)
-        )
+        claim, claimed_ns = self._retry(lambda: self._claim(old.job_id, old.batch, follows=old))
         if isinstance(claim, str):
             raise _Over(claim)
-        watch.claimed(claim)
+        watch.claimed(claim, claimed_ns)
 
     def _retry(self, step: Callable[[], Any]) -> Any:
         """Take a step in the ledger, again while Redis is away; our token fences each try.
@@ -221,55 +227,27 @@ class Supervisor:
             self._runner = None if self._draining() else RunnerProcess(describe=False)
 
 
+def _listen(
+    runner: RunnerProcess, timeout_s: float, sampler: PeakSampler | None
+) -> Answer | Ready | None:
+    """What the runner says within a time, during which its memory may be sampled."""
+    if sampler is None:
+        return runner.hear(timeout_s)
+    end = time.monotonic() + timeout_s
+    while True:
+        left = max(0.0, end - time.monotonic())
+        message = runner.hear(min(left, sampler.due_in_s()))
+        if message is not None or left == 0:
+            return message
+        sampler.tick()
+
+
 class _Over(Exception):
     """The batch is no longer ours to run; the runner must not go on."""
 
     def __init__(self, how: str) -> None:
         super().__init__(how)
         self.how = how
-
-
-class _Watch:
-    """The times that matter while a batch runs, on this machine's monotonic clock."""
-
-    def __init__(self, claim: Claim, grace_s: float, taken: Callable[[], None]) -> None:
-        self._grace_s = grace_s
-        self._taken: Callable[[], None] | None = taken
-        self._drain_ends: float | None = None
-        self.claimed(claim)
-
-    def taken(self) -> None:
-        taken, self._taken = self._taken, None
-        if taken:
-            taken()
-
-    def claimed(self, claim: Claim) -> None:
-        self.claim = claim
-        self.claimed_ns = time.monotonic_ns()
-        self.renewed(claim.left_ms)
-
-    def renewed(self, left_ms: int) -> None:
-        now = time.monotonic()
-        self._limit = now + left_ms / 1000
-        self._check_at = now + CHECK_EVERY_S
-
-    def next_check_s(self) -> float:
-        now = time.monotonic()
-        if now >= self._check_at:
-            self._check_at = now + CHECK_EVERY_S
-        return max(0.0, min(self._check_at, max(self._limit, now)) - now)
-
-    def is_overdue(self) -> bool:
-        return time.monotonic() >= self._limit
-
-    def begin_drain(self) -> bool:
-        if self._drain_ends is not None:
-            return False
-        self._drain_ends = time.monotonic() + self._grace_s
-        return True
-
-    def grace_is_over(self) -> bool:
-        return self._drain_ends is not None and time.monotonic() >= self._drain_ends
 
 
 def _few(items: frozenset[int]) -> str:

@@ -35,6 +35,7 @@ def test_a_posted_job_is_queued_with_its_defaults_filled_in(stage: Any) -> None:
         "queue_timeout_s": 86400.0,
         "retries": 0,
         "on_error": "continue",
+        "measure": False,
         "labels": {},
     }
     assert [batch["items"] for batch in job["batches"]] == [3, 2]

@@ -22,6 +22,42 @@ class Epoch(TypedDict):
     end_reason: str | None
 
 
+class Phases(TypedDict):
+    """When a batch's run got how far, in seconds since its last claim, on the owner's clock.
+
+    The backend was entered with the items at hand; it was ready to run them; all that ran a task
+    had ended; the last block was sent.
+    """
+
+    begin_s: float
+    ready_s: float
+    end_s: float
+    closed_s: float
+
+
+class Switches(TypedDict):
+    """Context switches."""
+
+    voluntary: int
+    involuntary: int
+
+
+class Usage(TypedDict):
+    """What a batch used of its machine; the runner's and that of all below it.
+
+    `throttled_s` is how long its control group was kept from the CPU, `load_1m` the load average
+    before it began; None for what could not be found out.
+    """
+
+    cpu_s: float
+    peak_pss_bytes: int | None
+    throttled_s: float | None
+    load_1m: float
+    cpus: float
+    quota: float | None
+    switches: Switches | None
+
+
 class Report(TypedDict, total=False):
     """What the closing owner says of its run; sums as the text of an `ExactSum`."""
 
@@ -30,6 +66,8 @@ class Report(TypedDict, total=False):
     start_method: str | None
     startup_s: float
     wall_s: float
+    phases: Phases
+    usage: Usage
     observed: int | float | None
     partial: bool
     closing_sum: str

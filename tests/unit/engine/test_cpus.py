@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.cpus import cgroup_quota, usable_cpus
+from workers.cpus import cgroup_quota, throttled_s, usable_cpus
 
 
 def lay_out(root: Path, files: dict[str, str]) -> Path:
@@ -76,3 +76,42 @@ def test_the_tightest_bound_counts(
 def test_this_machine_has_some() -> None:
     assert usable_cpus() >= 1
     assert cgroup_quota() is None or cgroup_quota() > 0  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, {}),
+        ({"proc/self/cgroup": V2, "sys/fs/cgroup/cpu.stat": "usage_usec 5\n"}, {}),
+        (
+            {
+                "proc/self/cgroup": V2,
+                "sys/fs/cgroup/a/b/cpu.stat": "usage_usec 5\nnr_throttled 2\nthrottled_usec 1500\n",
+                "sys/fs/cgroup/a/cpu.stat": "throttled_usec 0\n",
+            },
+            {"a/b": 0.0015, "a": 0.0},
+        ),
+        (
+            {
+                "proc/self/cgroup": V1,
+                "sys/fs/cgroup/cpu,cpuacct/cpu.stat": "nr_periods 9\nthrottled_time 2500000000\n",
+            },
+            {"cpu,cpuacct": 2.5},
+        ),
+        ({"proc/self/cgroup": V2, "sys/fs/cgroup/cpu.stat": "throttled_usec soon\n"}, {}),
+    ],
+)
+def test_how_long_each_group_was_kept_from_the_cpu(
+    tmp_path: Path, files: dict[str, str], expected: dict[str, float]
+) -> None:
+    groups = lay_out(tmp_path, files) / "sys/fs/cgroup"
+    assert throttled_s(tmp_path) == {
+        str(groups / name / "cpu.stat"): seconds for name, seconds in expected.items()
+    }
+
+
+def test_a_group_that_is_mounted_under_two_names_counts_once(tmp_path: Path) -> None:
+    stat = {"sys/fs/cgroup/cpu,cpuacct/cpu.stat": "throttled_time 1000000000\n"}
+    lay_out(tmp_path, {"proc/self/cgroup": V1} | stat)
+    (tmp_path / "sys/fs/cgroup/cpu").symlink_to("cpu,cpuacct")
+    assert list(throttled_s(tmp_path).values()) == [1.0]
