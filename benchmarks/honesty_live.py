@@ -1,0 +1,95 @@
+"""Real comparisons of two identical arms, while a load of others steps up half-way."""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import httpx
+
+from benchmarks.ours import make_stack
+
+ROUNDS = 10
+MOST_FALSE = 0.10
+_STEP_AFTER = ROUNDS // 2
+_LOOK_S = 0.1
+_ORDER: dict[str, Any] = {
+    "task": "cpu",
+    "params": {"iterations": 150_000},
+    "count": 8,
+    "rounds": ROUNDS,
+    "arms": [
+        {"name": "a", "backend": "thread-pool", "concurrency": 2},
+        {"name": "b", "backend": "thread-pool", "concurrency": 2},
+    ],
+}
+_SPIN = "while True: pass"
+
+
+@contextmanager
+def _load() -> Iterator[None]:
+    """One CPU kept busy by a process that is none of ours."""
+    process = subprocess.Popen([sys.executable, "-c", _SPIN])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measure(count: int, url: str | None) -> int:
+    """Print one row per comparison; returns 1 if more winners were declared than allowed."""
+    with ExitStack() as held:
+        where = url or held.enter_context(make_stack()).url
+        http = held.enter_context(httpx.Client(base_url=where, timeout=60.0, trust_env=False))
+        print(f"### {count} real comparisons of two identical arms, a load that steps up half-way")
+        print("\n| | ratio | nominal 95 % | p | A/A | verdict | findings |")
+        print("| ---: | ---: | --- | ---: | ---: | --- | --- |")
+        verdicts = Counter(_one(http, number) for number in range(1, count + 1))
+    false = verdicts["faster"] + verdicts["slower"]
+    print(f"\n{', '.join(f'{n} × {name}' for name, n in verdicts.most_common())}")
+    is_held = false <= MOST_FALSE * count
+    print(
+        f"\n- {'held' if is_held else '**NOT held**'}: at most {MOST_FALSE:.0%} — {false}/{count}"
+    )
+    return 0 if is_held else 1
+
+
+def _one(http: httpx.Client, number: int) -> str:
+    answer = http.post("/v1/comparisons", json=_ORDER | {"seed": number})
+    answer.raise_for_status()
+    path = f"/v1/comparisons/{answer.json()['id']}"
+    with ExitStack() as held:
+        document = _wait(http, path, held)
+    print(_row(number, document), flush=True)
+    if document["state"] != "succeeded":
+        return str(document["state"])
+    return document["arms"][1]["verdict"] or "no verdict"
+
+
+def _wait(http: httpx.Client, path: str, held: ExitStack) -> dict[str, Any]:
+    """Follow a comparison to its end; the load begins when half of the rounds are done."""
+    is_loaded = False
+    while True:
+        document: dict[str, Any] = (
+            http.get(path, params={"wait": _LOOK_S}).raise_for_status().json()
+        )
+        if document["state"] in ("succeeded", "failed", "cancelled"):
+            return document
+        if not is_loaded and (document["progress"]["round"] or 0) > _STEP_AFTER:
+            held.enter_context(_load())
+            is_loaded = True
+
+
+def _row(number: int, document: dict[str, Any]) -> str:
+    arms = document.get("arms") or []
+    if len(arms) < 2 or arms[1]["ratio"] is None:
+        return f"| {number} | | | | | {document['state']} | {document.get('error')} |"
+    ratio, aa = arms[1]["ratio"], document["aa"]["ratio"]
+    kinds = [each["kind"] for each in (*document["guard"], *document["warnings"])]
+    return (
+        f"| {number} | {ratio['value']:.3f} | {ratio['low']:.3f} – {ratio['high']:.3f} "
+        f"| {ratio['p']:.3f} | {aa['value']:.3f} | {arms[1]['verdict']} | {', '.join(kinds)} |"
+    )
