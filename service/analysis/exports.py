@@ -43,12 +43,9 @@ def to_markdown(document: Document) -> str:
             ("arm", "median s", "MAD s", "speedup", "nominal 95 %", "p (Holm)", "verdict"),
             [_arm_row(arm) for arm in document["arms"]],
         ),
-        "",
-        *_table(
-            ("seconds of", *_parts_of(document)),
-            [_parts_row(document, arm) for arm in document["arms"] if arm["parts"]],
-        ),
     ]
+    if rows := [_parts_row(document, arm) for arm in document["arms"] if arm["parts"]]:
+        lines += ["", *_table(("seconds of", *_parts_of(document)), rows)]
     for title in ("guard", "warnings"):
         if document[title]:
             lines += ["", f"{title.capitalize()}:", ""]
@@ -87,8 +84,6 @@ def _circumstances(document: Document) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    if not rows:
-        return []
     rule = ["---", *("---:" for _ in head[1:])]
     return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)]
 

@@ -41,7 +41,8 @@ def _gil_sentence(arms: Sequence[Shown], held: Sequence[Arm], share: float) -> s
     worst = max(held, key=lambda arm: _held_share(arm) or 0.0)
     names = " and ".join(arm.name for arm in held)
     spread = [arm for arm in arms if arm["verdict"] == "faster"]
-    other = f", and not {spread[0]['name']}" if spread and _is_apart(spread[0]) else ""
+    best = min(spread, key=lambda arm: float(arm["ratio"]["value"])) if spread else None
+    other = f", and not {best['name']}" if best and _is_apart(best) else ""
     return (
         f"The GIL holds {names} back{other}: run alone, a task computes for {share:.0%} of its "
         f"time, but under {worst.name} it was held up for {_held_share(worst):.0%} of it, "

@@ -14,7 +14,7 @@ from service.analysis.laws import Fit, Law, fit
 
 FEWEST_POINTS = 3
 FEWEST_ROUNDS = 5
-WORST_ERROR = 0.1
+WORST_ERROR = 0.05
 WIDEST_SERIAL = 0.4
 REFITS = 1000
 _TAIL = 0.025
@@ -153,14 +153,21 @@ def _fitted(case: Case, ladder: Ladder, law: Law) -> dict[str, Any]:
 def _best(case: Case, found: Fit, ladder: Ladder) -> dict[str, Any]:
     """The smallest concurrency that is within `min_effect` of the fastest one predicted.
 
-    Looks at most twice as far as was measured: beyond that a curve knows nothing.
+    Looks at most twice as far as was measured: beyond that a curve knows nothing. And whatever
+    the curve says, the tasks' CPU seconds take their time on the CPUs that there are.
     """
     measured = max(arm.spec["concurrency"] for arm in ladder.arms)
     far = max(1, min(case.items, _FAR * measured))
-    times = {n: found.time_s(n) for n in range(1, far + 1)}
+    floor_s = min(_least_s(arm) for arm in ladder.arms)
+    times = {n: max(floor_s, found.time_s(n)) for n in range(1, far + 1)}
     enough = min(times.values()) * (1 + case.spec["min_effect"])
     best = next(n for n in times if times[n] <= enough)
     return {"best_n": best, "best_s": times[best], "extrapolated": best > measured}
+
+
+def _least_s(arm: Arm) -> float:
+    cpus = arm.typical("cpus")
+    return (arm.typical("task_cpu_s") or 0.0) / cpus if cpus else 0.0
 
 
 def _parameter(value: float, refits: Sequence[float]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from service.analysis.guards.base import Case, Finding, listed
 
 THROTTLED_SHARE = 0.01
 DRIFT_SHOWN = 1.1
-DRIFT_BORNE = 1.5
+DRIFT_BORNE = 2.0
 _WINDOW = 3
 
 

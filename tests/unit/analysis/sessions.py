@@ -194,6 +194,7 @@ GOOD: dict[str, Callable[[int], Machine]] = {
     ),
     "no GIL": lambda seed: replace(base(seed), gil=False, cpus=4.0),
     "a step of 20 % half-way": lambda seed: replace(base(seed), step=1.2),
+    "a step of half as much again": lambda seed: replace(base(seed), step=1.5),
     "noisy": lambda seed: replace(base(seed), noise=0.08),
     "outliers": lambda seed: replace(base(seed), outliers=3),
     "scale-out on four hosts": lambda seed: replace(
@@ -374,7 +375,7 @@ def _no_a_a(rng: random.Random, session: Session) -> None:
 
 
 def _large_drift(rng: random.Random, session: Session) -> None:
-    factor = rng.uniform(1.8, 4.0)
+    factor = rng.uniform(2.5, 5.0)
     for sample in session.samples:
         if sample["round"] > session.spec["rounds"] / 2:
             for name in ("wall_s", "task_wall_s", "task_cpu_s", "cpu_s"):

@@ -153,3 +153,18 @@ def test_noise_that_hides_the_serial_share_is_refused() -> None:
 def test_arms_that_differ_otherwise_are_no_ladder() -> None:
     arms = [arm("sequential"), arm("threading", 2), arm("process-pool", 4)]
     assert analyse(replace(base(1), arms=arms).session())["model"] is None
+
+
+def test_no_concurrency_is_predicted_to_beat_the_cpus() -> None:
+    arms = [arm("process-pool", n) for n in (1, 2, 3)]
+    machine = replace(WAITS, arms=arms, waits_s=0.0, computes_s=0.05, cpus=2.0, items=60)
+    session = machine.session()
+    for sample in session.samples:
+        lanes = sample["facts"]["effective_concurrency"][0]
+        sample["facts"]["wall_s"] = Fit(3.0, 0.1, 0.0, 0.0).time_s(lanes)
+        sample["facts"]["task_wall_s"] = sample["facts"]["cpu_s"] = 0.0
+        sample["facts"]["task_cpu_s"] = 2.4
+        sample["facts"]["alone_s"] = {"wall": 0.0, "cpu": 0.0}
+    found = _ladder(session)["amdahl"]
+    assert found["best_s"] == pytest.approx(1.2)
+    assert found["best_n"] == 3
