@@ -1,5 +1,6 @@
 """The Python client, the command line and the local stack of batchpool."""
 
+from client.comparisons import Comparison
 from client.errors import (
     ApiError,
     BatchpoolError,
@@ -17,6 +18,7 @@ __all__ = [
     "ApiError",
     "BatchpoolError",
     "Client",
+    "Comparison",
     "Conflict",
     "Event",
     "InvalidRequest",

@@ -19,7 +19,7 @@ import click
 
 from client.errors import ApiError, BatchpoolError, Unavailable, Unreachable, WaitTimeout
 from client.http import DEFAULT_URL, Client
-from client.ordering import parse_params, read_items, read_lines
+from client.ordering import comparison_order, parse_params, read_document, read_items, read_lines
 
 JOB_FAILED = 1
 USAGE = 2
@@ -220,4 +220,68 @@ def _watch(client: Client, job_id: str, as_json: bool) -> None:
             states = ("failed", "timeout", "crashed")
             print_failures(console, client.records(job, states))
     if not job.succeeded:
+        sys.exit(JOB_FAILED)
+
+
+@main.command()
+@click.argument("task", required=False)
+@click.option(
+    "--file",
+    "body",
+    type=click.File(encoding="utf-8"),
+    help="The order as JSON, as for POST /v1/comparisons; options win over it. - is stdin.",
+)
+@click.option(
+    "--arm",
+    "arms",
+    multiple=True,
+    metavar="BACKEND[:[BATCHESx]CONCURRENCY][,NAME=VALUE...]",
+    help="One way to run it, e.g. thread-pool:4, or process-pool:2x4,pool=fresh.",
+)
+@click.option("--count", type=int, help="Run the items 0 … N-1 in each run.", metavar="N")
+@click.option("--items", type=click.File(encoding="utf-8"), help="As for submit.")
+@click.option("--lines", type=click.File(encoding="utf-8"), help="As for submit.")
+@click.option(
+    "--param", "params", multiple=True, metavar="NAME=VALUE", help="VALUE is JSON or text."
+)
+@click.option("--label", "labels", multiple=True, metavar="NAME=TEXT")
+@click.option("--rounds", type=int, help="Each runs every arm once, in shuffled order.")
+@click.option("--warmup", type=int, help="Rounds before those that count.")
+@click.option("--seed", type=int, help="Of the order and of the bootstrap.")
+@click.option("--reference", help="The arm, by name, that the others are compared with.")
+@click.option("--min-effect", type=float, help="A smaller difference is no verdict.")
+@click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="Of each run.")
+@click.option(
+    "--format",
+    "as_format",
+    type=click.Choice(["markdown", "csv", "hyperfine", "json"]),
+    help="Print the results in this form.",
+)
+@json_option
+@url_option
+def compare(task: str | None, body: TextIO | None, as_json: bool, url: str, **rest: Any) -> None:
+    """Run TASK under several arms in interleaved rounds, and say which to take."""
+    as_format = rest.pop("as_format")
+    as_format = "json" if as_json else as_format
+    order = comparison_order(task, read_document(body) if body else {}, rest)
+    with _exit_codes(), Client(url) as client:
+        ordered = client.comparisons.order(order)
+        _follow_comparison(client, ordered.id, as_format)
+
+
+def _follow_comparison(client: Client, comparison_id: str, as_format: str | None) -> None:
+    from client.comparison_table import follow_comparison, print_comparison
+    from client.terminal import complain, data_console
+
+    follow_comparison(client.comparisons.events(comparison_id))
+    comparison = client.comparisons.get(comparison_id)
+    if as_format == "json":
+        click.echo(json.dumps(comparison.data, indent=2))
+    elif as_format is not None and comparison.succeeded:
+        click.echo(client.comparisons.export(comparison, as_format), nl=False)
+    else:
+        print_comparison(data_console(), comparison)
+    if not comparison.succeeded:
+        error = comparison["error"] or {"type": comparison.state, "message": "no verdict"}
+        complain(f"{error['type']}: {error['message']}")
         sys.exit(JOB_FAILED)

@@ -4,22 +4,17 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
-from client.errors import Unavailable, Unreachable, WaitTimeout
+from client.comparisons import Comparison, Comparisons, comparison_body
+from client.errors import Unavailable
+from client.following import LONGEST_WAIT_S, follow_events, wait_ended
 from client.jobs import Event, Job
-from client.sse import parse_events
 from client.transport import Call, Transport
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-
-# The service's cap is 60; an API that dies in mid-wait is asked anew, for as long again.
-_LONGEST_WAIT_S = 30.0
-_BUSY_PAUSE_S = 0.5
 
 
 class Client:
@@ -36,6 +31,7 @@ class Client:
         self.url = url.rstrip("/")
         self._patience_s = patience_s
         self._transport = Transport(self.url, patience_s, timeout_s)
+        self.comparisons = Comparisons(self._transport, patience_s)
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +86,7 @@ class Client:
             WaitTimeout: it has not ended within `timeout_s`.
         """
         begun = time.monotonic()
-        wait_s = min(_LONGEST_WAIT_S, math.inf if timeout_s is None else timeout_s)
+        wait_s = min(LONGEST_WAIT_S, math.inf if timeout_s is None else timeout_s)
         job = self._order(_body(task, count, items, spec), None, wait_s)
         if job.done:
             return job
@@ -134,29 +130,8 @@ class Client:
         Raises:
             WaitTimeout: it has not ended within `timeout_s`.
         """
-        job_id = _id(job)
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while True:
-            left_s = _LONGEST_WAIT_S if deadline is None else deadline - time.monotonic()
-            hold_s = max(0.0, min(left_s, _LONGEST_WAIT_S))
-            asked = time.monotonic()
-            found = Job(
-                self._transport.json(
-                    Call(
-                        "GET",
-                        f"/v1/jobs/{job_id}",
-                        query={"wait": f"{hold_s:.3f}"},
-                        more_time_s=hold_s,
-                        outlast_503=True,
-                    )
-                )
-            )
-            if found.done:
-                return found
-            if deadline is not None and time.monotonic() >= deadline:
-                raise WaitTimeout(f"job {job_id} is {found.state} after {timeout_s:g} s")
-            # With too many waiting already the service answers at once: then it is asked slowly.
-            time.sleep(max(0.0, min(_BUSY_PAUSE_S, hold_s) - (time.monotonic() - asked)))
+        what = f"job {_id(job)}"
+        return Job(wait_ended(self._transport, f"/v1/jobs/{_id(job)}", what, timeout_s))
 
     def records(self, job: Job | str, states: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         """Iterate over the records by item index, as they stream in (bounded memory)."""
@@ -172,26 +147,8 @@ class Client:
 
     def events(self, job: Job | str) -> Iterator[Event]:
         """Iterate over the job's events until it has ended; a cut stream is taken up again."""
-        job_id = _id(job)
-        last_id: str | None = None
-        cut_since: float | None = None
-        while True:
-            headers = {"Accept": "text/event-stream"}
-            if last_id is not None:
-                headers["Last-Event-ID"] = last_id
-            try:
-                with self._transport.stream(f"/v1/jobs/{job_id}/events", headers=headers) as answer:
-                    for event in parse_events(answer.iter_lines()):
-                        cut_since = None
-                        last_id = event.id or last_id
-                        yield event
-                        if event.type == "end":
-                            return
-            except (httpx.TransportError, Unavailable) as error:
-                cut_since = cut_since or time.monotonic()
-                if time.monotonic() - cut_since > self._patience_s:
-                    raise Unreachable(f"the event stream of job {job_id} broke: {error}") from error
-                time.sleep(0.2)
+        path = f"/v1/jobs/{_id(job)}/events"
+        return follow_events(self._transport, path, f"job {_id(job)}", self._patience_s)
 
     def cancel(self, job: Job | str) -> Job:
         """Cancel a job that runs."""
@@ -208,6 +165,33 @@ class Client:
         """Forget a job that has ended."""
         job_id = _id(job)
         self._transport.call(Call("DELETE", f"/v1/jobs/{job_id}"))
+
+    # -- comparisons
+
+    def compare(
+        self,
+        task: str,
+        arms: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        count: int | None = None,
+        items: Iterable[Any] | None = None,
+        timeout_s: float | None = None,
+        **spec: Any,
+    ) -> Comparison:
+        """Order a comparison and return it once it has ended.
+
+        `self.comparisons` orders without waiting, follows, cancels, lists and exports.
+
+        Args:
+            arms: e.g. `{"backend": "thread-pool", "concurrency": 4}`; or give `grid`.
+            timeout_s: the longest wait; the comparison itself goes on.
+            spec: any other field of `POST /v1/comparisons`, e.g. `params`, `rounds`.
+        Raises:
+            InvalidRequest: the service cannot run that; `.fields` names the fields.
+            WaitTimeout: it has not ended within `timeout_s`.
+        """
+        ordered = self.comparisons.order(comparison_body(task, arms, count, items, spec))
+        return self.comparisons.wait(ordered, timeout_s)
 
     # -- what is there
 

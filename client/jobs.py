@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-_ENDED = frozenset({"succeeded", "failed", "cancelled"})
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Job:
     @property
     def done(self) -> bool:
         """True once its state can change no more."""
-        return self.state in _ENDED
+        return self.state in ENDED
 
     @property
     def succeeded(self) -> bool:

@@ -39,6 +39,7 @@ from workers.model import TERMINAL_STATES
 QUEUE_TIMEOUT_S = 300.0
 """Of one run: its workers are reserved, so it waits only for one that was lost."""
 BLOCK_MS = 200
+MOMENT_S = 0.5
 MOST_ALONE = 5
 """Runs one after the other that are kept to tell what a task does alone."""
 
@@ -50,9 +51,15 @@ class Course:
     """Begins the runs of one comparison, waits for their ends and takes them down."""
 
     def __init__(
-        self, redis: Redis, entry: ComparisonEntry, reserving: Reserving, step: Step
+        self,
+        redis: Redis,
+        entry: ComparisonEntry,
+        reserving: Reserving,
+        step: Step,
+        clock: Callable[[], float],
     ) -> None:
         self._redis = redis
+        self._clock = clock
         self._jobs = Jobs(redis)
         self._records = Records(redis)
         self._events = Events(redis)
@@ -63,6 +70,7 @@ class Course:
         self._alone: list[list[TaskRun]] = []
         self._took: dict[int, list[float]] = {}
         self._seen: str | None = None
+        self._waits: tuple[str, float] | None = None
         self.plan = plan_runs(entry.spec)
         self._remember(entry)
 
@@ -106,8 +114,11 @@ class Course:
         return True
 
     def wait_for(self, entry: ComparisonEntry, what: str) -> None:
-        """Let people see what the comparison waits for."""
-        if entry.notes.get("waits_for") != what:
+        """Let people see what the comparison waits for, when it is for more than a moment."""
+        now = self._clock()
+        if self._waits is None or self._waits[0] != entry.place:
+            self._waits = (entry.place, now)
+        if now - self._waits[1] >= MOMENT_S and entry.notes.get("waits_for") != what:
             notes = entry.notes | {"waits_for": what}
             self._step(entry, Change({"notes": notes}, event=("comparison", "")))
 

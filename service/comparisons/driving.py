@@ -149,7 +149,7 @@ class Driver:
 
     def _course_of(self, entry: ComparisonEntry) -> Course:
         if self._course is None or self._course[0] != entry.id:
-            course = Course(self._redis, entry, self._reserving, self._step)
+            course = Course(self._redis, entry, self._reserving, self._step, self._clock)
             self._course = (entry.id, course)
         return self._course[1]
 
@@ -240,7 +240,8 @@ def _outcome(entry: ComparisonEntry) -> tuple[str, TaskError | None]:
 
 def _missing(crew: Crew) -> str:
     needed = len(crew.holders) + len(crew.missing)
-    return f"{needed} workers to be idle; {len(crew.holders)} are reserved"
+    noun = "an idle worker" if needed == 1 else f"{needed} idle workers"
+    return f"{noun} ({len(crew.holders)} of {needed} reserved)"
 
 
 def _error(kind: str, message: str) -> TaskError:

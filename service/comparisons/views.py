@@ -62,7 +62,7 @@ def _progress(entry: ComparisonEntry) -> dict[str, Any]:
 
 def _waits_for(entry: ComparisonEntry) -> str | None:
     if entry.state == "queued":
-        return "comparisons before it to end"
+        return "its turn"
     if entry.state != "running" or entry.job_id is not None:
         return None
     waits_for: str | None = entry.notes.get("waits_for")
