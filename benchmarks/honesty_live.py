@@ -17,7 +17,7 @@ _STEP_AFTER = ROUNDS // 2
 _LOOK_S = 0.1
 _ORDER: dict[str, Any] = {
     "task": "cpu",
-    "params": {"iterations": 150_000},
+    "params": {"iterations": 250_000},
     "count": 8,
     "rounds": ROUNDS,
     "arms": [

@@ -95,12 +95,19 @@ def _startup(arms: Sequence[Shown]) -> str:
 
 
 def _rest(arms: Sequence[Shown]) -> str:
-    """How far the faster arms lie apart once that is taken off, where they are close."""
+    """How far arms with as many tasks in flight as the best one lie apart without that."""
     faster = [arm for arm in arms if arm["verdict"] == "faster" and arm["parts"]]
-    left = [arm["median_s"] - (arm["parts"]["startup_s"] or 0.0) for arm in faster]
+    if not faster:
+        return ""
+    lanes = min(faster, key=lambda arm: float(arm["ratio"]["value"]))["max_in_flight"]
+    alike = [arm for arm in faster if arm["max_in_flight"] == lanes]
+    left = [arm["median_s"] - (arm["parts"]["startup_s"] or 0.0) for arm in alike]
     if len(left) < 2 or min(left) <= 0 or max(left) / min(left) > 1 + _CLOSE:
         return ""
-    return f"; without that the faster arms lie within {max(left) / min(left) - 1:.1%}"
+    return (
+        f"; without that the {len(left)} faster arms with {lanes} tasks in flight lie within "
+        f"{max(left) / min(left) - 1:.1%} of each other"
+    )
 
 
 def _and(names: Sequence[str]) -> str:

@@ -52,6 +52,7 @@ def test_sleeping_tasks_gain_from_any_concurrency_because_they_wait() -> None:
     assert "waits for 100% of its time" in text
     assert "GIL" not in text
     assert "starting threads, processes or pools" in text
+    assert "4 faster arms with 4 tasks in flight lie within" in text
 
 
 @pytest.mark.parametrize(
