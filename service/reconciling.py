@@ -133,21 +133,22 @@ class Reconciler:
         self._presence.forget_classes(before_ms)
 
     def _clear_queues(self) -> None:
-        """Take out what ended in a queue that no worker reads any more, such as cancelled jobs.
+        """Take out what nobody waits for: of a queue that no worker reads any more, or left behind
+        by a worker that died at its end.
 
         Only what was useless at the last sweep too: a batch that has just been stored may be in
         its queue before it is seen to wait.
         """
         useless: dict[str, frozenset[str]] = {}
         for class_id in rq_queue.known_classes(self._redis):
-            queued, _ = rq_queue.queued_ids(self._redis, class_id)
+            there = frozenset().union(*rq_queue.queued_ids(self._redis, class_id))
             waiting = {
                 rq_queue.rq_id(batch.job_id, batch.batch)
-                for batch in (self._recovery.waiting(MOST_WAITING) if queued else ())
+                for batch in (self._recovery.waiting(MOST_WAITING) if there else ())
                 if batch.queue == class_id
             }
             # A message to a worker, not a batch: its comparison takes it out itself.
-            batches = {name for name in queued if MESSAGE not in name}
+            batches = {name for name in there if MESSAGE not in name}
             useless[class_id] = frozenset(batches - waiting)
             if again := useless[class_id] & self._useless.get(class_id, frozenset()):
                 LOG.info("took %d ended batches out of the queue of %s", len(again), class_id)

@@ -66,7 +66,8 @@ class Supervisor:
         """Claim a batch and see it through; says in a word how that went.
 
         Args:
-            taken: called once, when RQ need not remember the batch any more.
+            taken: called once, when RQ need not remember the batch any more; not while others
+                wait for the batch, which may be short.
         """
         claim, claimed_ns = self._claim(job_id, batch)
         if isinstance(claim, str):
@@ -122,9 +123,9 @@ class Supervisor:
     def _await_answer(self, runner: RunnerProcess, plan: Assignment, watch: Watch) -> Answer:
         runner.assign(plan)
         sampler = PeakSampler(runner.pid, runner.folder) if plan.claim.run.measure else None
-        watch.taken()
         while True:
             message = _listen(runner, watch.next_check_s(), sampler)
+            watch.taken()
             if isinstance(message, Answer):
                 return message
             self._check(runner, watch)

@@ -184,6 +184,19 @@ def test_a_cancelled_job_does_not_stay_in_a_queue_that_nobody_reads(
     assert stage.redis.keys("rq:job:*") == [f"rq:job:{waiting}-0".encode()]
 
 
+def test_what_a_worker_popped_and_left_behind_is_swept_once_the_batch_has_ended(
+    stage: Any, watched: Watched
+) -> None:
+    job = stage.post(task="echo", count=1)["id"]
+    stage.redis.lmove(QUEUE, QUEUE + ":intermediate")
+    watched.run(3)
+    assert _ids(stage, QUEUE + ":intermediate") == [f"{job}-0"]
+    stage.http.post(f"/v1/jobs/{job}/cancel")
+    watched.run(25)
+    assert _ids(stage, QUEUE + ":intermediate") == []
+    assert stage.redis.keys("rq:job:*") == []
+
+
 def test_two_reconcilers_at_once_do_no_harm(stage: Any, redis_url: str) -> None:
     jobs = [stage.post(task="echo", count=4, batches=4)["id"] for _ in range(10)]
     stage.redis.delete(QUEUE)
