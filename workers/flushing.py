@@ -1,9 +1,8 @@
 """From a running batch into its ledger: records in blocks, soon after they were made."""
 
 import json
-import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -52,8 +51,8 @@ class Flusher:
         self._epoch_start_ns = epoch_start_ns
         self._running = running
         self._clock = clock
-        self._lock = threading.Lock()
-        self._pending: list[Outcome] = []
+        # No lock: lanes add at one end while the flusher takes at the other.
+        self._pending: deque[Outcome] = deque()
         self._unsent: list[tuple[Block, Tally]] = []
         self._blocks = 0
         self._totals = _Totals(claim.tally)
@@ -71,8 +70,7 @@ class Flusher:
         return {str(state): count for state, count in self._totals.counts.items()}
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
-        with self._lock:
-            self._pending.extend(outcomes)
+        self._pending.extend(outcomes)
 
     def tick(self) -> None:
         """Hand in what is due; quick when nothing is. Redis being away is no error here.
@@ -108,8 +106,8 @@ class Flusher:
                 time.sleep(RETRY_AFTER_S)
 
     def _pack(self) -> None:
-        with self._lock:
-            pending, self._pending = self._pending, []
+        take = self._pending.popleft
+        pending = [take() for _ in range(len(self._pending))]
         for part in _split_blocks(pending):
             self._blocks += 1
             self._totals.add(part)

@@ -72,8 +72,7 @@ def get_comparison(comparison_id: str) -> Response:
     wait_s = min(query.wait, here.settings.wait_cap_s)
     with here.waits.borrowed(wait_s > 0) as may_wait:
         if may_wait:
-            glance, events = here.comparisons.glance, here.comparison_events
-            wait_for_end(here, comparison_id, wait_s, glance, events)
+            wait_for_end(here, comparison_id, wait_s, here.comparisons)
     seen = here.comparisons.look(comparison_id)
     if seen is None:
         raise no_such_comparison(comparison_id)

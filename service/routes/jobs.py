@@ -15,7 +15,7 @@ from service.listing import list_jobs
 from service.models import JobQuery, JobRequest, JobsQuery, NoQuery, read_model
 from service.retrying import retry_job
 from service.submitting import Submitted, submit
-from service.waiting import look_ended
+from service.waiting import wait_for_end
 from service.web import answer, check_accepts, check_job_id, next_link, no_such_job, read_query
 from workers.ledger.jobs import Snapshot
 from workers.model import TERMINAL_STATES
@@ -33,7 +33,7 @@ def post_job() -> Response:
     if wait_s > 0:
         # It is accepted, whatever becomes of the wait: Redis may go away, or the job be deleted.
         with suppress(RedisError):
-            seen, headers = _look_ended(here, submitted.job_id, wait_s)
+            seen, headers = _look_ended(here, submitted.job_id, wait_s, is_new=True)
             if seen:
                 return answer(_shown(seen), 202, headers | _location(submitted.job_id))
     return _accepted(here, submitted)
@@ -106,11 +106,13 @@ def _wait_s(here: Service) -> float:
 
 
 def _look_ended(
-    here: Service, job_id: str, wait_s: float
+    here: Service, job_id: str, wait_s: float, *, is_new: bool = False
 ) -> tuple[Snapshot | None, dict[str, str]]:
     """The job once it has ended or the wait is over, and the headers that say more."""
     with here.waits.borrowed(wait_s > 0) as may_wait:
-        seen = look_ended(here, job_id, wait_s if may_wait else 0)
+        if may_wait:
+            wait_for_end(here, job_id, wait_s, here.jobs, is_new=is_new)
+        seen = here.jobs.look(job_id)
     # No thread was left to wait in: the client is told to ask again, not turned away.
     hurried = wait_s > 0 and not may_wait and seen and seen.job.state not in TERMINAL_STATES
     return seen, {"Retry-After": "1"} if hurried else {}

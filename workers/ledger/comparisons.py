@@ -9,6 +9,7 @@ from redis import Redis
 
 from workers.ledger import keys
 from workers.ledger.connection import Commands
+from workers.ledger.events import wait_for_entry
 from workers.ledger.jobs import pack_items, unpack_items
 from workers.ledger.orders import Created, IdempotencyKey, KeyReused, QueueFull
 from workers.ledger.scripts import Step
@@ -168,14 +169,13 @@ class Comparisons:
             for comparison_id, raw in zip(comparison_ids, found, strict=True)
         ]
 
-    def glance(self, comparison_id: str) -> tuple[str, str] | None:
-        """Its state and the id of an event not after it: what waiting begins with."""
-        key = keys.comparison_key(comparison_id)
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.xrevrange(key + ":events", count=1)
-            pipe.hget(key, "state")
-            newest, state = pipe.execute()
-        return (state.decode(), newest[0][0].decode() if newest else "0-0") if state else None
+    def state(self, comparison_id: str) -> str | None:
+        state = self._redis.hget(keys.comparison_key(comparison_id), "state")
+        return state.decode() if state else None
+
+    def has_ended(self, comparison_id: str, block_ms: int) -> bool:
+        """Whether it has ended; waits up to `block_ms` for that. False for an unknown one."""
+        return wait_for_entry(self._redis, keys.comparison_key(comparison_id) + ":end", block_ms)
 
     def page(self, limit: int, before: str | None = None) -> list[str]:
         """Ids, newest first, from the one after `before`; empty when `before` is unknown."""

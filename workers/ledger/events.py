@@ -43,6 +43,11 @@ class Events:
         return self._key_of(job_id) + ":events"
 
 
+def wait_for_entry(redis: Commands, stream: str, block_ms: int) -> bool:
+    """Whether a stream has an entry; waits up to `block_ms` for the first."""
+    return bool(redis.xread({stream: "0-0"}, count=1, block=max(1, block_ms)))
+
+
 def _parse_event(fields: dict[bytes, bytes]) -> Event:
     batch = fields[b"batch"]
     return Event(type=fields[b"type"].decode(), batch=int(batch) if batch else None)

@@ -11,6 +11,7 @@ from redis.client import Pipeline
 from workers.ledger import keys
 from workers.ledger.connection import Commands
 from workers.ledger.entries import JobEntry, NewJob, parse_batch, parse_job
+from workers.ledger.events import wait_for_entry
 from workers.ledger.orders import Created, IdempotencyKey, Room, read_answer, write_order
 from workers.ledger.scripts import Step
 
@@ -93,14 +94,13 @@ class Jobs:
             _snapshot(job_id, int(now), raw) for job_id, raw in zip(job_ids, found, strict=False)
         ]
 
-    def glance(self, job_id: str) -> tuple[str, str] | None:
-        """The job's state and the id of an event not after it: what waiting begins with."""
-        key = keys.job_key(job_id)
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.xrevrange(key + ":events", count=1)
-            pipe.hget(key, "state")
-            newest, state = pipe.execute()
-        return (state.decode(), newest[0][0].decode() if newest else "0-0") if state else None
+    def state(self, job_id: str) -> str | None:
+        state = self._redis.hget(keys.job_key(job_id), "state")
+        return state.decode() if state else None
+
+    def has_ended(self, job_id: str, block_ms: int) -> bool:
+        """Whether it has ended; waits up to `block_ms` for that. False for an unknown job."""
+        return wait_for_entry(self._redis, keys.job_key(job_id) + ":end", block_ms)
 
     def heads(self, job_ids: Sequence[str]) -> list[Head | None]:
         """What a list is filtered by, at a fraction of the price of whole jobs."""

@@ -3,6 +3,7 @@
 bp:job:<id>             hash: state, spec, limits, counters of its batches
 bp:job:<id>:items       hash: block number -> compressed JSON list (none for `count` jobs)
 bp:job:<id>:events      stream: what changed
+bp:job:<id>:end         stream: one entry, once the job has ended
 bp:job:<id>:<n>         hash: one batch: state, owner, tally, epochs, report
 bp:job:<id>:<n>:bits    bitmap of recorded items
 bp:job:<id>:<n>:heads   list: a small JSON header per block of records
@@ -23,6 +24,7 @@ bp:cmp:<id>:slots       hash: slot -> its holder as JSON, and want:<slot> -> the
                         that is wanted for it
 bp:cmp:<id>:analysis    string: what it came to, once it has ended
 bp:cmp:<id>:events      stream: what changed
+bp:cmp:<id>:end         stream: one entry, once the comparison has ended
 bp:cmp:leader           hash with a time to live: the token of who drives comparisons
 bp:comparisons          zset: comparison key by time of submission
 bp:comparing            zset: the same of those that have not ended

@@ -9,7 +9,10 @@ if f[1] == 'queued' then
   redis.call('HSET', job, 'state', 'cancelled', 'finished_ms', now)
   redis.call('ZREM', 'bp:comparing', job)
   emit('end', '')
-  for _, part in ipairs({'', ':items', ':events'}) do redis.call('PEXPIRE', job .. part, f[2]) end
+  tell_end('cancelled')
+  for _, part in ipairs({'', ':items', ':events', ':end'}) do
+    redis.call('PEXPIRE', job .. part, f[2])
+  end
   redis.call('ZADD', 'bp:finished', now + f[2], job)
 else
   emit('comparison', '')

@@ -2,7 +2,7 @@
 local state = redis.call('HGET', job, 'state')
 if not state then return 'missing' end
 if state == 'queued' or state == 'running' then return 'running' end
-for _, part in ipairs({'', ':items', ':samples', ':slots', ':events', ':analysis'}) do
+for _, part in ipairs({'', ':items', ':samples', ':slots', ':events', ':end', ':analysis'}) do
   redis.call('UNLINK', job .. part)
 end
 redis.call('ZREM', 'bp:comparisons', job)

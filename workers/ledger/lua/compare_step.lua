@@ -25,8 +25,9 @@ if step['end'] then
 end
 if step.event then emit(step.event.kind, step.event.run) end
 if step['end'] then
+  tell_end(step['end'].state)
   redis.call('UNLINK', job .. ':slots')
-  for _, part in ipairs({'', ':items', ':samples', ':events', ':analysis'}) do
+  for _, part in ipairs({'', ':items', ':samples', ':events', ':end', ':analysis'}) do
     redis.call('PEXPIRE', job .. part, f[5])
   end
   redis.call('ZADD', 'bp:finished', now + f[5], job)

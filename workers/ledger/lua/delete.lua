@@ -6,7 +6,7 @@ for n = 0, tonumber(redis.call('HGET', job, 'batches')) - 1 do
   local k = batch_key(n)
   redis.call('UNLINK', k, k .. ':bits', k .. ':heads', k .. ':blocks')
 end
-redis.call('UNLINK', job, job .. ':items', job .. ':events')
+redis.call('UNLINK', job, job .. ':items', job .. ':events', job .. ':end')
 redis.call('ZREM', 'bp:jobs', job)
 redis.call('ZREM', 'bp:finished', job)
 return 'deleted'

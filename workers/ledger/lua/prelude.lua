@@ -36,6 +36,9 @@ local function emit(kind, n)
   redis.call('XADD', job .. ':events', 'MAXLEN', '~', 256, '*', 'type', kind, 'batch', n)
 end
 
+-- In a key of its own: whoever waits for the end alone is not woken by what happens before it.
+local function tell_end(state) redis.call('XADD', job .. ':end', '*', 'state', state) end
+
 -- A batch that nobody owns is in one index, bp:waiting or bp:parked; nil takes it out.
 local function wait_in(index, n, now)
   local was = redis.call('ZREM', 'bp:waiting', member(n)) + redis.call('ZREM', 'bp:parked', member(n))
@@ -52,7 +55,7 @@ local function expire_job(now)
       redis.call('PEXPIRE', batch_key(n) .. part, ttl)
     end
   end
-  for _, part in ipairs({'', ':items', ':events'}) do redis.call('PEXPIRE', job .. part, ttl) end
+  for _, part in ipairs({'', ':items', ':events', ':end'}) do redis.call('PEXPIRE', job .. part, ttl) end
   redis.call('ZADD', 'bp:finished', now + ttl, job)
 end
 
@@ -67,6 +70,7 @@ local function settle(now)
   count(f[4], -1)
   count(state, 1)
   emit('end', '')
+  tell_end(state)
   expire_job(now)
 end
 
