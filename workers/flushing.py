@@ -24,6 +24,8 @@ FLUSH_AFTER_S = 0.1
 BLOCK_RECORDS = 4096
 BLOCK_BYTES = 4 << 20
 """A block is closed when the values in it reach this size as JSON."""
+MOST_PENDING = 4 * BLOCK_RECORDS
+CATCH_UP_S = 0.001
 RETRY_AFTER_S = 0.5
 MOST_PIDS = 1000
 
@@ -72,13 +74,27 @@ class Flusher:
     def add(self, outcomes: Sequence[Outcome]) -> None:
         self._pending.extend(outcomes)
 
+    def add_from_lane(self, outcomes: Sequence[Outcome]) -> None:
+        """The same from a thread beside the one that calls `tick`: waits while that is behind.
+
+        Else lanes that run no-ops would leave the flusher no time, and records would pile up.
+        """
+        self._pending.extend(outcomes)
+        while len(self._pending) > MOST_PENDING:
+            time.sleep(CATCH_UP_S)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a whole block waits to be handed in."""
+        return len(self._pending) >= BLOCK_RECORDS
+
     def tick(self) -> None:
         """Hand in what is due; quick when nothing is. Redis being away is no error here.
 
         Raises:
             Disowned: stop running the batch.
         """
-        if self._clock() < self._next_try and len(self._pending) < BLOCK_RECORDS:
+        if self._clock() < self._next_try and not self.is_behind:
             return
         try:
             self._pack()

@@ -4,6 +4,7 @@ It is started by its worker with one end of a socket pair, and holds what is kep
 may be its last: what counts stands in the ledger, and everything below it can be killed with it.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -78,8 +79,10 @@ class Runner:
                 done=_left_out(assignment),
             )
             meter = Meter() if spec.run.measure else None
-            with _Ticking(self._link, flusher, facts_of(spec.run.backend).in_process):
-                report = run_batch(spec, sink=flusher.add, station=station).report
+            in_process = facts_of(spec.run.backend).in_process
+            sink = flusher.add_from_lane if in_process else flusher.add
+            with _Ticking(self._link, flusher, in_process):
+                report = run_batch(spec, sink=sink, station=station).report
             usage = meter.usage(read_peak(station.folder)) if meter else None
             return _close(flusher, assignment, report, usage)
         except Disowned as refusal:
@@ -132,7 +135,7 @@ class _Ticking:
 
     def _run(self) -> None:
         try:
-            while not self._done.wait(FLUSH_AFTER_S / 2):
+            while not self._done.wait(0 if self._flusher.is_behind else FLUSH_AFTER_S / 2):
                 self._flusher.tick()
         except Disowned as refusal:
             # No thread can be stopped from here: the worker ends this process when it hears this.
@@ -208,6 +211,14 @@ def _count_busy(folder: Path) -> int:
     return own + sum(read_desk(path) is not None for path in folder.glob(f"*{DESK_SUFFIX}"))
 
 
+def _collect_seldom() -> None:
+    # Records live until they are flushed, some thousands of them: with Python's own thresholds the
+    # garbage collector looks at all of them again and again, for a fifth of a no-op's price.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 def main(arguments: Sequence[str]) -> None:
     fd, folder, *options = arguments
     die_with_parent()
@@ -228,6 +239,7 @@ def main(arguments: Sequence[str]) -> None:
 
             document = class_document(registry)
         link.send(Ready(os.getpid(), document))
+        _collect_seldom()
         runner.serve(station)
 
 
