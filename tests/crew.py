@@ -1,18 +1,22 @@
 """A stack of real processes on a test's own Redis, ended with all that they started."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from redis import Redis
 
 from workers.ledger.presence import Presence
 from workers.processes import descendants, is_alive
+from workers.runner_process import sweep_folders
 from workers.usage import cpu_clocks
 
 TERMINAL = {"succeeded", "failed", "cancelled"}
@@ -63,6 +67,7 @@ class Crew:
         for member in self.members:
             member.wait(30)
         wait_until(lambda: not any(map(is_alive, below)), 2, "nothing left running")
+        _sweep()
 
     def start(self, module: str, **environ: str) -> subprocess.Popen[bytes]:
         full = {**os.environ, "REDIS_URL": self.url, "BATCHPOOL_LOG_LEVEL": "warning"}
@@ -118,3 +123,11 @@ class Crew:
             following = page["next"]
             path = f"/v1/jobs/{job_id}/records?limit=1000&cursor={following}" if following else None
         return found
+
+
+def _sweep() -> None:
+    """Do as a later worker would: a SIGKILL leaves no time to remove files."""
+    for folder in Path(tempfile.gettempdir()).glob("batchpool-run-*"):
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(folder / "lock", (0, 0))
+    sweep_folders()
