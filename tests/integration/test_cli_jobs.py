@@ -164,3 +164,49 @@ def test_worker_is_the_worker_itself() -> None:
     told = run("", "worker", BATCHPOOL_LOG_LEVEL="loud")
     assert told.returncode == 2
     assert "BATCHPOOL_LOG_LEVEL='loud'" in told.stderr
+
+
+def test_compare_prints_what_to_take_and_the_arms(stack: LocalStack) -> None:
+    told = run(
+        stack.url,
+        *("compare", "sleep", "--count", "4", "--param", "seconds=0.03", "--rounds", "6"),
+        *("--arm", "sequential", "--arm", "thread-pool:4"),
+        COLUMNS="150",
+    )
+    assert told.returncode == 0, told.stderr
+    assert "Take thread-pool 4" in told.stdout
+    assert "sequential" in told.stdout and "faster" in told.stdout
+
+
+def test_compare_takes_a_file_and_prints_what_was_asked_for(
+    stack: LocalStack, tmp_path: Path
+) -> None:
+    order = {"task": "echo", "count": 4, "rounds": 7}
+    (tmp_path / "order.json").write_text(json.dumps(order | {"arms": [{"backend": "?"}]}))
+    arms = ("--arm", "sequential", "--arm", "thread-pool:2,dispatch=submit", "--rounds", "6")
+    told = run(
+        stack.url, "compare", "--file", str(tmp_path / "order.json"), *arms, "--format", "hyperfine"
+    )
+    assert told.returncode == 0, told.stderr
+    results = json.loads(told.stdout)["results"]
+    assert [len(result["times"]) for result in results] == [6, 6]
+
+
+def test_a_comparison_that_cannot_be_is_refused_with_the_reason(stack: LocalStack) -> None:
+    told = run(stack.url, "compare", "echo", "--count", "4", "--arm", "sequential")
+    assert told.returncode == 2
+    assert "allowed are 2 to 20" in told.stderr
+
+
+def test_the_client_compares_and_exports(stack: LocalStack) -> None:
+    with Client(stack.url) as client:
+        arms = [{"backend": "sequential"}, {"backend": "thread-pool", "concurrency": 4}]
+        found = client.compare(
+            "sleep", arms, count=4, params={"seconds": 0.03}, rounds=6, timeout_s=60
+        )
+        assert found.succeeded and found.verdicts["thread-pool 4"] == "faster"
+        assert found.conclusion[0].startswith("Take thread-pool 4")
+        assert client.comparisons.export(found, "csv").startswith("arm,")
+        assert found.id in [each.id for each in client.comparisons.list(task="sleep")]
+        client.comparisons.delete(found)
+        assert found.id not in [each.id for each in client.comparisons.list()]

@@ -1,0 +1,220 @@
+"""Comparisons on a real stack: driven to their verdicts, disturbed, failed in part, cancelled."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from redis import Redis
+
+from tests.crew import TERMINAL, Crew, wait_until
+from workers.ledger import keys
+
+pytestmark = pytest.mark.timeout(180)
+
+TASKS = str(Path(__file__).parent / "tasks")
+PATH = "/v1/comparisons"
+WITHIN_S = 90
+SEQUENTIAL = {"backend": "sequential"}
+ORDER: dict[str, Any] = {
+    "task": "sleep",
+    "params": {"seconds": 0.03},
+    "count": 4,
+    "arms": [SEQUENTIAL, {"backend": "thread-pool", "concurrency": 4}],
+    "rounds": 6,
+}
+RUNS = 2 + 3 * 6
+
+
+@pytest.fixture
+def crew(redis_url: str, redis: Redis, bare: Any) -> Iterator[Crew]:
+    with Crew(redis_url, redis, bare, {"BATCHPOOL_TASKS_DIR": TASKS}) as crew:
+        crew.start("service.reconciler")
+        yield crew
+
+
+def post(crew: Crew, **change: Any) -> str:
+    response = crew.stage.http.post(PATH, json=ORDER | change)
+    assert response.status_code == 202, response.text
+    found: str = response.get_json()["id"]
+    return found
+
+
+def look(crew: Crew, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = crew.stage.get(f"{PATH}/{name}")
+    return found
+
+
+def wait_for(crew: Crew, name: str, test: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    def seen() -> dict[str, Any] | None:
+        found = look(crew, name)
+        return found if test(found) else None
+
+    found: dict[str, Any] = wait_until(seen, WITHIN_S, "the comparison came so far")
+    return found
+
+
+def finish(crew: Crew, name: str) -> dict[str, Any]:
+    return wait_for(crew, name, lambda seen: seen["state"] in TERMINAL)
+
+
+def classes(crew: Crew) -> set[str]:
+    return {worker["class"] for worker in crew.stage.get("/v1/workers")["workers"]}
+
+
+def test_arms_get_verdicts_from_interleaved_runs_and_nothing_is_left(crew: Crew) -> None:
+    crew.start_workers(1)
+    (home,) = classes(crew)
+    ended = finish(crew, post(crew))
+    assert ended["state"] == "succeeded", ended["error"]
+    assert [sample["run"] for sample in ended["samples"]] == list(range(RUNS))
+    assert ended["progress"] | {"done": RUNS, "disturbed": 0} == ended["progress"]
+    sequential, pool = ended["arms"]
+    assert (sequential["rounds"], pool["rounds"]) == (6, 6)
+    # Four waits at once take about a quarter; any verdict but this one would be wrong.
+    assert pool["verdict"] == "faster" and pool["speedup"]["value"] > 2
+    assert ended["aa"]["passed"] and ended["conclusion"]
+    assert ended["environment"]["workers"] and ended["environment"]["load_1m"] is not None
+    job = crew.stage.get(f"/v1/jobs/{ended['samples'][5]['job_id']}")
+    assert job["spec"]["comparison"]["id"] == ended["id"] and job["spec"]["measure"]
+    wait_until(lambda: classes(crew) == {home}, 10, "the worker is home")
+    assert not crew.redis.exists(keys.RESERVED, keys.slots_key(ended["id"]), keys.LEADER)
+    assert [name for name in crew.redis.scan_iter("rq:*") if b"~" in name] == []
+    assert not any(b"~" in name for name in crew.redis.smembers("rq:queues"))
+    assert all(crew.redis.pttl(key) > 0 for key in crew.redis.scan_iter("bp:cmp:*"))
+    for form in ("markdown", "csv", "hyperfine"):
+        text = crew.stage.http.get(f"{PATH}/{ended['id']}?format={form}").text
+        assert "thread-pool 4" in text
+    accepted = crew.stage.http.get(f"{PATH}/{ended['id']}", headers={"Accept": "text/csv"})
+    assert accepted.mimetype == "text/csv" and len(accepted.text.splitlines()) == 1 + 18
+    document = crew.stage.get("/openapi.json")
+    check(document, ended)
+    assert crew.stage.http.delete(f"{PATH}/{ended['id']}").status_code == 204
+    assert list(crew.redis.scan_iter("bp:job:*")) == list(crew.redis.scan_iter("bp:cmp:*")) == []
+    assert not crew.redis.exists(keys.COMPARISONS, keys.COMPARING, keys.JOBS, keys.FINISHED)
+
+
+def check(document: dict[str, Any], shown: dict[str, Any]) -> None:
+    schema = {"$ref": "#/components/schemas/Comparison", "components": document["components"]}
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(shown)] == []
+
+
+def test_events_tell_of_each_run(crew: Crew) -> None:
+    crew.start_workers(1)
+    name = post(crew)
+    text = crew.stage.http.get(f"{PATH}/{name}/events").text
+    told = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+    done = [each["progress"]["done"] for each in told]
+    assert done == sorted(done) and len(set(done)) > RUNS / 2
+    assert told[-1]["state"] == "succeeded"
+
+
+def test_a_stranger_on_the_host_disturbs_a_run_that_is_repeated(crew: Crew) -> None:
+    crew.start_workers(2)
+    name = post(crew, params={"seconds": 0.2}, rounds=6)
+    seen = wait_for(crew, name, lambda seen: seen["progress"]["done"] >= 3)
+    wait_for(crew, name, lambda seen: seen["progress"]["job"])
+    crew.run(task="echo", count=1)
+    ended = finish(crew, name)
+    assert ended["state"] == "succeeded"
+    (disturbed,) = [sample for sample in ended["samples"] if sample["disturbed"]]
+    assert "1 batch of other jobs began" in disturbed["disturbed"]
+    assert disturbed["run"] >= seen["progress"]["done"]
+    again = [s for s in ended["samples"] if s["run"] == disturbed["run"]]
+    assert [sample["attempt"] for sample in again] == [1, 2]
+    assert [arm["rounds"] for arm in ended["arms"]] == [6, 6]
+
+
+def test_no_run_begins_while_a_stranger_is_at_work_on_the_host(crew: Crew) -> None:
+    crew.start_workers(2)
+    other = crew.stage.post(task="sleep", params={"seconds": 3}, count=1)["id"]
+    crew.wait_running(other)
+    name = post(crew)
+    waiting = wait_for(crew, name, lambda seen: other in str(seen["progress"]["waits_for"]))
+    assert waiting["samples"] == []
+    ended = finish(crew, name)
+    assert (ended["state"], ended["progress"]["disturbed"]) == ("succeeded", 0)
+    last = crew.stage.get(f"/v1/jobs/{other}")["timing"]["finished_at"]
+    first = crew.stage.get(f"/v1/jobs/{ended['samples'][0]['job_id']}")["timing"]["submitted_at"]
+    assert last <= first
+
+
+def test_an_arm_of_two_batches_waits_for_two_idle_workers(crew: Crew) -> None:
+    crew.start_workers(2)
+    other = crew.stage.post(task="sleep", params={"seconds": 3}, count=1)["id"]
+    crew.wait_running(other)
+    arms = [SEQUENTIAL, SEQUENTIAL | {"batches": 2}]
+    name = post(crew, arms=arms)
+    waits = "2 idle workers (1 of 2 reserved)"
+    wait_for(crew, name, lambda seen: seen["progress"]["waits_for"] == waits)
+    ended = finish(crew, name)
+    assert ended["state"] == "succeeded"
+    wide = [sample for sample in ended["samples"] if sample["arm"] == 1]
+    jobs = [crew.stage.get(f"/v1/jobs/{sample['job_id']}") for sample in wide]
+    assert all(job["workers_total"] == 2 for job in jobs)
+    assert len({tuple(job["workers"]) for job in jobs}) == 1
+
+
+def test_an_arm_whose_tasks_fail_has_no_verdict_and_the_others_go_on(crew: Crew) -> None:
+    crew.start_workers(1)
+    arms = [SEQUENTIAL, {"backend": "threading", "concurrency": 2}, SEQUENTIAL | {"name": "b"}]
+    ended = finish(crew, post(crew, task="picky", params={}, arms=arms, rounds=7))
+    assert ended["state"] == "succeeded"
+    failed = [sample for sample in ended["samples"] if sample["arm"] == 1]
+    assert len(failed) == 1 and "4 failed" in failed[0]["error"]
+    assert ended["arms"][1]["verdict"] is None and ended["arms"][1]["why"]
+    assert ended["arms"][2]["rounds"] == 7
+    assert list(ended["progress"]["failed_arms"]) == ["threading 2"]
+
+
+def test_a_task_that_fails_everywhere_ends_it_as_failed(crew: Crew) -> None:
+    crew.start_workers(1)
+    arms = [{"backend": "threading", "concurrency": n} for n in (1, 2)]
+    ended = finish(crew, post(crew, task="picky", params={}, arms=arms))
+    assert (ended["state"], ended["error"]["type"]) == ("failed", "no_arm_succeeded")
+    assert len(ended["samples"]) == 3  # alone, and a warm-up of each
+
+
+def test_a_cancel_ends_the_run_under_way_and_sends_the_workers_home(crew: Crew) -> None:
+    crew.start_workers(1)
+    (home,) = classes(crew)
+    name = post(crew, params={"seconds": 30}, arms=[SEQUENTIAL | {"name": n} for n in "ab"])
+    running = wait_for(crew, name, lambda seen: seen["progress"]["job"])
+    crew.wait_running(running["progress"]["job"])
+    assert crew.stage.http.post(f"{PATH}/{name}/cancel").status_code == 202
+    # Two seconds are promised; the rest is for a loaded machine.
+    asked = time.monotonic()
+    ended = finish(crew, name)
+    assert time.monotonic() - asked < 10
+    assert ended["state"] == "cancelled" and "no verdict" in ended["conclusion"][0]
+    job = crew.finish(running["progress"]["job"], 10)
+    assert job["state"] == "cancelled"
+    wait_until(lambda: classes(crew) == {home}, 10, "the worker is home")
+    assert crew.stage.http.delete(f"{PATH}/{name}").status_code == 204
+    assert list(crew.redis.scan_iter("bp:job:*")) == list(crew.redis.scan_iter("bp:cmp:*")) == []
+
+
+def test_a_run_whose_job_is_cancelled_is_repeated(crew: Crew) -> None:
+    crew.start_workers(1)
+    name = post(crew, params={"seconds": 0.2})
+    wait_for(crew, name, lambda seen: seen["progress"]["done"] >= 2)
+    running = wait_for(crew, name, lambda seen: seen["progress"]["job"])
+    cancelled = crew.stage.http.post(f"/v1/jobs/{running['progress']['job']}/cancel")
+    ended = finish(crew, name)
+    assert ended["state"] == "succeeded"
+    disturbed = [sample["disturbed"] for sample in ended["samples"] if sample["disturbed"]]
+    assert disturbed == (["its job was cancelled"] if cancelled.status_code == 202 else [])
+    assert [arm["rounds"] for arm in ended["arms"]] == [6, 6]
+
+
+def test_comparisons_run_one_after_the_other_in_their_order(crew: Crew) -> None:
+    crew.start_workers(1)
+    names = [post(crew, seed=seed) for seed in range(2)]
+    wait_for(crew, names[0], lambda seen: seen["state"] == "running")
+    assert look(crew, names[1])["progress"]["waits_for"] == "its turn"
+    first, second = (finish(crew, name) for name in names)
+    assert first["timing"]["finished_at"] <= second["timing"]["started_at"]
+    assert second["state"] == "succeeded"
