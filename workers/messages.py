@@ -1,11 +1,15 @@
 """What the RQ jobs in our queues may ask of a worker: three things, and nothing else."""
 
 import logging
-from typing import NamedTuple
+import re
+from typing import Any, NamedTuple
 
+from redis import Redis
 from rq.job import Job
 
 from workers.ledger.reservations import Seat
+
+_BATCH = re.compile(r"([0-9a-f]{24})-([0-9]{1,9})")
 
 log = logging.getLogger("batchpool.worker")
 
@@ -29,12 +33,22 @@ class Release(NamedTuple):
     seat: Seat
 
 
+class Message(Job):
+    """An RQ job as a worker gets it; the id of a batch's says all, so it is not read from Redis."""
+
+    @classmethod
+    def fetch(cls, id: str, connection: Redis | None = None, serializer: Any = None) -> Job:
+        if _BATCH.fullmatch(id):
+            return cls(id, connection=connection, serializer=serializer)
+        return super().fetch(id, connection, serializer)
+
+
 def read_message(job: Job) -> RunBatch | Reserve | Release | None:
     """What an RQ job says; None for what is no message of ours."""
+    if named := _BATCH.fullmatch(job.id):
+        return RunBatch(named[1], int(named[2]))
     try:
         match job.func_name, list(job.args):
-            case "workers.rq_worker.run_batch", [str(job_id), int(batch)]:
-                return RunBatch(job_id, batch)
             case "workers.rq_worker.reserve", [str(comparison_id), int(slot), str(nonce)]:
                 return Reserve(Seat(comparison_id, slot, nonce))
             case "workers.rq_worker.release", [str(comparison_id), int(slot), str(nonce)]:

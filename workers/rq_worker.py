@@ -31,7 +31,7 @@ from workers.ledger.ownership import Ownership
 from workers.ledger.presence import Presence
 from workers.ledger.recovery import Recovery
 from workers.ledger.reservations import Reservations
-from workers.messages import Release, Reserve, RunBatch, read_message
+from workers.messages import Message, Release, Reserve, RunBatch, read_message
 from workers.reservation import Reservation
 from workers.runtime import gil_enabled, python_minor
 from workers.settings import WorkerSettings
@@ -84,6 +84,7 @@ class BatchWorker(Worker):
             name=settings.name,
             connection=redis,
             serializer=JSONSerializer,
+            job_class=Message,
             worker_ttl=WORKER_TTL_S,
             log_job_description=False,
         )
