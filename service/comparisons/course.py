@@ -11,6 +11,7 @@ from service.analysis.facts import TaskRun, sample_facts, solo_of
 from service.comparisons.estimating import expected_s
 from service.comparisons.measuring import (
     before_run,
+    has_cold_pool,
     job_run,
     task_runs,
     why_disturbed,
@@ -31,14 +32,13 @@ from service.planning import split_ranges
 from workers.ledger import keys
 from workers.ledger.comparisons import Change, ComparisonEntry, Comparisons
 from workers.ledger.entries import JobEntry, NewJob
-from workers.ledger.events import Events
 from workers.ledger.jobs import Jobs
 from workers.ledger.records import Records
 from workers.model import TERMINAL_STATES
 
 QUEUE_TIMEOUT_S = 300.0
 """Of one run: its workers are reserved, so it waits only for one that was lost."""
-BLOCK_MS = 200
+BLOCK_MS = 400
 MOMENT_S = 0.5
 MOST_ALONE = 5
 """Runs one after the other that are kept to tell what a task does alone."""
@@ -62,7 +62,6 @@ class Course:
         self._clock = clock
         self._jobs = Jobs(redis)
         self._records = Records(redis)
-        self._events = Events(redis)
         self._comparisons = Comparisons(redis)
         self._reserving = reserving
         self._step = step
@@ -164,7 +163,7 @@ class Course:
         self._seen = job_id
         if seen.job.state not in TERMINAL_STATES:
             self._look_after(entry, seen.job, now_ms)
-            self._wait_for_end(job_id, seen.event)
+            self._jobs.has_ended(job_id, BLOCK_MS)
             seen = self._jobs.look(job_id)
         if seen is None:
             return True, None
@@ -181,18 +180,15 @@ class Course:
                 if batch.epochs[-1]["worker"] == holder["worker"]:
                     self._reserving.want(entry, batch.index)
 
-    def _wait_for_end(self, job_id: str, after: str) -> None:
-        for _ in range(2):
-            events = self._events.read(job_id, after, BLOCK_MS)
-            if any(event["type"] == "end" for _, event in events):
-                return
-            after = events[-1][0] if events else after
-
     def conclude(self, entry: ComparisonEntry, job: JobEntry | None) -> None:
         """Take down a run that has ended."""
         run = self.plan[entry.position]
         before = entry.notes["before"]
         disturbed = why_disturbed(job, before, self._reserving.claims())
+        # Once: a task that leaves its runner unfit never finds a warm pool, which the guard tells.
+        is_first = run.kind == "sample" and entry.attempt == 1
+        if job and not disturbed and is_first and has_cold_pool(job):
+            disturbed = "its warm pool was not there and had to be made"
         failed = job is not None and job.state != "succeeded" and not disturbed
         error = why_failed(job) if job is not None and failed else None
         took_s = _took_s(job)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from service.analysis.facts import BatchRun, JobRun, TaskRun
+from workers.backends import facts_of
 from workers.ledger.entries import BatchEntry, JobEntry
 
 Before = Mapping[str, Any]
@@ -63,6 +64,16 @@ def _foreign_claims(job: JobEntry, before: Before, claims: Mapping[str, int]) ->
             noun = "batch" if foreign == 1 else "batches"
             return f"{foreign} {noun} of other jobs began on host {host} in between"
     return None
+
+
+def has_cold_pool(job: JobEntry) -> bool:
+    """Whether a pool was made anew for a job that asked for a warm one.
+
+    Pools of threads are made for each batch, whatever was asked: they cost next to nothing.
+    """
+    kept = facts_of(job.spec["backend"]).lanes in ("processes", "interpreters")
+    pools = [batch.report.get("pool") for batch in job.batches]
+    return bool(kept and job.spec["pool"] == "warm" and "fresh" in pools)
 
 
 def why_failed(job: JobEntry) -> str:
