@@ -134,10 +134,12 @@ class Supervisor:
         """Look after the lease, cancel, limit and drain; raises _Over when the batch is over."""
         try:
             renewal = self._ownership.renew(watch.claim)
-            watch.renewed(renewal.left_ms)
             # Only now: a Redis that hangs must not cost us its time-out twice.
             self._beat()
-            if not renewal.held:
+            if renewal.held:
+                watch.renewed(renewal.left_ms)
+            elif not renewal.closed:
+                # What the runner itself has closed is not taken from us: its answer is on its way.
                 raise _Over("disowned")
             if renewal.cancel:
                 self._end(watch, "cancelled")

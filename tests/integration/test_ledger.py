@@ -1,6 +1,7 @@
 """The rules of the ledger, on a real Valkey: once each, whole or not at all, only its owner."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -127,6 +128,18 @@ def test_a_closing_block_whose_answer_was_lost_is_known_again(redis: Redis) -> N
     last = block(owned, 1, 0, 1, 2, 3)
     assert owner.flush(owned, last, tally(0, 1, 2, 3), done()) == "ok"
     assert owner.flush(owned, last, tally(0, 1, 2, 3), done()) == "again"
+
+
+def test_who_closed_a_batch_itself_is_told_so_when_it_renews(redis: Redis) -> None:
+    jobs = create(redis)
+    owner, owned = Ownership(redis), claim(redis)
+    owner.flush(owned, block(owned, 1, 0, 1, 2, 3), tally(0, 1, 2, 3), done())
+    renewal = owner.renew(owned)
+    assert renewal.closed and not renewal.held
+    stranger = replace(owned, token="1:another")
+    assert not owner.renew(stranger).closed
+    job = jobs.load("j")
+    assert job and job.batches[0].refused == 1, "only the stranger was refused"
 
 
 def test_only_one_of_two_workers_gets_the_batch(redis: Redis) -> None:

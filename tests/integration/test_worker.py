@@ -153,3 +153,26 @@ def test_rq_keeps_nothing_of_a_batch(crew: Crew, redis: Redis) -> None:
     crew.run(task="echo", count=3, batches=3)
     assert list(redis.scan_iter("rq:job:*")) == []
     assert list(redis.scan_iter("rq:queue:batchpool:*")) == []
+
+
+def test_a_renewal_that_meets_the_end_of_its_batch_costs_no_runner(
+    crew: Crew, redis: Redis
+) -> None:
+    (worker,) = crew.start_workers(1)
+    how: dict[str, Any] = {"task": "sleep", "params": {"seconds": 0.45}, "backend": "sequential"}
+    crew.run(task="echo", count=1)
+    before = crew.runner_pid(worker)
+    for _ in range(3):
+        job_id = crew.stage.post(count=1, **how)["id"]
+
+        def is_about_to_end(path: str = f"/v1/jobs/{job_id}") -> bool:
+            timing = crew.stage.get(path)["timing"]
+            return bool(timing["started_at"] and timing["wall_s"] > 0.4)
+
+        wait_until(is_about_to_end, 10, "the task is about to end")
+        # Redis hears nothing while it ends and the lease is due to be renewed; and then the last
+        # block and the renewal, one right after the other.
+        redis.execute_command("DEBUG", "SLEEP", "0.3")  # type: ignore[no-untyped-call]
+        assert crew.finish(job_id)["state"] == "succeeded"
+    records = crew.records(crew.run(task="echo", count=1, backend="sequential")["id"])
+    assert records[0]["pid"] == before

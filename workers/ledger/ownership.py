@@ -41,11 +41,15 @@ class Claim:
 
 
 class Renewal(NamedTuple):
-    """Whether the claim still holds, who cancelled the job (user, error or ''), ms to its limit."""
+    """Whether the claim still holds, who cancelled the job (user, error or ''), ms to its limit.
+
+    `closed` says why it does not hold: its owner has ended the batch by its own last block.
+    """
 
     held: bool
     cancel: str
     left_ms: int
+    closed: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,8 @@ class Ownership:
 
     def renew(self, claim: Claim) -> Renewal:
         args = [claim.batch, claim.token, self._lease_ms]
-        held, cancel, left = self._renew(keys.job_key(claim.job_id), args)
-        return Renewal(held == b"ok", cancel.decode(), int(left))
+        word, cancel, left = self._renew(keys.job_key(claim.job_id), args)
+        return Renewal(word == b"ok", cancel.decode(), int(left), word == b"closed")
 
     def release(self, claim: Claim) -> bool:
         """Give the batch back, to be run on by another worker; False when it was not ours."""

@@ -17,14 +17,18 @@ local function count(what, by) redis.call('HINCRBY', 'bp:counts', what, by) end
 -- steps that free some, and those without which the work that is under way would come to nothing.
 local function needs_no_room() redis.call('ZREM', 'bp:leases', '') end
 
+-- Whether the batch was ended by the last block of this very owner.
+local function closed(n, token)
+  local by = redis.call('HGET', batch_key(n), 'closed_by')
+  return by and string.sub(by, 1, #token + 1) == token .. '/'
+end
+
 -- Whether the token owns the batch; a write by anybody else is counted where people see it.
 local function owns(n, token)
   local key = batch_key(n)
   if redis.call('HGET', key, 'token') == token then return true end
   -- Who ended the batch itself may renew once more before it hears of it.
-  local closed = redis.call('HGET', key, 'closed_by')
-  local own = closed and string.sub(closed, 1, #token + 1) == token .. '/'
-  if not own and redis.call('EXISTS', key) == 1 then
+  if not closed(n, token) and redis.call('EXISTS', key) == 1 then
     needs_no_room()
     redis.call('HINCRBY', key, 'refused', 1)
     count('refused_writes', 1)

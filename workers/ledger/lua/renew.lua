@@ -1,6 +1,7 @@
--- ARGV: n, token, lease ms. Answers {stale|ok, cancel or '', ms left until the job's deadline}.
+-- ARGV: n, token, lease ms. Answers {ok, cancel or '', ms left until the job's deadline}, or first
+-- closed (it was ended by the last block of this owner) or stale (somebody else has it).
 local n = ARGV[1]
-if not owns(n, ARGV[2]) then return {'stale', '', '0'} end
+if not owns(n, ARGV[2]) then return {closed(n, ARGV[2]) and 'closed' or 'stale', '', '0'} end
 needs_no_room()
 local now = now_ms()
 redis.call('ZADD', 'bp:leases', now + tonumber(ARGV[3]), member(n))
