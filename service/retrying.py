@@ -39,7 +39,9 @@ def retry_job(service: Service, job_id: str) -> Submitted:
 
 
 def _again(job: JobEntry, items: list[Any]) -> dict[str, Any]:
-    return job.spec | {
+    # A run of a comparison that is repeated by hand is none of its samples.
+    spec = {name: value for name, value in job.spec.items() if name != "comparison"}
+    return spec | {
         "count": len(items),
         "items": describe_items(items),
         "batches": min(job.spec["batches"], len(items)),
