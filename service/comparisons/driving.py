@@ -137,7 +137,7 @@ class Driver:
         if run is None:
             return self._finish(course, entry)
         crew = self._reserving.fill(entry, now_ms)
-        if crew.missing:
+        if not crew.is_complete:
             course.wait_for(entry, _missing(crew))
             return False
         if entry.environment is None:
@@ -239,9 +239,8 @@ def _outcome(entry: ComparisonEntry) -> tuple[str, TaskError | None]:
 
 
 def _missing(crew: Crew) -> str:
-    needed = len(crew.holders) + len(crew.missing)
-    noun = "an idle worker" if needed == 1 else f"{needed} idle workers"
-    return f"{noun} ({len(crew.holders)} of {needed} reserved)"
+    noun = "an idle worker" if crew.needed == 1 else f"{crew.needed} idle workers"
+    return f"{noun} ({len(crew.holders)} of {crew.needed} reserved)"
 
 
 def _error(kind: str, message: str) -> TaskError:

@@ -23,10 +23,18 @@ LOST_S = 10.0
 
 
 class Crew(NamedTuple):
-    """Who holds the slots of a comparison, and which slots nobody holds."""
+    """Who serves the slots of a comparison, and which slots nobody holds.
+
+    A worker that has taken a slot and not yet said that it reads its queue is neither.
+    """
 
     holders: dict[int, Holder]
     missing: list[int]
+    needed: int
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.holders) == self.needed
 
     @property
     def hosts(self) -> set[str]:
@@ -64,7 +72,8 @@ class Reserving:
         holders = self._reservations.holders(entry.id)
         present = {worker["name"]: worker for worker in self._presence.workers()}
         held, missing = {}, []
-        for slot in range(slots_of(entry.spec)):
+        slots = range(slots_of(entry.spec))
+        for slot in slots:
             holder = holders.get(slot)
             if holder is None:
                 missing.append(slot)
@@ -76,7 +85,7 @@ class Reserving:
                 self._wanted.pop((entry.id, slot), None)
             elif now_ms - holder["ms"] > PATIENCE_S * 1000:
                 missing.append(slot)
-        return Crew(held, missing)
+        return Crew(held, missing, len(slots))
 
     def _is_lost(self, entry: ComparisonEntry, slot: int, since: float) -> bool:
         if self._clock() - since < LOST_S:

@@ -1,0 +1,112 @@
+"""The driver and its reservations step by step, with workers that do what a test says."""
+
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from service.comparisons.driving import Driver
+from service.settings import Settings
+from workers.ledger import keys
+from workers.ledger.comparisons import ComparisonEntry, Comparisons
+from workers.ledger.presence import Presence
+from workers.ledger.reservations import Reservations, Seat
+
+ORDER = {
+    "task": "sleep",
+    "count": 4,
+    "params": {"seconds": 0.1},
+    "arms": [{"backend": "sequential"}, {"backend": "thread-pool", "concurrency": 4, "batches": 2}],
+    "rounds": 6,
+}
+PEOPLE = {"w1": 11, "w2": 12}
+
+
+class Scene:
+    """A comparison that waits for two workers, and a driver that is told when to step."""
+
+    def __init__(self, stage: Any) -> None:
+        self.redis: Redis = stage.redis
+        self.stage = stage
+        self.driver = Driver(stage.redis, Settings.from_env({}))
+        self.reservations = Reservations(stage.redis)
+        self.workers = [stage.worker_document(name=name, pid=pid) for name, pid in PEOPLE.items()]
+        stage.announce(stage.class_document(), *self.workers)
+        response = stage.http.post("/v1/comparisons", json=ORDER)
+        assert response.status_code == 202, response.text
+        self.id = response.get_json()["id"]
+
+    def steps(self, count: int = 4) -> ComparisonEntry:
+        for _ in range(count):
+            self.driver.run_step()
+        found = Comparisons(self.redis).look(self.id)
+        assert found
+        return found.entry
+
+    def seat(self, slot: int) -> Seat:
+        nonce: Any = self.redis.hget(keys.slots_key(self.id), f"want:{slot}")
+        assert nonce, "no worker is wanted"
+        return Seat(self.id, slot, nonce.decode())
+
+    def take(self, slot: int) -> None:
+        worker = self.workers[slot]
+        names = ("host", "cpus", "pid", "python", "gil")
+        holder = {name: worker[name] for name in names} | {"worker": worker["name"]}
+        assert self.reservations.take(self.seat(slot), holder)
+
+    def announce(self, slot: int) -> None:
+        reserved = {"comparison": self.id, "slot": slot}
+        private = keys.private_class("c311", self.id, slot)
+        changed = self.workers[slot] | {"class": private, "reserved": reserved}
+        Presence(self.redis).announce(changed, 60)
+
+    def announce_home(self, slot: int) -> None:
+        Presence(self.redis).announce(self.workers[slot], 60)
+
+
+@pytest.fixture
+def scene(bare: Any) -> Scene:
+    return Scene(bare)
+
+
+def test_no_run_begins_before_each_worker_says_that_it_reads_its_queue(scene: Scene) -> None:
+    scene.steps()
+    scene.take(0)
+    scene.announce(0)
+    scene.take(1)
+    assert scene.steps().job_id is None
+    scene.announce(1)
+    entry = scene.steps()
+    assert entry.job_id is not None
+    assert set(entry.notes["before"]["holders"]) == {"0", "1"}
+
+
+def test_a_driver_that_starts_anew_vacates_no_slot_that_is_held(scene: Scene) -> None:
+    scene.steps()
+    for slot in range(2):
+        scene.take(slot)
+        scene.announce(slot)
+    before = scene.reservations.holders(scene.id)
+    assert set(before) == {0, 1}
+    scene.driver = Driver(scene.redis, Settings.from_env({}))
+    # As if the lead of the one before had run out.
+    scene.redis.delete(keys.LEADER)
+    assert scene.steps().job_id is not None
+    assert scene.reservations.holders(scene.id) == before
+
+
+def test_after_its_end_nothing_of_its_reservations_is_left(scene: Scene) -> None:
+    scene.steps()
+    scene.take(0)
+    scene.announce(0)
+    popped = scene.seat(1)
+    assert scene.stage.http.post(f"/v1/comparisons/{scene.id}/cancel").status_code == 202
+    scene.driver.run_step()
+    scene.announce_home(0)
+    assert scene.steps().state == "cancelled"
+    assert not scene.reservations.take(popped, {"worker": "w2"}), "its message came too late"
+    assert scene.reservations.want(scene.id, 0) is None
+    left = {key.decode() for key in scene.redis.scan_iter("*")}
+    assert keys.slots_key(scene.id) not in left and keys.RESERVED not in left
+    assert not [name for name in left if name.startswith("rq:") and name != "rq:queues"]
+    assert not [name for name in scene.redis.smembers("rq:queues") if b"~" in name]
