@@ -21,7 +21,7 @@ WITHIN_S = 90
 SEQUENTIAL = {"backend": "sequential"}
 ORDER: dict[str, Any] = {
     "task": "sleep",
-    "params": {"seconds": 0.03},
+    "params": {"seconds": 0.05},
     "count": 4,
     "arms": [SEQUENTIAL, {"backend": "thread-pool", "concurrency": 4}],
     "rounds": 6,
@@ -31,9 +31,36 @@ RUNS = 2 + 3 * 6
 
 @pytest.fixture
 def crew(redis_url: str, redis: Redis, bare: Any) -> Iterator[Crew]:
-    with Crew(redis_url, redis, bare, {"BATCHPOOL_TASKS_DIR": TASKS}) as crew:
+    # A long lease: a machine that is too busy for a heartbeat must not disturb a run.
+    environ = {"BATCHPOOL_TASKS_DIR": TASKS, "BATCHPOOL_LEASE_S": "20"}
+    with Crew(redis_url, redis, bare, environ) as crew:
         crew.start("service.reconciler")
         yield crew
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Path:
+    """While this file is there, tasks named `held` do not end."""
+    return tmp_path / "hold"
+
+
+def held_run(crew: Crew, name: str, hold: Path) -> str:
+    """The job of a run, somewhere in the rounds, that goes on until `hold` is removed."""
+    wait_for(crew, name, lambda seen: seen["progress"]["done"] >= 3)
+    hold.touch()
+    job_id = ""
+
+    def running() -> bool:
+        nonlocal job_id
+        job_id = look(crew, name)["progress"]["job"] or ""
+        raw = crew.stage.http.get(f"/v1/jobs/{job_id}") if job_id else None
+        return raw is not None and bool(raw.get_json().get("progress", {}).get("running"))
+
+    wait_until(running, WITHIN_S, "a run is held")
+    # One that was about to end when the file came has ended by now, or is held for good.
+    time.sleep(0.3)
+    wait_until(running, WITHIN_S, "a run is held")
+    return job_id
 
 
 def post(crew: Crew, **change: Any) -> str:
@@ -74,9 +101,11 @@ def test_arms_get_verdicts_from_interleaved_runs_and_nothing_is_left(crew: Crew)
     assert ended["progress"] | {"done": RUNS, "disturbed": 0} == ended["progress"]
     sequential, pool = ended["arms"]
     assert (sequential["rounds"], pool["rounds"]) == (6, 6)
-    # Four waits at once take about a quarter; any verdict but this one would be wrong.
-    assert pool["verdict"] == "faster" and pool["speedup"]["value"] > 2
-    assert ended["aa"]["passed"] and ended["conclusion"]
+    # Four waits at once take about a quarter. On a machine that is too busy there may be no
+    # verdict, with the reason, but never another one.
+    assert pool["speedup"]["value"] > 2
+    assert pool["verdict"] == "faster" or (pool["verdict"] is None and pool["why"])
+    assert ended["conclusion"]
     assert ended["environment"]["workers"] and ended["environment"]["load_1m"] is not None
     job = crew.stage.get(f"/v1/jobs/{ended['samples'][5]['job_id']}")
     assert job["spec"]["comparison"]["id"] == ended["id"] and job["spec"]["measure"]
@@ -108,33 +137,35 @@ def test_events_tell_of_each_run(crew: Crew) -> None:
     text = crew.stage.http.get(f"{PATH}/{name}/events").text
     told = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
     done = [each["progress"]["done"] for each in told]
-    assert done == sorted(done) and len(set(done)) > RUNS / 2
+    assert done == sorted(done) and len(set(done)) > 3
     assert told[-1]["state"] == "succeeded"
 
 
-def test_a_stranger_on_the_host_disturbs_a_run_that_is_repeated(crew: Crew) -> None:
+def test_a_stranger_on_the_host_disturbs_a_run_that_is_repeated(crew: Crew, hold: Path) -> None:
     crew.start_workers(2)
-    name = post(crew, params={"seconds": 0.2}, rounds=6)
-    seen = wait_for(crew, name, lambda seen: seen["progress"]["done"] >= 3)
-    wait_for(crew, name, lambda seen: seen["progress"]["job"])
+    name = post(crew, task="held", params={"path": str(hold), "seconds": 0.02})
+    job_id = held_run(crew, name, hold)
     crew.run(task="echo", count=1)
+    hold.unlink()
     ended = finish(crew, name)
     assert ended["state"] == "succeeded"
     (disturbed,) = [sample for sample in ended["samples"] if sample["disturbed"]]
+    assert disturbed["job_id"] == job_id
     assert "1 batch of other jobs began" in disturbed["disturbed"]
-    assert disturbed["run"] >= seen["progress"]["done"]
     again = [s for s in ended["samples"] if s["run"] == disturbed["run"]]
     assert [sample["attempt"] for sample in again] == [1, 2]
     assert [arm["rounds"] for arm in ended["arms"]] == [6, 6]
 
 
-def test_no_run_begins_while_a_stranger_is_at_work_on_the_host(crew: Crew) -> None:
+def test_no_run_begins_while_a_stranger_is_at_work_on_the_host(crew: Crew, hold: Path) -> None:
     crew.start_workers(2)
-    other = crew.stage.post(task="sleep", params={"seconds": 3}, count=1)["id"]
+    hold.touch()
+    other = crew.stage.post(task="held", params={"path": str(hold)}, count=1)["id"]
     crew.wait_running(other)
     name = post(crew)
     waiting = wait_for(crew, name, lambda seen: other in str(seen["progress"]["waits_for"]))
     assert waiting["samples"] == []
+    hold.unlink()
     ended = finish(crew, name)
     assert (ended["state"], ended["progress"]["disturbed"]) == ("succeeded", 0)
     last = crew.stage.get(f"/v1/jobs/{other}")["timing"]["finished_at"]
@@ -142,14 +173,16 @@ def test_no_run_begins_while_a_stranger_is_at_work_on_the_host(crew: Crew) -> No
     assert last <= first
 
 
-def test_an_arm_of_two_batches_waits_for_two_idle_workers(crew: Crew) -> None:
+def test_an_arm_of_two_batches_waits_for_two_idle_workers(crew: Crew, hold: Path) -> None:
     crew.start_workers(2)
-    other = crew.stage.post(task="sleep", params={"seconds": 3}, count=1)["id"]
+    hold.touch()
+    other = crew.stage.post(task="held", params={"path": str(hold)}, count=1)["id"]
     crew.wait_running(other)
     arms = [SEQUENTIAL, SEQUENTIAL | {"batches": 2}]
     name = post(crew, arms=arms)
     waits = "2 idle workers (1 of 2 reserved)"
     wait_for(crew, name, lambda seen: seen["progress"]["waits_for"] == waits)
+    hold.unlink()
     ended = finish(crew, name)
     assert ended["state"] == "succeeded"
     wide = [sample for sample in ended["samples"] if sample["arm"] == 1]
@@ -197,16 +230,17 @@ def test_a_cancel_ends_the_run_under_way_and_sends_the_workers_home(crew: Crew) 
     assert list(crew.redis.scan_iter("bp:job:*")) == list(crew.redis.scan_iter("bp:cmp:*")) == []
 
 
-def test_a_run_whose_job_is_cancelled_is_repeated(crew: Crew) -> None:
+def test_a_run_whose_job_is_cancelled_is_repeated(crew: Crew, hold: Path) -> None:
     crew.start_workers(1)
-    name = post(crew, params={"seconds": 0.2})
-    wait_for(crew, name, lambda seen: seen["progress"]["done"] >= 2)
-    running = wait_for(crew, name, lambda seen: seen["progress"]["job"])
-    cancelled = crew.stage.http.post(f"/v1/jobs/{running['progress']['job']}/cancel")
+    name = post(crew, task="held", params={"path": str(hold), "seconds": 0.02})
+    job_id = held_run(crew, name, hold)
+    assert crew.stage.http.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
+    crew.finish(job_id)
+    hold.unlink()
     ended = finish(crew, name)
     assert ended["state"] == "succeeded"
-    disturbed = [sample["disturbed"] for sample in ended["samples"] if sample["disturbed"]]
-    assert disturbed == (["its job was cancelled"] if cancelled.status_code == 202 else [])
+    (disturbed,) = [sample for sample in ended["samples"] if sample["disturbed"]]
+    assert (disturbed["job_id"], disturbed["disturbed"]) == (job_id, "its job was cancelled")
     assert [arm["rounds"] for arm in ended["arms"]] == [6, 6]
 
 

@@ -18,7 +18,7 @@ class StampedParams:
 
 @task("stamped", params=StampedParams)
 def stamped(item: Any, params: StampedParams) -> str:
-    """Append `pid-nanoseconds` to a file, sleep, and return it."""
+    """Append `pid-nanoseconds` to a file, sleep, and return it; wait while PATH.hold is there."""
     stamp = f"{os.getpid()}-{time.monotonic_ns()}"
     log = os.open(params.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
@@ -26,4 +26,6 @@ def stamped(item: Any, params: StampedParams) -> str:
     finally:
         os.close(log)
     time.sleep(params.seconds)
+    while os.path.exists(f"{params.path}.hold"):
+        time.sleep(0.01)
     return stamp

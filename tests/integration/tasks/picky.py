@@ -1,9 +1,20 @@
-"""A task that runs on one kind of backend only."""
+"""Tasks that a test steers: one by its backend, one by a file."""
 
+import os
 import threading
+import time
+from dataclasses import dataclass
 from typing import Any
 
 from workers.tasks import task
+
+
+@dataclass(frozen=True)
+class HeldParams:
+    """The file that holds a task, and how long it takes at least."""
+
+    path: str
+    seconds: float = 0.0
 
 
 @task("picky")
@@ -11,4 +22,13 @@ def picky(item: Any) -> Any:
     """Fail beside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("not the main thread")
+    return item
+
+
+@task("held", params=HeldParams)
+def held(item: Any, params: HeldParams) -> Any:
+    """Sleep, and go on waiting while the file is there."""
+    time.sleep(params.seconds)
+    while os.path.exists(params.path):
+        time.sleep(0.01)
     return item
