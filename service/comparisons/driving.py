@@ -29,8 +29,6 @@ IDLE_S = 1.0
 WAIT_S = 0.1
 GO_ON_S = 0.002
 LEASE_S = 5.0
-ANALYSIS_LEASE_S = 20.0
-"""Nobody else need begin the same analysis while it is under way."""
 ITEMS_PER_S = 10_000
 """Records that are read in a second, at least."""
 LEAVE_S = 1.2
@@ -182,7 +180,7 @@ class Driver:
     def _finish(self, course: Course, entry: ComparisonEntry) -> bool:
         if not self._have_left(entry):
             return False
-        self._hold(ANALYSIS_LEASE_S)
+        self._hold(LEASE_S)
         whole = self._comparisons.look(entry.id)
         if whole is None:
             return False
