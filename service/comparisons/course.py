@@ -69,6 +69,7 @@ class Course:
         self._alone: list[list[TaskRun]] = []
         self._took: dict[int, list[float]] = {}
         self._seen: str | None = None
+        self.redis_was_away = False
         self._waits: tuple[str, float] | None = None
         self.plan = plan_runs(entry.spec)
         self._remember(entry)
@@ -107,6 +108,7 @@ class Course:
         change = Change(
             {"position": run.number, "job": job_id, "notes": notes}, event=("run", run.number)
         )
+        self.redis_was_away = False
         if not self._step(entry, change):
             return False
         self._create(entry, run, job_id, leader)
@@ -185,6 +187,8 @@ class Course:
         run = self.plan[entry.position]
         before = entry.notes["before"]
         disturbed = why_disturbed(job, before, self._reserving.claims())
+        if self.redis_was_away:
+            disturbed = disturbed or "Redis did not answer in between"
         # Once: a task that leaves its runner unfit never finds a warm pool, which the guard tells.
         is_first = run.kind == "sample" and entry.attempt == 1
         if job and not disturbed and is_first and has_cold_pool(job):

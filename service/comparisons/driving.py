@@ -59,6 +59,15 @@ class Driver:
 
     def run_step(self) -> float:
         """Do what is due; how long to pause then."""
+        try:
+            return self._run_step()
+        except RedisError:
+            if self._course is not None:
+                # A run that is under way takes longer by what Redis was away.
+                self._course[1].redis_was_away = True
+            raise
+
+    def _run_step(self) -> float:
         current = self._find()
         if current is None:
             self.give_up()

@@ -17,6 +17,7 @@ import pytest
 from tests.crew import TERMINAL, Crew, wait_until
 from tests.faults.apis import start_api
 from tests.faults.conftest import LEASE_S
+from tests.faults.servers import Server
 from workers.ledger import keys
 from workers.ledger.killpoints import MARK, POINT, TESTING
 from workers.processes import descendants, is_alive
@@ -37,6 +38,8 @@ class Comparing:
     def __init__(self, crew: Crew, log: Path) -> None:
         self.crew = crew
         self.log = log
+        self.hold = log.with_name(f"{log.name}.hold")
+        """While it is there, tasks wait in the middle."""
         log.touch()
         self.order = {
             "task": "stamped",
@@ -186,15 +189,14 @@ def test_api_driver_and_a_worker_killed_in_mid_run_cost_one_sample_that_is_repea
     answer = httpx.post(url + "/v1/comparisons", json=comparing.order)
     comparing.id = answer.json()["id"]
     comparing.wait_done(3)
-    hold = comparing.log.with_name(f"{comparing.log.name}.hold")
-    hold.touch()
+    comparing.hold.touch()
     job = comparing.wait_running()
     (epoch,) = job["batches"][0]["epochs"]
     (holder,) = [worker for worker in workers if worker.pid == epoch["ppid"]]
     for member in (api, driver, holder):
         kill(crew, member)
     assert crew.stage.get(f"/v1/jobs/{job['id']}")["state"] == "running"
-    hold.unlink()
+    comparing.hold.unlink()
     crew.start("service.reconciler")
     url = start_api(crew)
     assert httpx.get(url + comparing.path).json()["state"] == "running"
@@ -212,6 +214,28 @@ def test_api_driver_and_a_worker_killed_in_mid_run_cost_one_sample_that_is_repea
     assert len(lost) <= ITEMS
     assert ended["arms"][0]["disturbed"] + ended["arms"][1]["disturbed"] <= 1
     assert httpx.get(url + comparing.path).json()["conclusion"] == ended["conclusion"] != []
+
+
+def test_a_run_during_which_redis_was_away_is_repeated(
+    comparing: Comparing, server: Server
+) -> None:
+    crew = comparing.crew
+    crew.start_workers(1)
+    crew.start("service.reconciler")
+    comparing.post()
+    comparing.wait_done(3)
+    comparing.hold.touch()
+    job = comparing.wait_running()
+    server.kill()
+    time.sleep(1.0)
+    server.start()
+    comparing.hold.unlink()
+    ended = comparing.finish()
+    comparing.check_whole(ended)
+    disturbed = [sample for sample in ended["samples"] if sample["disturbed"]]
+    assert [sample["job_id"] for sample in disturbed] == [job["id"]]
+    assert disturbed[0]["disturbed"] == "Redis did not answer in between"
+    assert comparing.unrecorded(ended) == []
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
