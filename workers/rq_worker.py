@@ -157,7 +157,8 @@ class BatchWorker(Worker):
     def _forget(self, job: Job, queue: Queue) -> None:
         # The ledger has it now. All copies: one may be left of a worker that died.
         try:
-            with self.connection.pipeline(transaction=False) as pipe:
+            # Over the ledger's client: a batch must not wait for a Redis that is away.
+            with self._ledger.pipeline(transaction=False) as pipe:
                 pipe.lrem(queue.intermediate_queue_key, 0, job.id)
                 pipe.delete(job.key)
                 pipe.execute()
@@ -214,6 +215,12 @@ class BatchWorker(Worker):
             "rss_bytes": self._me.memory_info().rss,
             "started_ms": self._started_ms,
         }
+
+    def register_birth(self) -> None:
+        # Ours is the name: of two workers the one that was killed cannot say that it is gone, and
+        # in a container that is started again the next one has its host name and its PID.
+        self.connection.delete(self.key)
+        super().register_birth()  # type: ignore[no-untyped-call]
 
     def register_death(self) -> None:
         self._supervisor.close()

@@ -5,6 +5,8 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,15 @@ def test_a_killed_process_costs_few_reruns_and_no_item(
         kill_one(crew, backend, start_method, tmp_path / f"runs-{seed}", random.Random(seed))
 
 
+def kill_any(alive: Callable[[], list[int]], chance: random.Random) -> int:
+    """Kill one of these, another where it has ended by itself in the meantime."""
+    while True:
+        victim = chance.choice(alive())
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+            return victim
+
+
 def kill_one(
     crew: Crew, backend: str, start_method: str | None, log: Path, chance: random.Random
 ) -> None:
@@ -55,8 +66,7 @@ def kill_one(
     running = crew.wait_running(job_id, recorded=chance.randrange(1, items // 2))
     (epoch,) = running["batches"][0]["epochs"]
     worker = epoch["ppid"]
-    victim = chance.choice([worker, *descendants(worker)])
-    os.kill(victim, signal.SIGKILL)
+    victim = kill_any(lambda: [worker, *descendants(worker)], chance)
     killed_at = time.monotonic()
     wait_until(lambda: not is_alive(victim), 5, "the victim is dead")
     job = crew.finish(job_id, 60)

@@ -68,6 +68,16 @@ def test_a_worker_killed_in_mid_batch_costs_no_item(crew: Crew, backend: str) ->
     assert [record["index"] for record in crew.records(job_id)] == list(range(60))
 
 
+def test_a_killed_worker_comes_back_at_once_under_its_name(crew: Crew) -> None:
+    """A container that is started again has the same host name, and its worker the same PID."""
+    for _ in range(2):
+        (worker,) = crew.start_workers(1, BATCHPOOL_WORKER_NAME="host-7")
+        assert crew.run(task="echo", count=3)["workers"] == ["host-7"]
+        worker.kill()
+        worker.wait(5)
+        crew.members.remove(worker)
+
+
 def test_a_killed_runner_is_replaced_and_no_item_is_blamed(crew: Crew) -> None:
     (worker,) = crew.start_workers(1)
     job_id = crew.stage.post(
