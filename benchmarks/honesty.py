@@ -177,7 +177,7 @@ def simulate(sessions: int) -> int:
     print("| --- | --- | ---: | ---: | ---: |")
     for label, noise in recorded.items():
         for plan in _EQUAL:
-            found = _tally(plan, noise, sessions)
+            found = tally(plan, noise, sessions)
             false += [] if plan.is_blocked else [found.winner]
             print(
                 f"| {label} | {plan.name} | {found.winner:.1%} | {found.without_aa:.1%} "
@@ -187,7 +187,7 @@ def simulate(sessions: int) -> int:
     print("| --- | --- | ---: | ---: |")
     for label, noise in recorded.items():
         for plan in _FASTER:
-            found = _tally(plan, noise, sessions)
+            found = tally(plan, noise, sessions)
             covered.append(found.covered)
             print(f"| {label} | {plan.name} | {found.covered:.1%} | {found.found:.1%} |")
     print()
@@ -200,7 +200,8 @@ def simulate(sessions: int) -> int:
     return sum(not is_held for _, _, is_held in goals)
 
 
-def _tally(plan: Plan, noise: dict[str, list[float]], sessions: int) -> Tally:
+def tally(plan: Plan, noise: dict[str, list[float]], sessions: int) -> Tally:
+    """What becomes of so many sessions of that plan; the same ones each time."""
     rng = random.Random(f"honesty/{plan}")
     series = list(noise.values())
     answers = [
