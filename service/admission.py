@@ -9,7 +9,7 @@ from service.errors import FieldError, Unavailable, Unprocessable, refuse
 from service.models import JobRequest
 from service.params import fill_params
 from service.planning import Need, class_cpus, rank_classes, split_ranges, task_runs_on
-from workers.backends import BACKENDS, BackendFacts
+from workers.backends import BACKENDS, NO_SHARED_SUM, BackendFacts
 from workers.model import START_METHODS
 
 DEFAULT_START_METHOD = "forkserver"
@@ -19,6 +19,7 @@ MOST_IN_FLIGHT = {
     "processes": 256,
     "interpreters": 256,
     "coroutines": 10_000,
+    "chosen": 1000,
 }
 """The highest `concurrency` that is taken, by what carries the tasks."""
 
@@ -106,10 +107,11 @@ def _option_errors(order: JobRequest, facts: BackendFacts) -> Iterable[FieldErro
     backend = order.backend
     for name in ("dispatch", "chunksize", "pool"):
         if getattr(order, name) is not None and not facts.dispatch:
-            pools = _those(lambda each: each.dispatch)
-            yield FieldError(name, f"{backend} has no pool; pools are: {pools}")
+            yield FieldError(name, _no_pool(backend, facts))
     if order.start_method is not None:
         yield from _start_method_errors(backend, order.start_method, facts)
+    if order.shared_sum != "none" and not facts.shares:
+        yield FieldError("shared_sum", f"{backend} has {NO_SHARED_SUM}")
     if order.task_timeout_s is not None and facts.task_timeout == "no":
         can = _those(lambda each: each.task_timeout != "no")
         yield FieldError("task_timeout_s", f"{backend} cannot end a running task; these can: {can}")
@@ -118,8 +120,16 @@ def _option_errors(order: JobRequest, facts: BackendFacts) -> Iterable[FieldErro
         yield FieldError("concurrency", f"{order.concurrency}; allowed with {backend}: 1 to {most}")
 
 
+def _no_pool(backend: str, facts: BackendFacts) -> str:
+    if facts.lanes == "chosen":
+        return f"{backend} chooses this by itself, and says in the report what it chose"
+    return f"{backend} has no pool; pools are: {_those(lambda each: each.dispatch)}"
+
+
 def _start_method_errors(backend: str, method: str, facts: BackendFacts) -> Iterable[FieldError]:
-    if not facts.start_method:
+    if facts.lanes == "chosen":
+        yield FieldError("start_method", _no_pool(backend, facts))
+    elif not facts.start_method:
         these = _those(lambda each: each.start_method)
         yield FieldError("start_method", f"{backend} starts no processes; these do: {these}")
     elif method not in START_METHODS:

@@ -179,6 +179,7 @@ def _show_batch(job: JobEntry, batch: BatchEntry) -> dict[str, Any]:
         "pool": report.get("pool"),
         "start_method": report.get("start_method"),
         "queue_s": _seconds(job.submitted_ms, batch.started_ms),
+        "chosen": report.get("chosen"),
         "startup_s": report.get("startup_s"),
         "wall_s": _seconds(batch.started_ms, batch.finished_ms),
         "phases": report.get("phases"),

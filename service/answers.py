@@ -163,6 +163,16 @@ class Usage(Answer):
     switches: Switches | None = Field(description="null where some could not be counted")
 
 
+class ChosenInfo(Answer):
+    """How the backend `auto` ran the batch, and what it had seen of it."""
+
+    backend: str
+    concurrency: int
+    chunksize: int | None = Field(description="of the first chunks; they adapt")
+    measured: dict[str, Any] = Field(description="seconds, shares and counts, of the first items")
+    why: str
+
+
 class Batch(Answer):
     index: int
     state: BatchStateName
@@ -174,6 +184,7 @@ class Batch(Answer):
     effective_concurrency: int | None
     pool: str | None
     start_method: str | None
+    chosen: ChosenInfo | None = Field(description="backend `auto` only, once the batch has ended")
     queue_s: float | None
     startup_s: float | None
     wall_s: float | None

@@ -47,7 +47,7 @@ class Backend(Answer):
     chunksize: bool
     pool: list[str]
     start_methods: list[str]
-    form: Literal["sync", "async"]
+    form: Literal["sync", "async", "either"]
     min_python: str
     available: bool = Field(description="a worker that was seen can run it")
     workers: int = Field(description="live ones that can")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workers.backends import BACKENDS
 from workers.ledger.keys import base_class
 
 
@@ -41,7 +42,8 @@ def split_ranges(count: int, batches: int) -> list[tuple[int, int]]:
 
 def task_runs_on(task: dict[str, Any], backend: str) -> bool:
     """Whether the task has the form that the backend calls."""
-    return bool(task["async"] if backend == "asyncio" else task["sync"])
+    form = BACKENDS[backend].form
+    return bool(task[form] if form != "either" else task["sync"] or task["async"])
 
 
 def can_run(document: dict[str, Any], need: Need) -> bool:

@@ -29,7 +29,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from time import monotonic_ns
 
-from workers.backends import BackendFacts, facts_of, load_backend
+from workers.backends import NO_SHARED_SUM, BackendFacts, facts_of, load_backend
 from workers.backends.base import Backend, Batch
 from workers.errors import SpecError, UnsupportedBackend, UnsupportedOption
 from workers.intake import Intake, Sink
@@ -44,7 +44,7 @@ from workers.model import (
     Outcome,
     RunSpec,
 )
-from workers.station import Station, count_threads
+from workers.station import Station
 from workers.tasks.declare import Task
 
 RETRY_BASE_S = 0.2
@@ -94,9 +94,11 @@ def run_batch(
         wave = pending_of(spec)
         batch = _batch_of(spec, station, sink or outcomes.extend, len(wave))
         # Interpreters are threads of a kept pool, and tell themselves when a task leaks one.
-        threads = count_threads() if facts.in_process and facts.lanes != "interpreters" else None
+        threads = (
+            station.count_threads() if facts.in_process and facts.lanes != "interpreters" else None
+        )
         try:
-            report = _run(load_backend(facts.name)(batch), wave, facts, backoff)
+            report = _run(load_backend(facts.name)(batch), wave, backoff)
         finally:
             station.sweep(threads)
         return BatchResult(replace(report, end_ns=monotonic_ns()), outcomes)
@@ -131,11 +133,22 @@ def check_run(run: RunSpec, task: Task) -> BackendFacts:
         raise UnsupportedBackend("backend", f"task {task.name!r} has no async form for asyncio")
     if facts.form == "sync" and task.run is None:
         raise UnsupportedBackend("backend", f"task {task.name!r} is async only: use asyncio")
+    _check_options(run, facts)
+    _check_values(run)
+    return facts
+
+
+def _check_options(run: RunSpec, facts: BackendFacts) -> None:
+    if run.shared_sum != "none" and not facts.shares:
+        raise UnsupportedOption("shared_sum", f"{run.backend!r} has {NO_SHARED_SUM}")
     if run.task_timeout_s is not None:
         if facts.task_timeout == "no":
             raise UnsupportedOption("task_timeout_s", f"{run.backend!r} cannot end a running task")
         if run.task_timeout_s <= 0:
             raise SpecError("task_timeout_s", f"{run.task_timeout_s}; allowed: more than 0")
+
+
+def _check_values(run: RunSpec) -> None:
     for name, value, allowed in (
         ("dispatch", run.dispatch, DISPATCHES),
         ("start_method", run.start_method, START_METHODS),
@@ -152,7 +165,6 @@ def check_run(run: RunSpec, task: Task) -> BackendFacts:
     ):
         if number is not None and number < least:
             raise SpecError(name, f"{number}; allowed: {least} or more")
-    return facts
 
 
 def pending_of(spec: BatchSpec) -> "range | list[int]":
@@ -170,9 +182,7 @@ def effective_concurrency(run: RunSpec, facts: BackendFacts, items: int) -> int:
     return 1 if facts.lanes == "one" else max(1, min(run.concurrency, items))
 
 
-def _run(
-    backend: Backend, wave: "range | list[int]", facts: BackendFacts, backoff: Backoff
-) -> BatchReport:
+def _run(backend: Backend, wave: "range | list[int]", backoff: Backoff) -> BatchReport:
     batch = backend.batch
     begin_ns = monotonic_ns()
     with backend:
@@ -183,9 +193,9 @@ def _run(
         observed = backend.observed()
     end_ns = monotonic_ns()
     return BatchReport(
-        effective_concurrency=batch.concurrency,
+        effective_concurrency=backend.effective_concurrency,
         pool=backend.pool,
-        start_method=batch.run.start_method if facts.start_method else None,
+        start_method=backend.start_method,
         startup_s=(ready_ns - begin_ns) / 1e9,
         wall_s=(end_ns - begin_ns) / 1e9,
         observed=observed,
@@ -194,6 +204,7 @@ def _run(
         end_ns=end_ns,
         drained=batch.gate.reason == "drained",
         failed_fast=batch.gate.reason == "failed_fast",
+        chosen=backend.chosen,
     )
 
 

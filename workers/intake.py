@@ -54,6 +54,16 @@ class Intake:
         self._stop = stop
         self._simple = not (retries or stop)
 
+    def overhear(self, listener: Sink) -> None:
+        """Have the listener get, before the sink does, all outcomes that are passed on to it."""
+        sink = self._sink
+
+        def pass_on(outcomes: list[Outcome]) -> None:
+            listener(outcomes)
+            sink(outcomes)
+
+        self._sink = pass_on
+
     def take_one(self, outcome: Outcome) -> None:
         """Take one outcome from a lane of this process, where no item runs twice."""
         if self._simple:

@@ -72,6 +72,16 @@ class Outcome(NamedTuple):
     tries: tuple[Try, ...] = ()
 
 
+class Chosen(TypedDict):
+    """What the backend `auto` chose for a batch; `measured` holds seconds, shares and counts."""
+
+    backend: str
+    concurrency: int
+    chunksize: int | None
+    measured: dict[str, Any]
+    why: str
+
+
 @dataclass(frozen=True)
 class RunSpec:
     """How a job is to be run: the same for each of its batches."""
@@ -125,3 +135,4 @@ class BatchReport:
     """True when it was told to stop taking items before all had run."""
     failed_fast: bool = False
     """True when `on_error: stop` ended it at a failed item."""
+    chosen: Chosen | None = None

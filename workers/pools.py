@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 
 from workers.child import Setup, enter_interpreter, enter_process, ready
 from workers.errors import ChildrenWontStart
@@ -22,6 +22,8 @@ _CLOSE_GRACE_S = 1.0
 _START_POLL_S = 0.04
 _STARTS_ALLOWED = 5
 _RESTART_S = 0.02
+UNKNOWN_STARTUP_S = 0.4
+"""What a pool is expected to take before one was started: the fork server starts with it."""
 
 
 class Pool:
@@ -80,6 +82,16 @@ class Pool:
     def processes(self) -> list[BaseProcess]:
         """Its processes, none for interpreters."""
         return list((getattr(self.executor, "_processes", None) or {}).values())
+
+    @property
+    def threads(self) -> int:
+        """How many threads of this process its executor has."""
+        if isinstance(self.executor, ThreadPoolExecutor):
+            return len(self.executor._threads)
+        manager: threading.Thread | None = getattr(self.executor, "_executor_manager_thread", None)
+        calls = getattr(self.executor, "_call_queue", None)
+        feeder: threading.Thread | None = getattr(calls, "_thread", None)
+        return sum(thread is not None and thread.is_alive() for thread in (manager, feeder))
 
     def close(self) -> None:
         """End it and wait until nothing of it is left; what does not end in time is killed."""
@@ -167,12 +179,25 @@ class Keeper:
         self._tick = tick
         self._kept: dict[str | None, Pool] = {}
         self._made = itertools.count()
+        self._startup_s: dict[str | None, float] = {}
         self.tainted: str | None = None
 
     @property
     def pids(self) -> set[int]:
         """The processes of the pools that are kept."""
         return {p.pid for pool in self._kept.values() for p in pool.processes if p.pid is not None}
+
+    @property
+    def threads(self) -> int:
+        """How many threads of this process the pools have that are kept."""
+        return sum(pool.threads for pool in self._kept.values())
+
+    def startup_s(self, method: str | None, size: int) -> float:
+        """How long a pool takes to be there: none if one is kept, else what the last one took."""
+        kept = self._kept.get(method)
+        if kept is not None and kept.size >= size and kept.is_usable:
+            return 0.0
+        return self._startup_s.get(method, UNKNOWN_STARTUP_S)
 
     def take(self, method: str | None, size: int, warm: bool) -> tuple[Pool, bool]:
         """A pool of at least `size` children, and whether it was kept from another batch.
@@ -190,6 +215,7 @@ class Keeper:
         for attempt in itertools.count(1):
             name = f"pool-{next(self._made)}"
             pool = Pool(self._registry, self._folder, name, method)
+            began_s = monotonic()
             try:
                 # Interpreters run in this process: its owner flushes from a thread, not here.
                 pool.start(size, _nothing if method is None else self._tick)
@@ -199,6 +225,7 @@ class Keeper:
                 self._tick()
                 sleep(_RESTART_S * attempt)
             else:
+                self._startup_s[method] = monotonic() - began_s
                 return pool, False
         raise AssertionError
 

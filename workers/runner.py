@@ -157,6 +157,8 @@ def _ending_of(
 ) -> Callable[[Mapping[str, int]], Ending]:
     claim = assignment.claim
     measured = Report(usage=usage) if usage else Report()
+    if report.chosen is not None:
+        measured["chosen"] = report.chosen
 
     def ending(counts: Mapping[str, int]) -> Ending:
         return Ending(

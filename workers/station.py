@@ -16,6 +16,7 @@ from workers.errors import StationClosed
 from workers.intake import Gate
 from workers.pools import Keeper
 from workers.processes import become_subreaper, has_children, kill_strays
+from workers.remembering import Memory
 from workers.slate import read_slate
 from workers.starting import fork_server_pid, helper_pids, name_semaphores, stop_helpers
 from workers.tasks.registry import Registry, load_tasks
@@ -34,11 +35,6 @@ def read_in_flight(folder: Path) -> list[tuple[int, int]]:
     desks = [path for path in folder.glob(f"*{DESK_SUFFIX}") if not path.stem.endswith("-0")]
     found = [item for item in map(read_desk, desks) if item is not None]
     return read_slate(folder / SLATE_NAME) + found
-
-
-def count_threads() -> int:
-    """How many threads this process has besides the main one, however they were started."""
-    return _thread._count()
 
 
 def _make_folder() -> Path:
@@ -64,6 +60,9 @@ class Station:
         folder: a private folder for sockets and slates; made here unless one is given.
         tainted: why this process should be replaced after the batch, or None. A task left
             something in it that cannot be removed, a thread.
+        memory: what was measured of tasks, see `workers.remembering`.
+        is_ticked_beside: whether the batch runs tasks in this process too, so that `tick` is
+            called by a thread of the owner's.
     """
 
     def __init__(
@@ -89,7 +88,9 @@ class Station:
         self.owns_process = owns_process
         self._made_folder = folder is None
         self.folder = folder or _make_folder()
-        self.pools = Keeper(self.registry, self.folder, self._call_tick)
+        self.pools = Keeper(self.registry, self.folder, self.call_tick)
+        self.memory = Memory()
+        self.is_ticked_beside = False
         self._numbers = itertools.count(1)
         self._has_found_server = fork_server_pid() is not None
         if owns_process:
@@ -129,6 +130,10 @@ class Station:
         """A number that this station has not given before."""
         return next(self._numbers)
 
+    def count_threads(self) -> int:
+        """The threads of this process besides the main one and those of pools that are kept."""
+        return _thread._count() - self.pools.threads
+
     def sweep(self, threads_before: int | None) -> None:
         """Kill what tasks have left below this process, and see whether they left a thread.
 
@@ -143,14 +148,16 @@ class Station:
 
     def _look_for_threads(self, before: int) -> None:
         end = monotonic() + _THREAD_GRACE_S
-        while (left := count_threads() - before) > 0:
+        while (left := self.count_threads() - before) > 0:
             if monotonic() > end:
                 self.tainted = f"{left} threads of tasks still run in this process"
                 return
             sleep(0.002)
 
-    def _call_tick(self) -> None:
-        self.tick()
+    def call_tick(self) -> None:
+        """Let the owner do what it has to do now and then, if nothing else lets it."""
+        if not self.is_ticked_beside:
+            self.tick()
 
     def close(self) -> None:
         """End what is kept warm, and remove the folder if it was made here."""

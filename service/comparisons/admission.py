@@ -18,6 +18,7 @@ from service.comparisons.requests import (
 from service.digest import describe_items
 from service.errors import FieldError, Problem, Unprocessable, refuse
 from service.planning import Need, can_run, rank_classes
+from workers.backends import BACKENDS
 from workers.ledger.keys import base_class
 
 MOST_ITEMS = 100_000
@@ -90,6 +91,12 @@ def _admit_arm(
     limits: Limits,
     described: dict[str, Any],
 ) -> Admitted:
+    facts = BACKENDS.get(arm.backend)
+    if facts is not None and facts.lanes == "chosen":
+        message = (
+            f"{arm.backend} chooses by itself; allowed in a comparison are backends that do not"
+        )
+        raise refuse(f"{field}.backend", message)
     try:
         return admit(job_of(order, arm), fleet, limits, described)
     except Unprocessable as problem:

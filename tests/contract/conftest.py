@@ -44,7 +44,22 @@ class Way:
 
     @property
     def is_parallel(self) -> bool:
-        return self.backend != "sequential"
+        """Whether as many tasks run at once as the concurrency says; `auto` may choose fewer."""
+        return self.backend != "sequential" and not self.chooses
+
+    @property
+    def chooses(self) -> bool:
+        return BACKENDS[self.backend].lanes == "chosen"
+
+    @property
+    def shares(self) -> bool:
+        return BACKENDS[self.backend].shares
+
+    def lanes(self, concurrency: int) -> set[int]:
+        """The effective concurrencies that are right."""
+        if self.chooses:
+            return set(range(1, concurrency + 1))
+        return {concurrency if self.is_parallel else 1}
 
     def few(self, count: int) -> int:
         """So many items, or fewer where each starts a process."""
@@ -72,6 +87,7 @@ IN_PROCESS = [
     Way("thread-pool"),
     Way("thread-pool", dispatch="submit"),
     Way("asyncio"),
+    Way("auto"),
 ]
 INTERPRETERS = [Way("interpreter-pool", pool=pool) for pool in ("warm", "fresh")]
 PROCESSES = [

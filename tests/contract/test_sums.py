@@ -8,6 +8,7 @@ import pytest
 SLEEP = {"seconds": 0.02}
 
 
+@pytest.mark.ways(lambda way: way.shares)
 def test_a_global_is_shared_by_threads_and_by_nothing_else(way: Any, station: Any) -> None:
     for _ in range(2):
         result = way.run(
@@ -22,6 +23,7 @@ def test_a_global_is_shared_by_threads_and_by_nothing_else(way: Any, station: An
             assert sorted(seen) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.ways(lambda way: way.shares)
 def test_a_locked_sum_is_exact(way: Any, station: Any) -> None:
     for _ in range(2):
         items = [*range(way.few(40)), 2**70, True, None, "x"]
@@ -32,6 +34,7 @@ def test_a_locked_sum_is_exact(way: Any, station: Any) -> None:
         assert max(number for number in seen if number is not None) == total
 
 
+@pytest.mark.ways(lambda way: way.shares)
 def test_a_locked_sum_of_floats_is_what_floats_give(way: Any, station: Any) -> None:
     result = way.run(station, "echo", [0.5, 0.25, 1], shared_sum="locked")
     assert result.report.observed == 1.75

@@ -27,6 +27,7 @@ WAYS = [
     ("multiprocessing", "fork"),
     ("thread-pool", None),
     ("sequential", None),
+    ("auto", None),
 ]
 
 

@@ -23,6 +23,7 @@ def test_backends_say_what_they_can_enforce_and_who_runs_them(stage: Any) -> Non
         "process-pool",
         "interpreter-pool",
         "asyncio",
+        "auto",
     }
     pool = backends["process-pool"]
     assert (pool["available"], pool["workers"], pool["task_timeout"]) == (True, 1, "yes")

@@ -19,7 +19,8 @@ def crew(redis_url: str, redis: Redis, bare: Any) -> Iterator[Crew]:
 
 
 @pytest.mark.parametrize(
-    "backend", ["sequential", "threading", "thread-pool", "multiprocessing", "process-pool"]
+    "backend",
+    ["sequential", "threading", "thread-pool", "multiprocessing", "process-pool", "auto"],
 )
 def test_a_job_is_run_and_summed_by_each_backend(crew: Crew, backend: str) -> None:
     (worker,) = crew.start_workers(1)
@@ -32,7 +33,30 @@ def test_a_job_is_run_and_summed_by_each_backend(crew: Crew, backend: str) -> No
         "sequential",
         "threading",
         "thread-pool",
+        "auto",
     )
+
+
+def test_auto_says_over_http_what_it_chose_and_why(crew: Crew) -> None:
+    crew.start_workers(1)
+    for remembered in (False, True):
+        job = crew.run(task="sleep", params={"seconds": 0.05}, count=64, backend="auto")
+        assert (job["state"], job["sum"]) == ("succeeded", sum(range(64)))
+        chosen = job["batches"][0]["chosen"]
+        assert chosen["backend"] in ("asyncio", "thread-pool")
+        assert chosen["concurrency"] == job["batches"][0]["effective_concurrency"] > 4
+        assert chosen["measured"]["remembered"] == remembered
+        assert "it waits" in chosen["why"]
+
+
+def test_a_cancel_in_mid_probe_ends_what_runs(crew: Crew) -> None:
+    (worker,) = crew.start_workers(1)
+    job_id = crew.stage.post(task="sleep", params={"seconds": 60}, count=50, backend="auto")["id"]
+    crew.wait_running(job_id)
+    before = crew.runner_pid(worker)
+    crew.stage.http.post(f"/v1/jobs/{job_id}/cancel")
+    assert crew.finish(job_id, 10)["state"] == "cancelled"
+    wait_until(lambda: not is_alive(before), 5, "the runner is gone")
 
 
 def test_what_a_shared_global_saw_is_reported_per_batch(crew: Crew) -> None:

@@ -10,7 +10,14 @@ from workers.errors import UnknownBackend, UnsupportedBackend
 if TYPE_CHECKING:
     from workers.backends.base import Backend
 
-Lanes = Literal["one", "threads", "processes", "interpreters", "coroutines"]
+Lanes = Literal["one", "threads", "processes", "interpreters", "coroutines", "chosen"]
+NO_SHARED_SUM = (
+    "no shared sum: what is shared depends on the backend, and which one runs is not known before"
+)
+
+
+MOST_CHOSEN = 256
+"""How many tasks `auto` has in flight at most when nobody says: waiting is worth that many."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,9 @@ class BackendFacts:
     in_process: bool = True
     """Whether tasks run in the process that runs the batch: a crash takes it along. If not,
     that process must have no other threads (fork), and the batch calls `tick`."""
-    form: Literal["sync", "async"] = "sync"
+    form: Literal["sync", "async", "either"] = "sync"
+    shares: bool = True
+    """Whether it has a shared sum."""
     min_python: tuple[int, int] = (3, 11)
 
     @property
@@ -45,6 +54,8 @@ class BackendFacts:
         """How many tasks are in flight when nobody says."""
         if self.lanes == "one":
             return 1
+        if self.lanes == "chosen":
+            return MOST_CHOSEN
         return min(32, cpus + 4) if self.lanes in ("threads", "coroutines") else cpus
 
 
@@ -124,6 +135,18 @@ BACKENDS: dict[str, BackendFacts] = {
             kills="at an await, else with the batch",
             where="workers.backends.event_loop:EventLoop",
             form="async",
+        ),
+        BackendFacts(
+            name="auto",
+            summary="whichever of sequential, thread-pool, process-pool and asyncio the first items"
+            " show to be the fastest",
+            lanes="chosen",
+            in_flight="as chosen, at most `concurrency`",
+            task_timeout="no",
+            kills="with the batch",
+            where="workers.backends.auto:Auto",
+            form="either",
+            shares=False,
         ),
     )
 }

@@ -10,9 +10,10 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
 
+from workers.backends import facts_of
 from workers.intake import Gate, Intake
 from workers.lanes import Slot, Work
-from workers.model import BatchSpec, RunSpec
+from workers.model import BatchSpec, Chosen, RunSpec
 from workers.slate import Slate
 from workers.station import Station
 from workers.sums import IN_PROCESS, Number, SharedSum
@@ -60,6 +61,8 @@ class Backend(ABC):
 
     pool: str | None = None
     """"warm" or "fresh" for pools, once entered."""
+    chosen: Chosen | None = None
+    """What was chosen and why, for a backend that chooses."""
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
@@ -67,6 +70,17 @@ class Backend(ABC):
     @abstractmethod
     def run(self, wave: Sequence[int]) -> None:
         """Run the items with these indices; returns when all are answered or the gate is closed."""
+
+    @property
+    def effective_concurrency(self) -> int:
+        """How many lanes the batch had."""
+        return self.batch.concurrency
+
+    @property
+    def start_method(self) -> str | None:
+        """How its processes were started; None without any."""
+        facts = facts_of(self.batch.run.backend)
+        return self.batch.run.start_method if facts.start_method else None
 
     def observed(self) -> Number | None:
         """The shared sum as this process sees it after the run; None without one."""
@@ -122,8 +136,13 @@ class InProcess(Backend):
         assert self._slate is not None
         return self._slate.slot(lane)
 
+    @property
+    def slots(self) -> int:
+        """How many lanes may show what they run."""
+        return self.batch.concurrency
+
     def __enter__(self) -> Self:
-        slate = Slate(self.batch.station.slate_path, self.batch.concurrency)
+        slate = Slate(self.batch.station.slate_path, self.slots)
         self._slate = self._open.enter_context(slate)
         return self
 

@@ -43,10 +43,7 @@ class Chunker:
 
     def take(self) -> Sequence[int]:
         """The next chunk."""
-        size = self._size
-        if self.is_auto:
-            left = len(self._wave) - self._place + len(self._again)
-            size = max(1, min(size, left // (self._lanes * _SHARE)))
+        size = self.fit(len(self._wave) - self._place + len(self._again))
         if self._again:
             taken = self._again[:size]
             del self._again[:size]
@@ -54,6 +51,12 @@ class Chunker:
         start = self._place
         self._place = min(len(self._wave), start + size)
         return self._wave[start : self._place]
+
+    def fit(self, left: int) -> int:
+        """The size of the next chunk when so many items are left."""
+        if not self.is_auto:
+            return self._size
+        return max(1, min(self._size, left // (self._lanes * _SHARE)))
 
     def give_back(self, indices: Sequence[int]) -> None:
         """Hand these out again."""

@@ -85,14 +85,22 @@ class PoolBackend(Supervised):
         return self._hold
 
     def run(self, wave: Sequence[int]) -> None:
-        run = self.batch.run
-        fixed = 1 if run.dispatch == "submit" else run.chunksize
-        self._feed = Chunker(wave, self.batch.concurrency, fixed)
+        self._feed = self.cut(wave)
         self.open_pool()
         while self._chunks or (self._feed.has_more and not self.batch.gate.closed):
             self._send_chunks()
             self.turn(self.held.hub)
             self.after_turn()
+
+    def cut(self, wave: Sequence[int]) -> Chunker:
+        """What hands out the wave in chunks."""
+        run = self.batch.run
+        return Chunker(wave, self.lanes, 1 if run.dispatch == "submit" else run.chunksize)
+
+    @property
+    def lanes(self) -> int:
+        """How many tasks may be in flight now."""
+        return self.batch.concurrency
 
     def on_chunk(self, number: int) -> None:
         chunk = self._chunks.pop(number, None)
@@ -120,7 +128,7 @@ class PoolBackend(Supervised):
             return
         # One or two chunks more than lanes wait in the executor's queue, so that no child waits
         # for us; but not where a kept pool has more children than this batch may use.
-        lanes = self.batch.concurrency
+        lanes = self.lanes
         most = lanes + 2 if self.held.size == lanes else lanes
         chunks = []
         while len(self._chunks) < most and self._feed.has_more:
@@ -151,7 +159,7 @@ class PoolBackend(Supervised):
 
     def _take_back(self) -> None:
         """Give items that wait behind a long one in its chunk to lanes that have nothing to do."""
-        is_idle = not self._feed.has_more and len(self._chunks) < self.batch.concurrency
+        is_idle = not self._feed.has_more and len(self._chunks) < self.lanes
         if not is_idle or not self._feed.is_auto:
             return
         now_ns = monotonic_ns()

@@ -56,7 +56,7 @@ class Supervised(Backend):
         now = monotonic()
         if now - self._ticked_s > TURN_S / 2:
             self._ticked_s = now
-            self.batch.station.tick()
+            self.batch.station.call_tick()
 
     def turn(self, hub: Hub) -> None:
         """Hear what happened, end what is overdue; at most TURN_S if nothing happens."""

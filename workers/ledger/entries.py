@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, cast
 
-from workers.model import RECORD_STATES, RecordState, TaskError
+from workers.model import RECORD_STATES, Chosen, RecordState, TaskError
 
 
 class Epoch(TypedDict):
@@ -68,6 +68,7 @@ class Report(TypedDict, total=False):
     wall_s: float
     phases: Phases
     usage: Usage
+    chosen: Chosen
     observed: int | float | None
     partial: bool
     closing_sum: str

@@ -48,6 +48,8 @@ def station() -> Any:
         ({"pool": "hot"}, SpecError, "pool"),
         ({"shared_sum": "some"}, SpecError, "shared_sum"),
         ({"on_error": "weep"}, SpecError, "on_error"),
+        ({"backend": "auto", "shared_sum": "global"}, UnsupportedOption, "shared_sum"),
+        ({"backend": "auto", "task_timeout_s": 1.0}, UnsupportedOption, "task_timeout_s"),
         ({"params": {"x": 1}}, InvalidParams, "params"),
         ({"task": "sleep", "params": {"seconds": "x"}}, InvalidParams, "params.seconds"),
     ],
@@ -145,6 +147,7 @@ def test_defaults_follow_the_cpus() -> None:
         "process-pool": 6,
         "interpreter-pool": 6,
         "asyncio": 10,
+        "auto": 256,
     }
     assert BACKENDS["thread-pool"].default_concurrency(64) == 32
 

@@ -108,6 +108,7 @@ def test_the_reference_goes_by_name_or_index(wanted: Any, index: int) -> None:
         ({"arms": ARMS[:1]}, "arms", "allowed are 2 to 20"),
         ({"arms": [1, 2]}, "arms.0", "object"),
         ({"arms": [*ARMS, {"backend": "forkbomb"}]}, "arms.2.backend", "known: sequential"),
+        ({"arms": [*ARMS, {"backend": "auto"}]}, "arms.2.backend", "chooses by itself"),
         ({"arms": [*ARMS, {"backend": "threading", "pool": "warm"}]}, "arms.2.pool", "no pool"),
         ({"arms": [*ARMS, {"backend": "interpreter-pool"}]}, "arms.2.backend", "seen: Python 3.11"),
         ({"arms": [*ARMS, {"backend": "threading", "batches": 9}]}, "arms.2.batches", "1 to 8"),

@@ -1,0 +1,200 @@
+"""`auto` chooses by what it sees of the first items, and runs each item once, come what may."""
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workers.backends import auto
+from workers.backends.crew import Crew
+from workers.choosing import Choice, Measured
+from workers.engine import run_batch
+from workers.model import BatchSpec, Outcome, RunSpec
+from workers.remembering import Remembered
+from workers.station import Station, read_in_flight
+
+WAITS = Measured(tasks=9, task_wall_s=0.01, task_cpu_s=1e-5, busy_alone=0.0)
+COMPUTES = Measured(tasks=9, task_wall_s=0.05, task_cpu_s=0.05, busy_alone=1.0, busy=1.0, threads=2)
+TINY = Measured(tasks=9, task_wall_s=1e-6, task_cpu_s=1e-6, busy_alone=1.0, busy=1.0, threads=2)
+
+
+def run_auto(station: Station, task: str, items: Any, **options: Any) -> Any:
+    sink = options.pop("sink", None)
+    first, done = options.pop("first", 0), options.pop("done", frozenset())
+    run = RunSpec(task, backend="auto", concurrency=options.pop("concurrency", 8), **options)
+    spec = BatchSpec(run, items, first=first, done=done)
+    return run_batch(spec, sink=sink, station=station, backoff=lambda attempt: 0.001)
+
+
+def settle_on(
+    monkeypatch: pytest.MonkeyPatch, *choices: Choice, measured: Measured = COMPUTES
+) -> None:
+    """Have each choice be the next of these, the last one from then on, whatever is measured."""
+    left = list(choices)
+
+    def choose(seen: Measured, situation: Any) -> Choice:
+        del seen, situation
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    monkeypatch.setattr(auto, "choose", choose)
+    monkeypatch.setattr(Station, "memory", _Knowing(measured), raising=False)
+
+
+class _Knowing:
+    """A memory that knows one thing of everything, until it is told to forget."""
+
+    def __init__(self, measured: Measured) -> None:
+        self._measured: Measured | None = measured
+
+    def __get__(self, instance: object, owner: type) -> "_Knowing":
+        return self
+
+    def __set__(self, instance: object, value: object) -> None:
+        return None
+
+    def find(self, key: str) -> Remembered | None:
+        return Remembered(self._measured) if self._measured else None
+
+    def keep(self, key: str, remembered: Remembered) -> None:
+        return None
+
+    def forget(self, key: str) -> None:
+        self._measured = None
+
+
+WAYS = [
+    Choice("sequential", 1, 0.0, "so it is"),
+    Choice("thread-pool", 4, 0.0, "so it is"),
+    Choice("process-pool", 2, 0.0, "so it is", chunksize=3),
+    Choice("asyncio", 5, 0.0, "so it is"),
+]
+
+
+@pytest.mark.parametrize("choice", WAYS, ids=lambda choice: choice.backend)
+def test_whatever_is_chosen_each_item_runs_once_and_the_report_says_so(
+    station: Station, folder: str, monkeypatch: pytest.MonkeyPatch, choice: Choice
+) -> None:
+    settle_on(monkeypatch, choice)
+    done = frozenset(range(1000, 1060, 3))
+    result = run_auto(station, "log", range(60), params={"folder": folder}, first=1000, done=done)
+    left = sorted(set(range(1000, 1060)) - done)
+    assert sorted(outcome.index for outcome in result.outcomes) == left
+    runs = (Path(folder) / "runs").read_text().split()
+    assert sorted(map(int, runs)) == [index - 1000 for index in left]
+    chosen = result.report.chosen
+    assert (chosen["backend"], chosen["concurrency"]) == (choice.backend, choice.concurrency)
+    assert chosen["why"] == "so it is"
+    assert chosen["measured"]["remembered"]
+    is_pool = choice.backend == "process-pool"
+    assert result.report.start_method == ("forkserver" if is_pool else None)
+    assert station.tainted is None
+
+
+@pytest.mark.parametrize("before", WAYS, ids=lambda choice: choice.backend)
+@pytest.mark.parametrize("after", WAYS, ids=lambda choice: choice.backend)
+def test_a_change_of_mind_loses_no_item_and_runs_none_twice(
+    station: Station, folder: str, monkeypatch: pytest.MonkeyPatch, before: Choice, after: Choice
+) -> None:
+    settle_on(monkeypatch, before, after)
+    monkeypatch.setattr(auto, "_WATCH_S", 0.005)
+    seen: list[Outcome] = []
+
+    def sink(outcomes: list[Outcome]) -> None:
+        seen.extend(outcomes)
+
+    def hold_once(self: Any) -> None:
+        if len(seen) >= 40 and self._choice is before:
+            self._hold()
+
+    monkeypatch.setattr(auto.Auto, "_watch", hold_once)
+    run_auto(station, "log", range(1500), params={"folder": folder}, sink=sink)
+    assert sorted(outcome.index for outcome in seen) == list(range(1500))
+    runs = (Path(folder) / "runs").read_text().split()
+    assert Counter(runs).most_common(1)[0][1] == 1
+    assert len(runs) == 1500
+
+
+def test_the_first_items_are_looked_at_and_remembered_for_the_next_batch(station: Station) -> None:
+    params = {"iterations": 20_000}
+    first = run_auto(station, "cpu", range(200), params=params).report.chosen
+    measured = first["measured"]
+    assert not measured["remembered"]
+    assert measured["probes"] >= 1
+    assert measured["tasks"] > 0
+    assert measured["task_wall_s"] > 0
+    assert measured["pickle_s"] > 0
+    assert first["why"]
+    again = run_auto(station, "cpu", range(200), params=params).report.chosen["measured"]
+    assert again["remembered"] or again["probes"]
+    other = run_auto(station, "cpu", range(200), params={"iterations": 20_001}).report.chosen
+    assert not other["measured"]["remembered"]
+
+
+def test_what_waits_gets_more_lanes_than_cpus(station: Station) -> None:
+    report = run_auto(station, "sleep", range(64), params={"seconds": 0.05}, concurrency=32).report
+    assert report.chosen["backend"] in ("asyncio", "thread-pool")
+    assert report.effective_concurrency == 32
+
+
+def test_tasks_that_take_far_longer_than_remembered_are_looked_at_anew(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Station, "memory", _Knowing(TINY), raising=False)
+    report = run_auto(station, "cpu", range(120), params={"iterations": 300_000}).report
+    assert report.chosen["measured"]["probes"] >= 1
+    assert not report.chosen["measured"]["remembered"]
+    assert report.chosen["measured"]["task_cpu_s"] > 0.0005
+
+
+def test_one_item_is_run_and_not_measured(station: Station) -> None:
+    chosen = run_auto(station, "echo", ["x"]).report.chosen
+    assert (chosen["backend"], chosen["concurrency"]) == ("sequential", 1)
+    assert chosen["measured"]["probes"] == 0
+
+
+def test_no_more_in_flight_than_was_allowed(station: Station, folder: str) -> None:
+    """One task at a time, over probe, pool and loop alike."""
+    result = run_auto(station, "crowd", range(10), params={"folder": folder}, concurrency=1)
+    assert result.report.effective_concurrency == 1
+    assert (Path(folder) / "in-flight").read_bytes()[8:9] == b"\x01"
+
+
+def test_a_child_that_dies_costs_at_most_its_item(
+    station: Station, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle_on(monkeypatch, Choice("process-pool", 2, 0.0, "so it is"))
+    # Else a thread of this process would run the first items, and maybe the one that kills.
+    monkeypatch.setattr(Crew, "resize", lambda crew, wanted: None)
+    items: list[Any] = [*range(30), "kill", *range(30, 60)]
+    result = run_auto(station, "die", items, params={"folder": folder})
+    states = {outcome.index: outcome.state for outcome in result.outcomes}
+    assert len(result.outcomes) == 61
+    assert states.pop(30) == "crashed"
+    assert set(states.values()) == {"succeeded"}
+    assert os.getpid() not in {outcome.lane.pid for outcome in result.outcomes}
+
+
+def test_what_runs_during_a_probe_can_be_read_by_the_supervisor(station: Station) -> None:
+    shown: set[int] = set()
+
+    def sink(outcomes: list[Outcome]) -> None:
+        del outcomes
+        shown.update(index for index, _ in read_in_flight(station.folder))
+
+    run_auto(station, "nap", [0.05, *[0.3] * 5], sink=sink, concurrency=2)
+    assert shown
+    assert read_in_flight(station.folder) == []
+
+
+def test_a_drain_during_the_probe_ends_it(station: Station) -> None:
+    previous = signal.signal(signal.SIGALRM, lambda *_: station.drain())
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    try:
+        result = run_auto(station, "nap", [0.3] * 50, concurrency=2)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    assert result.report.drained
+    assert 1 <= len(result.outcomes) <= 2

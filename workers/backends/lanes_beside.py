@@ -1,0 +1,106 @@
+"""A process pool and an event loop that share one feed of items with threads of this process."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+from workers.backends.base import Batch
+from workers.backends.chunks import Chunker
+from workers.backends.event_loop import EventLoop
+from workers.backends.feed import SharedFeed
+from workers.backends.process_pool import ProcessPool
+from workers.coroutines import LoopLane
+from workers.lanes import Slot
+
+_ROOM_S = 0.01
+
+
+class SharedChunker(Chunker):
+    """Cuts chunks from a feed that others take from too."""
+
+    def __init__(self, feed: SharedFeed, lanes: int, first: int) -> None:
+        super().__init__((), lanes, None)
+        self._feed = feed
+        self._size = first
+
+    @property
+    def has_more(self) -> bool:
+        return bool(self._again) or (not self._feed.held and len(self._feed) > 0)
+
+    def take(self) -> Sequence[int]:
+        if self._again:
+            return super().take()
+        return self._feed.take(self.fit(len(self._feed)))
+
+
+class PoolBeside(ProcessPool):
+    """A pool with as many lanes as the threads beside it leave."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        feed: SharedFeed,
+        room: Callable[[], int],
+        watch: Callable[[], None],
+        first_chunk: int | None,
+    ) -> None:
+        """Args:
+        batch: what to run, and with how many lanes at most.
+        feed: where items come from.
+        room: how many tasks may be in flight here, now.
+        watch: called in each turn of the loop.
+        first_chunk: how many items the first chunks hold.
+        """
+        super().__init__(batch)
+        self._shared = feed
+        self._room = room
+        self._watch = watch
+        self._first_chunk = first_chunk or 1
+
+    @property
+    def lanes(self) -> int:
+        return min(self.batch.concurrency, self._room())
+
+    def cut(self, wave: Sequence[int]) -> Chunker:
+        return SharedChunker(self._shared, self.batch.concurrency, self._first_chunk)
+
+    def after_turn(self) -> None:
+        super().after_turn()
+        self._watch()
+
+
+class LoopBeside(EventLoop):
+    """A loop with as many coroutines as the threads beside it leave."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        room: Callable[[], int],
+        slot: Callable[[int], Slot],
+        watch: Callable[[], None],
+    ) -> None:
+        """Args:
+        batch: what to run, and with how many lanes at most.
+        room: how many tasks may be in flight here, now.
+        slot: where the coroutine of that number shows what it runs.
+        watch: called after each item.
+        """
+        super().__init__(batch)
+        self._room = room
+        self._lent = slot
+        self._watch = watch
+        self._begun = 0
+
+    def slot(self, lane: int) -> Slot:
+        return self._lent(lane)
+
+    def feed(self, wave: Sequence[int]) -> Iterator[int]:
+        for index in wave:
+            yield index
+            self._watch()
+
+    async def _consume(self, feed: Iterator[int], here: LoopLane) -> None:
+        self._begun += 1
+        number = self._begun
+        while number > self._room() and not self.batch.gate.closed:
+            await asyncio.sleep(_ROOM_S)
+        await super()._consume(feed, here)

@@ -1,0 +1,171 @@
+"""Looking at the first items of a batch while they run: what they use, and how threads scale."""
+
+import contextlib
+import os
+import pickle
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import ceil
+from statistics import median
+from time import monotonic
+
+from workers.backends.base import Batch
+from workers.backends.crew import Crew
+from workers.backends.feed import SharedFeed
+from workers.choosing import WAITS_BELOW, Measured, Situation, choose
+from workers.model import Outcome
+
+LOOK_S = 0.02
+_MOST_THREADS = 16
+_ENOUGH_CPUS = 2.0
+"""Threads are asked to keep so many CPUs busy, to see whether they can."""
+_WIDER = 2
+_ABOUT = 0.3
+"""One thread that kept 0.9 CPUs busy counts as one that keeps a whole one busy."""
+_COMPUTES_FROM = 0.5
+_LONGEST_S = 0.05
+_RECENT = 64
+
+
+class Timings:
+    """How long the last tasks took, as their outcomes say."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._last: deque[tuple[int, int]] = deque(maxlen=_RECENT)
+        self.count = 0
+        self._elsewhere = False
+        self.value: object = None
+        """What one of the last tasks returned."""
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Listen to outcomes, from any thread; one that is lost on the way does not matter."""
+        for outcome in outcomes:
+            is_here = outcome.lane.pid == self._pid
+            if outcome.state in ("succeeded", "failed") and not (is_here and self._elsewhere):
+                self._last.append((outcome.wall_ns, outcome.cpu_ns))
+                self.value = outcome.value
+                self.count += 1
+
+    def clear(self, elsewhere: bool = False) -> None:
+        """Begin anew; `elsewhere`: with tasks of other processes only, which do not share a GIL."""
+        self._elsewhere = elsewhere
+        self._last.clear()
+        self.count = 0
+
+    def median(self, least: int) -> tuple[float, float] | None:
+        """Wall and CPU seconds of a task; None while fewer than `least` have ended."""
+        last = list(self._last.copy())
+        if self.count < least or not last:
+            return None
+        walls, cpus = zip(*last, strict=True)
+        return median(walls) / 1e9, median(cpus) / 1e9
+
+    def alone(self) -> tuple[float, float] | None:
+        """The same of a task that nothing else disturbs: its wait is the least that was seen."""
+        last = list(self._last.copy())
+        if not last:
+            return None
+        cpu_ns = median(cpu for _, cpu in last)
+        return (cpu_ns + min(wall - cpu for wall, cpu in last)) / 1e9, cpu_ns / 1e9
+
+
+class Probe:
+    """Has threads run items, few at first, and sees how much CPU they use."""
+
+    def __init__(
+        self, crew: Crew, feed: SharedFeed, batch: Batch, timings: Timings, cpus: int
+    ) -> None:
+        self._crew = crew
+        self._feed = feed
+        self._batch = batch
+        self._timings = timings
+        self._cpus = cpus
+        self._is_over = False
+        self._began_s = monotonic()
+
+    def run(self, situation: Callable[[], Situation]) -> Measured:
+        """Look until it is clear what kind of task this is; returns while threads go on.
+
+        Args:
+            situation: the one at the moment of the call.
+        """
+        self._timings.clear()
+        self._crew.resize(1)
+        queued_s, began_s = self._crew.queued_s(), monotonic()
+        alone = self._look(LOOK_S)
+        alone += max(0.0, self._crew.queued_s() - queued_s) / (monotonic() - began_s)
+        first = self._timings.median(least=1)
+        if alone < WAITS_BELOW:
+            return self._look_at_waiting(alone, first, situation)
+        measured = self._measured(alone, first)
+        lanes = min(self._batch.concurrency, _MOST_THREADS, ceil(_ENOUGH_CPUS / alone - _ABOUT))
+        if lanes < 2 or self._is_over:
+            return measured
+        self._crew.resize(lanes)
+        if not measured.is_saturated:
+            # They begin alike, with the same wait: it is over when the first has ended.
+            self._look(min(measured.task_wall_s, _LONGEST_S))
+        while True:
+            busy = self._look(max(LOOK_S, min(2 * measured.task_wall_s, _LONGEST_S)))
+            measured = replace(self._measured(alone, first), busy=busy, threads=lanes)
+            if not self._is_unclear(measured, situation):
+                return measured
+
+    def _look_at_waiting(
+        self,
+        alone: float,
+        first: tuple[float, float] | None,
+        situation: Callable[[], Situation],
+    ) -> Measured:
+        """Tasks that wait may compute later: as long as none has ended, only some are begun."""
+        lanes = min(self._batch.concurrency, _WIDER * self._cpus)
+        while first is None and self._batch.task.bound != "io" and not self._is_over:
+            self._crew.resize(lanes)
+            busy = self._look(LOOK_S)
+            first = self._timings.median(least=1)
+            if busy > _COMPUTES_FROM:
+                busy = self._look(LOOK_S)
+                so_far_s = monotonic() - self._began_s
+                wall_s, cpu_s = first or (so_far_s, so_far_s / 2)
+                return Measured(
+                    tasks=self._timings.count,
+                    task_wall_s=wall_s,
+                    task_cpu_s=cpu_s,
+                    busy_alone=None,
+                    busy=busy,
+                    threads=lanes,
+                    pickle_s=self._pickle_s(),
+                )
+        return self._measured(alone, first)
+
+    def _is_unclear(self, measured: Measured, situation: Callable[[], Situation]) -> bool:
+        """Whether more time alone can show that a pool is worth its start."""
+        if measured.tasks or self._is_over:
+            return False
+        return choose(measured, situation()).backend == "sequential"
+
+    def _look(self, seconds: float) -> float:
+        """How many CPUs the crew keeps busy, over about that time."""
+        cpu_s, began_s = self._crew.cpu_s(), monotonic()
+        self._is_over = self._crew.wait(seconds) or not self._feed
+        took_s = monotonic() - began_s
+        return (self._crew.cpu_s() - cpu_s) / max(1e-6, took_s)
+
+    def _measured(self, alone: float, first: tuple[float, float] | None) -> Measured:
+        so_far_s = monotonic() - self._began_s
+        cpu_s = so_far_s * min(1.0, alone)
+        seen = Measured(0, so_far_s, cpu_s, busy_alone=alone, pickle_s=self._pickle_s())
+        ended = first or self._timings.median(least=1)
+        if ended is None:
+            return seen
+        return seen.with_times(self._timings.count, *ended, beside=True)
+
+    def _pickle_s(self) -> float:
+        """What it takes to send an item and a value, in seconds; 0 for what cannot be sent."""
+        began_s = monotonic()
+        with contextlib.suppress(Exception):
+            sent = pickle.dumps((self._batch.spec.items[0], self._timings.value))
+            pickle.loads(sent)  # noqa: S301  # our own, a moment old
+        return monotonic() - began_s
