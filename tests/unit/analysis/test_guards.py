@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from service.analysis.session import Session, analyse
-from tests.unit.analysis.sessions import BAD, GOOD, NOTEBOOK, arm, bad, base, good, of_arm
+from tests.unit.analysis.sessions import GOOD, NOTEBOOK, arm, base, good, of_arm
+from tests.unit.analysis.spoilt import BAD, bad
 
 SEEDS = range(5)
 

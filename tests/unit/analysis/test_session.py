@@ -8,7 +8,8 @@ import pytest
 
 from service.analysis.session import analyse
 from service.analysis.verdicts import Ratio, decide, shows_a_difference
-from tests.unit.analysis.sessions import BAD, GOOD, NOTEBOOK, Machine, arm, bad, good, of_arm
+from tests.unit.analysis.sessions import GOOD, NOTEBOOK, Machine, arm, good, of_arm
+from tests.unit.analysis.spoilt import BAD, bad
 
 CPU = Machine(seed=1, arms=NOTEBOOK, computes_s=0.3)
 SLEEP = Machine(seed=1, arms=NOTEBOOK, waits_s=0.3, computes_s=0.0005)
