@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_TARGET_NS = 10_000_000
+TARGET_NS = 10_000_000
 """A chunk of tiny items takes about this long: some fifty times what it costs to send one."""
+ALONE_TARGET_NS = 40_000_000
+"""The same where the next chunk is sent only when this one has ended, and its child waits."""
 _GROWTH = 4
 _SHARE = 2
 """A chunk holds no more than this part of what one lane has left to do."""
@@ -28,7 +30,10 @@ class Chunker:
     grow by steps.
     """
 
-    def __init__(self, wave: Sequence[int], lanes: int, fixed: int | None) -> None:
+    def __init__(
+        self, wave: Sequence[int], lanes: int, fixed: int | None, target_ns: int = TARGET_NS
+    ) -> None:
+        self._target_ns = target_ns
         self.is_auto = fixed is None
         self._wave = wave
         self._lanes = lanes
@@ -67,5 +72,5 @@ class Chunker:
         if not self.is_auto:
             return
         each_ns = (now_ns - chunk.sent_ns) / max(1, len(chunk.indices))
-        fits = int(_TARGET_NS / each_ns)
+        fits = int(self._target_ns / each_ns)
         self._size = max(1, min(fits, self._size * _GROWTH))

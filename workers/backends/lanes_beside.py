@@ -17,8 +17,8 @@ _ROOM_S = 0.01
 class SharedChunker(Chunker):
     """Cuts chunks from a feed that others take from too."""
 
-    def __init__(self, feed: SharedFeed, lanes: int, first: int) -> None:
-        super().__init__((), lanes, None)
+    def __init__(self, feed: SharedFeed, lanes: int, first: int, target_ns: int) -> None:
+        super().__init__((), lanes, None, target_ns)
         self._feed = feed
         self._size = first
 
@@ -61,7 +61,8 @@ class PoolBeside(ProcessPool):
         return min(self.batch.concurrency, self._room())
 
     def cut(self, wave: Sequence[int]) -> Chunker:
-        return SharedChunker(self._shared, self.batch.concurrency, self._first_chunk)
+        lanes, first = self.batch.concurrency, self._first_chunk
+        return SharedChunker(self._shared, lanes, first, self.target_ns)
 
     def after_turn(self) -> None:
         super().after_turn()

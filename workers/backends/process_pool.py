@@ -6,7 +6,7 @@ from concurrent.futures.process import BrokenProcessPool
 from time import monotonic_ns, sleep
 
 from workers.backends.base import Batch
-from workers.backends.chunks import Chunk, Chunker
+from workers.backends.chunks import ALONE_TARGET_NS, TARGET_NS, Chunk, Chunker
 from workers.backends.processes import Processes
 from workers.backends.supervised import Supervised
 from workers.child import run_chunk
@@ -85,8 +85,8 @@ class PoolBackend(Supervised):
         return self._hold
 
     def run(self, wave: Sequence[int]) -> None:
-        self._feed = self.cut(wave)
         self.open_pool()
+        self._feed = self.cut(wave)
         while self._chunks or (self._feed.has_more and not self.batch.gate.closed):
             self._send_chunks()
             self.turn(self.held.hub)
@@ -95,7 +95,13 @@ class PoolBackend(Supervised):
     def cut(self, wave: Sequence[int]) -> Chunker:
         """What hands out the wave in chunks."""
         run = self.batch.run
-        return Chunker(wave, self.lanes, 1 if run.dispatch == "submit" else run.chunksize)
+        fixed = 1 if run.dispatch == "submit" else run.chunksize
+        return Chunker(wave, self.lanes, fixed, self.target_ns)
+
+    @property
+    def target_ns(self) -> int:
+        """How long a chunk of automatic size is to take."""
+        return TARGET_NS if self.held.size == self.batch.concurrency else ALONE_TARGET_NS
 
     @property
     def lanes(self) -> int:

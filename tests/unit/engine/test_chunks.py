@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.backends.chunks import Chunk, Chunker
+from workers.backends.chunks import ALONE_TARGET_NS, TARGET_NS, Chunk, Chunker
 
 
 @given(
@@ -62,3 +62,14 @@ def test_what_is_given_back_comes_first() -> None:
     assert list(chunker.take()) == [0, 1, 2]
     chunker.give_back([1, 2])
     assert [list(chunker.take()) for _ in range(2)] == [[1, 2], [3, 4, 5]]
+
+
+def test_chunks_that_nobody_reads_ahead_of_take_longer() -> None:
+    sizes = []
+    for target_ns in (TARGET_NS, ALONE_TARGET_NS):
+        chunker = Chunker(range(10_000), 2, None, target_ns)
+        for number in range(6):
+            chunk = Chunk(number, chunker.take(), 0)
+            chunker.learn(chunk, 1_000_000 * len(chunk.indices))
+        sizes.append(len(chunker.take()))
+    assert sizes == [10, 40]
