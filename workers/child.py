@@ -16,6 +16,7 @@ from workers.channel import Kind, Link, to_record
 from workers.desk import DESK_SUFFIX, NOT_YET_NS, Desk, pack_record
 from workers.lanes import Work, current_lane, run_one
 from workers.model import Lane, Outcome
+from workers.parking import wait_while_locked
 from workers.processes import die_with_parent
 from workers.sums import FileSum, SharedSum, child_sum
 from workers.tasks.registry import TaskSources, find_task
@@ -158,6 +159,11 @@ def run_alone(setup: Setup, order: Order, index: int, item: Any) -> None:
     """The whole life of a process that runs one item."""
     enter_process(setup)
     run_chunk(order, 1, (index,), (item,))
+
+
+def park(path: Path) -> None:
+    """Do nothing, and nothing else, while the supervisor's parking is open."""
+    wait_while_locked(path)
 
 
 def ready() -> None:

@@ -9,6 +9,9 @@ With R items left, a task of wall time w and CPU time c, and P CPUs:
 
 n is as many lanes as keep the CPUs busy, or the waiting tasks in flight, and `most` at most. Each
 way costs some microseconds per item besides. The simplest that is nearly the fastest wins.
+
+A task that waits, and of which none has ended, may compute yet: until one has, a few are begun in
+the children of a pool that is warm, where they are not in each other's way if they do.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +23,9 @@ RELEASED_FROM = 1.25
 """Threads that keep more CPUs busy than this do not wait for one lock."""
 _NEARLY = 1.05
 SATURATED_FROM = 0.9
-_SLACK = 1.5
+HELD_FROM = 0.8
+"""Who keeps the GIL for this share of its CPU time leaves a second thread too little."""
+_SLACK = 2.0
 """More lanes than CPUs where tasks wait in between: without, a CPU idles when waits coincide."""
 _POOL_PER_CPU = 4
 _ITEM_S = 5e-6
@@ -44,6 +49,8 @@ class Measured:
         busy_alone: CPUs that one thread kept busy, or could have; None if it was never alone.
         busy: CPUs that `threads` threads kept busy together; None where it was not measured.
         threads: how many.
+        gil_held: share of the moments at which another thread asked for the GIL, while one task
+            ran, and had to wait for it; None where nobody asked.
         pickle_s: to pickle and unpickle an item, and to pack a value.
     """
 
@@ -54,6 +61,7 @@ class Measured:
     busy: float | None = None
     threads: int = 1
     pickle_s: float = 0.0
+    gil_held: float | None = None
 
     @property
     def cpu_share(self) -> float:
@@ -70,10 +78,26 @@ class Measured:
         """Whether a task hardly computes."""
         return max(self.busy_alone or 0.0, self.cpu_share) < WAITS_BELOW
 
+    @property
+    def gil_share(self) -> float:
+        """The share of its CPU time for which a task keeps the GIL; 0 where nobody asked."""
+        return min(1.0, (self.gil_held or 0.0) / max(1e-6, self.busy_alone or 0.0))
+
+    @property
+    def holds_gil(self) -> bool:
+        """Whether a second thread would only take from the first."""
+        return not self.waits and self.gil_share >= HELD_FROM
+
+    @property
+    def scaling(self) -> float | None:
+        """CPUs that threads keep busy together to those of one; None where it is not known."""
+        if self.busy is not None and self.busy_alone:
+            return self.busy / self.busy_alone
+        return 1 / self.gil_share if self.holds_gil else None
+
     def show(self) -> dict[str, float | int | None]:
         """As a report has it."""
-        scaling = None if self.busy is None or not self.busy_alone else self.busy / self.busy_alone
-        return asdict(self) | {"cpu_share": self.cpu_share, "scaling": scaling}
+        return asdict(self) | {"cpu_share": self.cpu_share, "scaling": self.scaling}
 
     def with_times(self, tasks: int, wall_s: float, cpu_s: float, beside: bool) -> "Measured":
         """The same with the times of tasks that have ended since.
@@ -86,12 +110,16 @@ class Measured:
             wall_s = min(wall_s, self.task_wall_s + cpu_s)
         elif beside and self.busy_alone is not None and self.busy_alone >= WAITS_BELOW:
             wall_s = min(wall_s, cpu_s / min(1.0, self.busy_alone))
-        return replace(self, tasks=tasks, task_wall_s=wall_s, task_cpu_s=cpu_s)
+        alone = self.busy_alone
+        if alone is not None and self.tasks == 0 and not beside:
+            # Only now is it known what a task does after its beginning.
+            alone = min(1.0, cpu_s / wall_s)
+        return replace(self, tasks=tasks, task_wall_s=wall_s, task_cpu_s=cpu_s, busy_alone=alone)
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to be measured."""
-        return self.tasks > 0 and (self.waits or self.busy is not None)
+        return self.tasks > 0 and (self.waits or self.holds_gil or self.busy is not None)
 
 
 @dataclass(frozen=True)
@@ -103,10 +131,18 @@ class Situation:
     most: int
     """Tasks in flight at most."""
     pool_startup_s: float
-    """What a process pool takes to start: 0 where one is kept warm."""
+    """What a new process pool takes to start."""
+    warm_children: int = 0
+    """How many children a pool has that is kept warm: it takes nothing to start."""
     has_sync: bool = True
     has_async: bool = False
     has_gil: bool = True
+    only_waits: bool = False
+    """The task is declared to wait for others, and to compute nothing."""
+
+    def may_compute_yet(self, measured: Measured) -> bool:
+        """Whether all that is known of a task is how it began, which was to wait."""
+        return measured.tasks == 0 and measured.waits and not self.only_waits
 
 
 @dataclass(frozen=True)
@@ -134,12 +170,14 @@ def choose_blindly(situation: Situation) -> Choice | None:
 
 def choose(measured: Measured, situation: Situation) -> Choice:
     """The simplest of the ways that are nearly as fast as the fastest."""
+    if situation.warm_children and situation.may_compute_yet(measured):
+        return _undecided(measured, situation)
     ways = [_sequential(measured, situation)]
     if measured.waits and situation.has_async:
         ways.append(_asyncio(measured, situation))
     else:
         ways.append(_threads(measured, situation))
-    ways.append(_processes(measured, situation))
+    ways += _processes(measured, situation)
     fastest = min(way.seconds for way in ways)
     return next(way for way in ways if way.seconds <= fastest * _NEARLY)
 
@@ -159,6 +197,15 @@ def _lanes(measured: Measured, situation: Situation, cpus: float, item_s: float)
         task_s = measured.task_cpu_s + item_s
         wanted = ceil(_SLACK * cpus * measured.task_wall_s / task_s)
     return max(1, min(situation.most, situation.left, max(wanted, ceil(cpus))))
+
+
+def _undecided(measured: Measured, situation: Situation) -> Choice:
+    lanes = max(1, min(situation.most, situation.left, situation.warm_children))
+    why = (
+        f"{_task(measured)}, and none has ended: should it compute yet, "
+        f"{situation.warm_children} processes are there that share no GIL"
+    )
+    return Choice("process-pool", lanes, 0.0, why, chunksize=1)
 
 
 def _sequential(measured: Measured, situation: Situation) -> Choice:
@@ -188,9 +235,19 @@ def _asyncio(measured: Measured, situation: Situation) -> Choice:
     return Choice("asyncio", lanes, situation.left * each_s, why)
 
 
-def _processes(measured: Measured, situation: Situation) -> Choice:
+def _processes(measured: Measured, situation: Situation) -> list[Choice]:
+    """With as many lanes as there is use for, and with those that are warm and start at once."""
     cpus = situation.cpus
-    lanes = min(_lanes(measured, situation, cpus, _CHILD_ITEM_S), max(cpus, _POOL_PER_CPU * cpus))
+    lanes = min(_lanes(measured, situation, cpus, _CHILD_ITEM_S), _POOL_PER_CPU * cpus)
+    warm = situation.warm_children
+    if 0 < warm < lanes:
+        return [_pool(measured, situation, size) for size in (warm, lanes)]
+    return [_pool(measured, situation, lanes)]
+
+
+def _pool(measured: Measured, situation: Situation, lanes: int) -> Choice:
+    cpus = situation.cpus
+    startup_s = 0.0 if lanes <= situation.warm_children else situation.pool_startup_s
     handover_s = _HANDOVER_S + measured.pickle_s
     own_s = _CHILD_ITEM_S + measured.pickle_s
     each_s = max(
@@ -202,7 +259,7 @@ def _processes(measured: Measured, situation: Situation) -> Choice:
         f"{_task(measured)}; {_busy(measured)}: "
         f"processes use {cpus} CPUs; handing an item over costs {_ms(handover_s)}"
     )
-    seconds = situation.pool_startup_s + situation.left * each_s
+    seconds = startup_s + situation.left * each_s
     return Choice("process-pool", lanes, seconds, why, chunk_of(measured))
 
 
@@ -217,6 +274,8 @@ def _task(measured: Measured) -> str:
 
 
 def _busy(measured: Measured) -> str:
+    if measured.holds_gil:
+        return f"it keeps the GIL from others for {measured.gil_share:.0%} of its CPU time"
     if measured.busy is None:
         return "no time to try threads"
     return f"{measured.threads} threads kept {measured.busy:.2f} CPUs busy"

@@ -24,8 +24,8 @@ Items without an outcome after `run_batch` were not taken: the report says `drai
 """
 
 import random
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from time import monotonic_ns
 
@@ -74,6 +74,7 @@ def run_batch(
     sink: Sink | None = None,
     station: Station | None = None,
     backoff: Backoff = full_jitter,
+    sweeps: bool = True,
 ) -> BatchResult:
     """Run the items of a batch that are not done yet.
 
@@ -82,6 +83,8 @@ def run_batch(
         sink: gets the outcomes as they come; without one they are in the result.
         station: what is kept between batches; without one it lasts for this batch only.
         backoff: the wait in seconds before an attempt of failed items, from the second one on.
+        sweeps: look for what tasks left behind before returning; else the caller does it, by
+            `swept_after`.
     Raises:
         SpecError: the batch cannot be run as ordered; no item was taken.
         ChildrenWontStart: processes die before they run anything.
@@ -93,15 +96,21 @@ def run_batch(
         outcomes: list[Outcome] = []
         wave = pending_of(spec)
         batch = _batch_of(spec, station, sink or outcomes.extend, len(wave))
-        # Interpreters are threads of a kept pool, and tell themselves when a task leaks one.
-        threads = (
-            station.count_threads() if facts.in_process and facts.lanes != "interpreters" else None
-        )
-        try:
+        with swept_after(station, facts) if sweeps else nullcontext():
             report = _run(load_backend(facts.name)(batch), wave, backoff)
-        finally:
-            station.sweep(threads)
         return BatchResult(replace(report, end_ns=monotonic_ns()), outcomes)
+
+
+@contextmanager
+def swept_after(station: Station, facts: BackendFacts) -> Iterator[None]:
+    """Kill what tasks of the block leave running, and see whether they leave a thread."""
+    # Interpreters are threads of a kept pool, and tell themselves when a task leaks one.
+    in_threads = facts.in_process and facts.lanes != "interpreters"
+    threads = station.count_threads() if in_threads else None
+    try:
+        yield
+    finally:
+        station.sweep(threads)
 
 
 def _batch_of(spec: BatchSpec, station: Station, sink: Sink, items: int) -> Batch:

@@ -1,6 +1,7 @@
 """Pools of processes or interpreters that can be kept for the next batch."""
 
 import concurrent.futures
+import contextlib
 import itertools
 import multiprocessing
 import threading
@@ -11,9 +12,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic, sleep
 
-from workers.child import Setup, enter_interpreter, enter_process, ready
+from workers.child import Setup, enter_interpreter, enter_process, park, ready
 from workers.errors import ChildrenWontStart
 from workers.hub import Hub
+from workers.parking import Parking
 from workers.processes import children_of, kill_tree
 from workers.starting import bare_main, check_fork_is_safe, start_fork_server
 from workers.tasks.registry import Registry
@@ -44,6 +46,7 @@ class Pool:
         self.is_stuck = False
         self.executor: ProcessPoolExecutor | ThreadPoolExecutor
         self.hub = Hub(folder / f"{name}.socket")
+        self._parking = Parking(folder / f"{name}.parking")
         self._registry = registry
         self._setup = Setup(registry.sources, folder, self.hub.path)
 
@@ -67,6 +70,19 @@ class Pool:
         except BaseException:
             self.kill()
             raise
+
+    def park(self, children: int) -> None:
+        """Keep so many children from taking what is submitted from now on, until `unpark`."""
+        if children > 0 and not self._parking.is_open:
+            path = self._parking.open()
+            # A broken pool takes no more chunks either.
+            with contextlib.suppress(BrokenProcessPool):
+                for _ in range(children):
+                    self.executor.submit(park, path)
+
+    def unpark(self) -> None:
+        """Have all children take what is submitted."""
+        self._parking.close()
 
     @property
     def is_usable(self) -> bool:
@@ -132,6 +148,7 @@ class Pool:
             self.hub.watch(process)
 
     def _end(self, grace_s: float) -> None:
+        self.unpark()
         executor = getattr(self, "executor", None)
         if isinstance(executor, ProcessPoolExecutor):
             self._end_processes(executor, grace_s)
@@ -192,12 +209,14 @@ class Keeper:
         """How many threads of this process the pools have that are kept."""
         return sum(pool.threads for pool in self._kept.values())
 
-    def startup_s(self, method: str | None, size: int) -> float:
-        """How long a pool takes to be there: none if one is kept, else what the last one took."""
-        kept = self._kept.get(method)
-        if kept is not None and kept.size >= size and kept.is_usable:
-            return 0.0
+    def startup_s(self, method: str | None) -> float:
+        """How long a new pool takes to be there: what the last one took."""
         return self._startup_s.get(method, UNKNOWN_STARTUP_S)
+
+    def warm_children(self, method: str | None) -> int:
+        """How many children a pool has that is kept, and can be had at once."""
+        kept = self._kept.get(method)
+        return kept.size if kept is not None and kept.is_usable else 0
 
     def take(self, method: str | None, size: int, warm: bool) -> tuple[Pool, bool]:
         """A pool of at least `size` children, and whether it was kept from another batch.
@@ -231,6 +250,7 @@ class Keeper:
 
     def give_back(self, pool: Pool, keep: bool, is_idle: bool) -> None:
         """Keep a pool for the next batch, or end it; it is kept only if it is sound and idle."""
+        pool.unpark()
         if keep and is_idle and pool.is_usable:
             before = self._kept.pop(pool.method, None)
             self._kept[pool.method] = pool

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import os
 import signal
 import sys
@@ -20,9 +21,7 @@ def descendants(pid: int) -> list[int]:
 
     Zombies count: somebody still has to reap them.
     """
-    children: dict[int, list[int]] = {}
-    for child, parent in _parents().items():
-        children.setdefault(parent, []).append(child)
+    children = _children_by_pid()
     found: list[int] = []
     level = [pid]
     while level:
@@ -44,13 +43,15 @@ def children_of(pid: int) -> list[int]:
         except OSError:  # the kernel was built without it, or the thread has ended
             continue
         found += map(int, text.split())
-    if found or Path(f"/proc/self/task/{os.getpid()}/children").exists():
+    if found or _tells_children():
         return found
     return [child for child, parent in _parents().items() if parent == pid]
 
 
 def quick_descendants(pid: int) -> list[int]:
-    """All below a process, at a price that depends on them alone; as exact as `children_of`."""
+    """All below a process, as exact as `children_of`, and no dearer than `descendants`."""
+    if not _tells_children():
+        return descendants(pid)
     found: list[int] = []
     level = [pid]
     while level:
@@ -169,9 +170,13 @@ def _below(pid: int, kept: set[int]) -> list[int]:
 def _strays(kept: set[int]) -> list[int]:
     found: list[int] = []
     here = os.getpid()
+    children_by_pid = None if _tells_children() else _children_by_pid()
     level = [here]
     while level:
-        children = [(child, pid) for pid in level for child in children_of(pid)]
+        if children_by_pid is None:
+            children = [(child, pid) for pid in level for child in children_of(pid)]
+        else:
+            children = [(child, pid) for pid in level for child in children_by_pid.get(pid, ())]
         # A zombie can be reaped by its parent only; below a child it is that child's affair.
         found += [c for c, pid in children if c not in kept and (pid == here or _is_alive(c))]
         level = [c for c, _ in children if c in kept]
@@ -202,6 +207,19 @@ def _is_tracker(pid: int) -> bool:
         return _TRACKER in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+
+
+@functools.cache
+def _tells_children() -> bool:
+    """Whether the kernel lists the children of a process, so that not all have to be looked at."""
+    return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+
+def _children_by_pid() -> dict[int, list[int]]:
+    children: dict[int, list[int]] = {}
+    for child, parent in _parents().items():
+        children.setdefault(parent, []).append(child)
+    return children
 
 
 def _parents() -> dict[int, int]:

@@ -20,7 +20,7 @@ from typing import Any
 from workers.assignment import Answer, Assignment, Crashed, Ready
 from workers.backends import facts_of
 from workers.desk import DESK_SUFFIX, read_desk
-from workers.engine import run_batch
+from workers.engine import run_batch, swept_after
 from workers.errors import SpecError
 from workers.flushing import FLUSH_AFTER_S, RETRY_AFTER_S, Disowned, Flusher
 from workers.ledger import killpoints
@@ -78,13 +78,15 @@ class Runner:
                 first=assignment.claim.first,
                 done=_left_out(assignment),
             )
-            meter = Meter() if spec.run.measure else None
-            in_process = facts_of(spec.run.backend).in_process
-            sink = flusher.add_from_lane if in_process else flusher.add
-            with _Ticking(self._link, flusher, in_process):
-                report = run_batch(spec, sink=sink, station=station).report
-            usage = meter.usage(read_peak(station.folder)) if meter else None
-            return _close(flusher, assignment, report, usage)
+            facts = facts_of(spec.run.backend)
+            # Whoever waits for the batch need not wait for the look at what it left behind.
+            with swept_after(station, facts):
+                meter = Meter() if spec.run.measure else None
+                sink = flusher.add_from_lane if facts.in_process else flusher.add
+                with _Ticking(self._link, flusher, facts.in_process):
+                    report = run_batch(spec, sink=sink, station=station, sweeps=False).report
+                usage = meter.usage(read_peak(station.folder)) if meter else None
+                return _close(flusher, assignment, report, usage)
         except Disowned as refusal:
             return Answer("disowned", str(refusal))
         except SpecError as error:

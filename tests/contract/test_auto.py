@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from workers.backends import auto
+from workers.backends import auto, lanes_beside
 from workers.backends.crew import Crew
 from workers.choosing import Choice, Measured
 from workers.engine import run_batch
@@ -99,7 +99,8 @@ def test_a_change_of_mind_loses_no_item_and_runs_none_twice(
     station: Station, folder: str, monkeypatch: pytest.MonkeyPatch, before: Choice, after: Choice
 ) -> None:
     settle_on(monkeypatch, before, after)
-    monkeypatch.setattr(auto, "_WATCH_S", 0.005)
+    for module in (auto, lanes_beside):
+        monkeypatch.setattr(module, "WATCH_S", 0.005)
     seen: list[Outcome] = []
 
     def sink(outcomes: list[Outcome]) -> None:

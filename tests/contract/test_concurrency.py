@@ -34,6 +34,10 @@ def test_a_kept_pool_that_is_larger_runs_no_more_than_asked(
     assert result.report.pool == "warm"
     highest = struct.unpack("=qq", (Path(folder) / "in-flight").read_bytes())[1]
     assert highest == 2
+    params = {"folder": folder, "parties": 5}
+    result = way.run(station, "meet", range(5), params=params, concurrency=5)
+    assert result.report.pool == "warm"
+    assert [outcome.error for outcome in result.outcomes] == [None] * 5
 
 
 @pytest.mark.ways(lambda way: way.is_parallel and way.backend != "multiprocessing")

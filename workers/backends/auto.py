@@ -9,7 +9,7 @@ from time import monotonic
 from workers.backends.base import Batch, InProcess
 from workers.backends.crew import Crew
 from workers.backends.feed import SharedFeed
-from workers.backends.lanes_beside import LoopBeside, PoolBeside
+from workers.backends.lanes_beside import WATCH_S, LoopBeside, PoolBeside
 from workers.backends.probe import Probe, Timings
 from workers.choosing import Choice, Measured, Situation, choose, choose_blindly
 from workers.cpus import usable_cpus
@@ -19,7 +19,6 @@ from workers.remembering import Remembered, kind_of_work
 from workers.runtime import gil_enabled
 
 METHOD = "forkserver"
-_WATCH_S = 0.05
 _OFF_BY = 2.0
 _MORE = 1.5
 _WORTH_WALL_S = 0.005
@@ -117,10 +116,12 @@ class Auto(InProcess):
             left=max(1, len(self._feed)),
             cpus=self._cpus,
             most=batch.concurrency,
-            pool_startup_s=batch.station.pools.startup_s(METHOD, self._cpus),
+            pool_startup_s=batch.station.pools.startup_s(METHOD),
+            warm_children=batch.station.pools.warm_children(METHOD),
             has_sync=batch.task.run is not None,
             has_async=batch.task.run_async is not None,
             has_gil=gil_enabled(),
+            only_waits=batch.task.bound == "io",
         )
 
     @property
@@ -156,7 +157,7 @@ class Auto(InProcess):
             self._run_loop()
         else:
             self._crew.resize(choice.concurrency)
-            while not (self._crew.wait(_WATCH_S) or self._has_failed):
+            while not (self._crew.wait(WATCH_S) or self._has_failed):
                 self._watch()
 
     def _run_pool(self) -> None:
@@ -165,7 +166,11 @@ class Auto(InProcess):
         began_s = monotonic()
         with _quick_switches():
             pool = PoolBeside(
-                self._batch_as(METHOD), self._feed, self._room, self._watch, self._choice.chunksize
+                self._batch_as(METHOD),
+                self._feed,
+                self._pool_room,
+                self._watch,
+                self._choice.chunksize,
             )
             try:
                 pool.__enter__()
@@ -182,6 +187,16 @@ class Auto(InProcess):
     def _room(self) -> int:
         """How many tasks may be in flight beside the threads that there are."""
         return self.batch.concurrency - self._crew.size
+
+    def _pool_room(self) -> int:
+        """The same for a pool: threads that end their items have the place of its lanes.
+
+        But for tasks that wait in between, which are not in each other's way.
+        """
+        lanes = self._choice.concurrency
+        if lanes <= self._cpus:
+            lanes = max(1, lanes - self._crew.size)
+        return min(self._room(), lanes)
 
     def _fall_back(self, failure: ChildrenWontStart) -> None:
         why = f"{self._choice.why}; but {failure.why}: run here instead"
@@ -213,7 +228,7 @@ class Auto(InProcess):
     def _watch(self) -> None:
         """See now and then whether tasks take what was expected; if not, hold the feed."""
         now_s = monotonic()
-        if now_s - self._watched_s < _WATCH_S:
+        if now_s - self._watched_s < WATCH_S:
             return
         self._watched_s = now_s
         # Towards the end another way could not make up for the change.
@@ -249,9 +264,10 @@ class Auto(InProcess):
         wall_s, cpu_s = seen
         if self._expected_s is None:
             self._expected_s = wall_s
-        if _differ(wall_s, self._expected_s, _WORTH_WALL_S) or _differ(
-            cpu_s, measured.task_cpu_s, _WORTH_CPU_S
-        ):
+        # With as many lanes as are allowed, tasks that wait longer would get no more of them.
+        has_more = self._choice.concurrency < self.batch.concurrency
+        is_off = has_more and _differ(wall_s, self._expected_s, _WORTH_WALL_S)
+        if is_off or _differ(cpu_s, measured.task_cpu_s, _WORTH_CPU_S):
             self.batch.station.memory.forget(self._key)
             self._measured = None
             self._remembered = None

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-TARGET_NS = 10_000_000
-"""A chunk of tiny items takes about this long: some fifty times what it costs to send one."""
-ALONE_TARGET_NS = 40_000_000
-"""The same where the next chunk is sent only when this one has ended, and its child waits."""
+TARGET_NS = 40_000_000
+"""A chunk of tiny items takes about this long, half of it waiting behind another one: some fifty
+times what it costs to send one."""
 _GROWTH = 4
 _SHARE = 2
 """A chunk holds no more than this part of what one lane has left to do."""
@@ -30,10 +29,7 @@ class Chunker:
     grow by steps.
     """
 
-    def __init__(
-        self, wave: Sequence[int], lanes: int, fixed: int | None, target_ns: int = TARGET_NS
-    ) -> None:
-        self._target_ns = target_ns
+    def __init__(self, wave: Sequence[int], lanes: int, fixed: int | None) -> None:
         self.is_auto = fixed is None
         self._wave = wave
         self._lanes = lanes
@@ -72,5 +68,5 @@ class Chunker:
         if not self.is_auto:
             return
         each_ns = (now_ns - chunk.sent_ns) / max(1, len(chunk.indices))
-        fits = int(self._target_ns / each_ns)
+        fits = int(TARGET_NS / each_ns)
         self._size = max(1, min(fits, self._size * _GROWTH))

@@ -75,7 +75,7 @@ class Crew:
         """
         with self._changed:
             threads = [lane.native_id for lane in self._lanes.values()]
-        return sum(map(_queued_s, threads))
+        return sum(map(queued_s, threads))
 
     def _start(self, number: int) -> None:
         thread = threading.Thread(target=self._run, args=(number,), name=f"auto-{number}")
@@ -112,7 +112,7 @@ class Crew:
         self._changed.notify_all()
 
 
-def _queued_s(thread: int | None) -> float:
+def queued_s(thread: int | None) -> float:
     """How long a thread has been ready and without a CPU; 0 where the kernel does not say."""
     try:
         with open(f"/proc/self/task/{thread}/schedstat") as file:

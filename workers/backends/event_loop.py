@@ -36,7 +36,7 @@ class EventLoop(InProcess):
         asyncio.run(self._run_all(wave))
 
     async def _run_all(self, wave: Sequence[int]) -> None:
-        feed = self.feed(wave)
+        feed = iter(wave)
         main = asyncio.current_task()
         assert main is not None
         consumers = min(self.batch.concurrency, len(wave))
@@ -44,10 +44,6 @@ class EventLoop(InProcess):
             for number in range(consumers):
                 here = LoopLane(self.work, current_lane(), self.slot(number), main)
                 group.create_task(self._consume(feed, here), name=f"lane-{number}")
-
-    def feed(self, wave: Sequence[int]) -> Iterator[int]:
-        """The items in the order in which consumers take them."""
-        return iter(wave)
 
     async def _consume(self, feed: Iterator[int], here: LoopLane) -> None:
         batch = self.batch

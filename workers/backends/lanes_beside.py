@@ -11,14 +11,17 @@ from workers.backends.process_pool import ProcessPool
 from workers.coroutines import LoopLane
 from workers.lanes import Slot
 
+WATCH_S = 0.05
 _ROOM_S = 0.01
+_BESIDE_S = 0.005
+"""A turn of a pool lasts no longer while threads beside it still have a place of its lanes."""
 
 
 class SharedChunker(Chunker):
     """Cuts chunks from a feed that others take from too."""
 
-    def __init__(self, feed: SharedFeed, lanes: int, first: int, target_ns: int) -> None:
-        super().__init__((), lanes, None, target_ns)
+    def __init__(self, feed: SharedFeed, lanes: int, first: int) -> None:
+        super().__init__((), lanes, None)
         self._feed = feed
         self._size = first
 
@@ -60,9 +63,13 @@ class PoolBeside(ProcessPool):
     def lanes(self) -> int:
         return min(self.batch.concurrency, self._room())
 
+    @property
+    def turn_s(self) -> float:
+        return super().turn_s if self._room() >= self.batch.concurrency else _BESIDE_S
+
     def cut(self, wave: Sequence[int]) -> Chunker:
         lanes, first = self.batch.concurrency, self._first_chunk
-        return SharedChunker(self._shared, lanes, first, self.target_ns)
+        return SharedChunker(self._shared, lanes, first)
 
     def after_turn(self) -> None:
         super().after_turn()
@@ -83,7 +90,7 @@ class LoopBeside(EventLoop):
         batch: what to run, and with how many lanes at most.
         room: how many tasks may be in flight here, now.
         slot: where the coroutine of that number shows what it runs.
-        watch: called after each item.
+        watch: called every `WATCH_S`.
         """
         super().__init__(batch)
         self._room = room
@@ -94,9 +101,16 @@ class LoopBeside(EventLoop):
     def slot(self, lane: int) -> Slot:
         return self._lent(lane)
 
-    def feed(self, wave: Sequence[int]) -> Iterator[int]:
-        for index in wave:
-            yield index
+    async def _run_all(self, wave: Sequence[int]) -> None:
+        watching = asyncio.create_task(self._keep_watch(), name="watch")
+        try:
+            await super()._run_all(wave)
+        finally:
+            watching.cancel()
+
+    async def _keep_watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
             self._watch()
 
     async def _consume(self, feed: Iterator[int], here: LoopLane) -> None:

@@ -3,20 +3,25 @@
 import contextlib
 import os
 import pickle
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil
 from statistics import median
-from time import monotonic
+from time import monotonic, sleep
 
 from workers.backends.base import Batch
-from workers.backends.crew import Crew
+from workers.backends.crew import Crew, queued_s
 from workers.backends.feed import SharedFeed
 from workers.choosing import WAITS_BELOW, Measured, Situation, choose
 from workers.model import Outcome
 
 LOOK_S = 0.02
+_ASK_EVERY_S = 0.001
+_FEWEST_ASKED = 5
+"""Looks at the GIL that were not repeated so often say nothing."""
 _MOST_THREADS = 16
 _ENOUGH_CPUS = 2.0
 """Threads are asked to keep so many CPUs busy, to see whether they can."""
@@ -40,13 +45,16 @@ class Timings:
         """What one of the last tasks returned."""
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Listen to outcomes, from any thread; one that is lost on the way does not matter."""
-        for outcome in outcomes:
-            is_here = outcome.lane.pid == self._pid
-            if outcome.state in ("succeeded", "failed") and not (is_here and self._elsewhere):
-                self._last.append((outcome.wall_ns, outcome.cpu_ns))
-                self.value = outcome.value
-                self.count += 1
+        """Listen to outcomes, from any thread; one that is lost on the way does not matter.
+
+        Of those that come together one stands for all: this runs once per item, or per chunk.
+        """
+        last = outcomes[-1]
+        is_here = self._elsewhere and last.lane.pid == self._pid
+        if last.state in ("succeeded", "failed") and not is_here:
+            self._last.append((last.wall_ns, last.cpu_ns))
+            self.value = last.value
+            self.count += len(outcomes)
 
     def clear(self, elsewhere: bool = False) -> None:
         """Begin anew; `elsewhere`: with tasks of other processes only, which do not share a GIL."""
@@ -93,13 +101,17 @@ class Probe:
         """
         self._timings.clear()
         self._crew.resize(1)
-        queued_s, began_s = self._crew.queued_s(), monotonic()
-        alone = self._look(LOOK_S)
-        alone += max(0.0, self._crew.queued_s() - queued_s) / (monotonic() - began_s)
+        alone, held = self._look_at_one(LOOK_S)
         first = self._timings.median(least=1)
         if alone < WAITS_BELOW:
             return self._look_at_waiting(alone, first, situation)
-        measured = self._measured(alone, first)
+        measured = self._measured(alone, first, held)
+        while measured.holds_gil:
+            # Another one in this process would take from the first what it gets itself.
+            if not self._is_unclear(measured, situation):
+                return measured
+            self._look(LOOK_S)
+            measured = self._measured(alone, self._timings.median(least=1), held)
         lanes = min(self._batch.concurrency, _MOST_THREADS, ceil(_ENOUGH_CPUS / alone - _ABOUT))
         if lanes < 2 or self._is_over:
             return measured
@@ -109,7 +121,7 @@ class Probe:
             self._look(min(measured.task_wall_s, _LONGEST_S))
         while True:
             busy = self._look(max(LOOK_S, min(2 * measured.task_wall_s, _LONGEST_S)))
-            measured = replace(self._measured(alone, first), busy=busy, threads=lanes)
+            measured = replace(self._measured(alone, first, held), busy=busy, threads=lanes)
             if not self._is_unclear(measured, situation):
                 return measured
 
@@ -120,8 +132,11 @@ class Probe:
         situation: Callable[[], Situation],
     ) -> Measured:
         """Tasks that wait may compute later: as long as none has ended, only some are begun."""
+        measured, seen = self._measured(alone, first), situation()
+        if seen.warm_children or not seen.may_compute_yet(measured):
+            return measured
         lanes = min(self._batch.concurrency, _WIDER * self._cpus)
-        while first is None and self._batch.task.bound != "io" and not self._is_over:
+        while first is None and not self._is_over:
             self._crew.resize(lanes)
             busy = self._look(LOOK_S)
             first = self._timings.median(least=1)
@@ -146,6 +161,19 @@ class Probe:
             return False
         return choose(measured, situation()).backend == "sequential"
 
+    def _look_at_one(self, seconds: float) -> tuple[float, float | None]:
+        """How busy the one lane keeps a CPU, or would; how much of its time it holds the GIL."""
+        queued, began_s = self._crew.queued_s(), monotonic()
+        cpu_s = self._crew.cpu_s()
+        asked, refused, ends_s = 0, 0, began_s + seconds
+        while not self._is_over and monotonic() < ends_s:
+            asked += 1
+            refused += _had_to_wait()
+            self._is_over = self._crew.size == 0 or not self._feed
+        took_s = max(1e-6, monotonic() - began_s)
+        alone = (self._crew.cpu_s() - cpu_s + max(0.0, self._crew.queued_s() - queued)) / took_s
+        return alone, refused / asked if asked >= _FEWEST_ASKED else None
+
     def _look(self, seconds: float) -> float:
         """How many CPUs the crew keeps busy, over about that time."""
         cpu_s, began_s = self._crew.cpu_s(), monotonic()
@@ -153,10 +181,14 @@ class Probe:
         took_s = monotonic() - began_s
         return (self._crew.cpu_s() - cpu_s) / max(1e-6, took_s)
 
-    def _measured(self, alone: float, first: tuple[float, float] | None) -> Measured:
+    def _measured(
+        self, alone: float, first: tuple[float, float] | None, held: float | None = None
+    ) -> Measured:
         so_far_s = monotonic() - self._began_s
         cpu_s = so_far_s * min(1.0, alone)
-        seen = Measured(0, so_far_s, cpu_s, busy_alone=alone, pickle_s=self._pickle_s())
+        seen = Measured(
+            0, so_far_s, cpu_s, busy_alone=alone, pickle_s=self._pickle_s(), gil_held=held
+        )
         ended = first or self._timings.median(least=1)
         if ended is None:
             return seen
@@ -169,3 +201,16 @@ class Probe:
             sent = pickle.dumps((self._batch.spec.items[0], self._timings.value))
             pickle.loads(sent)  # noqa: S301  # our own, a moment old
         return monotonic() - began_s
+
+
+def _had_to_wait() -> bool:
+    """Whether the GIL was not to be had when this thread woke up; it sleeps first.
+
+    Who holds it is told to let go after a switch interval, so what is shorter than half of that
+    is the kernel's own delay. Waiting for a CPU is not waiting for the GIL.
+    """
+    thread = threading.get_native_id()
+    queued, began_s = queued_s(thread), monotonic()
+    sleep(_ASK_EVERY_S)
+    late_s = monotonic() - began_s - _ASK_EVERY_S
+    return late_s > sys.getswitchinterval() / 2 + max(0.0, queued_s(thread) - queued)

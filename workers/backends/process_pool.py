@@ -6,7 +6,7 @@ from concurrent.futures.process import BrokenProcessPool
 from time import monotonic_ns, sleep
 
 from workers.backends.base import Batch
-from workers.backends.chunks import ALONE_TARGET_NS, TARGET_NS, Chunk, Chunker
+from workers.backends.chunks import Chunk, Chunker
 from workers.backends.processes import Processes
 from workers.backends.supervised import Supervised
 from workers.child import run_chunk
@@ -14,6 +14,7 @@ from workers.errors import ChildrenWontStart
 from workers.hub import ChildView
 from workers.pools import Pool
 
+_AHEAD = 2
 _FRUITLESS_ALLOWED = 3
 _EXIT_CODE_NS = 500_000_000
 _EXIT_CODE_POLL_S = 0.001
@@ -96,12 +97,7 @@ class PoolBackend(Supervised):
         """What hands out the wave in chunks."""
         run = self.batch.run
         fixed = 1 if run.dispatch == "submit" else run.chunksize
-        return Chunker(wave, self.lanes, fixed, self.target_ns)
-
-    @property
-    def target_ns(self) -> int:
-        """How long a chunk of automatic size is to take."""
-        return TARGET_NS if self.held.size == self.batch.concurrency else ALONE_TARGET_NS
+        return Chunker(wave, self.lanes, fixed)
 
     @property
     def lanes(self) -> int:
@@ -132,10 +128,16 @@ class PoolBackend(Supervised):
     def _send_chunks(self) -> None:
         if self.batch.gate.closed:
             return
-        # One or two chunks more than lanes wait in the executor's queue, so that no child waits
-        # for us; but not where a kept pool has more children than this batch may use.
         lanes = self.lanes
-        most = lanes + 2 if self.held.size == lanes else lanes
+        self._fill(lanes)
+        if self._feed.has_more and lanes == self.batch.concurrency:
+            # Some chunks more wait in the executor's queue, so that no child waits for us; but a
+            # child that is not to run any must not take them.
+            self.held.park(self.held.size - lanes)
+            self._fill(lanes + _AHEAD)
+
+    def _fill(self, most: int) -> None:
+        """Have so many chunks on their way, while there are items for them."""
         chunks = []
         while len(self._chunks) < most and self._feed.has_more:
             chunk = Chunk(next(self.held.numbers), self._feed.take(), monotonic_ns())

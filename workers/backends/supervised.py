@@ -58,10 +58,15 @@ class Supervised(Backend):
             self._ticked_s = now
             self.batch.station.call_tick()
 
+    @property
+    def turn_s(self) -> float:
+        """How long a turn of the loop waits if nothing happens."""
+        return TURN_S
+
     def turn(self, hub: Hub) -> None:
-        """Hear what happened, end what is overdue; at most TURN_S if nothing happens."""
+        """Hear what happened, end what is overdue; at most `turn_s` if nothing happens."""
         self.tick()
-        for event in hub.poll(TURN_S):
+        for event in hub.poll(self.turn_s):
             if event.outcomes:
                 self.batch.intake.take(event.outcomes)
             if event.frame is None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.backends.chunks import ALONE_TARGET_NS, TARGET_NS, Chunk, Chunker
+from workers.backends.chunks import TARGET_NS, Chunk, Chunker
 
 
 @given(
@@ -35,7 +35,7 @@ def test_chunks_grow_by_steps_while_items_are_tiny() -> None:
         taken = chunker.take()
         sizes.append(len(taken))
         chunker.learn(Chunk(number, taken, 0), 1_000 * len(taken))
-    assert sizes == [1, 4, 16, 64, 256, 1024, 4096, 10_000]
+    assert sizes == [1, 4, 16, 64, 256, 1024, 4096, 16_384]
 
 
 def test_chunks_of_long_items_hold_one() -> None:
@@ -43,7 +43,7 @@ def test_chunks_of_long_items_hold_one() -> None:
     for number in range(5):
         taken = chunker.take()
         assert len(taken) == 1
-        chunker.learn(Chunk(number, taken, 0), 20_000_000)
+        chunker.learn(Chunk(number, taken, 0), 40_000_000)
 
 
 def test_the_end_of_a_wave_is_shared_out() -> None:
@@ -64,12 +64,9 @@ def test_what_is_given_back_comes_first() -> None:
     assert [list(chunker.take()) for _ in range(2)] == [[1, 2], [3, 4, 5]]
 
 
-def test_chunks_that_nobody_reads_ahead_of_take_longer() -> None:
-    sizes = []
-    for target_ns in (TARGET_NS, ALONE_TARGET_NS):
-        chunker = Chunker(range(10_000), 2, None, target_ns)
-        for number in range(6):
-            chunk = Chunk(number, chunker.take(), 0)
-            chunker.learn(chunk, 1_000_000 * len(chunk.indices))
-        sizes.append(len(chunker.take()))
-    assert sizes == [10, 40]
+def test_chunks_grow_to_the_time_that_one_may_take() -> None:
+    chunker = Chunker(range(10_000), 2, None)
+    for number in range(6):
+        chunk = Chunk(number, chunker.take(), 0)
+        chunker.learn(chunk, 1_000_000 * len(chunk.indices))
+    assert len(chunker.take()) * 1_000_000 == TARGET_NS

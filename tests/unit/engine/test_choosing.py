@@ -1,0 +1,95 @@
+"""What `auto` makes of what it has measured."""
+
+from dataclasses import replace
+
+import pytest
+
+from workers.choosing import Choice, Measured, Situation, choose, choose_blindly
+
+HERE = Situation(left=1000, cpus=2, most=256, pool_startup_s=0.4, warm_children=8)
+COLD = replace(HERE, warm_children=0)
+
+WAITS = Measured(tasks=9, task_wall_s=0.01, task_cpu_s=1e-5, busy_alone=0.0)
+COMPUTES = Measured(tasks=9, task_wall_s=0.05, task_cpu_s=0.05, busy_alone=1.0, gil_held=1.0)
+RELEASES = replace(COMPUTES, gil_held=0.0, busy=1.98, threads=2)
+MIXED = Measured(
+    tasks=9, task_wall_s=0.1, task_cpu_s=0.05, busy_alone=0.5, busy=1.0, threads=4, gil_held=0.5
+)
+BEGAN_WAITING = Measured(tasks=0, task_wall_s=0.02, task_cpu_s=0.0, busy_alone=0.0)
+
+
+def way(choice: Choice) -> tuple[str, int]:
+    return choice.backend, choice.concurrency
+
+
+@pytest.mark.parametrize(
+    ("measured", "situation", "expected"),
+    [
+        (WAITS, HERE, ("thread-pool", 256)),
+        (WAITS, replace(HERE, has_async=True), ("asyncio", 256)),
+        (COMPUTES, HERE, ("process-pool", 2)),
+        (COMPUTES, COLD, ("process-pool", 2)),
+        (COMPUTES, replace(COLD, left=4), ("sequential", 1)),
+        (RELEASES, HERE, ("thread-pool", 2)),
+        (MIXED, HERE, ("process-pool", 8)),
+        (replace(COMPUTES, task_wall_s=2e-6, task_cpu_s=2e-6), HERE, ("sequential", 1)),
+    ],
+)
+def test_the_fastest_way_is_chosen(
+    measured: Measured, situation: Situation, expected: tuple[str, int]
+) -> None:
+    assert way(choose(measured, situation)) == expected
+
+
+def test_who_holds_the_gil_gets_no_threads_though_none_were_tried() -> None:
+    assert COMPUTES.is_complete and COMPUTES.busy is None
+    assert COMPUTES.scaling == 1.0
+    assert "keeps the GIL from others for 100% of its CPU time" in choose(COMPUTES, HERE).why
+
+
+def test_a_task_that_lets_go_of_the_gil_is_looked_at_with_a_second_thread() -> None:
+    assert not replace(COMPUTES, gil_held=0.5).is_complete
+    assert RELEASES.is_complete and RELEASES.scaling == pytest.approx(1.98)
+
+
+def test_what_began_by_waiting_is_begun_where_it_may_compute_yet() -> None:
+    assert way(choose(BEGAN_WAITING, HERE)) == ("process-pool", 8)
+    assert way(choose(BEGAN_WAITING, replace(HERE, left=3))) == ("process-pool", 3)
+    assert way(choose(BEGAN_WAITING, replace(HERE, most=5))) == ("process-pool", 5)
+
+
+@pytest.mark.parametrize(
+    "situation", [COLD, replace(HERE, only_waits=True)], ids=["no pool is warm", "it only waits"]
+)
+def test_else_it_is_begun_in_threads(situation: Situation) -> None:
+    assert way(choose(BEGAN_WAITING, situation)) == ("thread-pool", 256)
+
+
+def test_a_warm_pool_is_taken_as_it_is_where_more_children_would_not_pay() -> None:
+    few = replace(HERE, warm_children=3)
+    assert way(choose(MIXED, replace(few, left=8))) == ("process-pool", 3)
+    assert way(choose(MIXED, replace(few, left=5000))) == ("process-pool", 8)
+
+
+def test_the_beginning_of_a_task_is_not_taken_for_the_whole() -> None:
+    began = Measured(tasks=0, task_wall_s=0.02, task_cpu_s=0.02, busy_alone=1.0, gil_held=1.0)
+    assert began.holds_gil
+    whole = began.with_times(3, wall_s=1.0, cpu_s=0.02, beside=False)
+    assert whole.waits and not whole.holds_gil
+    assert way(choose(whole, HERE)) == ("thread-pool", 100)
+
+
+@pytest.mark.parametrize(
+    ("situation", "expected"),
+    [
+        (replace(HERE, left=1), ("sequential", 1)),
+        (replace(HERE, most=1), ("sequential", 1)),
+        (replace(HERE, has_sync=False, has_async=True), ("asyncio", 256)),
+    ],
+)
+def test_where_there_is_one_way_nothing_is_measured(
+    situation: Situation, expected: tuple[str, int]
+) -> None:
+    choice = choose_blindly(situation)
+    assert choice is not None and way(choice) == expected
+    assert choose_blindly(HERE) is None
