@@ -69,13 +69,11 @@ def trace(url: str, client: Client, count: int) -> Stages:
         for _ in range(count):
             monitor.seen.clear()
             begun = time.time()
-            job = client.submit("echo", count=1, backend="sequential")
-            posted = time.time()
-            client.wait(job)
+            job = client.run("echo", count=1, backend="sequential")
             ended = time.time()
             # What belongs to the job has passed MONITOR once the answer is here, or nearly.
             time.sleep(0.005)
-            _cut(stages, monitor.commands(), job.id, (begun, posted, ended))
+            _cut(stages, monitor.commands(), job.id, (begun, ended))
     finally:
         monitor.close()
     return stages
@@ -85,24 +83,19 @@ def _cut(
     stages: Stages,
     seen: list[tuple[float, str]],
     job_id: str,
-    client: tuple[float, float, float],
+    client: tuple[float, float],
 ) -> None:
-    begun, posted, ended = client
+    begun, ended = client
     mine = [(at, text) for at, text in seen if begun <= at <= ended]
     scripts = [at for at, text in mine if text.startswith("EVALSHA") and job_id in text]
-    reads = [(at, text) for at, text in mine if text.startswith("HGETALL") and job_id in text]
-    popped = next((at for at, text in reads if "rq:job" in text), None)
-    if popped is None or len(scripts) < 3:
+    if len(scripts) != 4:
         return
-    created, claimed, closed = scripts[-3:]
-    shown = next((at for at, text in reads if at > closed and "bp:job" in text), ended)
+    created, claimed, closed, shown = scripts
     stages.jobs += 1
     stages.commands.update(text.split(" ", 1)[0] for _, text in mine)
     stages.add("1 client, HTTP, admission (until the job is written)", created - begun)
-    stages.add("2 synced, worker woken (until RQ reads its job)", popped - created)
-    stages.add("3 RQ's share in the worker (until the claim)", claimed - popped)
-    stages.add("4 claim synced, runner runs and packs (until the flush)", closed - claimed)
-    stages.add("5 flush synced, waiter woken (until it reads the job)", shown - closed)
-    stages.add("6 answer: Flask, HTTP, client", ended - shown)
+    stages.add("2 synced, worker woken, RQ's share in it (until the claim)", claimed - created)
+    stages.add("3 claim synced, runner runs and packs (until the flush)", closed - claimed)
+    stages.add("4 flush synced, waiter woken (until it reads the job)", shown - closed)
+    stages.add("5 answer: Flask, HTTP, client", ended - shown)
     stages.add("whole, under MONITOR", ended - begun)
-    stages.add("of it until the 202 was there", posted - begun)

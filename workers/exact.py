@@ -1,12 +1,13 @@
 """Sums without error: integers of any size, and floats as the binary fractions that they are."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from fractions import Fraction
 from math import isfinite
 from typing import Any
 
 # Decimal text of an int is refused by Python beyond 4300 digits; hex never is, and is linear.
 _LONGEST_DECIMAL_BITS = 14_000
+_ONLY_INTS = frozenset({int})
 
 
 def is_summable(value: Any) -> bool:
@@ -44,8 +45,11 @@ class ExactSum:
         self.has_floats = True
         self._add_fraction(numerator, denominator.bit_length() - 1)
 
-    def add_all(self, values: Iterable[Any]) -> None:
+    def add_all(self, values: Sequence[Any]) -> None:
         """Add those of `values` that count; the others are passed over."""
+        if _ONLY_INTS.issuperset(map(type, values)):
+            self.add(sum(values))
+            return
         ints = 0
         for value in values:
             kind = type(value)

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from operator import itemgetter
 
 from workers.exact import ExactSum
 from workers.ledger.connection import UNREACHABLE
@@ -28,6 +29,8 @@ MOST_PENDING = 4 * BLOCK_RECORDS
 CATCH_UP_S = 0.001
 RETRY_AFTER_S = 0.5
 MOST_PIDS = 1000
+_SMALL = frozenset({int, float, bool, type(None)})
+_value_of = itemgetter(Outcome._fields.index("value"))
 
 
 class Disowned(Exception):
@@ -151,6 +154,9 @@ class Flusher:
 def _split_blocks(outcomes: Sequence[Outcome]) -> Iterator[list[Outcome]]:
     rest = iter(outcomes)
     while part := list(islice(rest, BLOCK_RECORDS)):
+        if _SMALL.issuperset(map(type, map(_value_of, part))):
+            yield part
+            continue
         block, size = [], 0
         for outcome in part:
             block.append(outcome)
@@ -175,17 +181,16 @@ class _Totals:
         self._more_pids = before.pids_total - len(before.pids)
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
-        self.counts.update(outcome.state for outcome in outcomes)
+        """By columns: this is paid for every item, after its task and before its record counts."""
+        _, states, values, _, lanes, _, walls_ns, cpus_ns, *_ = zip(*outcomes, strict=True)
+        self.counts.update(states)
         part = ExactSum()
-        for outcome in outcomes:
-            # bool is an int to isinstance, and not a number to anybody else.
-            if type(outcome.value) is int or type(outcome.value) is float:
-                part.add(outcome.value)
+        part.add_all(values)
         self.epoch_sum.merge(part)
         self._sum.merge(part)
-        self._wall_s += sum(outcome.wall_ns for outcome in outcomes) / 1e9
-        self._cpu_s += sum(outcome.cpu_ns for outcome in outcomes) / 1e9
-        for pid in {outcome.lane.pid for outcome in outcomes} - self._pids.keys():
+        self._wall_s += sum(walls_ns) / 1e9
+        self._cpu_s += sum(cpus_ns) / 1e9
+        for pid in {lane.pid for lane in set(lanes)} - self._pids.keys():
             if len(self._pids) < MOST_PIDS:
                 self._pids[pid] = None
             else:

@@ -157,7 +157,7 @@ def test_the_sum_of_the_records_is_exact(way: Any, station: Any) -> None:
     items = [0.1, 10**30, -0.25, 7, True, None, "8", 1e300, -1e300, 2**70]
     result = way.run(station, "echo", items)
     total = ExactSum()
-    total.add_all(outcome.value for outcome in result.outcomes)
+    total.add_all([outcome.value for outcome in result.outcomes])
     exact = sum(Fraction(x) for x in items if type(x) in (int, float))
     assert total.value() == float(exact)
 

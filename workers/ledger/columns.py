@@ -16,6 +16,7 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
+from operator import itemgetter
 from typing import Any
 
 import msgpack
@@ -31,7 +32,7 @@ def encode_block(outcomes: Sequence[Outcome], epoch_start_ns: int) -> bytes:
     Args:
         epoch_start_ns: on the monotonic clock of the machine that made the outcomes.
     """
-    rows = sorted(outcomes, key=lambda outcome: outcome.index)
+    rows = sorted(outcomes, key=itemgetter(0))
     indices, states, values, errors, lanes, starts, walls, cpus, seen, attempts, tries = zip(
         *rows, strict=True
     )
@@ -99,9 +100,12 @@ def bit_segments(positions: Sequence[int], gap_bits: int = 512) -> list[tuple[in
     Bit 0 is the highest of byte 0, as SETBIT has it. A gap wider than `gap_bits`, which is more
     than a byte, starts a new piece, so no two pieces share a byte.
     """
+    ordered = sorted(positions)
+    if ordered and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return [_run_of(ordered[0], ordered[-1])]
     pieces: list[tuple[int, bytes]] = []
     current: list[int] = []
-    for position in sorted(positions):
+    for position in ordered:
         if current and position - current[-1] > gap_bits:
             pieces.append(_piece(current))
             current = []
@@ -116,6 +120,15 @@ def _piece(positions: Sequence[int]) -> tuple[int, bytes]:
     piece = bytearray((positions[-1] >> 3) - offset + 1)
     for position in positions:
         piece[(position >> 3) - offset] |= 0x80 >> (position & 7)
+    return offset, bytes(piece)
+
+
+def _run_of(first: int, last: int) -> tuple[int, bytes]:
+    """The piece that has all bits set from `first` to `last`."""
+    offset = first >> 3
+    piece = bytearray(b"\xff" * ((last >> 3) - offset + 1))
+    piece[0] &= 0xFF >> (first & 7)
+    piece[-1] &= 0xFF << (7 - (last & 7)) & 0xFF
     return offset, bytes(piece)
 
 

@@ -165,7 +165,7 @@ def make_block(
     Args:
         epoch_start_ns: the monotonic clock at the claim, on the machine that ran the tasks.
     """
-    indices = [outcome.index for outcome in outcomes]
+    indices = [outcome[0] for outcome in outcomes]
     return Block(
         id=f"{claim.epoch}.{number}",
         head=json.dumps({"e": claim.epoch, "lo": min(indices), "hi": max(indices)}),

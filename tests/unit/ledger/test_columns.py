@@ -67,6 +67,13 @@ def test_a_block_of_no_ops_is_small() -> None:
     assert len(encode_block(made, 0)) / len(made) <= 24
 
 
+@given(st.integers(0, 5000), st.integers(1, 5000))
+def test_a_run_of_positions_is_one_segment_of_just_these_bits(first: int, count: int) -> None:
+    ((offset, piece),) = bit_segments(range(first, first + count))
+    assert set(set_bits(bytes(offset) + piece)) == set(range(first, first + count))
+    assert len(piece) == ((first + count - 1) >> 3) - (first >> 3) + 1
+
+
 @given(st.sets(st.integers(0, 50_000), min_size=1, max_size=200))
 def test_segments_set_just_the_bits_that_were_asked_for(positions: set[int]) -> None:
     bitmap = bytearray(6251)
