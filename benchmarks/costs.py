@@ -8,7 +8,7 @@ from benchmarks.rounds import find_pace
 from client import Client
 from client.stack import LocalStack
 
-_ROUNDS = 3
+_ROUNDS = 5
 _BACKENDS: dict[str, dict[str, Any]] = {
     "sequential": {},
     "threading": {"concurrency": 2},
@@ -19,10 +19,12 @@ _BACKENDS: dict[str, dict[str, Any]] = {
 }
 _COUNTS = {"threading": 2000, "multiprocessing": 20}
 _NOOPS = 20_000
-_LENGTHS_S = (1e-5, 1e-4, 1e-3, 1e-2, 5e-2)
-_SERIAL_S = 0.5
-_MOST_TASKS = 20_000
-_CHUNKS = (1, 4, 16, 64, 256, 1024)
+_LENGTHS_S = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+_SERIAL_S = 0.6
+_MOST_TASKS = 50_000
+_CHUNKS = (1, 4, 16, 64, 256, 1024, 4096)
+_MOST_CHUNKS = 1000
+"""By hand nobody would cut more: a chunk costs some tenths of a millisecond."""
 _AS_GOOD = 0.9
 
 
@@ -51,13 +53,17 @@ def measure(stack: LocalStack, client: Client, quick: bool) -> str:
 
 def _length(client: Client, rounds: int, length_s: float) -> tuple[str, float]:
     pace = find_pace()
-    count = max(16, min(_MOST_TASKS, round(_SERIAL_S / length_s)))
+    count = max(8, min(_MOST_TASKS, round(_SERIAL_S / length_s)))
     params = {"iterations": pace.loops(length_s)}
     pool = {"backend": "process-pool", "concurrency": 2, "params": params}
     ways: dict[Any, dict[str, Any]] = {
         "sequential": {"backend": "sequential", "params": params},
         "auto": pool,
-        **{size: {**pool, "chunksize": size} for size in _CHUNKS if size <= count // 2},
+        **{
+            size: {**pool, "chunksize": size}
+            for size in _CHUNKS
+            if size <= count // 2 and count // size <= _MOST_CHUNKS
+        },
     }
     times: dict[Any, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
