@@ -15,6 +15,14 @@ from workers.ledger.connection import Commands
 from workers.ledger.presence import Presence
 
 WORKER_STATES = ("idle", "busy", "draining")
+_COUNTED = (
+    keys.WAITING,
+    keys.PARKED,
+    keys.LEASES,
+    keys.JOBS,
+    keys.COMPARING,
+    keys.COMPARISONS,
+)
 
 
 class LedgerCollector(Collector):
@@ -27,10 +35,10 @@ class LedgerCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hgetall(keys.COUNTS)
-            for index in (keys.WAITING, keys.PARKED, keys.LEASES, keys.JOBS):
+            for index in _COUNTED:
                 pipe.zcard(index)
             pipe.info("memory")
-            raw, waiting, parked, running, jobs, memory = pipe.execute()
+            raw, waiting, parked, running, jobs, comparing, compared, memory = pipe.execute()
         counts = Counter({name.decode(): int(value) for name, value in raw.items()})
         states = Counter(worker.get("state") for worker in self._presence.workers())
         now = {"queued": counts["queued"], "running": counts["running"]}
@@ -44,6 +52,10 @@ class LedgerCollector(Collector):
         yield _gauge("batchpool_items_open", "Items of batches not ended.", counts["open_items"])
         batches = {"waiting": waiting, "parked": parked, "running": running}
         yield _gauge("batchpool_batches", "Batches that have not ended.", batches)
+        about = "Comparisons that have not ended; one of them runs."
+        yield _gauge("batchpool_comparisons", about, comparing)
+        about = "Comparisons that can be looked at, ended ones too."
+        yield _gauge("batchpool_comparisons_kept", about, compared)
         workers = {state: states[state] for state in WORKER_STATES}
         yield _gauge("batchpool_workers", "Live workers.", workers)
         refused = counts["refused_writes"]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -101,9 +101,6 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
-    whole: ClassVar[str] = ""
-    """The field that is named when the fault is in how the fields go together."""
-
 
 def _known(names: Iterable[str]) -> Any:
     # In the schema only: what is refused says more than that it is none of these.
@@ -120,7 +117,6 @@ class JobRequest(Request):
     """What a client orders: a task, its items, and how to run them."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": _EITHER})
-    whole = "count"
 
     task: Annotated[str, Field(min_length=1, max_length=200, description="a registered task")]
     params: Params = Field(default_factory=dict, description="arguments, by the task's JSON Schema")
@@ -159,6 +155,7 @@ class JobRequest(Request):
 
 
 # Of few digits: the bounds of what is read by this are much lower than a billion.
+_NAMED_FIELD = re.compile(r"`(\w+)`")
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")
 _STATE = f"({'|'.join(RECORD_STATES)})"
 
@@ -260,7 +257,7 @@ def read_model(model: type[RequestT], body: Any) -> RequestT:
         raise Unprocessable(
             errors
             + [
-                _field_error(details, body, model.whole)
+                _field_error(details, body)
                 for details in error.errors(
                     include_url=False, include_context=False, include_input=False
                 )
@@ -271,13 +268,15 @@ def read_model(model: type[RequestT], body: Any) -> RequestT:
     return found
 
 
-def _field_error(details: ErrorDetails, body: Mapping[str, Any], whole: str) -> FieldError:
+def _field_error(details: ErrorDetails, body: Mapping[str, Any]) -> FieldError:
     # The rest of the path is pydantic's own: tags of the members of a union.
     path = [str(part) for part in details["loc"][:1]]
     message = details["msg"].removeprefix("Value error, ")
     if path and path[0] in body:
         message += f" (got {_shown(body[path[0]])})"
-    return FieldError(".".join(path) or whole, message)
+    # What is wrong with fields together names them; it is told under the first.
+    named = _NAMED_FIELD.search(message)
+    return FieldError(".".join(path) or (named[1] if named else ""), message)
 
 
 def _kind(value: Any) -> str:

@@ -125,7 +125,6 @@ class ComparisonRequest(Request):
     """The same items under several arms, in interleaved rounds."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": _EITHER})
-    whole = "arms"
 
     task: Annotated[str, Field(min_length=1, max_length=200, description="a registered task")]
     params: Params = Field(default_factory=dict, description="arguments, by the task's JSON Schema")

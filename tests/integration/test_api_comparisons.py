@@ -70,6 +70,8 @@ def test_the_list_is_newest_first_in_pages_and_filtered(stage: Any) -> None:
     assert stage.get(f"{PATH}?state=running")["comparisons"] == []
     assert stage.get(f"{PATH}?task=cpu")["comparisons"] == []
     assert len(stage.get(f"{PATH}?task=sleep&state=queued")["comparisons"]) == 5
+    text = stage.http.get("/metrics").text
+    assert "\nbatchpool_comparisons 5.0\n" in text and "\nbatchpool_comparisons_kept 5.0\n" in text
 
 
 def test_one_that_waits_is_cancelled_at_once_and_can_be_deleted(stage: Any) -> None:

@@ -31,9 +31,9 @@ def test_an_idle_service_has_all_its_metrics_at_nothing(stage: Any) -> None:
     ours = {
         name: value
         for name, value in found.items()
-        if name[0].split("_")[0] in ("jobs", "items", "batches", "refused", "lost")
+        if name[0].split("_")[0] in ("jobs", "items", "batches", "comparisons", "refused", "lost")
     }
-    assert len(ours) == 13
+    assert len(ours) == 15
     assert not any(ours.values())
     assert found["redis_used_bytes", None] > 0
     assert found["process_resident_memory_bytes", None] > 0

@@ -132,7 +132,7 @@ def test_the_reference_goes_by_name_or_index(wanted: Any, index: int) -> None:
         ({"task": "nope"}, "task", "known: cpu"),
         ({"params": {"seconds": -1}}, "params.seconds", "minimum"),
         ({"count": 100_001}, "count", "100000"),
-        ({"items": [1]}, "arms", "exactly one of `count`"),
+        ({"items": [1]}, "count", "exactly one of `count`"),
         ({"measure": True}, "measure", "unknown field"),
     ],
     ids=lambda value: None if isinstance(value, dict) else str(value)[:30],
