@@ -2,44 +2,17 @@
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from client.following import follow_events, wait_ended
-from client.jobs import ENDED, Event
+from client.jobs import Event, Told
 from client.transport import Call, Transport
 
 _PATH = "/v1/comparisons"
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A comparison as it was when the service answered; `data` is the whole JSON document."""
-
-    data: dict[str, Any]
-
-    def __getitem__(self, name: str) -> Any:
-        return self.data[name]
-
-    @property
-    def id(self) -> str:
-        """The comparison's id."""
-        return str(self.data["id"])
-
-    @property
-    def state(self) -> str:
-        """queued, running, succeeded, failed or cancelled."""
-        return str(self.data["state"])
-
-    @property
-    def done(self) -> bool:
-        """True once its state can change no more."""
-        return self.state in ENDED
-
-    @property
-    def succeeded(self) -> bool:
-        """True when it was run to its end; single arms may still have no verdict."""
-        return self.state == "succeeded"
+class Comparison(Told):
+    """A comparison; `data` is the whole JSON document."""
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -89,14 +62,8 @@ class Comparisons:
         self, *, state: str | None = None, task: str | None = None, limit: int | None = None
     ) -> Iterator[Comparison]:
         """Iterate over the comparisons, newest first, page by page; without their results."""
-        query: dict[str, Any] = {"state": state, "task": task, "limit": limit}
-        query = {name: value for name, value in query.items() if value is not None}
-        while True:
-            page = self._transport.json(Call("GET", _PATH, query=query))
-            yield from map(Comparison, page["comparisons"])
-            if not page["next"]:
-                return
-            query["cursor"] = page["next"]
+        query = {"state": state, "task": task, "limit": limit}
+        return map(Comparison, self._transport.pages(_PATH, "comparisons", query))
 
     def wait(self, comparison: Comparison | str, timeout_s: float | None = None) -> Comparison:
         """Wait until the comparison has ended and return it.

@@ -115,14 +115,8 @@ class Client:
         self, *, state: str | None = None, task: str | None = None, limit: int | None = None
     ) -> Iterator[Job]:
         """Iterate over the jobs, newest first, page by page."""
-        query: dict[str, Any] = {"state": state, "task": task, "limit": limit}
-        query = {name: value for name, value in query.items() if value is not None}
-        while True:
-            page = self._transport.json(Call("GET", "/v1/jobs", query=query))
-            yield from map(Job, page["jobs"])
-            if not page["next"]:
-                return
-            query["cursor"] = page["next"]
+        query = {"state": state, "task": task, "limit": limit}
+        return map(Job, self._transport.pages("/v1/jobs", "jobs", query))
 
     def wait(self, job: Job | str, timeout_s: float | None = None) -> Job:
         """Wait until the job has ended and return it; the service holds the answer back.

@@ -1,4 +1,4 @@
-"""What the client hands out: a job and its events, as the service told them."""
+"""What the client hands out: jobs and their events, as the service told them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +7,8 @@ ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
 @dataclass(frozen=True)
-class Job:
-    """A job as it was when the service answered; `data` is the whole JSON document."""
+class Told:
+    """What the service has under way, as it was when it answered; `data` is all of the JSON."""
 
     data: dict[str, Any]
 
@@ -17,7 +17,7 @@ class Job:
 
     @property
     def id(self) -> str:
-        """The job's id."""
+        """Its id."""
         return str(self.data["id"])
 
     @property
@@ -32,8 +32,12 @@ class Job:
 
     @property
     def succeeded(self) -> bool:
-        """True when every item succeeded."""
+        """True for a job all of whose items succeeded, and for a comparison run to its end."""
         return self.state == "succeeded"
+
+
+class Job(Told):
+    """A job; `data` is the whole JSON document."""
 
     @property
     def sum(self) -> int | float:

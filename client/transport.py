@@ -1,7 +1,7 @@
 """How requests get to the service, and its refusals become errors."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -81,6 +81,16 @@ class Transport:
     def json(self, call: Call) -> Any:
         """Send a request and return the JSON of its answer."""
         return self.call(call).json()
+
+    def pages(self, path: str, name: str, query: Mapping[str, Any]) -> Iterator[Any]:
+        """Iterate over a list, page by page; what is None in the query is not asked for."""
+        wanted = {key: value for key, value in query.items() if value is not None}
+        while True:
+            page = self.json(Call("GET", path, query=wanted))
+            yield from page[name]
+            if not page["next"]:
+                return
+            wanted["cursor"] = page["next"]
 
     def call(self, call: Call) -> httpx.Response:
         """Send a request and return its answer; a refusal is raised as an `ApiError`."""
