@@ -113,7 +113,7 @@ class Measured:
         alone = self.busy_alone
         if alone is not None and self.tasks == 0 and not beside:
             # Only now is it known what a task does after its beginning.
-            alone = min(1.0, cpu_s / wall_s)
+            alone = min(1.0, cpu_s / max(wall_s, 1e-9))
         return replace(self, tasks=tasks, task_wall_s=wall_s, task_cpu_s=cpu_s, busy_alone=alone)
 
     @property

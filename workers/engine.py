@@ -102,13 +102,17 @@ def run_batch(
 
 
 @contextmanager
-def swept_after(station: Station, facts: BackendFacts) -> Iterator[None]:
-    """Kill what tasks of the block leave running, and see whether they leave a thread."""
+def swept_after(station: Station, facts: BackendFacts) -> Iterator[Callable[[], None]]:
+    """Kill what tasks of the block leave running, and see whether they leave a thread.
+
+    Yields:
+        a way to do so earlier: once no task runs any more, and no thread that the block began.
+    """
     # Interpreters are threads of a kept pool, and tell themselves when a task leaks one.
     in_threads = facts.in_process and facts.lanes != "interpreters"
     threads = station.count_threads() if in_threads else None
     try:
-        yield
+        yield lambda: station.sweep(threads)
     finally:
         station.sweep(threads)
 

@@ -107,11 +107,15 @@ class Flusher:
         except UNREACHABLE:
             self._next_try = self._clock() + RETRY_AFTER_S
 
-    def close(self, ending: Callable[[Mapping[str, int]], Ending] | None) -> None:
+    def close(
+        self,
+        ending: Callable[[Mapping[str, int]], Ending] | None,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """Hand in everything and, given how, end the batch with the last block.
 
-        Tries for as long as Redis is away; whoever watches over this process ends it when the
-        job's limit has passed.
+        Tries for as long as Redis is away, with `meanwhile` between the tries; whoever watches
+        over this process ends it when the job's limit has passed.
         """
         while True:
             try:
@@ -122,6 +126,7 @@ class Flusher:
                     self._hand_in(*last, ending(self.counts))
                 return
             except UNREACHABLE:
+                meanwhile()
                 time.sleep(RETRY_AFTER_S)
 
     def _pack(self) -> None:

@@ -5,14 +5,20 @@ The kernel lets go of the lock when its holder dies, whatever way, so nobody wai
 
 import contextlib
 import fcntl
+import itertools
 from pathlib import Path
 from typing import BinaryIO
 
 
 class Parking:
-    """The supervisor's side: who comes while it is open waits until it is closed."""
+    """The supervisor's side: who comes while it is open waits until it is closed.
+
+    Each time it has another file, so that who comes too late does not wait with the next ones.
+    """
 
     def __init__(self, path: Path) -> None:
+        self._base = path
+        self._numbers = itertools.count()
         self._path = path
         self._file: BinaryIO | None = None
 
@@ -21,7 +27,8 @@ class Parking:
         return self._file is not None
 
     def open(self) -> Path:
-        """Lock the file; its path."""
+        """Lock a new file; its path."""
+        self._path = self._base.with_name(f"{self._base.name}-{next(self._numbers)}")
         self._file = open(self._path, "wb")
         fcntl.flock(self._file, fcntl.LOCK_EX)
         return self._path

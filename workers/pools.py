@@ -72,7 +72,11 @@ class Pool:
             raise
 
     def park(self, children: int) -> None:
-        """Keep so many children from taking what is submitted from now on, until `unpark`."""
+        """Keep so many children from taking what is submitted from now on, until `unpark`.
+
+        Raises:
+            OSError: no file can be made; then none is kept from it.
+        """
         if children > 0 and not self._parking.is_open:
             path = self._parking.open()
             # A broken pool takes no more chunks either.
@@ -89,10 +93,10 @@ class Pool:
         """Whether all children are there still, and none has a task's thread in it."""
         if getattr(self.executor, "_broken", False):
             return False
-        for event in self.hub.poll(0):
-            if event.frame is None:
-                return False
-        return not any(child.has_leaked for child in self.hub.children)
+        # All of them: a death that is heard of only half stays among the living.
+        list(self.hub.poll(0))
+        children = self.hub.children
+        return len(children) >= self.size and not any(child.has_leaked for child in children)
 
     @property
     def processes(self) -> list[BaseProcess]:
@@ -148,13 +152,14 @@ class Pool:
             self.hub.watch(process)
 
     def _end(self, grace_s: float) -> None:
-        self.unpark()
         executor = getattr(self, "executor", None)
         if isinstance(executor, ProcessPoolExecutor):
             self._end_processes(executor, grace_s)
         elif executor is not None:
             # A thread that a task left in an interpreter would be waited for here.
             self.is_stuck = any(child.has_leaked for child in self.hub.children)
+            executor.shutdown(wait=False, cancel_futures=True)
+            self.unpark()
             executor.shutdown(wait=not self.is_stuck, cancel_futures=True)
         self.hub.close()
 
@@ -166,6 +171,8 @@ class Pool:
                 kill_tree(stray)
         if grace_s == 0:
             _kill_all(processes)
+        # Not before: they would take what still waits in the queue.
+        self.unpark()
         manager: threading.Thread | None = getattr(executor, "_executor_manager_thread", None)
         executor.shutdown(wait=False, cancel_futures=True)
         if manager is not None:
@@ -250,7 +257,8 @@ class Keeper:
 
     def give_back(self, pool: Pool, keep: bool, is_idle: bool) -> None:
         """Keep a pool for the next batch, or end it; it is kept only if it is sound and idle."""
-        pool.unpark()
+        if is_idle:
+            pool.unpark()
         if keep and is_idle and pool.is_usable:
             before = self._kept.pop(pool.method, None)
             self._kept[pool.method] = pool

@@ -80,13 +80,13 @@ class Runner:
             )
             facts = facts_of(spec.run.backend)
             # Whoever waits for the batch need not wait for the look at what it left behind.
-            with swept_after(station, facts):
+            with swept_after(station, facts) as sweep:
                 meter = Meter() if spec.run.measure else None
                 sink = flusher.add_from_lane if facts.in_process else flusher.add
                 with _Ticking(self._link, flusher, facts.in_process):
                     report = run_batch(spec, sink=sink, station=station, sweeps=False).report
                 usage = meter.usage(read_peak(station.folder)) if meter else None
-                return _close(flusher, assignment, report, usage)
+                return _close(flusher, assignment, report, usage, sweep)
         except Disowned as refusal:
             return Answer("disowned", str(refusal))
         except SpecError as error:
@@ -145,12 +145,16 @@ class _Ticking:
 
 
 def _close(
-    flusher: Flusher, assignment: Assignment, report: BatchReport, usage: Usage | None
+    flusher: Flusher,
+    assignment: Assignment,
+    report: BatchReport,
+    usage: Usage | None,
+    meanwhile: Callable[[], None],
 ) -> Answer:
     if report.drained or not assignment.close:
-        flusher.close(None)
+        flusher.close(None, meanwhile)
         return Answer("drained" if report.drained else "ran")
-    flusher.close(_ending_of(flusher, assignment, report, usage))
+    flusher.close(_ending_of(flusher, assignment, report, usage), meanwhile)
     return Answer("ended")
 
 

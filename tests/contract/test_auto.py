@@ -12,8 +12,10 @@ from workers.backends import auto, lanes_beside
 from workers.backends.crew import Crew
 from workers.choosing import Choice, Measured
 from workers.engine import run_batch
+from workers.errors import ChildrenWontStart
 from workers.model import BatchSpec, Outcome, RunSpec
 from workers.remembering import Remembered
+from workers.runtime import gil_enabled
 from workers.station import Station, read_in_flight
 
 WAITS = Measured(tasks=9, task_wall_s=0.01, task_cpu_s=1e-5, busy_alone=0.0)
@@ -176,6 +178,45 @@ def test_a_child_that_dies_costs_at_most_its_item(
     assert states.pop(30) == "crashed"
     assert set(states.values()) == {"succeeded"}
     assert os.getpid() not in {outcome.lane.pid for outcome in result.outcomes}
+
+
+def test_what_a_pool_that_does_not_start_was_to_run_is_run_here(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(pool: object) -> None:
+        raise ChildrenWontStart("children die", ())
+
+    settle_on(monkeypatch, Choice("process-pool", 2, 0.0, "so it is"))
+    monkeypatch.setattr(lanes_beside.PoolBeside, "__enter__", fail)
+    result = run_auto(station, "nap", [0.02] * 8)
+    assert sorted(outcome.index for outcome in result.outcomes) == list(range(8))
+    assert {outcome.lane.pid for outcome in result.outcomes} == {os.getpid()}
+    assert result.report.chosen["backend"] == "sequential"
+    assert "children die" in result.report.chosen["why"]
+
+
+def test_what_begins_by_waiting_is_begun_in_a_warm_pool(station: Station) -> None:
+    run = RunSpec("echo", backend="process-pool", concurrency=4)
+    run_batch(BatchSpec(run, range(8)), station=station)
+    result = run_auto(station, "nap", [0.15] * 5, concurrency=5)
+    assert len(result.outcomes) == 5
+    pids = {outcome.lane.pid for outcome in result.outcomes}
+    assert os.getpid() in pids and len(pids) == 5
+    assert "should it compute yet" in result.report.chosen["why"]
+
+
+def test_a_task_that_keeps_the_gil_gets_no_second_thread_here(station: Station) -> None:
+    if not gil_enabled():
+        pytest.skip("this Python has no GIL")
+    run = RunSpec("echo", backend="process-pool", concurrency=2)
+    run_batch(BatchSpec(run, range(8)), station=station)
+    result = run_auto(station, "cpu", range(6), params={"iterations": 2_000_000})
+    chosen = result.report.chosen
+    assert chosen["measured"]["gil_held"] > 0.5, chosen
+    assert chosen["measured"]["busy"] is None, chosen
+    assert chosen["backend"] == "process-pool", chosen
+    here = [outcome for outcome in result.outcomes if outcome.lane.pid == os.getpid()]
+    assert len(here) == 1
 
 
 def test_what_runs_during_a_probe_can_be_read_by_the_supervisor(station: Station) -> None:

@@ -49,6 +49,7 @@ class Auto(InProcess):
         self._expected_s: float | None = None
         self._watched_s = 0.0
         self._has_failed = False
+        self._held_children = 0
         self._cpus = usable_cpus()
         self._feed = SharedFeed(())
         batch.intake.overhear(self._timings.add)
@@ -117,7 +118,7 @@ class Auto(InProcess):
             cpus=self._cpus,
             most=batch.concurrency,
             pool_startup_s=batch.station.pools.startup_s(METHOD),
-            warm_children=batch.station.pools.warm_children(METHOD),
+            warm_children=self._held_children or batch.station.pools.warm_children(METHOD),
             has_sync=batch.task.run is not None,
             has_async=batch.task.run_async is not None,
             has_gil=gil_enabled(),
@@ -181,8 +182,10 @@ class Auto(InProcess):
                 stack.push(pool)
                 self._startup_s = monotonic() - began_s
                 self.pool = pool.pool
+                self._held_children = pool.held.size
                 self._crew.resize(0)
                 pool.run(self._feed)
+            self._held_children = 0
 
     def _room(self) -> int:
         """How many tasks may be in flight beside the threads that there are."""
@@ -201,7 +204,8 @@ class Auto(InProcess):
     def _fall_back(self, failure: ChildrenWontStart) -> None:
         why = f"{self._choice.why}; but {failure.why}: run here instead"
         self._choice = Choice("sequential", 1, 0.0, why)
-        self._crew.wait(float("inf"))
+        while not self._crew.wait(WATCH_S):
+            pass
 
     def _batch_as(self, method: str) -> Batch:
         choice = self._choice

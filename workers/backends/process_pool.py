@@ -1,5 +1,6 @@
 """A concurrent.futures.ProcessPoolExecutor, fed by submit or by map, warm or fresh."""
 
+import contextlib
 import signal
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -133,8 +134,9 @@ class PoolBackend(Supervised):
         if self._feed.has_more and lanes == self.batch.concurrency:
             # Some chunks more wait in the executor's queue, so that no child waits for us; but a
             # child that is not to run any must not take them.
-            self.held.park(self.held.size - lanes)
-            self._fill(lanes + _AHEAD)
+            with contextlib.suppress(OSError):
+                self.held.park(self.held.size - lanes)
+                self._fill(lanes + _AHEAD)
 
     def _fill(self, most: int) -> None:
         """Have so many chunks on their way, while there are items for them."""

@@ -38,23 +38,31 @@ def test_who_comes_too_late_goes_on(tmp_path: Path) -> None:
     assert not parking.is_open
 
 
+def test_who_comes_too_late_does_not_wait_with_the_next_ones(tmp_path: Path) -> None:
+    parking = Parking(tmp_path / "parking")
+    before = parking.open()
+    parking.close()
+    assert parking.open() != before
+    wait_while_locked(before)
+    parking.close()
+
+
 _HOLDER = """
 import sys, time
 from pathlib import Path
 from workers.parking import Parking
 parking = Parking(Path(sys.argv[1]))
-parking.open()
-print("open", flush=True)
+path = parking.open()
+print(path, flush=True)
 time.sleep(60)
 """
 
 
 def test_nobody_waits_for_one_that_was_killed(tmp_path: Path) -> None:
-    path = tmp_path / "parking"
-    command = [sys.executable, "-c", _HOLDER, str(path)]
+    command = [sys.executable, "-c", _HOLDER, str(tmp_path / "parking")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:
-        assert owner.stdout is not None and owner.stdout.readline() == b"open\n"
-        thread = _come(path)
+        assert owner.stdout is not None
+        thread = _come(Path(owner.stdout.readline().decode().strip()))
         thread.join(_SOON_S)
         assert thread.is_alive()
         owner.kill()
