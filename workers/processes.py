@@ -7,13 +7,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform == "linux"
 _TRACKER = b"multiprocessing.resource_tracker"
+_FRESH_S = 1.0
+"""No kernel gives out all its PIDs, and the first of them again, in so short a time."""
 
 
 def descendants(pid: int) -> list[int]:
@@ -45,7 +47,7 @@ def children_of(pid: int) -> list[int]:
         found += map(int, text.split())
     if found or _tells_children():
         return found
-    return [child for child, parent in _parents().items() if parent == pid]
+    return _children_by_pid().get(pid, [])
 
 
 def quick_descendants(pid: int) -> list[int]:
@@ -157,7 +159,7 @@ def _freeze_tree(pid: int, kept: set[int]) -> set[int]:
 
 
 def _below(pid: int, kept: set[int]) -> list[int]:
-    parents = _parents()
+    parents = _parents(_pids())
     found: list[int] = []
     level = [pid]
     while level:
@@ -168,15 +170,21 @@ def _below(pid: int, kept: set[int]) -> list[int]:
 
 
 def _strays(kept: set[int]) -> list[int]:
+    if _tells_children():
+        return _strays_among(children_of, kept)
+    children = _census.look(kept)
+    found = _strays_among(lambda pid: children.get(pid, []), kept)
+    if found:
+        _census.forget()
+    return found
+
+
+def _strays_among(children_of: Callable[[int], list[int]], kept: set[int]) -> list[int]:
     found: list[int] = []
     here = os.getpid()
-    children_by_pid = None if _tells_children() else _children_by_pid()
     level = [here]
     while level:
-        if children_by_pid is None:
-            children = [(child, pid) for pid in level for child in children_of(pid)]
-        else:
-            children = [(child, pid) for pid in level for child in children_by_pid.get(pid, ())]
+        children = [(child, pid) for pid in level for child in children_of(pid)]
         # A zombie can be reaped by its parent only; below a child it is that child's affair.
         found += [c for c, pid in children if c not in kept and (pid == here or _is_alive(c))]
         level = [c for c, _ in children if c in kept]
@@ -215,26 +223,67 @@ def _tells_children() -> bool:
     return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
+class _Census:
+    """Looks for children soon after it did so before, at the price of what is new since.
+
+    Who was there a moment ago and was no descendant of ours never becomes one: orphans go to an
+    ancestor. That holds for as long as no PID can have been given out anew.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+        self._kept: set[int] = set()
+        self._looked_s = -_FRESH_S
+        self._owner = 0
+
+    def look(self, kept: set[int]) -> dict[int, list[int]]:
+        """The children of this process and of those in `kept`, by their parent."""
+        now_s = time.monotonic()
+        pids = _pids()
+        is_fresh = now_s - self._looked_s < _FRESH_S and self._owner == os.getpid()
+        # One that is not kept any more must be seen again.
+        is_fresh = is_fresh and self._kept <= kept
+        parents = _parents((pids - self._known) | (pids & kept) if is_fresh else pids)
+        self._known, self._kept, self._looked_s, self._owner = pids, kept, now_s, os.getpid()
+        return _by_parent(parents)
+
+    def forget(self) -> None:
+        """Look at all of them the next time: some were ours."""
+        self._looked_s = -_FRESH_S
+
+
+_census = _Census()
+
+
 def _children_by_pid() -> dict[int, list[int]]:
+    return _by_parent(_parents(_pids()))
+
+
+def _by_parent(parents: dict[int, int]) -> dict[int, list[int]]:
     children: dict[int, list[int]] = {}
-    for child, parent in _parents().items():
+    for child, parent in parents.items():
         children.setdefault(parent, []).append(child)
     return children
 
 
-def _parents() -> dict[int, int]:
+def _pids() -> set[int]:
     if not _LINUX:
         # psutil only here: on Linux a child must not pay for its import.
         import psutil
 
-        return {proc.pid: proc.info["ppid"] for proc in psutil.process_iter(["ppid"])}
-    parents = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            fields = stat_fields(int(entry))
-            if fields:
-                parents[int(entry)] = int(fields[1])
-    return parents
+        return set(psutil.pids())
+    return {int(entry) for entry in os.listdir("/proc") if entry.isdigit()}
+
+
+def _parents(pids: Iterable[int]) -> dict[int, int]:
+    if not _LINUX:
+        import psutil
+
+        wanted = set(pids)
+        found = psutil.process_iter(["ppid"])
+        return {proc.pid: proc.info["ppid"] for proc in found if proc.pid in wanted}
+    fields_of = ((pid, stat_fields(pid)) for pid in pids)
+    return {pid: int(fields[1]) for pid, fields in fields_of if fields}
 
 
 def _is_alive(pid: int) -> bool:

@@ -11,6 +11,7 @@ from time import monotonic, sleep
 
 import pytest
 
+from workers import processes
 from workers.processes import (
     children_of,
     descendants,
@@ -37,6 +38,9 @@ SEMAPHORES = """
     print(lock._semlock.name, flush=True)
     time.sleep(60)
 """
+
+ASLEEP = "import time; time.sleep(60)"
+NESTED = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ASLEEP!r}])"
 
 
 def start(code: str) -> subprocess.Popen[str]:
@@ -104,6 +108,36 @@ def test_strays_are_killed_and_the_kept_are_not(
     assert is_alive(tree.pid)
     assert not any(map(is_alive, below))
     assert kill_strays(keep={tree.pid, *others}) == []
+
+
+def test_strays_are_found_that_come_right_after_a_look(
+    others: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the kernel does not list children, only what is new is looked at so soon."""
+    monkeypatch.setattr(processes, "_tells_children", lambda: False)
+    assert kill_strays(keep=others) == []
+    kept = start(NESTED)
+    wait_until(lambda: descendants(kept.pid))
+    (below,) = descendants(kept.pid)
+    assert kill_strays(keep={kept.pid, *others}) == [below]
+    kept.wait()
+    assert kept.stdout is not None
+    kept.stdout.close()
+    stray = start(ASLEEP)
+    assert kill_strays(keep=others) == [stray.pid]
+    assert stray.stdout is not None
+    stray.stdout.close()
+    stray.wait()
+
+
+def test_who_is_kept_no_more_is_a_stray(others: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_tells_children", lambda: False)
+    once_kept = start(ASLEEP)
+    assert kill_strays(keep={once_kept.pid, *others}) == []
+    assert kill_strays(keep=others) == [once_kept.pid]
+    assert once_kept.stdout is not None
+    once_kept.stdout.close()
+    once_kept.wait()
 
 
 def test_a_killed_tree_leaves_no_semaphore() -> None:
