@@ -15,6 +15,7 @@ from service.analysis.ratios import (
     resampled_middles,
     tail_share,
 )
+from service.analysis.verdicts import compare
 
 _TEN = [0.31, -0.12, 0.25, 0.07, 0.44, -0.03, 0.19, 0.28, 0.36, 0.15]
 _FOURTEEN = [*_TEN, 0.9, -0.5, 0.22, 0.01]
@@ -86,3 +87,12 @@ def test_an_outlier_is_named_by_its_round() -> None:
 
 def test_equal_values_have_no_outliers() -> None:
     assert outliers(dict.fromkeys(range(5), 1.0)) == []
+
+
+def test_rounds_that_disagree_have_a_large_p_and_rounds_that_agree_a_small_one() -> None:
+    reference = dict.fromkeys(range(10), 1.0)
+    agreeing = {number: 1.2 + number / 100 for number in range(10)}
+    disagreeing = {n: each if n % 2 else 1 / each for n, each in agreeing.items()}
+    one, other = compare(agreeing, reference, 1), compare(disagreeing, reference, 1)
+    assert one is not None and one.p == pytest.approx(2 / 2**10)
+    assert other is not None and other.p > 0.5
