@@ -25,7 +25,9 @@ def test_concurrency_is_never_exceeded(way: Any, station: Any, folder: str) -> N
     assert least <= highest <= max(way.lanes(3))
 
 
-@pytest.mark.ways(lambda way: way.backend == "process-pool" and way.pool == "warm")
+@pytest.mark.ways(
+    lambda way: way.backend in ("process-pool", "interpreter-pool") and way.pool == "warm"
+)
 def test_a_kept_pool_that_is_larger_runs_no_more_than_asked(
     way: Any, station: Any, folder: str
 ) -> None:
