@@ -197,7 +197,7 @@ class Auto(InProcess):
         But for tasks that wait in between, which are not in each other's way.
         """
         lanes = self._choice.concurrency
-        if lanes <= self._cpus:
+        if self._measured is not None and self._measured.is_saturated:
             lanes = max(1, lanes - self._crew.size)
         return min(self._room(), lanes)
 
