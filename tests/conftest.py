@@ -10,7 +10,8 @@ from time import monotonic, sleep
 
 import pytest
 
-from workers.processes import become_subreaper, children_of, is_alive
+from workers.process_tree import children_of, is_alive
+from workers.processes import become_subreaper
 
 _GRACE_S = 2.0
 _SHARED_MEMORY = Path("/dev/shm")

@@ -15,7 +15,7 @@ from typing import Any
 from redis import Redis
 
 from workers.ledger.presence import Presence
-from workers.processes import descendants, is_alive
+from workers.process_tree import descendants, is_alive
 from workers.runner_process import sweep_folders
 from workers.usage import cpu_clocks
 

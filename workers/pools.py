@@ -16,7 +16,8 @@ from workers.child import Setup, enter_interpreter, enter_process, park, ready
 from workers.errors import ChildrenWontStart
 from workers.hub import Hub
 from workers.parking import Parking
-from workers.processes import children_of, kill_tree
+from workers.process_tree import children_of
+from workers.processes import kill_tree
 from workers.starting import bare_main, check_fork_is_safe, start_fork_server
 from workers.tasks.registry import Registry
 

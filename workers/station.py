@@ -15,7 +15,8 @@ from workers.desk import DESK_SUFFIX, read_desk
 from workers.errors import StationClosed
 from workers.intake import Gate
 from workers.pools import Keeper
-from workers.processes import become_subreaper, has_children, kill_strays
+from workers.process_tree import has_children
+from workers.processes import become_subreaper, kill_strays
 from workers.remembering import Memory
 from workers.slate import read_slate
 from workers.starting import fork_server_pid, helper_pids, name_semaphores, stop_helpers

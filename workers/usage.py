@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from workers.cpus import cgroup_quota, throttled_s, usable_cpus
 from workers.ledger.entries import Switches, Usage
-from workers.processes import has_children, quick_descendants, stat_fields
+from workers.process_tree import has_children, quick_descendants, stat_fields
 
 _LINUX = sys.platform == "linux"
 _CHILD_FAULTS = 8

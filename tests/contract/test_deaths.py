@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from workers.processes import children_of, descendants, is_alive, kill_tree
+from workers.process_tree import children_of, descendants, is_alive
+from workers.processes import kill_tree
 from workers.starting import fork_server_pid
 
 HOWS = ("exit 0", "kill", "segfault", "terminate", "close files")

@@ -10,7 +10,7 @@ import pytest
 
 from workers.engine import run_batch
 from workers.model import BatchSpec, Outcome, RunSpec
-from workers.processes import children_of, is_alive
+from workers.process_tree import children_of, is_alive
 
 
 def spec_of(way: Any, task: str, items: Any, **options: Any) -> BatchSpec:

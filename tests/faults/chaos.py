@@ -27,7 +27,7 @@ from client.http import Client
 from client.stack import LocalStack, StackOptions
 from workers.ledger import keys
 from workers.ledger.connection import UNREACHABLE, connect
-from workers.processes import children_of, descendants
+from workers.process_tree import children_of, descendants
 
 TASKS = str(Path(__file__).parent / "tasks")
 MEAN_GAP_S = 1.7

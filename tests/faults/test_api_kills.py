@@ -11,7 +11,7 @@ from tests.crew import Crew, wait_until
 from tests.faults.apis import start_api
 from workers.ledger import keys
 from workers.ledger.killpoints import MARK, POINT, TESTING
-from workers.processes import is_alive
+from workers.process_tree import is_alive
 
 ITEMS = 30
 POINTS = ("before", "after")

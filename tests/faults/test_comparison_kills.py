@@ -20,7 +20,7 @@ from tests.faults.conftest import LEASE_S
 from tests.faults.servers import Server
 from workers.ledger import keys
 from workers.ledger.killpoints import MARK, POINT, TESTING
-from workers.processes import descendants, is_alive
+from workers.process_tree import descendants, is_alive
 
 TASKS = str(Path(__file__).parent / "tasks")
 ITEMS = 6

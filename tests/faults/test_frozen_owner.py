@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.crew import Crew, wait_until
-from workers.processes import descendants
+from workers.process_tree import descendants
 
 FREEZES = int(os.environ.get("BATCHPOOL_TEST_ROUNDS", "2"))
 

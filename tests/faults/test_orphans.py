@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.crew import Crew, wait_until
-from workers.processes import children_of, descendants, is_alive
+from workers.process_tree import children_of, descendants, is_alive
 
 TASKS = str(Path(__file__).parent / "tasks")
 WAYS = [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.crew import Crew, wait_until
-from workers.processes import descendants, is_alive
+from workers.process_tree import descendants, is_alive
 
 TASKS = str(Path(__file__).parent / "tasks")
 BACKENDS = ["sequential", "threading", "thread-pool", "multiprocessing", "process-pool", "asyncio"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.crew import Crew, wait_until
-from workers.processes import descendants, is_alive
+from workers.process_tree import descendants, is_alive
 
 KILLS = int(os.environ.get("BATCHPOOL_TEST_ROUNDS", "2"))
 TASKS = str(Path(__file__).parent / "tasks")

@@ -17,7 +17,7 @@ import pytest
 from client import Client
 from client.stack import LocalStack, StackOptions
 from workers.ledger.connection import connect
-from workers.processes import descendants
+from workers.process_tree import descendants
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 MOST_RSS_MB = 400

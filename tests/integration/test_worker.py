@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from tests.crew import Crew, wait_until
-from workers.processes import descendants, is_alive
+from workers.process_tree import descendants, is_alive
 
 
 @pytest.fixture

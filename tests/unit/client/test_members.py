@@ -13,7 +13,7 @@ import pytest
 
 from client.crew import MARK, Crew, end_leftovers, marked_processes
 from client.members import LAUNCHER, MemberSpec
-from workers.processes import is_alive
+from workers.process_tree import is_alive
 
 SLEEPER = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
 

@@ -12,13 +12,8 @@ from time import monotonic, sleep
 import pytest
 
 from workers import processes
-from workers.processes import (
-    children_of,
-    descendants,
-    is_alive,
-    kill_strays,
-    kill_tree,
-)
+from workers.process_tree import children_of, descendants, is_alive
+from workers.processes import kill_strays, kill_tree
 from workers.starting import remove_semaphores
 
 TREE = """
@@ -114,7 +109,7 @@ def test_strays_are_found_that_come_right_after_a_look(
     others: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the kernel does not list children, only what is new is looked at so soon."""
-    monkeypatch.setattr(processes, "_tells_children", lambda: False)
+    monkeypatch.setattr(processes, "tells_children", lambda: False)
     assert kill_strays(keep=others) == []
     kept = start(NESTED)
     wait_until(lambda: descendants(kept.pid))
@@ -131,7 +126,7 @@ def test_strays_are_found_that_come_right_after_a_look(
 
 
 def test_who_is_kept_no_more_is_a_stray(others: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_tells_children", lambda: False)
+    monkeypatch.setattr(processes, "tells_children", lambda: False)
     once_kept = start(ASLEEP)
     assert kill_strays(keep={once_kept.pid, *others}) == []
     assert kill_strays(keep=others) == [once_kept.pid]
@@ -162,7 +157,7 @@ def test_killing_what_is_gone_is_no_error() -> None:
 
 CHILDREN = """
     import subprocess, sys
-    from workers.processes import has_children, is_alive
+    from workers.process_tree import has_children, is_alive
     assert not has_children()
     process = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
     process.stdout.read()
