@@ -1,6 +1,7 @@
 """JSON bodies read strictly: what is not plain, bounded JSON is refused before it is looked at."""
 
 import json
+import logging
 import math
 from collections.abc import Callable
 from itertools import chain
@@ -10,6 +11,8 @@ from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from service.errors import BadBody, Problem
+
+LOG = logging.getLogger("batchpool.api")
 
 MAX_DEPTH = 100
 MAX_DIGITS = 4300
@@ -34,6 +37,10 @@ def read_json(request: Request, max_bytes: int) -> Any:
         Problem: 400, 413 or 415, saying what was sent and what is allowed.
     """
     _check_headers(request, max_bytes)
+    return parse_json(_read_body(request, max_bytes))
+
+
+def _read_body(request: Request, max_bytes: int) -> bytes:
     # Bound the read itself too: a chunked body has no length to look at before. One byte more than
     # is allowed, since Werkzeug cuts such a body off at the bound without a word.
     request.max_content_length = max_bytes + 1
@@ -41,9 +48,15 @@ def read_json(request: Request, max_bytes: int) -> Any:
         raw = request.get_data(cache=False)
     except RequestEntityTooLarge:
         raise _too_large(max_bytes) from None
+    except Exception as error:
+        # The parser of the HTTP server raises exceptions of its own for malformed chunks.
+        LOG.info("unreadable body: %r", error)
+        raise BadBody("the body is not correctly chunked, or ends before its end") from None
     if len(raw) > max_bytes:
         raise _too_large(max_bytes)
-    return parse_json(raw)
+    if request.content_length is not None and len(raw) != request.content_length:
+        raise BadBody(f"the body ends after {len(raw)} of {request.content_length} bytes")
+    return raw
 
 
 def parse_json(raw: bytes) -> Any:

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from service.app import create_app
 from service.settings import Settings
+from tests.integration.api_process import Api
 from workers.flushing import Flusher
 from workers.ledger.connection import connect
 from workers.ledger.entries import Report
@@ -234,3 +235,22 @@ def stage(bare: Stage) -> Stage:
     """The app over a database with one live worker announced."""
     bare.announce(class_document(), worker_document())
     return bare
+
+
+@pytest.fixture
+def start_api(redis_url: str) -> Iterator[Callable[..., Api]]:
+    started: list[Api] = []
+
+    def start(**more: Any) -> Api:
+        started.append(Api(redis_url, **more))
+        return started[-1]
+
+    yield start
+    for api in started:
+        if api.process.poll() is None:
+            api.end()
+
+
+@pytest.fixture
+def api(start_api: Callable[..., Api], stage: Any) -> Api:
+    return start_api()

@@ -1,6 +1,5 @@
 """`python -m service` as a process: where it listens, how it ends, what it stands."""
 
-import http.client
 import json
 import os
 import signal
@@ -8,85 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-
-class Api:
-    """An API process on a free port."""
-
-    def __init__(self, redis_url: str, **more: Any) -> None:
-        environ = {
-            "REDIS_URL": redis_url,
-            "BATCHPOOL_API_PORT": "0",
-            "BATCHPOOL_LOG_LEVEL": "warning",
-            "BATCHPOOL_API_THREADS": "16",
-            "BATCHPOOL_API_MAX_EVENT_STREAMS": "5",
-            "BATCHPOOL_API_MAX_WAITS": "5",
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
-            env=os.environ | environ | more.pop("environ", {}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **more,
-        )
-        assert self.process.stdout is not None
-        word, url = self.process.stdout.readline().split()
-        assert word == "listening"
-        self.host, _, port = url.removeprefix("http://").rpartition(":")
-        self.port = int(port)
-
-    def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self.host, self.port, timeout=10)
-
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        connection = self.connect()
-        if isinstance(body, dict):
-            body = json.dumps(body)
-        headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        if body is not None:
-            headers.setdefault("Content-Type", "application/json")
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        text = response.read()
-        connection.close()
-        return response.status, json.loads(text) if text else None
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> float:
-        """Signal it; the seconds until it had ended."""
-        began = time.monotonic()
-        self.process.send_signal(number)
-        assert self.process.wait(20) == 0
-        took = time.monotonic() - began
-        assert self.process.stdout is not None and self.process.stderr is not None
-        # Among others: gunicorn had to kill nothing.
-        assert (self.process.stdout.read(), self.process.stderr.read()) == ("", "")
-        self.process.stderr.close()
-        self.process.stdout.close()
-        return took
-
-
-@pytest.fixture
-def start_api(redis_url: str) -> Iterator[Callable[..., Api]]:
-    started: list[Api] = []
-
-    def start(**more: Any) -> Api:
-        started.append(Api(redis_url, **more))
-        return started[-1]
-
-    yield start
-    for api in started:
-        if api.process.poll() is None:
-            api.end()
-
-
-@pytest.fixture
-def api(start_api: Callable[..., Api], stage: Any) -> Api:
-    return start_api()
+from tests.integration.api_process import Api
 
 
 def test_it_listens_on_the_free_port_that_it_prints(api: Api) -> None:
