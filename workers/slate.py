@@ -7,7 +7,6 @@ enforces deadlines, and by whoever must find out what ran in a process that died
 
 import mmap
 import struct
-from array import array
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,22 +17,31 @@ _SLOT = struct.Struct("=qq")
 
 
 class Slate:
-    """Slots in a file of its own, for the lanes of one process."""
+    """Slots in a file of its own, for the lanes of one process; a context manager.
+
+    Promises: after `close()` no descriptor or mapping of it is left, whoever still has a slot.
+    """
 
     def __init__(self, path: Path, lanes: int) -> None:
         self.path = path
         with open(path, "w+b") as file:
             file.truncate(_SLOT.size * lanes)
             self._map = mmap.mmap(file.fileno(), _SLOT.size * lanes)
-        self._numbers = memoryview(self._map).cast("q")
+        with memoryview(self._map) as view, view.cast("q") as numbers:
+            self._slots = [numbers[2 * lane : 2 * lane + 2] for lane in range(lanes)]
 
     def slot(self, lane: int) -> Slot:
-        """The slot of lane number `lane`."""
-        return self._numbers[2 * lane : 2 * lane + 2]
+        """The slot of lane number `lane`; it cannot be written to after `close()`."""
+        return self._slots[lane]
 
     def close(self) -> None:
-        """Remove the file; a lane that still runs keeps its slot, and nobody reads it."""
+        """Remove the file and the mapping."""
         self.path.unlink(missing_ok=True)
+        # Not left to reference counts: a slot that is kept somewhere, if only in a cycle that the
+        # garbage collector has not looked at yet, would keep the mapping and its descriptor.
+        for slot in self._slots:
+            slot.release()
+        self._map.close()
 
     def __enter__(self) -> Self:
         return self
@@ -45,11 +53,6 @@ class Slate:
         frames: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def private_slot() -> Slot:
-    """A slot that nobody else reads."""
-    return array("q", (0, 0))
 
 
 def read_slate(path: Path) -> list[tuple[int, int]]:

@@ -70,7 +70,8 @@ class Auto(InProcess):
     def __enter__(self) -> "Auto":
         super().__enter__()
         self.batch.station.is_ticked_beside = True
-        self._crew = Crew(self.batch, self.work, self.slot)
+        # Its own slots, not `self.slot`: that would be a cycle, which keeps the batch in memory.
+        self._crew = Crew(self.batch, self.work, self.slate.slot)
         return self
 
     def __exit__(self, *exc: object) -> None:

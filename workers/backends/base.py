@@ -133,8 +133,13 @@ class InProcess(Backend):
 
     def slot(self, lane: int) -> Slot:
         """The slot of the lane with that number, in a file that the parent can read."""
+        return self.slate.slot(lane)
+
+    @property
+    def slate(self) -> Slate:
+        """The slots of the batch, once entered."""
         assert self._slate is not None
-        return self._slate.slot(lane)
+        return self._slate
 
     @property
     def slots(self) -> int:

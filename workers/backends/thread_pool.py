@@ -1,11 +1,11 @@
 """A concurrent.futures.ThreadPoolExecutor, fed by submit or by map."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from workers.backends.base import Feed, InProcess
-from workers.lanes import current_lane, run_one
+from workers.lanes import Slot, current_lane, run_one
 
 _SUBMITTED_PER_LANE = 4
 
@@ -24,9 +24,13 @@ class ThreadPool(InProcess):
     def __enter__(self) -> "ThreadPool":
         super().__enter__()
         self._local = threading.local()
-        self._seats = iter(range(self.batch.concurrency))
+        slots = [self.slot(number) for number in range(self.batch.concurrency)]
+        # No method of ours: the executor would hold this object, and the batch with it, in a cycle.
         self._executor = ThreadPoolExecutor(
-            self.batch.concurrency, thread_name_prefix="thread-pool", initializer=self._sit_down
+            self.batch.concurrency,
+            thread_name_prefix="thread-pool",
+            initializer=_assign_slot,
+            initargs=(self._local, iter(slots)),
         )
         self._open.enter_context(self._executor)
         return self
@@ -96,5 +100,6 @@ class ThreadPool(InProcess):
             slot, item = self._local.slot, batch.item(index)
             batch.intake.take_one(run_one(self.work, current_lane(), slot, index, item))
 
-    def _sit_down(self) -> None:
-        self._local.slot = self.slot(next(self._seats))
+
+def _assign_slot(local: threading.local, free_slots: Iterator[Slot]) -> None:
+    local.slot = next(free_slots)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from workers.slate import Slate, read_slate
 
 
@@ -16,4 +18,13 @@ def test_running_items_are_read_by_their_slots(tmp_path: Path) -> None:
         first[1] = 0
         assert read_slate(path) == [(41, 20)]
     assert read_slate(path) == []
-    last[1] = 0
+
+
+def test_a_slot_that_is_kept_keeps_no_mapping(tmp_path: Path) -> None:
+    path = tmp_path / "slate"
+    with Slate(path, 1) as slate:
+        kept = slate.slot(0)
+        assert str(path) in Path("/proc/self/maps").read_text()
+    assert str(path) not in Path("/proc/self/maps").read_text()
+    with pytest.raises(ValueError):
+        kept[1] = 0
