@@ -18,6 +18,7 @@ from service.analysis.session import Session, analyse
 from service.comparisons.course import Course
 from service.comparisons.reserving import Crew, Reserving
 from service.comparisons.surroundings import describe_environment, with_usage
+from service.comparisons.worker_class import ClassGone, ClassWatch, has_begun
 from service.settings import Settings
 from workers.ledger.comparisons import Change, ComparisonEntry, Comparisons, ComparisonSnapshot
 from workers.ledger.jobs import Jobs
@@ -33,6 +34,11 @@ ITEMS_PER_S = 10_000
 """Records that are read in a second, at least."""
 LEAVE_S = 1.2
 """How long an end waits for a job that was cancelled, or for workers to go home."""
+
+WORKERS_GONE = (
+    "the workers that ran its first runs are gone; those that are there run other code, and both "
+    "in one comparison would compare the code"
+)
 
 
 class LeadLost(Exception):
@@ -51,6 +57,7 @@ class Driver:
         self._comparisons = Comparisons(redis)
         self._jobs = Jobs(redis)
         self._reserving = Reserving(redis, clock)
+        self._class_watch = ClassWatch(redis, settings.class_gone_s, clock)
         self._chance = secrets.token_hex(8)
         self._token = ""
         self._renew_at = 0.0
@@ -138,6 +145,8 @@ class Driver:
         course = self._course_of(entry)
         if too_long := self._too_long(course, entry, now_ms):
             return self._end(entry, "failed", _error("too_long", too_long))
+        if gone := self._class_watch.look(entry):
+            return self._change_class(entry, gone)
         if entry.job_id is not None:
             return self._follow(course, entry, now_ms)
         run = course.next_run(entry)
@@ -185,6 +194,17 @@ class Driver:
             f"it would take about {passed_s + left_s:.0f} s; allowed are {most_s:g} s "
             "(BATCHPOOL_COMPARISON_MAX_S)"
         )
+
+    def _change_class(self, entry: ComparisonEntry, gone: ClassGone) -> bool:
+        """Let a comparison without runs wait for another class; end one that has some."""
+        if has_begun(entry):
+            return self._end(entry, "failed", _error("workers_gone", WORKERS_GONE))
+        if gone.successor is None:
+            return False
+        LOG.info("comparison %s goes from class %s to %s", entry.id, entry.class_id, gone.successor)
+        # First, under the old class: the messages to its workers stand in its queue.
+        self._reserving.sweep(entry)
+        return self._step(entry, Change({"class": gone.successor, "environment": None}))
 
     def _finish(self, course: Course, entry: ComparisonEntry) -> bool:
         if not self._have_left(entry):

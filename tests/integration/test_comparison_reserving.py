@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from service import rq_queue
 from service.comparisons.driving import Driver
 from service.settings import Settings
 from workers.ledger import keys
@@ -28,7 +29,8 @@ class Scene:
     def __init__(self, stage: Any) -> None:
         self.redis: Redis = stage.redis
         self.stage = stage
-        self.driver = Driver(stage.redis, Settings.from_env({}))
+        self.now_s = 0.0
+        self.driver = Driver(stage.redis, Settings.from_env({}), lambda: self.now_s)
         self.reservations = Reservations(stage.redis)
         self.workers = [stage.worker_document(name=name, pid=pid) for name, pid in PEOPLE.items()]
         stage.announce(stage.class_document(), *self.workers)
@@ -110,3 +112,54 @@ def test_after_its_end_nothing_of_its_reservations_is_left(scene: Scene) -> None
     assert keys.slots_key(scene.id) not in left and keys.RESERVED not in left
     assert not [name for name in left if name.startswith("rq:") and name != "rq:queues"]
     assert not [name for name in scene.redis.smembers("rq:queues") if b"~" in name]
+
+
+def announce_upgraded(scene: Scene) -> None:
+    """Two workers of another class come in place of those that were there."""
+    for name in PEOPLE:
+        scene.stage.leave(name)
+    document = scene.stage.class_document(id="new")
+    upgraded = [scene.stage.worker_document(name=f"new {n}") | {"class": "new"} for n in "ab"]
+    scene.stage.announce(document, *upgraded)
+    scene.now_s += 2
+    scene.steps(1)
+
+
+def test_a_comparison_without_runs_goes_to_a_class_that_is_there(scene: Scene) -> None:
+    scene.steps()
+    assert rq_queue.queued_ids(scene.redis, "c311")[0]
+    announce_upgraded(scene)
+    assert scene.steps().class_id == "c311"
+    scene.now_s += 16
+    assert scene.steps().class_id == "new"
+    assert rq_queue.queued_ids(scene.redis, "c311") == (frozenset(), frozenset())
+    assert len(rq_queue.queued_ids(scene.redis, "new")[0]) == 2
+
+
+def test_one_with_runs_ends_rather_than_mix_the_code_of_two_classes(scene: Scene) -> None:
+    scene.steps()
+    for slot in range(2):
+        scene.take(slot)
+        scene.announce(slot)
+    job_id = scene.steps().job_id
+    assert job_id
+    announce_upgraded(scene)
+    for _ in range(3):
+        scene.now_s += 16
+        assert scene.steps(1).state == "running", "a class that was away for so long came back"
+    scene.now_s += 16
+    entry = scene.steps(1)
+    scene.now_s += 2
+    entry = scene.steps(1)
+    assert entry.error and (entry.state, entry.error["type"]) == ("failed", "workers_gone")
+    assert scene.stage.get(f"/v1/jobs/{job_id}")["state"] == "cancelled"
+
+
+def test_a_class_is_not_given_up_while_nobody_is_there(scene: Scene) -> None:
+    scene.steps()
+    for name in PEOPLE:
+        scene.stage.leave(name)
+    for _ in range(3):
+        scene.now_s += 100
+        entry = scene.steps()
+    assert (entry.state, entry.class_id) == ("running", "c311")
