@@ -1,0 +1,298 @@
+"""Data of the stack before `batchpool.*` under the code of today: served as before, and ended."""
+
+import gzip
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from service.app import create_app
+from service.settings import Settings
+from tests.crew import Crew, wait_until
+from tests.integration.conftest import Stage, start_valkey, wait_until_answering
+from workers.ledger import keys
+from workers.ledger.connection import connect
+from workers.ledger.jobs import Jobs
+
+pytestmark = pytest.mark.timeout(120)
+
+DATA = Path(__file__).parents[1] / "data" / "ledger_9831fbc"
+OPEN = ("queued", "running")
+UP_TO_NOW = ("queue_s", "wall_s", "parallelism", "cpu_parallelism")
+"""Timings that grow while a job is open."""
+ELSEWHERE = """
+from workers.tasks import task
+
+
+@task("elsewhere")
+def elsewhere(item):
+    return item * 2
+"""
+
+
+def load(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(gzip.decompress((DATA / f"{name}.gz").read_bytes()))
+    return found
+
+
+@pytest.fixture(scope="module")
+def old() -> dict[str, Any]:
+    """What the old code answered."""
+    return load("served.json")
+
+
+@contextmanager
+def old_redis() -> Iterator[tuple[str, Redis]]:
+    """A Valkey on the old data: its URL and a client of it."""
+    # Not tmp_path: the path of a unix socket may have 107 bytes at most.
+    with tempfile.TemporaryDirectory(prefix="bp-") as name:
+        folder = Path(name)
+        written = gzip.decompress((DATA / "appendonly.aof.gz").read_bytes())
+        (folder / "appendonly.aof").write_bytes(written)
+        server = start_valkey(folder)
+        url = f"unix://{folder / 'redis.sock'}"
+        try:
+            with connect(url) as client:
+                wait_until_answering(client)
+                yield url, client
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+def serve(redis: Redis) -> Stage:
+    return Stage(redis, create_app(Settings.from_env({}), redis))
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Stage]:
+    """The API over the old data, beside nobody who changes it."""
+    with old_redis() as (_, redis):
+        yield serve(redis)
+
+
+def at_rest(document: dict[str, Any]) -> dict[str, Any]:
+    """A job or comparison without what grows while it is open."""
+    if document["state"] not in OPEN:
+        return document
+    timing = {name: v for name, v in document["timing"].items() if name not in UP_TO_NOW}
+    return document | {"timing": timing}
+
+
+def test_jobs_and_comparisons_are_served_as_before(api: Stage, old: dict[str, Any]) -> None:
+    for kind in ("jobs", "comparisons"):
+        assert len(old[kind]) > 3
+        for name, before in old[kind].items():
+            assert at_rest(api.get(f"/v1/{kind}/{name}")) == at_rest(before)
+
+
+def test_records_and_traces_are_served_as_before(api: Stage, old: dict[str, Any]) -> None:
+    for name, before in old["records"].items():
+        assert api.get(f"/v1/jobs/{name}/records?limit=10000")["records"] == before
+    for name, before in old["traces"].items():
+        assert api.get(f"/v1/jobs/{name}/trace") == before
+
+
+def test_lists_are_served_as_before(api: Stage, old: dict[str, Any]) -> None:
+    for kind, path in (("job_list", "/v1/jobs?limit=500"), ("comparison_list", "/v1/comparisons")):
+        (found,) = (each for each in api.get(path).values() if isinstance(each, list))
+        assert list(map(at_rest, found)) == list(map(at_rest, old[kind]))
+
+
+@pytest.mark.parametrize("kind", ["tasks", "backends"])
+def test_inventories_are_served_as_before(api: Stage, old: dict[str, Any], kind: str) -> None:
+    assert described(api.get(f"/v1/{kind}")) == described(old[kind])
+
+
+def described(inventory: dict[str, Any]) -> list[dict[str, Any]]:
+    """Tasks or backends without what the live workers, who are gone, said about them, and texts."""
+    ((_, found),) = ((name, each) for name, each in inventory.items() if name != "errors")
+    return [
+        {name: each[name] for name in sorted(each) if name not in ("workers", "description")}
+        | {"classes": sorted(each.get("classes", ()))}
+        for each in found
+    ]
+
+
+def test_csv_ndjson_and_exports_are_served_as_before(api: Stage, old: dict[str, Any]) -> None:
+    for name, before in old["texts"].items():
+        media_type, path = name.split(" ")
+        assert api.http.get(path, headers={"Accept": media_type}).text == before, name
+
+
+def test_an_old_idempotency_key_still_names_its_job(api: Stage, old: dict[str, Any]) -> None:
+    ((key, value),) = old["keys"].items()
+    # Kept for a year at most, so it may have gone from the file by now.
+    api.redis.set(key, value, ex=3600)
+    body = {"task": "echo", "count": 3, "labels": {"is": "sent under a key"}}
+    headers = {"Idempotency-Key": "the key"}
+    response = api.http.post("/v1/jobs", json=body, headers=headers)
+    assert (response.status_code, response.get_json()["id"]) == (202, value.split()[0])
+    response = api.http.post("/v1/jobs", json=body | {"count": 4}, headers=headers)
+    assert response.status_code == 409
+
+
+def as_if_just_written(redis: Redis) -> None:
+    """Move what the clock decides to where it is when an upgrade follows on the old stack at once.
+
+    Leases are over, limits are not, and comparisons have only just begun.
+    """
+    now = Jobs(redis).now_ms()
+    for lease in redis.zrange(keys.LEASES, 0, -1):
+        redis.zadd(keys.LEASES, {lease: now})
+    for job in redis.zrange(keys.DEADLINES, 0, -1):
+        redis.zadd(keys.DEADLINES, {job: now + 3_600_000})
+        for name in ("deadline_ms", "queue_deadline_ms"):
+            if redis.hexists(job, name):
+                redis.hset(job, name, now + 3_600_000)
+    for comparison in redis.zrange(keys.COMPARING, 0, -1):
+        if redis.hexists(comparison, "started_ms"):
+            redis.hset(comparison, "started_ms", now)
+
+
+@pytest.fixture
+def upgraded(tmp_path: Path) -> Iterator[Crew]:
+    """The old data under a reconciler of today, with a tasks folder as the old workers had it."""
+    shutil.copy(DATA / "tasks" / "kept.py", tmp_path)
+    (tmp_path / "elsewhere.py").write_text(ELSEWHERE)
+    environ = {
+        "BATCHPOOL_TASKS_DIR": str(tmp_path),
+        "BATCHPOOL_LEASE_S": "2",
+        "BATCHPOOL_CLASS_GONE_S": "1",
+    }
+    with old_redis() as (url, redis):
+        as_if_just_written(redis)
+        with Crew(url, redis, serve(redis), environ) as crew:
+            crew.start("service.reconciler")
+            yield crew
+
+
+def test_what_was_open_ends(upgraded: Crew, old: dict[str, Any]) -> None:
+    old_classes = {name.decode() for name in upgraded.redis.hkeys(keys.CLASSES)}
+    # Before any worker: it is accepted for a class that nobody is of any more.
+    posted = upgraded.stage.post(task="echo", count=2)["id"]
+    upgraded.start_workers(2)
+    (new_class,) = {each["class"] for each in upgraded.stage.get("/v1/workers")["workers"]}
+    assert new_class not in old_classes
+    assert upgraded.finish(posted)["sum"] == 1
+    open_before = [
+        job
+        for job in old["jobs"].values()
+        if job["state"] in OPEN and "comparison" not in job["spec"]
+    ]
+    assert len(open_before) == 7
+    for before in open_before:
+        ended = upgraded.finish(before["id"], 60)
+        records = upgraded.records(before["id"])
+        check_ended(ended, before, records)
+        check_records(records, old["records"][before["id"]])
+
+
+ENDS = {
+    "running": ("succeeded", 30 * 29 / 2 + 30 * 0.25),
+    "to be cancelled": ("cancelled", None),
+    "parked": ("succeeded", 2 * (0 + 1 + 2 + 3)),
+}
+
+
+def check_ended(
+    ended: dict[str, Any], before: dict[str, Any], records: list[dict[str, Any]]
+) -> None:
+    counts = Counter(record["state"] for record in records)
+    assert len(records) == ended["progress"]["total"]
+    assert counts == {state: n for state, n in ended["progress"].items() if n and state != "total"}
+    numbers = [v for v in (r["value"] for r in records) if isinstance(v, int | float)]
+    assert ended["sum"] == sum(map(Fraction, numbers))
+    label = ended["spec"]["labels"]["is"]
+    state, total = ENDS.get(label, ("succeeded", None))
+    assert ended["state"] == ("failed" if ended["spec"]["task"] == "fail" else state)
+    assert total is None or ended["sum"] == total
+    for batch, was in zip(ended["batches"], before["batches"], strict=True):
+        assert batch["epochs"][: len(was["epochs"])] == [
+            epoch | {"end_reason": "lost", "ended_at": now["ended_at"]}
+            for epoch, now in zip(was["epochs"], batch["epochs"], strict=False)
+        ]
+        if label == "running":
+            assert batch["shared_sum"]["partial"]
+
+
+def check_records(found: list[dict[str, Any]], before: list[dict[str, Any]]) -> None:
+    """Each item has one record, and what was recorded by the old worker stands."""
+    assert [record["index"] for record in found] == list(range(len(found)))
+    kept = [record for record in before if record["state"] == "succeeded"]
+    assert [found[record["index"]] for record in kept] == kept
+
+
+def test_comparisons_that_were_open_end(upgraded: Crew, old: dict[str, Any]) -> None:
+    """What has runs ends, since the rest would be of other code; what has none is run."""
+    upgraded.start_workers(1)
+
+    def ended(state: str) -> dict[str, Any]:
+        (name,) = (
+            n for n, comparison in old["comparisons"].items() if comparison["state"] == state
+        )
+        path = f"/v1/comparisons/{name}"
+        wait_until(lambda: upgraded.stage.get(path)["state"] not in OPEN, 60, f"{state} one ends")
+        return upgraded.stage.get(path)
+
+    begun = ended("running")
+    assert (begun["state"], begun["error"]["type"]) == ("failed", "workers_gone")
+    before = old["comparisons"][begun["id"]]
+    assert begun["samples"][: len(before["samples"])] == before["samples"]
+    # The run under way may have been taken over by a worker of today before the comparison ended.
+    assert all(each["disturbed"] for each in begun["samples"][len(before["samples"]) :])
+    assert upgraded.finish(before["progress"]["job"])["state"] in ("cancelled", "succeeded")
+    waited = ended("queued")
+    assert waited["state"] == "succeeded", waited["error"]
+    assert waited["progress"]["done"] == waited["progress"]["runs"]
+
+
+def test_the_openapi_document_says_the_same(api: Stage) -> None:
+    before, now = structure(load("openapi.json")), structure(api.get("/openapi.json"))
+    assert differences(before, now) == ADDED
+
+
+ADDED: set[str] = set()
+"""What later changes have added, as `differences` names it: to be extended on purpose only."""
+
+
+TEXTS = ("description", "summary", "title", "example", "examples", "$comment")
+
+
+def structure(document: Any, named: bool = False) -> Any:
+    """An OpenAPI document without its texts.
+
+    Args:
+        named: whether the keys are names of fields and not words of OpenAPI.
+    """
+    if isinstance(document, list):
+        return [structure(each) for each in document]
+    if not isinstance(document, dict):
+        return document
+    return {
+        name: structure(each, named=name in ("properties", "schemas") and not named)
+        for name, each in document.items()
+        if named or name not in TEXTS
+    }
+
+
+def differences(before: Any, now: Any, path: str = "") -> set[str]:
+    """What has gone (-), come (+) or changed (!), by its place."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        gone = {f"-{path}/{name}" for name in before.keys() - now.keys()}
+        come = {f"+{path}/{name}" for name in now.keys() - before.keys()}
+        both = [differences(before[n], now[n], f"{path}/{n}") for n in before.keys() & now.keys()]
+        return gone.union(come, *both)
+    if isinstance(before, list) and isinstance(now, list):
+        texts = [{json.dumps(e, sort_keys=True) for e in each} for each in (before, now)]
+        gone = {f"-{path}: {text}" for text in texts[0] - texts[1]}
+        return gone | {f"+{path}: {text}" for text in texts[1] - texts[0]}
+    return set() if before == now else {f"!{path}: {before!r} -> {now!r}"}
