@@ -24,6 +24,9 @@ MOST_IN_FLIGHT = {
 """The highest `concurrency` that is taken, by what carries the tasks."""
 
 
+MOST_SHOWN_SOURCES = 5
+
+
 @dataclass(frozen=True)
 class Fleet:
     """The workers that are there, and the classes seen in the last days."""
@@ -160,7 +163,8 @@ def _why_not(need: Need, classes: Sequence[dict[str, Any]]) -> FieldError:
     having = [document for document in classes if need.task in document["tasks"]]
     if not having:
         known = sorted({name for document in classes for name in document["tasks"]})
-        return FieldError("task", f"unknown {need.task!r}; known: {', '.join(known)}")
+        failed = _failed_sources(classes)
+        return FieldError("task", f"unknown {need.task!r}; known: {', '.join(known)}{failed}")
     offering = [document for document in having if need.backend in document["backends"]]
     if not offering:
         seen = ", ".join(
@@ -170,6 +174,12 @@ def _why_not(need: Need, classes: Sequence[dict[str, Any]]) -> FieldError:
             "backend", f"no worker that has {need.task!r} can run {need.backend}; seen: {seen}"
         )
     if not any(task_runs_on(document["tasks"][need.task], need.backend) for document in offering):
+        if need.backend == "interpreter-pool" and having[0]["tasks"][need.task]["sync"]:
+            return FieldError(
+                "backend",
+                f"the module of task {need.task!r} uses pydantic, which sub-interpreters "
+                "cannot import; params may be a dataclass instead",
+            )
         lacks = "an async form" if need.backend == "asyncio" else "a plain form"
         return FieldError(
             "backend", f"the task {need.task!r} lacks {lacks}, so {need.backend} cannot run it"
@@ -178,6 +188,17 @@ def _why_not(need: Need, classes: Sequence[dict[str, Any]]) -> FieldError:
     return FieldError(
         "start_method", f"{need.start_method!r}; the workers have: {', '.join(methods)}"
     )
+
+
+def _failed_sources(classes: Sequence[dict[str, Any]]) -> str:
+    """The sources of tasks that some worker could not load, as the end of a message."""
+    failed = {error["source"] for document in classes for error in document.get("errors", ())}
+    if not failed:
+        return ""
+    shown = ", ".join(sorted(failed)[:MOST_SHOWN_SOURCES])
+    more = len(failed) - MOST_SHOWN_SOURCES
+    rest = f" and {more} more" if more > 0 else ""
+    return f"; could not be loaded (see GET /v1/tasks): {shown}{rest}"
 
 
 def _complete_spec(

@@ -41,8 +41,10 @@ def split_ranges(count: int, batches: int) -> list[tuple[int, int]]:
 
 
 def task_runs_on(task: dict[str, Any], backend: str) -> bool:
-    """Whether the task has the form that the backend calls."""
+    """Whether the task has the form that the backend calls, and can live where it runs."""
     form = BACKENDS[backend].form
+    if backend == "interpreter-pool" and not task.get("interpreters", True):
+        return False
     return bool(task[form] if form != "either" else task["sync"] or task["async"])
 
 

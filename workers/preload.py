@@ -27,5 +27,5 @@ def _prepare() -> None:
 
 try:
     _prepare()
-except Exception:  # a fork server that cannot preload still forks: its children load by themselves
+except BaseException:  # a fork server that cannot preload still forks: children load by themselves
     traceback.print_exc(file=sys.stderr)

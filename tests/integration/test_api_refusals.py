@@ -29,6 +29,7 @@ def _problem(response: Any, status: int) -> dict[str, Any]:
     ("change", "field", "says"),
     [
         ({"task": "nope"}, "task", "known: cpu, echo, sleep, stream"),
+        ({"task": "nope"}, "task", "could not be loaded (see GET /v1/tasks): mine.py"),
         ({"task": "os.system"}, "task", "unknown"),
         ({"task": 5}, "task", "string"),
         ({"count": 0}, "count", "greater than or equal to 1"),
@@ -263,6 +264,17 @@ def test_a_refused_megabyte_is_answered_within_100_ms(stage: Any, kind: str) -> 
         assert len(problem.get("errors", ())) <= 20
         assert len(response.data) < 20_000
     assert min(took) < 0.1, took
+
+
+def test_a_task_that_sub_interpreters_cannot_import_is_refused_there(bare: Any) -> None:
+    document = bare.class_document(backends=["interpreter-pool", "thread-pool"])
+    document["tasks"]["cpu"]["interpreters"] = False
+    bare.announce(document, bare.worker_document())
+    order = {"task": "cpu", "count": 1, "backend": "interpreter-pool"}
+    problem = bare.post(422, **order)
+    assert "pydantic" in problem["errors"][0]["message"]
+    bare.post(**order | {"backend": "thread-pool"})
+    bare.post(**order | {"task": "echo"})
 
 
 JSON_VALUES = st.recursive(

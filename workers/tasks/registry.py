@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 
 from workers.errors import InvalidParams, UnknownTask
 from workers.tasks import files
-from workers.tasks.declare import Task
+from workers.tasks.declare import Task, declared_tasks, forget_tasks
+from workers.tasks.load_errors import LoadError
 
 BUILTIN_MODULES = (
     "workers.tasks.waiting",
@@ -55,7 +56,7 @@ class Registry:
 
     sources: TaskSources
     tasks: dict[str, Task] = field(default_factory=dict)
-    errors: list[dict[str, str]] = field(default_factory=list)
+    errors: list[LoadError] = field(default_factory=list)
     code: str = ""
 
     def __getitem__(self, name: str) -> Task:
@@ -97,17 +98,27 @@ class Registry:
             raise InvalidParams(where, str(first["msg"])) from None
 
     def schema_of(self, name: str) -> dict[str, Any] | None:
-        """The JSON Schema of a task's params; None if it takes none."""
+        """The JSON Schema of a task's params; None if it takes none.
+
+        Raises:
+            TypeError: the params are no object. What pydantic raises for a class without a schema.
+        """
         model = self[name].params
         if model is None:
             return None
         schema: dict[str, Any] = _adapter(model).json_schema()
+        if "$ref" in schema:
+            # A class that refers to itself.
+            schema = {**schema["$defs"][schema["$ref"].rpartition("/")[2]], **schema}
+            del schema["$ref"]
+        if schema.get("type") != "object" or not isinstance(schema.get("properties", {}), dict):
+            raise TypeError(f"params of task {name!r} must be an object with named fields")
         schema.setdefault("additionalProperties", False)
         return schema
 
 
 def load_tasks(sources: TaskSources | None = None) -> Registry:
-    """Load all tasks; a module that fails to import becomes an entry of `errors`.
+    """Load all tasks; a source that cannot be loaded becomes an entry of `errors`.
 
     Built-in tasks come first, then entry points, then the folder; of two tasks with
     one name the first stays, and the second becomes an entry of `errors`.
@@ -120,16 +131,18 @@ def load_tasks(sources: TaskSources | None = None) -> Registry:
     registry = Registry(sources)
     digest = hashlib.sha256()
     for source, load in _sources(sources):
+        before = set(sys.modules)
         try:
-            loaded = load()
-            found = [loaded] if isinstance(loaded, Task) else _declared_in(loaded)
-        # Whatever a user's module raises at import is that module's failure, SystemExit too.
-        except (Exception, SystemExit) as exc:
-            registry.errors.append({"source": source, "error": f"{type(exc).__name__}: {exc}"})
-            continue
-        digest.update(_source_code(loaded))
-        for known in found:
-            _register(registry, source, known)
+            loaded = _load(load)
+            digest.update(_source_code(loaded))
+            for known in _found_in(loaded, before):
+                _register(registry, source, known)
+        # Whatever a user's module raises is that module's failure: SystemExit, KeyboardInterrupt,
+        # a class of its own.
+        except BaseException as exc:
+            registry.errors.append(LoadError.of(source, exc))
+    if sources.tasks_dir and not registry.errors:
+        _check_folder(registry, sources.tasks_dir)
     object.__setattr__(registry, "code", digest.hexdigest())
     return registry
 
@@ -143,7 +156,8 @@ def find_task(sources: TaskSources, name: str, module: str) -> Task:
     files.allow_roots(sources.files_roots)
     if sources.tasks_dir:
         _mount(Path(sources.tasks_dir).resolve())
-    for known in _declared_in(importlib.import_module(module)):
+    importlib.import_module(module)
+    for known in declared_tasks(module):
         if known.name == name:
             return known
     raise UnknownTask("task", f"{name!r} is not in {module} of process {os.getpid()}")
@@ -155,21 +169,48 @@ def _sources(sources: TaskSources) -> Iterator[tuple[str, Any]]:
     if sources.entry_points:
         from importlib import metadata
 
-        for point in sorted(metadata.entry_points(group=ENTRY_POINTS)):
+        try:
+            points = sorted(metadata.entry_points(group=ENTRY_POINTS), key=str)
+        except Exception as exc:  # the metadata of any installed package may be broken
+            points = []
+            yield "entry points", _failing(exc)
+        for point in points:
             yield f"entry point {point.name} = {point.value}", point.load
     if sources.tasks_dir:
         yield from _files_of(Path(sources.tasks_dir))
 
 
 def _files_of(folder: Path) -> Iterator[tuple[str, Any]]:
-    if not folder.is_dir():
-        yield str(folder), lambda: _raise(NotADirectoryError(f"no folder {folder}"))
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as exc:
+        yield str(folder), _failing(exc)
         return
     _mount(folder.resolve())
-    for path in sorted(folder.glob("*.py")):
-        if not path.name.startswith("_"):
-            name = f"{DIR_PACKAGE}.{path.stem}"
-            yield str(path), lambda name=name: importlib.import_module(name)
+    names = [name for name in names if name.endswith(".py") and not name.startswith(("_", "."))]
+    if not names:
+        yield str(folder), _failing(FileNotFoundError("no task module (*.py) in this folder"))
+    for name in names:
+        module = f"{DIR_PACKAGE}.{name.removesuffix('.py')}"
+        if module.count(".") > 1:
+            dotted = ImportError("the name of a task module must not contain a dot")
+            yield str(folder / name), _failing(dotted)
+            continue
+        yield str(folder / name), lambda module=module: importlib.import_module(module)
+
+
+def _check_folder(registry: Registry, folder: str) -> None:
+    if not any(known.module.startswith(f"{DIR_PACKAGE}.") for known in registry.tasks.values()):
+        registry.errors.append(LoadError(folder, "none of the modules in this folder has a task"))
+
+
+def _load(load: Callable[[], Any]) -> Any:
+    streams = sys.stdin, sys.stdout, sys.stderr
+    try:
+        return load()
+    finally:
+        # A module that puts its own in their place would take the log of this process with it.
+        sys.stdin, sys.stdout, sys.stderr = streams
 
 
 def _mount(folder: Path) -> None:
@@ -178,24 +219,59 @@ def _mount(folder: Path) -> None:
         return
     for name in [n for n in sys.modules if n == DIR_PACKAGE or n.startswith(f"{DIR_PACKAGE}.")]:
         del sys.modules[name]
+        forget_tasks(name)
     package = types.ModuleType(DIR_PACKAGE, "The files of the tasks folder.")
     package.__path__ = [str(folder)]
     sys.modules[DIR_PACKAGE] = package
     importlib.invalidate_caches()
 
 
-def _declared_in(module: Any) -> list[Task]:
-    # By identity: a twin is bound to a second name, and an imported task belongs elsewhere.
-    found = {id(v): v for v in vars(module).values() if isinstance(v, Task)}
-    return [known for known in found.values() if known.module == module.__name__]
+def _found_in(loaded: Any, before: set[str]) -> list[Task]:
+    """The tasks that a source brings: its own, what it imports by name, what its helpers declare.
+
+    Args:
+        before: the modules that were imported before it.
+    Raises:
+        TypeError: it is neither a task nor a module.
+    """
+    if isinstance(loaded, Task):
+        return [loaded]
+    if not isinstance(loaded, types.ModuleType):
+        raise TypeError(f"must be a module or a task, not {type(loaded).__name__}")
+    found = declared_tasks(str(loaded.__name__))
+    # By type(): to ask a lazy object of some framework for its class may make it or fail.
+    found += [value for value in vars(loaded).values() if type(value) is Task]
+    for module in [name for name in sys.modules if name not in before]:
+        found += declared_tasks(module)
+    # By identity: a twin is bound to a second name.
+    return list({id(known): known for known in found}.values())
 
 
 def _register(registry: Registry, source: str, known: Task) -> None:
-    first = registry.tasks.setdefault(known.name, known)
-    if first is not known:
-        registry.errors.append(
-            {"source": source, "error": f"task {known.name!r} is taken by {first.module}"}
+    if wrapper := _name_of_wrapper(known):
+        problem: Exception = TypeError(
+            f"task {known.name!r} is wrapped: another decorator stands above @task on {wrapper!r}; "
+            "@task must be the topmost"
         )
+    elif registry.tasks.setdefault(known.name, known) is known:
+        return
+    else:
+        first = registry.tasks[known.name]
+        problem = ValueError(f"task {known.name!r} is taken by {first.module}")
+    registry.errors.append(LoadError.of(source, problem))
+
+
+def _name_of_wrapper(known: Task) -> str | None:
+    """The name in its module that is bound to a wrapper of the task, so that jobs would miss it."""
+    function = known.run or known.run_async
+    name = getattr(function, "__qualname__", "")
+    bound = getattr(sys.modules.get(known.module), name, None) if isinstance(name, str) else None
+    if bound is None or type(bound) is Task or not callable(bound):
+        return None
+    inner = [getattr(bound, "__wrapped__", None), getattr(bound, "func", None)]
+    inner += [cell.cell_contents for cell in getattr(bound, "__closure__", None) or ()]
+    inner += getattr(bound, "__dict__", {}).values()
+    return name if any(value is known for value in inner) else None
 
 
 def _source_code(loaded: Any) -> bytes:
@@ -204,8 +280,11 @@ def _source_code(loaded: Any) -> bytes:
     return Path(path).read_bytes() if path and Path(path).is_file() else b""
 
 
-def _raise(exc: Exception) -> None:
-    raise exc
+def _failing(exc: Exception) -> Callable[[], Any]:
+    def fail() -> Any:
+        raise exc
+
+    return fail
 
 
 def _adapter(model: type) -> Any:

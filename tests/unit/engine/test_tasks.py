@@ -96,7 +96,7 @@ def test_a_folder_of_tasks_is_loaded_and_its_failures_are_told(tmp_path: Path) -
     )
     registry = load(tmp_path)
     assert {"good", "mine", *BUILTIN} == set(registry.tasks)
-    told = {Path(error["source"]).name: error["error"] for error in registry.errors}
+    told = {Path(error.source).name: error.error for error in registry.errors}
     assert told["broken.py"] == "ModuleNotFoundError: No module named 'no_such_module'"
     assert told["leaves.py"] == "SystemExit: 3"
     assert "taken" in told["taken.py"]
@@ -109,7 +109,7 @@ def test_a_folder_of_tasks_is_loaded_and_its_failures_are_told(tmp_path: Path) -
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     (error,) = load(tmp_path / "none").errors
-    assert "none" in error["error"]
+    assert "none" in error.error
 
 
 def test_another_folder_takes_the_place_of_the_first(tmp_path: Path) -> None:
