@@ -1,6 +1,7 @@
 """How many CPUs this process may use: by affinity, and by the quota of its control groups."""
 
 import os
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 
@@ -49,16 +50,25 @@ def _throttled(stat: Path) -> float | None:
     return None
 
 
+def cgroup_folders(controller: str, root: Path = Path("/")) -> list[Path]:
+    """The folders of the control groups around this process that rule this: v2's, then v1's."""
+    v2, v1 = _groups(root, controller, (controller,))
+    return [*v2, *v1]
+
+
 def _cpu_groups(root: Path) -> tuple[list[Path], list[Path]]:
-    """The folders of the control groups around this process that rule CPUs: v2's and v1's."""
+    return _groups(root, "cpu", ("cpu", "cpu,cpuacct", "cpuacct,cpu"))
+
+
+def _groups(root: Path, controller: str, mounts: Sequence[str]) -> tuple[list[Path], list[Path]]:
     v2: list[Path] = []
     v1: list[Path] = []
     for line in _lines(root / "proc/self/cgroup"):
         hierarchy, controllers, group = ([*line.split(":", 2), "", ""])[:3]
         if hierarchy == "0" and not controllers:
             v2 += _upwards(root / "sys/fs/cgroup", group)
-        elif "cpu" in controllers.split(","):
-            for mount in ("cpu", "cpu,cpuacct", "cpuacct,cpu"):
+        elif controller in controllers.split(","):
+            for mount in mounts:
                 v1 += _upwards(root / "sys/fs/cgroup" / mount, group)
     return v2, v1
 

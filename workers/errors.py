@@ -7,6 +7,7 @@ EngineError
 │   ├── UnsupportedBackend    this Python, or this task, has no such way
 │   ├── UnsupportedOption     the backend cannot do what was asked of it
 │   └── InvalidParams
+├── LimitReached              a limit of the machine leaves no room for anything that runs tasks
 ├── ChildrenWontStart         new processes die before they run anything
 └── StationClosed             a batch was given to a station that has ended
 """
@@ -45,6 +46,10 @@ class UnsupportedOption(SpecError):
 
 class InvalidParams(SpecError):
     """The task's params do not fit its model."""
+
+
+class LimitReached(EngineError):
+    """A limit of the machine (processes, descriptors, space) leaves no room; names the limit."""
 
 
 class ChildrenWontStart(EngineError):

@@ -28,6 +28,7 @@ from workers.ledger.connection import UNREACHABLE, connect
 from workers.ledger.entries import Phases, Report, Usage
 from workers.ledger.jobs import Jobs
 from workers.ledger.ownership import Claim, Ending, Ownership
+from workers.limits import limit_behind, start_thread
 from workers.model import BatchReport, BatchSpec, Lane, Outcome, TaskError
 from workers.peak import read_peak
 from workers.processes import die_with_parent
@@ -94,7 +95,8 @@ class Runner:
         # A border: whatever our own code failed at, the worker must hear of it and end the batch.
         except Exception as error:
             log.exception("an assignment failed")
-            return Answer("broken", f"{type(error).__name__}: {error}")
+            limit = limit_behind(error, station.folder)
+            return Answer("broken", limit or f"{type(error).__name__}: {error}")
 
     def _flusher_of(self, assignment: Assignment, folder: Path) -> Flusher:
         claim = assignment.claim
@@ -128,7 +130,7 @@ class _Ticking:
 
     def __enter__(self) -> None:
         if self._thread:
-            self._thread.start()
+            start_thread(self._thread)
 
     def __exit__(self, *exc: object) -> None:
         self._done.set()

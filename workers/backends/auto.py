@@ -61,7 +61,9 @@ class Auto(InProcess):
 
     @property
     def effective_concurrency(self) -> int:
-        return self._choice.concurrency
+        choice = self._choice
+        most = self._crew.most if choice.backend == "thread-pool" else choice.concurrency
+        return min(choice.concurrency, most)
 
     @property
     def start_method(self) -> str | None:

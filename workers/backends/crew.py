@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from workers.backends.base import Batch
 from workers.backends.feed import SharedFeed
+from workers.errors import LimitReached
 from workers.lanes import Slot, Work, current_lane, run_one
+from workers.limits import start_thread
 
 
 class Crew:
@@ -27,6 +29,8 @@ class Crew:
         self._leaving: list[threading.Thread] = []
         self._clocks: dict[int, int] = {}
         self._ended_cpu_s = 0.0
+        self.most = batch.concurrency
+        """How many lanes there can be."""
         self.broken: BaseException | None = None
         """What the engine's own code raised in a lane."""
 
@@ -40,13 +44,21 @@ class Crew:
         self._feed = feed
 
     def resize(self, wanted: int) -> None:
-        """Have so many lanes, or as many as there are items; surplus ones end their items first."""
+        """Have so many lanes, or as many as there are items; surplus ones end their items first.
+
+        Where no more threads can be started it goes on with those that there are.
+
+        Raises:
+            LimitReached: there is none.
+        """
         with self._changed:
             self._wanted = wanted
             if not self._batch.gate.closed:
+                wanted = min(wanted, self.most)
                 missing = [number for number in range(wanted) if number not in self._lanes]
                 for number in missing[: len(self._feed)]:
-                    self._start(number)
+                    if not self._start(number):
+                        return
 
     def wait(self, seconds: float) -> bool:
         """Wait until no lane is left, for so long at most; whether that came true."""
@@ -77,10 +89,18 @@ class Crew:
             threads = [lane.native_id for lane in self._lanes.values()]
         return sum(map(queued_s, threads))
 
-    def _start(self, number: int) -> None:
+    def _start(self, number: int) -> bool:
         thread = threading.Thread(target=self._run, args=(number,), name=f"auto-{number}")
         self._lanes[number] = thread
-        thread.start()
+        try:
+            start_thread(thread)
+        except LimitReached:
+            del self._lanes[number]
+            if not self._lanes:
+                raise
+            self.most = len(self._lanes)
+            return False
+        return True
 
     def _run(self, number: int) -> None:
         # Not asked from outside: the clock of a thread that has ended is undefined behaviour.

@@ -2,16 +2,19 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 from workers.backends.base import Feed, InProcess
 from workers.lanes import Slot, current_lane, run_one
+from workers.limits import ThrottledExecutor
 
 _SUBMITTED_PER_LANE = 4
 
 
 class ThreadPool(InProcess):
     """Runs items in the threads of one executor, made for the batch.
+
+    Where no more threads can be started it goes on with those that there are.
 
     `submit` makes one future per item. `map` makes one call per lane, and each lane takes
     item by item until there are none left: no lane ever waits for work that another one
@@ -26,7 +29,7 @@ class ThreadPool(InProcess):
         self._local = threading.local()
         slots = [self.slot(number) for number in range(self.batch.concurrency)]
         # No method of ours: the executor would hold this object, and the batch with it, in a cycle.
-        self._executor = ThreadPoolExecutor(
+        self._executor = ThrottledExecutor(
             self.batch.concurrency,
             thread_name_prefix="thread-pool",
             initializer=_assign_slot,
@@ -34,6 +37,10 @@ class ThreadPool(InProcess):
         )
         self._open.enter_context(self._executor)
         return self
+
+    @property
+    def effective_concurrency(self) -> int:
+        return self._executor.most_threads
 
     def run(self, wave: Sequence[int]) -> None:
         try:

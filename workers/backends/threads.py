@@ -4,50 +4,77 @@ import threading
 from collections.abc import Sequence
 from queue import SimpleQueue
 
-from workers.backends.base import InProcess
+from workers.backends.base import Batch, InProcess
+from workers.errors import LimitReached
 from workers.lanes import current_lane, run_one
+from workers.limits import start_thread
+
+_Ended = SimpleQueue[tuple[int, threading.Thread]]
 
 
 class Threads(InProcess):
-    """Starts a new thread for each item, with never more than `concurrency` of them alive."""
+    """Starts a new thread for each item, with never more than `concurrency` of them alive.
+
+    Where no more threads can be started it goes on with those that there are.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(batch)
+        self._most = batch.concurrency
+        self._broken: BaseException | None = None
+
+    @property
+    def effective_concurrency(self) -> int:
+        return self._most
 
     def run(self, wave: Sequence[int]) -> None:
-        free = list(range(self.batch.concurrency))
-        ended: SimpleQueue[tuple[int, threading.Thread]] = SimpleQueue()
+        free = list(range(self._most))
+        ended: _Ended = SimpleQueue()
         try:
             for index in wave:
                 if not free:
                     free.append(_reap(ended))
                 if self.batch.gate.closed:
                     break
-                self._start(index, free.pop(), ended)
+                self._start(index, free, ended)
         finally:
-            while len(free) < self.batch.concurrency:
+            while len(free) < self._most:
                 free.append(_reap(ended))
         if self._broken is not None:
             raise self._broken
 
-    _broken: BaseException | None = None
-
-    def _start(
-        self, index: int, lane: int, ended: "SimpleQueue[tuple[int, threading.Thread]]"
-    ) -> None:
-        item = self.batch.item(index)
-
-        def run() -> None:
+    def _start(self, index: int, free: list[int], ended: "_Ended") -> None:
+        """Have a thread run the item in one of the free slots; there may be fewer of them then."""
+        while True:
+            slot = free[-1]
+            thread = threading.Thread(
+                target=self._run_item, args=(index, slot, ended), name=f"item-{index}"
+            )
+            alive = self._most - len(free)
             try:
-                outcome = run_one(self.work, current_lane(), self.slot(lane), index, item)
-                self.batch.intake.take_one(outcome)
-            except BaseException as exc:  # only the sink can raise here: a task's errors are data
-                self._broken = exc
-                self.batch.gate.close("broken")
-            finally:
-                ended.put((lane, threading.current_thread()))
+                start_thread(thread, patient=alive == 0 or self._most < self.batch.concurrency)
+            except LimitReached:
+                if alive == 0:
+                    raise
+                self._most = alive
+                free[:] = [_reap(ended)]
+            else:
+                free.pop()
+                return
 
-        threading.Thread(target=run, name=f"item-{index}").start()
+    def _run_item(self, index: int, slot: int, ended: "_Ended") -> None:
+        try:
+            item = self.batch.item(index)
+            outcome = run_one(self.work, current_lane(), self.slot(slot), index, item)
+            self.batch.intake.take_one(outcome)
+        except BaseException as exc:  # only the sink can raise here: a task's errors are data
+            self._broken = exc
+            self.batch.gate.close("broken")
+        finally:
+            ended.put((slot, threading.current_thread()))
 
 
-def _reap(ended: "SimpleQueue[tuple[int, threading.Thread]]") -> int:
+def _reap(ended: "_Ended") -> int:
     # Joined, not only heard of: a thread that said it was done is alive for a moment longer.
     lane, thread = ended.get()
     thread.join()

@@ -1,0 +1,60 @@
+"""Run one batch where hardly any thread or process can be started, then one that needs none.
+
+    python few_processes.py ROOM BACKEND CONCURRENCY [OPTION=VALUE ...]
+
+Takes RLIMIT_NPROC down to what this user runs now and ROOM more. Prints a line of JSON per batch.
+"""
+
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+from time import monotonic
+
+from workers.engine import run_batch
+from workers.errors import EngineError
+from workers.model import BatchSpec, RunSpec
+from workers.station import Station
+
+
+def count_threads_of_user() -> int:
+    count = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if process.stat().st_uid == os.getuid():
+                count += len(os.listdir(process / "task"))
+        except OSError:
+            continue
+    return count
+
+
+def report(spec: BatchSpec, station: Station) -> None:
+    began_s = monotonic()
+    try:
+        result = run_batch(spec, station=station)
+    except EngineError as error:
+        said = {"error": str(error)}
+    else:
+        states = [outcome.state for outcome in result.outcomes]
+        said = {"states": states, "concurrency": result.report.effective_concurrency}
+    sys.stdout.write(json.dumps({**said, "seconds": monotonic() - began_s}) + "\n")
+
+
+def main(room: int, backend: str, concurrency: int, options: dict[str, str]) -> None:
+    nap = RunSpec("sleep", {"seconds": 0.02}, backend, concurrency, **options)
+    echo = RunSpec("echo", backend="sequential")
+    with Station(owns_process=True) as station:
+        most = count_threads_of_user() + room
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+        report(BatchSpec(nap, range(60)), station)
+        report(BatchSpec(echo, range(5)), station)
+
+
+if __name__ == "__main__":
+    main(
+        int(sys.argv[1]),
+        sys.argv[2],
+        int(sys.argv[3]),
+        dict(pair.split("=") for pair in sys.argv[4:]),
+    )
