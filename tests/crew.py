@@ -53,6 +53,7 @@ class Crew:
     redis: Redis
     stage: Any
     environ: dict[str, str] = field(default_factory=dict)
+    folder: Path | None = None
     members: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __enter__(self) -> "Crew":
@@ -72,7 +73,9 @@ class Crew:
     def start(self, module: str, **environ: str) -> subprocess.Popen[bytes]:
         full = {**os.environ, "REDIS_URL": self.url, "BATCHPOOL_LOG_LEVEL": "warning"}
         process = subprocess.Popen(
-            [sys.executable, "-m", module], env=full | self.environ | environ
+            [sys.executable, "-P", "-m", module],
+            env=full | self.environ | environ,
+            cwd=self.folder,
         )
         self.members.append(process)
         return process

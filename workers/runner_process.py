@@ -39,10 +39,10 @@ class RunnerProcess:
         # Held for as long as this process lives, so that another can tell a folder left behind.
         self._lock = open(self.folder / "lock", "w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        # -P like ourselves: else a folder of that name where the user stands would be run.
-        safe = ["-P"] if sys.flags.safe_path else []
         arguments = [str(theirs.fileno()), str(self.folder)]
-        command = [sys.executable, *safe, "-m", "workers.runner", *arguments]
+        # -P: no file where the user stands takes the place of one of ours or of the standard
+        # library; task modules find their project by `TaskSources.root`.
+        command = [sys.executable, "-P", "-m", "workers.runner", *arguments]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
                 [*command, *(["--describe"] if describe else [])],

@@ -12,8 +12,9 @@ from typing import Any
 
 from workers.errors import InvalidParams, UnknownTask
 from workers.tasks import files
-from workers.tasks.declare import Task, declared_tasks, forget_tasks
+from workers.tasks.declare import Task, declared_tasks
 from workers.tasks.load_errors import LoadError
+from workers.tasks.user_modules import DIR_PACKAGE, add_root, mount_folder
 
 BUILTIN_MODULES = (
     "workers.tasks.waiting",
@@ -23,8 +24,6 @@ BUILTIN_MODULES = (
     "workers.tasks.faults",
 )
 ENTRY_POINTS = "batchpool.tasks"
-DIR_PACKAGE = "batchpool_tasks"
-"""The package under which the files of a tasks folder are imported, in every process."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,22 @@ class TaskSources:
     Children of any start method load the same tasks from the same sources.
     """
 
+    root: str | None = None
+    """The folder of the user's project: its packages can be imported by task modules."""
     tasks_dir: str | None = None
     files_roots: tuple[str, ...] = ()
     entry_points: bool = True
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "TaskSources":
-        """`BATCHPOOL_TASKS_DIR` and `BATCHPOOL_FILES_ROOT` (separated by os.pathsep)."""
+        """`BATCHPOOL_TASKS_DIR` and `BATCHPOOL_FILES_ROOT` (separated by os.pathsep).
+
+        The project's root is the working directory, as with `python -m`.
+        """
+        tasks_dir = environ.get("BATCHPOOL_TASKS_DIR")
         return cls(
-            tasks_dir=environ.get("BATCHPOOL_TASKS_DIR") or None,
+            root=_working_directory(),
+            tasks_dir=os.path.abspath(tasks_dir) if tasks_dir else None,
             files_roots=files.split_roots(environ.get("BATCHPOOL_FILES_ROOT", "")),
         )
 
@@ -129,6 +135,8 @@ def load_tasks(sources: TaskSources | None = None) -> Registry:
     import hashlib
 
     registry = Registry(sources)
+    if sources.root:
+        add_root(sources.root)
     digest = hashlib.sha256()
     for source, load in _sources(sources):
         before = set(sys.modules)
@@ -154,13 +162,22 @@ def find_task(sources: TaskSources, name: str, module: str) -> Task:
         UnknownTask: the module has no such task here.
     """
     files.allow_roots(sources.files_roots)
+    if sources.root:
+        add_root(sources.root)
     if sources.tasks_dir:
-        _mount(Path(sources.tasks_dir).resolve())
+        mount_folder(Path(sources.tasks_dir))
     importlib.import_module(module)
     for known in declared_tasks(module):
         if known.name == name:
             return known
     raise UnknownTask("task", f"{name!r} is not in {module} of process {os.getpid()}")
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None  # it was removed
 
 
 def _sources(sources: TaskSources) -> Iterator[tuple[str, Any]]:
@@ -186,7 +203,7 @@ def _files_of(folder: Path) -> Iterator[tuple[str, Any]]:
     except OSError as exc:
         yield str(folder), _failing(exc)
         return
-    _mount(folder.resolve())
+    mount_folder(folder)
     names = [name for name in names if name.endswith(".py") and not name.startswith(("_", "."))]
     if not names:
         yield str(folder), _failing(FileNotFoundError("no task module (*.py) in this folder"))
@@ -211,19 +228,6 @@ def _load(load: Callable[[], Any]) -> Any:
     finally:
         # A module that puts its own in their place would take the log of this process with it.
         sys.stdin, sys.stdout, sys.stderr = streams
-
-
-def _mount(folder: Path) -> None:
-    package = sys.modules.get(DIR_PACKAGE)
-    if package is not None and list(package.__path__) == [str(folder)]:
-        return
-    for name in [n for n in sys.modules if n == DIR_PACKAGE or n.startswith(f"{DIR_PACKAGE}.")]:
-        del sys.modules[name]
-        forget_tasks(name)
-    package = types.ModuleType(DIR_PACKAGE, "The files of the tasks folder.")
-    package.__path__ = [str(folder)]
-    sys.modules[DIR_PACKAGE] = package
-    importlib.invalidate_caches()
 
 
 def _found_in(loaded: Any, before: set[str]) -> list[Task]:
@@ -253,12 +257,18 @@ def _register(registry: Registry, source: str, known: Task) -> None:
             f"task {known.name!r} is wrapped: another decorator stands above @task on {wrapper!r}; "
             "@task must be the topmost"
         )
-    elif registry.tasks.setdefault(known.name, known) is known:
-        return
     else:
-        first = registry.tasks[known.name]
+        first = registry.tasks.setdefault(known.name, known)
+        if first is known or _is_same_file(first.module, known.module):
+            return
         problem = ValueError(f"task {known.name!r} is taken by {first.module}")
     registry.errors.append(LoadError.of(source, problem))
+
+
+def _is_same_file(module: str, other: str) -> bool:
+    """Whether a file was imported under two names: of the tasks folder, and of the project."""
+    first, second = (getattr(sys.modules.get(name), "__file__", "") for name in (module, other))
+    return bool(module != other and first and second and os.path.samefile(first, second))
 
 
 def _name_of_wrapper(known: Task) -> str | None:

@@ -184,6 +184,29 @@ def test_what_no_worker_could_run_as_written_is_an_error(tmp_path: Path, form: s
     assert "'x'" in error
 
 
+def test_task_modules_import_each_other_by_either_name_once(tmp_path: Path) -> None:
+    write(
+        tmp_path, "a.py", "import neighbour_b\n@task('a')\ndef a(item): return neighbour_b.f(item)"
+    )
+    write(tmp_path, "neighbour_b.py", "from . import c\nimport neighbour_lib.part\n" + GOOD)
+    with open(tmp_path / "neighbour_b.py", "a") as file:
+        file.write("def f(item): return good(item) + neighbour_lib.part.N + c.own()\n")
+    write(tmp_path, "c.py", "import json\nimport a\ndef own(): return json.dumps is not None\n")
+    (tmp_path / "json.py").write_text("dumps = None")
+    (tmp_path / "neighbour_lib").mkdir()
+    (tmp_path / "neighbour_lib" / "part.py").write_text("N = 10")
+    registry = load(tmp_path)
+    assert not registry.errors
+    assert registry["a"](1) == 12
+    assert sys.modules["neighbour_b"] is sys.modules["batchpool_tasks.neighbour_b"]
+    assert sys.modules["neighbour_b"].__spec__.name == "batchpool_tasks.neighbour_b"  # type: ignore[union-attr]
+    other = tmp_path / "other"
+    other.mkdir()
+    write(other, "a.py", "import neighbour_lib")
+    (error,) = load(other).errors
+    assert "neighbour_lib" in error.error
+
+
 def test_an_async_callable_runs_in_an_event_loop_only() -> None:
     class Fetch:
         async def __call__(self, item: Any) -> Any:
