@@ -1,7 +1,7 @@
 # Two images from one file: `service` (API and reconciler) and `worker`.
 # Dependencies come before the code, so that a change of the code builds in a second.
 FROM python:3.14-slim AS base
-ENV PYTHONUNBUFFERED=1 PYTHONPATH=/app HOME=/tmp
+ENV PYTHONUNBUFFERED=1 PYTHONPATH=/app:/app/workers:/app/service HOME=/tmp
 RUN groupadd --gid 10001 batchpool \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin batchpool
 COPY requirements/image.lock /app/requirements/image.lock
@@ -16,7 +16,7 @@ COPY workers workers
 # The file system is read-only at run time: byte code is made now or never.
 RUN python -m compileall -q health.py workers
 USER 10001:10001
-CMD ["python", "-m", "workers"]
+CMD ["python", "-m", "batchpool.worker"]
 
 FROM worker AS service
 USER root
@@ -25,4 +25,4 @@ RUN python -m compileall -q service
 USER 10001:10001
 ENV BATCHPOOL_API_HOST=0.0.0.0
 EXPOSE 8000
-CMD ["python", "-m", "service"]
+CMD ["python", "-m", "batchpool.api"]

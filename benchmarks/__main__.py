@@ -17,6 +17,8 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from batchpool.client import Client
+from batchpool.stack.local_stack import LocalStack
 from benchmarks import breakdown, costs, crowd, idle, scale
 from benchmarks.contest import contest
 from benchmarks.goals import Facts
@@ -28,8 +30,6 @@ from benchmarks.rounds import Plan, Result, find_pace, run_rounds, serial_cpu_s
 from benchmarks.servers import find_program, redis_server
 from benchmarks.venvs import version_of
 from benchmarks.workloads import WORKLOADS, Pace, Workload
-from client import Client
-from client.stack import LocalStack
 
 _ALL = (*WORKLOADS, "W6", "breakdown", "crowd", "costs", "idle")
 _QUICK_ROUNDS = 3

@@ -16,15 +16,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from batchpool.backends.auto.profile_cache import ProfileCache
+from batchpool.backends.context import RunnerContext
+from batchpool.client import Client
+from batchpool.model import BatchSpec, RunSpec
+from batchpool.runner.run_batch import run_batch
+from batchpool.system.cpus import usable_cpus
+from batchpool.tasks.registry import TaskSources, load_tasks
 from benchmarks.rounds import find_pace
 from benchmarks.workloads import Pace
-from client import Client
-from workers.cpus import usable_cpus
-from workers.engine import run_batch
-from workers.model import BatchSpec, RunSpec
-from workers.remembering import Memory
-from workers.station import Station
-from workers.tasks.registry import TaskSources, load_tasks
 
 GOAL = 1.15
 GOAL_SHARE = 0.85
@@ -125,12 +125,12 @@ def _at_least_s(workload: Workload, way: Way) -> float:
     return workload.count * max(each_s, workload.cpu_s / usable_cpus(), 2e-5)
 
 
-def runner_on(station: Station) -> Run:
+def runner_on(station: RunnerContext) -> Run:
     """Runs in this process."""
 
     def run(workload: Workload, way: Way, forget: bool) -> tuple[float, str]:
         if forget:
-            station.memory = Memory()
+            station.memory = ProfileCache()
         spec = RunSpec(
             workload.task, workload.params, backend=way.backend, concurrency=way.concurrency
         )
@@ -205,7 +205,7 @@ def table(rows: Sequence[Row], rounds: int) -> str:
 
 def hash_pace() -> float:
     """Bytes per second that one thread hashes."""
-    station = Station(load_tasks(TaskSources(entry_points=False)))
+    station = RunnerContext(load_tasks(TaskSources(entry_points=False)))
     with station:
         spec = RunSpec("hash", {"size_bytes": _HASH_BLOCK_BYTES, "rounds": 20}, "sequential")
         outcomes = run_batch(BatchSpec(spec, range(9)), station=station).outcomes
@@ -221,7 +221,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     found = workloads(find_pace(), hash_pace(), options.lasts)
     rows = [Row(w) for w in found if w.name.startswith(tuple(options.only.split(",")))]
-    with Station(load_tasks(TaskSources(entry_points=False)), owns_process=True) as station:
+    with RunnerContext(load_tasks(TaskSources(entry_points=False)), owns_process=True) as station:
         run = runner_over(options.http) if options.http else runner_on(station)
         widest = max(way.concurrency for way in grid(rows[0].workload) if way.backend)
         # So that the pool is warm for all.

@@ -9,15 +9,15 @@ from functools import partial
 import httpx
 from redis import Redis
 
+from batchpool.client import Client
+from batchpool.ledger.connection import connect
+from batchpool.ledger.entries import NewJob
+from batchpool.ledger.jobs import Jobs
+from batchpool.queue.rq_queue import enqueue
+from batchpool.stack.local_stack import LocalStack
 from benchmarks.peers import PEERS, Driven
 from benchmarks.servers import redis_server
 from benchmarks.timeline import trace
-from client import Client
-from client.stack import LocalStack
-from service.rq_queue import enqueue
-from workers.ledger.connection import connect
-from workers.ledger.entries import NewJob
-from workers.ledger.jobs import Jobs
 
 _CALLS = 200
 _RQ_CALLS = 100

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 
+from batchpool.client import Client
 from benchmarks.ours import Ours, ways
 from benchmarks.peers import (
     CHUNKABLE,
@@ -15,7 +16,6 @@ from benchmarks.peers import (
     start_together,
 )
 from benchmarks.workloads import Workload
-from client import Client
 
 HAND_CHUNK = 100
 _MEMORY_TOO = ("dramatiq", "huey", "celery-prefork")

@@ -4,9 +4,9 @@ import random
 import statistics
 from typing import Any
 
+from batchpool.client import Client
+from batchpool.stack.local_stack import LocalStack
 from benchmarks.rounds import find_pace
-from client import Client
-from client.stack import LocalStack
 
 _ROUNDS = 5
 _BACKENDS: dict[str, dict[str, Any]] = {

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from client import Client
-from client.stack import LocalStack
-from workers.ledger.connection import connect
-from workers.ledger.presence import Presence
+from batchpool.client import Client
+from batchpool.ledger.connection import connect
+from batchpool.ledger.presence import Presence
+from batchpool.stack.local_stack import LocalStack
 
 _CLIENTS = 8
 _LISTED = 10_000

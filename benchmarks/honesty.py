@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from batchpool.backends.context import RunnerContext
+from batchpool.comparisons.analysis.analyse import ComparisonData, analyse
+from batchpool.comparisons.analysis.verdicts import Ratio, decide
+from batchpool.model import BatchSpec, RunSpec
+from batchpool.runner.run_batch import run_batch
 from benchmarks import honesty_live
-from service.analysis.session import Session, analyse
-from service.analysis.verdicts import Ratio, decide
-from workers.engine import run_batch
-from workers.model import BatchSpec, RunSpec
-from workers.station import Station
 
 NOISE = Path(__file__).with_name("noise.json")
 STEP = 1.2
@@ -48,7 +48,7 @@ def record(runs: int, label: str) -> None:
     Kept in the file under `label`, beside what others have recorded there.
     """
     found: dict[str, list[float]] = {name: [] for name in _SERIES}
-    with Station() as station:
+    with RunnerContext() as station:
         for number in range(runs + 1):
             for name, run in _SERIES.items():
                 report = run_batch(BatchSpec(run, range(_ITEMS)), station=station).report
@@ -76,7 +76,7 @@ class Plan:
         return f"{self.arms} arms, {self.rounds} rounds, {order}"
 
 
-def simulated(plan: Plan, noise: Sequence[float], rng: random.Random) -> Session:
+def simulated(plan: Plan, noise: Sequence[float], rng: random.Random) -> ComparisonData:
     """A session whose noise is a stretch of the recorded one, with a step about half-way."""
     places = _order(plan, rng)
     start = rng.randrange(len(noise) - len(places) + 1)
@@ -98,7 +98,7 @@ def simulated(plan: Plan, noise: Sequence[float], rng: random.Random) -> Session
         "seed": rng.randrange(_SEEDS),
         "min_effect": MIN_EFFECT,
     }
-    return Session(spec, samples, {})
+    return ComparisonData(spec, samples, {})
 
 
 _ARM = {

@@ -2,9 +2,9 @@
 
 import time
 
+from batchpool.client import Client
+from batchpool.stack.local_stack import LocalStack
 from benchmarks.processes import MB, cpu_s_by_member, rss_by_process
-from client import Client
-from client.stack import LocalStack
 
 _WATCH_S = 30.0
 _SETTLE_S = 3.0

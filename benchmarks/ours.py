@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from client import Client, Job
-from client.stack import LocalStack, StackOptions
+from batchpool.client import Client, Job
+from batchpool.stack.local_stack import LocalStack, StackOptions
 
 WORKERS = 2
 TASKS_DIR = Path(__file__).parent / "tasks"

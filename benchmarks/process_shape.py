@@ -22,15 +22,15 @@ from pathlib import Path
 from redis import Redis
 from rq import Queue
 
-from client.folders import DataFolder
-from client.redis_server import choose_redis, server_command
-from service.rq_queue import enqueue
-from workers.ledger.connection import connect
-from workers.ledger.entries import NewJob
-from workers.ledger.events import Events
-from workers.ledger.jobs import Jobs
-from workers.ledger.presence import Presence
-from workers.model import TERMINAL_STATES
+from batchpool.ledger.connection import connect
+from batchpool.ledger.entries import NewJob
+from batchpool.ledger.events import Events
+from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.presence import Presence
+from batchpool.model import TERMINAL_STATES
+from batchpool.queue.rq_queue import enqueue
+from batchpool.stack.folders import DataFolder
+from batchpool.stack.redis_server import choose_redis, server_command
 
 PER_ROUND = 20
 
@@ -91,7 +91,7 @@ def main() -> None:
         rq = [sys.executable, "-m", "rq.cli", "worker", "-u", home.url, "-S", "json", "--quiet"]
         stack.enter_context(_process([*rq, "-w", "rq.worker.Worker", "fork"], home.url))
         stack.enter_context(_process([*rq, "-w", "rq.worker.SimpleWorker", "simple"], home.url))
-        stack.enter_context(_process([sys.executable, "-m", "workers"], home.url))
+        stack.enter_context(_process([sys.executable, "-m", "batchpool.worker"], home.url))
         while not Presence(redis).classes():
             time.sleep(0.05)
         shapes = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from client.stack import LocalStack
+from batchpool.stack.local_stack import LocalStack
 
 _LOOK_S = 0.05
 MB = 1e6

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from batchpool.client import Client, Job
+from batchpool.ledger.connection import connect
+from batchpool.model import ExecutionSite, Outcome
+from batchpool.stack.local_stack import LocalStack
 from benchmarks.processes import MB, Peaks, watching
-from client import Client, Job
-from client.stack import LocalStack
-from workers.ledger.connection import connect
-from workers.model import Lane, Outcome
 
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _ROUNDS = 3
@@ -80,7 +80,7 @@ def _run(client: Client, count: int) -> Job:
 
 def _bare_rate(count: int) -> float:
     """Items/s of a loop that calls a function and makes the same records, and nothing else."""
-    lane = Lane(1, 1, 1, "bare", 0)
+    lane = ExecutionSite(1, 1, 1, "bare", 0)
     started = time.perf_counter()
     records = []
     for index in range(count):

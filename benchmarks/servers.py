@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from batchpool.ledger.connection import connect
+from batchpool.stack.redis_server import RedisChoice, choose_redis, server_command
 from benchmarks.adapters.base import die_with_parent
-from client.redis_server import Choice, choose_redis, server_command
-from workers.ledger.connection import connect
 
 # A database for each peer, so that none sees another's keys.
 _DATABASES = ("--databases", "64")
 _MEMORY = ("--appendonly", "no")
 
 
-def find_program() -> Choice:
+def find_program() -> RedisChoice:
     """The Redis that can be started here; `REDIS_URL` is not used, its load is not known."""
     environ = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     return choose_redis(environ)

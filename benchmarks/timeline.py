@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from client import Client
+from batchpool.client import Client
 
 
 @dataclass

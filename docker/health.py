@@ -10,8 +10,8 @@ import os
 import socket
 import sys
 
-from workers.ledger.connection import connect
-from workers.ledger.presence import Presence
+from batchpool.ledger.connection import connect
+from batchpool.ledger.presence import Presence
 
 QUIET_S = 15
 

@@ -6,7 +6,7 @@ python examples/threads_or_processes.py
 
 import sys
 
-from client import Client
+from batchpool.client import Client
 
 url = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
 

@@ -10,8 +10,8 @@ from time import monotonic, sleep
 
 import pytest
 
-from workers.process_tree import children_of, is_alive
-from workers.processes import become_subreaper
+from batchpool.system.process_control import become_subreaper
+from batchpool.system.process_tree import children_of, is_alive
 
 _GRACE_S = 2.0
 _SHARED_MEMORY = Path("/dev/shm")

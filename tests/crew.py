@@ -14,10 +14,10 @@ from typing import Any
 
 from redis import Redis
 
-from workers.ledger.presence import Presence
-from workers.process_tree import descendants, is_alive
-from workers.runner_process import sweep_folders
-from workers.usage import cpu_clocks
+from batchpool.ledger.presence import Presence
+from batchpool.system.process_tree import descendants, is_alive
+from batchpool.system.resource_usage import cpu_clocks
+from batchpool.worker.runner_process import remove_stale_folders
 
 TERMINAL = {"succeeded", "failed", "cancelled"}
 
@@ -81,7 +81,7 @@ class Crew:
         return process
 
     def start_workers(self, count: int, **environ: str) -> list[subprocess.Popen[bytes]]:
-        started = [self.start("workers", **environ) for _ in range(count)]
+        started = [self.start("batchpool.worker", **environ) for _ in range(count)]
         pids = {process.pid for process in started}
         presence = Presence(self.redis)
 
@@ -133,4 +133,4 @@ def _sweep() -> None:
     for folder in Path(tempfile.gettempdir()).glob("batchpool-run-*"):
         with contextlib.suppress(FileNotFoundError):
             os.utime(folder / "lock", (0, 0))
-    sweep_folders()
+    remove_stale_folders()

@@ -13,7 +13,7 @@ _fd: int | None = None
 
 
 def spin(iterations: int) -> None:
-    """A copy of `workers.tasks.computing.spin`: a peer's venv has none of our packages."""
+    """A copy of `tasks.builtin.computing.spin`: a peer's venv has none of our packages."""
     for x in range(1, iterations):
         float(x) / 3.141592
         float(3.141592) / x  # noqa: UP018

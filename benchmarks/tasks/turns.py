@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from annotated_types import Interval
 
-from workers.tasks import task
-from workers.tasks.computing import spin
+from batchpool.tasks import task
+from batchpool.tasks.builtin.computing import burn_cpu
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class TurnsParams:
 def turns(item: Any, params: TurnsParams) -> Any:
     """Sleep on an even item, compute on an odd one."""
     if item % 2:
-        spin(params.iterations)
+        burn_cpu(params.iterations)
     else:
         time.sleep(params.seconds)
     return item

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from annotated_types import Interval
 
-from workers.tasks import task
+from batchpool.tasks import task
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pytest_docker.plugin import Services, get_docker_services
 
-from client import Client
+from batchpool.client import Client
 
 SERVICES = ("redis", "api", "worker", "reconciler")
 ROOT = Path(__file__).parents[2]

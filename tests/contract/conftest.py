@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from workers.backends import BACKENDS
-from workers.engine import BatchResult, run_batch
-from workers.model import BatchSpec, RunSpec
-from workers.station import Station
-from workers.tasks import TaskSources, load_tasks
+from batchpool.backends.context import RunnerContext
+from batchpool.backends.facts import BACKENDS
+from batchpool.model import BatchSpec, RunSpec
+from batchpool.runner.run_batch import BatchResult, run_batch
+from batchpool.tasks import TaskSources, load_tasks
 
 TASKS_DIR = Path(__file__).parent / "tasks"
 
@@ -65,7 +65,7 @@ class Way:
         """So many items, or fewer where each starts a process."""
         return min(count, 8) if self.backend == "multiprocessing" else count
 
-    def run(self, station: Station, task: str, items: Any, **options: Any) -> BatchResult:
+    def run(self, station: RunnerContext, task: str, items: Any, **options: Any) -> BatchResult:
         """Run a task over items this way."""
         spec = RunSpec(
             task,
@@ -120,10 +120,10 @@ def _supported(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def station() -> Iterator[Station]:
+def station() -> Iterator[RunnerContext]:
     registry = load_tasks(TaskSources(tasks_dir=str(TASKS_DIR)))
     assert not registry.errors
-    with Station(registry, owns_process=True) as station:
+    with RunnerContext(registry, owns_process=True) as station:
         yield station
 
 

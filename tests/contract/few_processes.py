@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 from time import monotonic
 
-from workers.engine import run_batch
-from workers.errors import EngineError
-from workers.model import BatchSpec, RunSpec
-from workers.station import Station
+from batchpool.backends.context import RunnerContext
+from batchpool.errors import EngineError
+from batchpool.model import BatchSpec, RunSpec
+from batchpool.runner.run_batch import run_batch
 
 
 def count_threads_of_user() -> int:
@@ -29,7 +29,7 @@ def count_threads_of_user() -> int:
     return count
 
 
-def report(spec: BatchSpec, station: Station) -> None:
+def report(spec: BatchSpec, station: RunnerContext) -> None:
     began_s = monotonic()
     try:
         result = run_batch(spec, station=station)
@@ -44,7 +44,7 @@ def report(spec: BatchSpec, station: Station) -> None:
 def main(room: int, backend: str, concurrency: int, options: dict[str, str]) -> None:
     nap = RunSpec("sleep", {"seconds": 0.02}, backend, concurrency, **options)
     echo = RunSpec("echo", backend="sequential")
-    with Station(owns_process=True) as station:
+    with RunnerContext(owns_process=True) as station:
         most = count_threads_of_user() + room
         resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
         report(BatchSpec(nap, range(60)), station)

@@ -12,16 +12,16 @@ import os
 import sys
 from pathlib import Path
 
-from workers.engine import run_batch
-from workers.model import BatchSpec, RunSpec
-from workers.station import Station
+from batchpool.backends.context import RunnerContext
+from batchpool.model import BatchSpec, RunSpec
+from batchpool.runner.run_batch import run_batch
 
 
 def count_descriptors(process: int | str) -> int:
     return len(os.listdir(f"/proc/{process}/fd"))
 
 
-def count_open(station: Station) -> dict[str, int]:
+def count_open(station: RunnerContext) -> dict[str, int]:
     return {
         "descriptors": count_descriptors("self"),
         "mapped_files": Path("/proc/self/maps").read_text().count(str(station.folder)),
@@ -35,7 +35,7 @@ def main(backend: str, batches: int, options: dict[str, str]) -> None:
     # As in a worker, where thousands of records live for a moment: nearly never.
     gc.set_threshold(1_000_000)
     spec = BatchSpec(RunSpec("echo", backend=backend, concurrency=2, **options), items=range(2))
-    with Station(owns_process=True) as station:
+    with RunnerContext(owns_process=True) as station:
         for number in range(1, batches + 1):
             states = [outcome.state for outcome in run_batch(spec, station=station).outcomes]
             assert states == ["succeeded"] * 2, (number, states)

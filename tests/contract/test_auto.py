@@ -8,22 +8,26 @@ from typing import Any
 
 import pytest
 
-from workers.backends import auto, lanes_beside
-from workers.backends.crew import Crew
-from workers.choosing import Choice, Measured
-from workers.engine import run_batch
-from workers.errors import ChildrenWontStart
-from workers.model import BatchSpec, Outcome, RunSpec
-from workers.remembering import Remembered
-from workers.runtime import gil_enabled
-from workers.station import Station, read_in_flight
+from batchpool.backends.auto import auto
+from batchpool.backends.auto import hybrid as lanes_beside
+from batchpool.backends.auto.cost_model import BackendChoice, TaskProfile
+from batchpool.backends.auto.profile_cache import CachedProfile
+from batchpool.backends.auto.resizable_threads import ResizableThreads
+from batchpool.backends.context import RunnerContext
+from batchpool.errors import ChildStartFailed
+from batchpool.execution.in_flight import read_in_flight
+from batchpool.model import BatchSpec, Outcome, RunSpec
+from batchpool.runner.run_batch import run_batch
+from batchpool.system.interpreter import gil_enabled
 
-WAITS = Measured(tasks=9, task_wall_s=0.01, task_cpu_s=1e-5, busy_alone=0.0)
-COMPUTES = Measured(tasks=9, task_wall_s=0.05, task_cpu_s=0.05, busy_alone=1.0, busy=1.0, threads=2)
-TINY = Measured(tasks=9, task_wall_s=1e-6, task_cpu_s=1e-6, busy_alone=1.0, busy=1.0, threads=2)
+WAITS = TaskProfile(tasks=9, task_wall_s=0.01, task_cpu_s=1e-5, busy_alone=0.0)
+COMPUTES = TaskProfile(
+    tasks=9, task_wall_s=0.05, task_cpu_s=0.05, busy_alone=1.0, busy=1.0, threads=2
+)
+TINY = TaskProfile(tasks=9, task_wall_s=1e-6, task_cpu_s=1e-6, busy_alone=1.0, busy=1.0, threads=2)
 
 
-def run_auto(station: Station, task: str, items: Any, **options: Any) -> Any:
+def run_auto(station: RunnerContext, task: str, items: Any, **options: Any) -> Any:
     sink = options.pop("sink", None)
     first, done = options.pop("first", 0), options.pop("done", frozenset())
     run = RunSpec(task, backend="auto", concurrency=options.pop("concurrency", 8), **options)
@@ -32,24 +36,24 @@ def run_auto(station: Station, task: str, items: Any, **options: Any) -> Any:
 
 
 def settle_on(
-    monkeypatch: pytest.MonkeyPatch, *choices: Choice, measured: Measured = COMPUTES
+    monkeypatch: pytest.MonkeyPatch, *choices: BackendChoice, measured: TaskProfile = COMPUTES
 ) -> None:
     """Have each choice be the next of these, the last one from then on, whatever is measured."""
     left = list(choices)
 
-    def choose(seen: Measured, situation: Any) -> Choice:
+    def choose(seen: TaskProfile, situation: Any) -> BackendChoice:
         del seen, situation
         return left.pop(0) if len(left) > 1 else left[0]
 
     monkeypatch.setattr(auto, "choose", choose)
-    monkeypatch.setattr(Station, "memory", _Knowing(measured), raising=False)
+    monkeypatch.setattr(RunnerContext, "memory", _Knowing(measured), raising=False)
 
 
 class _Knowing:
     """A memory that knows one thing of everything, until it is told to forget."""
 
-    def __init__(self, measured: Measured) -> None:
-        self._measured: Measured | None = measured
+    def __init__(self, measured: TaskProfile) -> None:
+        self._measured: TaskProfile | None = measured
 
     def __get__(self, instance: object, owner: type) -> "_Knowing":
         return self
@@ -57,10 +61,10 @@ class _Knowing:
     def __set__(self, instance: object, value: object) -> None:
         return None
 
-    def find(self, key: str) -> Remembered | None:
-        return Remembered(self._measured) if self._measured else None
+    def find(self, key: str) -> CachedProfile | None:
+        return CachedProfile(self._measured) if self._measured else None
 
-    def keep(self, key: str, remembered: Remembered) -> None:
+    def keep(self, key: str, remembered: CachedProfile) -> None:
         return None
 
     def forget(self, key: str) -> None:
@@ -68,16 +72,16 @@ class _Knowing:
 
 
 WAYS = [
-    Choice("sequential", 1, 0.0, "so it is"),
-    Choice("thread-pool", 4, 0.0, "so it is"),
-    Choice("process-pool", 2, 0.0, "so it is", chunksize=3),
-    Choice("asyncio", 5, 0.0, "so it is"),
+    BackendChoice("sequential", 1, 0.0, "so it is"),
+    BackendChoice("thread-pool", 4, 0.0, "so it is"),
+    BackendChoice("process-pool", 2, 0.0, "so it is", chunksize=3),
+    BackendChoice("asyncio", 5, 0.0, "so it is"),
 ]
 
 
 @pytest.mark.parametrize("choice", WAYS, ids=lambda choice: choice.backend)
 def test_whatever_is_chosen_each_item_runs_once_and_the_report_says_so(
-    station: Station, folder: str, monkeypatch: pytest.MonkeyPatch, choice: Choice
+    station: RunnerContext, folder: str, monkeypatch: pytest.MonkeyPatch, choice: BackendChoice
 ) -> None:
     settle_on(monkeypatch, choice)
     done = frozenset(range(1000, 1060, 3))
@@ -92,13 +96,17 @@ def test_whatever_is_chosen_each_item_runs_once_and_the_report_says_so(
     assert chosen["measured"]["remembered"]
     is_pool = choice.backend == "process-pool"
     assert result.report.start_method == ("forkserver" if is_pool else None)
-    assert station.tainted is None
+    assert station.must_restart_because is None
 
 
 @pytest.mark.parametrize("before", WAYS, ids=lambda choice: choice.backend)
 @pytest.mark.parametrize("after", WAYS, ids=lambda choice: choice.backend)
 def test_a_change_of_mind_loses_no_item_and_runs_none_twice(
-    station: Station, folder: str, monkeypatch: pytest.MonkeyPatch, before: Choice, after: Choice
+    station: RunnerContext,
+    folder: str,
+    monkeypatch: pytest.MonkeyPatch,
+    before: BackendChoice,
+    after: BackendChoice,
 ) -> None:
     settle_on(monkeypatch, before, after)
     for module in (auto, lanes_beside):
@@ -120,7 +128,9 @@ def test_a_change_of_mind_loses_no_item_and_runs_none_twice(
     assert len(runs) == 1500
 
 
-def test_the_first_items_are_looked_at_and_remembered_for_the_next_batch(station: Station) -> None:
+def test_the_first_items_are_looked_at_and_remembered_for_the_next_batch(
+    station: RunnerContext,
+) -> None:
     params = {"iterations": 20_000}
     first = run_auto(station, "cpu", range(200), params=params).report.chosen
     measured = first["measured"]
@@ -136,29 +146,29 @@ def test_the_first_items_are_looked_at_and_remembered_for_the_next_batch(station
     assert not other["measured"]["remembered"]
 
 
-def test_what_waits_gets_more_lanes_than_cpus(station: Station) -> None:
+def test_what_waits_gets_more_lanes_than_cpus(station: RunnerContext) -> None:
     report = run_auto(station, "sleep", range(64), params={"seconds": 0.05}, concurrency=32).report
     assert report.chosen["backend"] in ("asyncio", "thread-pool")
     assert report.effective_concurrency == 32
 
 
 def test_tasks_that_take_far_longer_than_remembered_are_looked_at_anew(
-    station: Station, monkeypatch: pytest.MonkeyPatch
+    station: RunnerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Station, "memory", _Knowing(TINY), raising=False)
+    monkeypatch.setattr(RunnerContext, "memory", _Knowing(TINY), raising=False)
     report = run_auto(station, "cpu", range(120), params={"iterations": 300_000}).report
     assert report.chosen["measured"]["probes"] >= 1
     assert not report.chosen["measured"]["remembered"]
     assert report.chosen["measured"]["task_cpu_s"] > 0.0005
 
 
-def test_one_item_is_run_and_not_measured(station: Station) -> None:
+def test_one_item_is_run_and_not_measured(station: RunnerContext) -> None:
     chosen = run_auto(station, "echo", ["x"]).report.chosen
     assert (chosen["backend"], chosen["concurrency"]) == ("sequential", 1)
     assert chosen["measured"]["probes"] == 0
 
 
-def test_no_more_in_flight_than_was_allowed(station: Station, folder: str) -> None:
+def test_no_more_in_flight_than_was_allowed(station: RunnerContext, folder: str) -> None:
     """One task at a time, over probe, pool and loop alike."""
     result = run_auto(station, "crowd", range(10), params={"folder": folder}, concurrency=1)
     assert result.report.effective_concurrency == 1
@@ -166,11 +176,11 @@ def test_no_more_in_flight_than_was_allowed(station: Station, folder: str) -> No
 
 
 def test_a_child_that_dies_costs_at_most_its_item(
-    station: Station, folder: str, monkeypatch: pytest.MonkeyPatch
+    station: RunnerContext, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle_on(monkeypatch, Choice("process-pool", 2, 0.0, "so it is"))
+    settle_on(monkeypatch, BackendChoice("process-pool", 2, 0.0, "so it is"))
     # Else a thread of this process would run the first items, and maybe the one that kills.
-    monkeypatch.setattr(Crew, "resize", lambda crew, wanted: None)
+    monkeypatch.setattr(ResizableThreads, "resize", lambda crew, wanted: None)
     items: list[Any] = [*range(30), "kill", *range(30, 60)]
     result = run_auto(station, "die", items, params={"folder": folder})
     states = {outcome.index: outcome.state for outcome in result.outcomes}
@@ -181,13 +191,13 @@ def test_a_child_that_dies_costs_at_most_its_item(
 
 
 def test_what_a_pool_that_does_not_start_was_to_run_is_run_here(
-    station: Station, monkeypatch: pytest.MonkeyPatch
+    station: RunnerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(pool: object) -> None:
-        raise ChildrenWontStart("children die", ())
+        raise ChildStartFailed("children die", ())
 
-    settle_on(monkeypatch, Choice("process-pool", 2, 0.0, "so it is"))
-    monkeypatch.setattr(lanes_beside.PoolBeside, "__enter__", fail)
+    settle_on(monkeypatch, BackendChoice("process-pool", 2, 0.0, "so it is"))
+    monkeypatch.setattr(lanes_beside.HybridPool, "__enter__", fail)
     result = run_auto(station, "nap", [0.02] * 8)
     assert sorted(outcome.index for outcome in result.outcomes) == list(range(8))
     assert {outcome.lane.pid for outcome in result.outcomes} == {os.getpid()}
@@ -195,7 +205,7 @@ def test_what_a_pool_that_does_not_start_was_to_run_is_run_here(
     assert "children die" in result.report.chosen["why"]
 
 
-def test_what_begins_by_waiting_is_begun_in_a_warm_pool(station: Station) -> None:
+def test_what_begins_by_waiting_is_begun_in_a_warm_pool(station: RunnerContext) -> None:
     run = RunSpec("echo", backend="process-pool", concurrency=4)
     run_batch(BatchSpec(run, range(8)), station=station)
     result = run_auto(station, "nap", [0.15] * 5, concurrency=5)
@@ -205,7 +215,7 @@ def test_what_begins_by_waiting_is_begun_in_a_warm_pool(station: Station) -> Non
     assert "should it compute yet" in result.report.chosen["why"]
 
 
-def test_a_task_that_keeps_the_gil_gets_no_second_thread_here(station: Station) -> None:
+def test_a_task_that_keeps_the_gil_gets_no_second_thread_here(station: RunnerContext) -> None:
     if not gil_enabled():
         pytest.skip("this Python has no GIL")
     run = RunSpec("echo", backend="process-pool", concurrency=2)
@@ -215,7 +225,7 @@ def test_a_task_that_keeps_the_gil_gets_no_second_thread_here(station: Station) 
     assert ("process-pool", None, 1) in seen, seen
 
 
-def _count_here(station: Station, iterations: int) -> tuple[str, float | None, int]:
+def _count_here(station: RunnerContext, iterations: int) -> tuple[str, float | None, int]:
     """The backend chosen, what threads kept busy, and how many items this process ran."""
     result = run_auto(station, "cpu", range(6), params={"iterations": iterations})
     chosen = result.report.chosen
@@ -223,7 +233,7 @@ def _count_here(station: Station, iterations: int) -> tuple[str, float | None, i
     return chosen["backend"], chosen["measured"]["busy"], here
 
 
-def test_what_runs_during_a_probe_can_be_read_by_the_supervisor(station: Station) -> None:
+def test_what_runs_during_a_probe_can_be_read_by_the_supervisor(station: RunnerContext) -> None:
     shown: set[int] = set()
 
     def sink(outcomes: list[Outcome]) -> None:
@@ -235,7 +245,7 @@ def test_what_runs_during_a_probe_can_be_read_by_the_supervisor(station: Station
     assert read_in_flight(station.folder) == []
 
 
-def test_a_drain_during_the_probe_ends_it(station: Station) -> None:
+def test_a_drain_during_the_probe_ends_it(station: RunnerContext) -> None:
     previous = signal.signal(signal.SIGALRM, lambda *_: station.drain())
     signal.setitimer(signal.ITIMER_REAL, 0.01)
     try:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from workers.process_tree import children_of, descendants, is_alive
-from workers.processes import kill_tree
-from workers.starting import fork_server_pid
+from batchpool.children.start_methods import fork_server_pid
+from batchpool.system.process_control import kill_tree
+from batchpool.system.process_tree import children_of, descendants, is_alive
 
 HOWS = ("exit 0", "kill", "segfault", "terminate", "close files")
 
@@ -130,12 +130,12 @@ def is_task_child(pid: int) -> bool:
 
 RUNNER = """
     import sys
-    from workers.engine import run_batch
-    from workers.model import BatchSpec, RunSpec
-    from workers.station import Station
-    from workers.tasks import TaskSources, load_tasks
+    from batchpool.runner.run_batch import run_batch
+    from batchpool.model import BatchSpec, RunSpec
+    from batchpool.backends.context import RunnerContext
+    from batchpool.tasks import TaskSources, load_tasks
     backend, method, tasks_dir, folder, state = sys.argv[1:]
-    station = Station(load_tasks(TaskSources(tasks_dir)), owns_process=True)
+    station = RunnerContext(load_tasks(TaskSources(tasks_dir)), owns_process=True)
     run = RunSpec("hang", {"folder": folder}, backend=backend, start_method=method, concurrency=3)
     if state == "idle":
         run = RunSpec("echo", {}, backend=backend, start_method=method, concurrency=3)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from workers.engine import run_batch
-from workers.model import BatchSpec, Outcome, RunSpec
-from workers.process_tree import children_of, is_alive
+from batchpool.model import BatchSpec, Outcome, RunSpec
+from batchpool.runner.run_batch import run_batch
+from batchpool.system.process_tree import children_of, is_alive
 
 
 def spec_of(way: Any, task: str, items: Any, **options: Any) -> BatchSpec:
@@ -134,9 +134,9 @@ def test_ticks_come_often_where_they_are_promised(way: Any, station: Any) -> Non
 
 
 def multiprocessing_helpers() -> set[int]:
-    from workers.starting import helper_pids
+    from batchpool.children.start_methods import multiprocessing_helper_pids
 
-    return helper_pids()
+    return multiprocessing_helper_pids()
 
 
 def below(pid: int, spare: list[int]) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from workers.backends import BACKENDS
+from batchpool.backends.facts import BACKENDS
 
 SCRIPT = Path(__file__).with_name("many_batches.py")
 DESCRIPTORS_ALLOWED = 128

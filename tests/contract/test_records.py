@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from workers.engine import run_batch
-from workers.exact import ExactSum
-from workers.model import BatchSpec, RunSpec
+from batchpool.exact_sum import ExactSum
+from batchpool.model import BatchSpec, RunSpec
+from batchpool.runner.run_batch import run_batch
 
 
 def by_index(outcomes: list[Any]) -> dict[int, Any]:
@@ -69,9 +69,9 @@ def test_a_raising_task_fails_alone_with_its_own_traceback(way: Any, station: An
         for outcome in result.outcomes:
             if outcome.state == "failed":
                 error = outcome.error
-                assert error["type"] == "workers.tasks.faults.TaskFailed"
+                assert error["type"] == "batchpool.tasks.builtin.faults.TaskFailed"
                 assert error["message"] == "so be it"
-                assert "tasks/faults.py" in error["traceback"].replace("\\", "/")
+                assert "tasks/builtin/faults.py" in error["traceback"].replace("\\", "/")
                 assert not {"lanes.py", "coroutines.py"} & set(error["traceback"].split("/"))
                 assert "lanes.py" not in error["traceback"]
                 assert outcome.value is None

@@ -8,10 +8,10 @@ from tests.crew import Crew
 
 
 def start_api(crew: Crew, **environ: str) -> str:
-    """Start `python -m service` beside the crew's other members; its URL once it listens."""
+    """Start `python -m batchpool.api` beside the crew's other members; its URL once it listens."""
     ours = {"REDIS_URL": crew.url, "BATCHPOOL_API_PORT": "0", "BATCHPOOL_LOG_LEVEL": "error"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "service"],
+        [sys.executable, "-m", "batchpool.api"],
         env=os.environ | ours | crew.environ | environ,
         stdout=subprocess.PIPE,
         text=True,

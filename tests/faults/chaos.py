@@ -22,12 +22,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from client.errors import BatchpoolError
-from client.http import Client
-from client.stack import LocalStack, StackOptions
-from workers.ledger import keys
-from workers.ledger.connection import UNREACHABLE, connect
-from workers.process_tree import children_of, descendants
+from batchpool.client.client import Client
+from batchpool.client.errors import BatchpoolError
+from batchpool.ledger import keys
+from batchpool.ledger.connection import UNREACHABLE, connect
+from batchpool.stack.local_stack import LocalStack, StackOptions
+from batchpool.system.process_tree import children_of, descendants
 
 TASKS = str(Path(__file__).parent / "tasks")
 MEAN_GAP_S = 1.7

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from service.app import create_app
-from service.settings import Settings
+from batchpool.api.app import create_app
+from batchpool.api.settings import Settings
 from tests.crew import Crew
 from tests.faults.servers import Server
 from tests.integration.conftest import Stage

@@ -10,8 +10,8 @@ from typing import Self
 
 from redis import Redis
 
+from batchpool.ledger.connection import connect
 from tests.integration.conftest import start_valkey, wait_until_answering
-from workers.ledger.connection import connect
 
 
 class Server:

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from batchpool.ledger import keys
+from batchpool.ledger.failpoints import MARKER, TESTING, VARIABLE
+from batchpool.system.process_tree import is_alive
 from tests.crew import Crew, wait_until
 from tests.faults.apis import start_api
-from workers.ledger import keys
-from workers.ledger.killpoints import MARK, POINT, TESTING
-from workers.process_tree import is_alive
 
 ITEMS = 30
 POINTS = ("before", "after")
@@ -24,7 +24,7 @@ class Killed:
     def __init__(self, crew: Crew, mark: Path, point: str) -> None:
         self._crew = crew
         self._mark = mark
-        self._url = start_api(crew, **{POINT: point, MARK: str(mark), TESTING: "1"})
+        self._url = start_api(crew, **{VARIABLE: point, MARKER: str(mark), TESTING: "1"})
         self._master = crew.members[-1]
 
     def breaks(self, method: str, path: str, **more: Any) -> None:

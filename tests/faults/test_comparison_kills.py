@@ -14,13 +14,13 @@ from typing import Any
 import httpx
 import pytest
 
+from batchpool.ledger import keys
+from batchpool.ledger.failpoints import MARKER, TESTING, VARIABLE
+from batchpool.system.process_tree import descendants, is_alive
 from tests.crew import TERMINAL, Crew, wait_until
 from tests.faults.apis import start_api
 from tests.faults.conftest import LEASE_S
 from tests.faults.servers import Server
-from workers.ledger import keys
-from workers.ledger.killpoints import MARK, POINT, TESTING
-from workers.process_tree import descendants, is_alive
 
 TASKS = str(Path(__file__).parent / "tasks")
 ITEMS = 6
@@ -141,16 +141,16 @@ def test_a_driver_that_dies_at_a_step_is_followed_without_a_second_run(
 ) -> None:
     crew, mark = comparing.crew, tmp_path / "mark"
     crew.start_workers(1)
-    driver = crew.start("service.reconciler")
+    driver = crew.start("batchpool.reconciler")
     comparing.post()
     comparing.wait_done(3)
     kill(crew, driver)
-    armed = {POINT: point, MARK: str(mark), TESTING: "1"}
-    doomed = crew.start("service.reconciler", **armed)
+    armed = {VARIABLE: point, MARKER: str(mark), TESTING: "1"}
+    doomed = crew.start("batchpool.reconciler", **armed)
     wait_until(mark.exists, 30, f"the kill at {point!r}")
     assert doomed.wait(5) == -signal.SIGKILL
     crew.members.remove(doomed)
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     ended = comparing.finish()
     comparing.check_whole(ended)
     assert ended["progress"]["disturbed"] == 0
@@ -163,12 +163,12 @@ def test_drivers_killed_again_and_again_and_two_at_once_run_nothing_twice(
     crew, chance = comparing.crew, random.Random(5)
     crew.start_workers(1)
     comparing.post()
-    drivers = [crew.start("service.reconciler") for _ in range(2)]
+    drivers = [crew.start("batchpool.reconciler") for _ in range(2)]
     comparing.wait_done(2)
     for _ in range(3):
         time.sleep(chance.uniform(0.0, 0.3))
         kill(crew, drivers.pop(0))
-        drivers.append(crew.start("service.reconciler"))
+        drivers.append(crew.start("batchpool.reconciler"))
         done = comparing.look()["progress"]["done"]
         comparing.wait_done(min(RUNS, done + 2))
     ended = comparing.finish()
@@ -183,7 +183,7 @@ def test_api_driver_and_a_worker_killed_in_mid_run_cost_one_sample_that_is_repea
     crew = comparing.crew
     crew.environ["BATCHPOOL_LEASE_S"] = str(LEASE_S)
     workers = crew.start_workers(2)
-    driver = crew.start("service.reconciler")
+    driver = crew.start("batchpool.reconciler")
     url = start_api(crew)
     api = crew.members[-1]
     answer = httpx.post(url + "/v1/comparisons", json=comparing.order)
@@ -197,7 +197,7 @@ def test_api_driver_and_a_worker_killed_in_mid_run_cost_one_sample_that_is_repea
         kill(crew, member)
     assert crew.stage.get(f"/v1/jobs/{job['id']}")["state"] == "running"
     comparing.hold.unlink()
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     url = start_api(crew)
     assert httpx.get(url + comparing.path).json()["state"] == "running"
     ended = comparing.finish()
@@ -221,7 +221,7 @@ def test_a_run_during_which_redis_was_away_is_repeated(
 ) -> None:
     crew = comparing.crew
     crew.start_workers(1)
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     comparing.post()
     comparing.wait_done(3)
     comparing.hold.touch()
@@ -244,7 +244,7 @@ def test_an_order_repeated_after_a_kill_is_one_comparison(
 ) -> None:
     crew, mark = comparing.crew, tmp_path / "mark"
     crew.start_workers(1)
-    url = start_api(crew, **{POINT: f"{when} compare_create", MARK: str(mark), TESTING: "1"})
+    url = start_api(crew, **{VARIABLE: f"{when} compare_create", MARKER: str(mark), TESTING: "1"})
     order: dict[str, Any] = {"json": comparing.order, "headers": {"Idempotency-Key": "once"}}
     with pytest.raises(httpx.TransportError):
         httpx.post(url + "/v1/comparisons", **order)
@@ -262,10 +262,10 @@ def test_a_cancel_or_delete_repeated_after_a_kill_leaves_nothing(
 ) -> None:
     crew, mark = comparing.crew, tmp_path / "mark"
     crew.start_workers(1)
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     comparing.post()
     comparing.wait_done(1)
-    armed = {POINT: f"{when} compare_{what}", MARK: str(mark), TESTING: "1"}
+    armed = {VARIABLE: f"{when} compare_{what}", MARKER: str(mark), TESTING: "1"}
     url = start_api(crew, **armed) + comparing.path
     if what == "delete":
         comparing.crew.stage.http.post(comparing.path + "/cancel")

@@ -7,13 +7,13 @@ import pytest
 
 from tests.crew import Crew, wait_until
 
-TASK = "from workers.tasks import task\n\n@task({name!r})\ndef run(item):\n    return {value}\n"
+TASK = "from batchpool.tasks import task\n\n@task({name!r})\ndef run(item):\n    return {value}\n"
 
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("backend", ["thread-pool", "process-pool", "multiprocessing"])
 def test_a_rolling_restart_under_load_fails_and_reruns_nothing(crew: Crew, backend: str) -> None:
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     workers = crew.start_workers(2)
     jobs = [
         crew.stage.post(
@@ -48,7 +48,7 @@ def test_a_batch_nobody_can_run_is_parked_with_the_reason_until_somebody_can(
         folder.mkdir()
     (old / "mine.py").write_text(TASK.format(name="mine", value="item"))
     (new / "mine.py").write_text(TASK.format(name="mine", value="item + 0"))
-    crew.start("service.reconciler", BATCHPOOL_CLASS_GONE_S="1")
+    crew.start("batchpool.reconciler", BATCHPOOL_CLASS_GONE_S="1")
     (first,) = crew.start_workers(1, BATCHPOOL_TASKS_DIR=str(old))
     first.send_signal(signal.SIGTERM)
     assert first.wait(10) == 0
@@ -74,7 +74,7 @@ def test_old_and_new_code_run_side_by_side(crew: Crew, tmp_path: Path) -> None:
     for name, value in (("old", 1), ("new", 2)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "mine.py").write_text(TASK.format(name=name, value=value))
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=str(tmp_path / "old"))
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=str(tmp_path / "new"))
     assert [crew.run(task=name, count=4)["sum"] for name in ("old", "new")] == [4, 8]

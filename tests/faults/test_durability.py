@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from batchpool.ledger.jobs import Jobs
 from tests.crew import Crew
 from tests.faults.servers import Server, synced_bytes
 from tests.integration.conftest import class_document, worker_document
-from workers.ledger.jobs import Jobs
 
 ROUNDS = int(os.environ.get("BATCHPOOL_TEST_ROUNDS", "10"))
 

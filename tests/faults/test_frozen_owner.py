@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from batchpool.system.process_tree import descendants
 from tests.crew import Crew, wait_until
-from workers.process_tree import descendants
 
 FREEZES = int(os.environ.get("BATCHPOOL_TEST_ROUNDS", "2"))
 
@@ -16,7 +16,7 @@ FREEZES = int(os.environ.get("BATCHPOOL_TEST_ROUNDS", "2"))
 @pytest.mark.timeout(60 + 30 * FREEZES)
 @pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
 def test_a_frozen_and_thawed_worker_writes_nothing(crew: Crew, backend: str) -> None:
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     crew.start_workers(2)
     for _ in range(FREEZES):
         freeze_and_thaw(crew, backend)

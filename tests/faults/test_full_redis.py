@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from redis.exceptions import OutOfMemoryError
 
+from batchpool.ledger.job_creation import CapacityLimits
 from tests.crew import Crew, wait_until
 from tests.faults.servers import Server
-from workers.ledger.orders import Room
 
 ITEMS = 20_000
 ROOM = 8 << 20
@@ -60,7 +60,7 @@ def test_orders_are_refused_while_there_is_room_to_finish_all_that_were_accepted
     assert_refused(answer)
     assert len(accepted) >= 3
     limit = int(crew.redis.config_get("maxmemory")["maxmemory"])  # type: ignore[index,call-overload]
-    assert used(crew.redis) < Room(0).memory_share * limit
+    assert used(crew.redis) < CapacityLimits(0).memory_share * limit
     worker.send_signal(signal.SIGCONT)
     for job_id, expected in accepted.items():
         job = crew.finish(job_id, 60)
@@ -80,7 +80,7 @@ def test_orders_are_refused_while_there_is_room_to_finish_all_that_were_accepted
 def test_a_redis_that_is_really_full_stops_work_only_until_it_is_not(
     backend: str, server: Server, crew: Crew
 ) -> None:
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     workers = crew.start_workers(3)
     ended = crew.run(task="echo", count=10)["id"]
     slow = {"task": "sleep", "params": {"seconds": 0.1}, "concurrency": 2, "backend": backend}

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from batchpool.ledger import keys
 from tests.crew import Crew
 from tests.faults.apis import start_api
-from workers.ledger import keys
 
 TIMES = 100
 ORDER = {"task": "echo", "items": [1, 2.5, 39], "batches": 2}

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from batchpool.ledger import keys
+from batchpool.ledger.failpoints import MARKER, STEPS, TESTING, VARIABLE
 from tests.crew import TERMINAL, Crew, wait_until
-from workers.ledger import keys
-from workers.ledger.killpoints import MARK, POINT, STEPS, TESTING
 
 ITEMS = 40
 
@@ -29,8 +29,8 @@ class Case:
 
 
 CASES = [
-    *(Case("workers", step) for step in ("pop", "claim", "flush", "renew", "finish")),
-    *(Case("service.reconciler", step) for step in ("expire", "requeue", "overdue", "move")),
+    *(Case("batchpool.worker", step) for step in ("pop", "claim", "flush", "renew", "finish")),
+    *(Case("batchpool.reconciler", step) for step in ("expire", "requeue", "overdue", "move")),
 ]
 WALK = [(case, point) for case in CASES for point in case.points]
 OF_THE_API = {"create", "cancel", "delete"}
@@ -53,15 +53,15 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(
     case: Case, point: str, crew: Crew, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
-    armed = {POINT: point, MARK: str(mark), TESTING: "1", "BATCHPOOL_CLASS_GONE_S": "1"}
+    armed = {VARIABLE: point, MARKER: str(mark), TESTING: "1", "BATCHPOOL_CLASS_GONE_S": "1"}
     # Only one is armed: what it leaves behind must be taken up by ordinary ones.
-    if case.member == "workers":
-        crew.start("service.reconciler")
+    if case.member == "batchpool.worker":
+        crew.start("batchpool.reconciler")
         crew.start_workers(1, **armed)
         job_id = post(crew, tmp_path, timeout_s=2 if case.step == "finish" else 60)
     else:
         (worker,) = crew.start_workers(1)
-        crew.start("service.reconciler", **armed)
+        crew.start("batchpool.reconciler", **armed)
         job_id = post(crew, tmp_path, timeout_s=2 if case.step == "overdue" else 60)
         crew.wait_running(job_id)
         set_up(crew, case, worker, job_id)
@@ -71,7 +71,7 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(
     for member in dead:
         assert member.wait(5) == -signal.SIGKILL
         crew.members.remove(member)
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     crew.start_workers(1)
     job = crew.finish(job_id, 40)
     check(crew, job, tmp_path, whole=case.step not in ("finish", "overdue"))
@@ -119,7 +119,7 @@ def check(crew: Crew, job: dict[str, Any], tmp_path: Path, whole: bool) -> None:
 
 
 def test_a_kill_point_outside_a_test_is_refused(crew: Crew) -> None:
-    for module in ("workers", "service.reconciler", "service"):
-        member = crew.start(module, **{POINT: "after claim"})
+    for module in ("batchpool.worker", "batchpool.reconciler", "batchpool.api"):
+        member = crew.start(module, **{VARIABLE: "after claim"})
         assert member.wait(20) == 2
         crew.members.remove(member)

@@ -24,19 +24,19 @@ from hypothesis.stateful import (
     rule,
 )
 
+from batchpool.exact_sum import ExactSum
+from batchpool.ledger import keys
+from batchpool.ledger.connection import connect
+from batchpool.ledger.entries import JobEntry, NewJob, Tally
+from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.ownership import EMPTY_BLOCK, Claim, Ending, Ownership, make_block
+from batchpool.ledger.records import Records
+from batchpool.ledger.recovery import Recovery
+from batchpool.model import TERMINAL_STATES, ExecutionSite, Outcome
 from tests.integration.conftest import start_valkey, wait_until_answering
-from workers.exact import ExactSum
-from workers.ledger import keys
-from workers.ledger.connection import connect
-from workers.ledger.entries import JobEntry, NewJob, Tally
-from workers.ledger.jobs import Jobs
-from workers.ledger.ownership import EMPTY_BLOCK, Claim, Ending, Ownership, make_block
-from workers.ledger.records import Records
-from workers.ledger.recovery import Recovery
-from workers.model import TERMINAL_STATES, Lane, Outcome
 
 OWNER = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil": True}
-LANE = Lane(2, 1, 3, "MainThread", 0)
+LANE = ExecutionSite(2, 1, 3, "MainThread", 0)
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=3)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from batchpool.system.process_tree import children_of, descendants, is_alive
 from tests.crew import Crew, wait_until
-from workers.process_tree import children_of, descendants, is_alive
 
 TASKS = str(Path(__file__).parent / "tasks")
 WAYS = [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from batchpool.system.process_tree import descendants, is_alive
 from tests.crew import Crew, wait_until
-from workers.process_tree import descendants, is_alive
 
 TASKS = str(Path(__file__).parent / "tasks")
 BACKENDS = ["sequential", "threading", "thread-pool", "multiprocessing", "process-pool", "asyncio"]
@@ -82,4 +82,4 @@ def test_a_runner_killed_again_and_again_from_outside_blames_no_item(crew: Crew)
 
 def is_runner(pid: int) -> bool:
     path = Path(f"/proc/{pid}/cmdline")
-    return path.exists() and b"workers.runner" in path.read_bytes()
+    return path.exists() and b"batchpool.runner" in path.read_bytes()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from batchpool.system.process_tree import descendants, is_alive
 from tests.crew import Crew, wait_until
-from workers.process_tree import descendants, is_alive
 
 KILLS = int(os.environ.get("BATCHPOOL_TEST_ROUNDS", "2"))
 TASKS = str(Path(__file__).parent / "tasks")
@@ -36,7 +36,7 @@ WAYS = [
 def test_a_killed_process_costs_few_reruns_and_no_item(
     backend: str, start_method: str | None, crew: Crew, tmp_path: Path
 ) -> None:
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     crew.start_workers(2, BATCHPOOL_TASKS_DIR=TASKS)
     for seed in range(KILLS):
         kill_one(crew, backend, start_method, tmp_path / f"runs-{seed}", random.Random(seed))

@@ -30,7 +30,7 @@ def runs_of(path: Path) -> list[int]:
 def test_an_outage_in_every_phase_loses_nothing_and_reruns_nothing(
     how: str, server: Server, crew: Crew, tmp_path: Path
 ) -> None:
-    reconciler = crew.start("service.reconciler")
+    reconciler = crew.start("batchpool.reconciler")
     crew.start_workers(2, BATCHPOOL_TASKS_DIR=TASKS)
     logs = {name: tmp_path / name for name in ("flushing", "long", "queued")}
     # One that flushes all the time, one whose tasks outlast the outage, and ones that wait.
@@ -48,7 +48,7 @@ def test_an_outage_in_every_phase_loses_nothing_and_reruns_nothing(
         reconciler.send_signal(signal.SIGKILL)
         reconciler.wait(5)
         crew.members.remove(reconciler)
-        crew.start("service.reconciler")
+        crew.start("batchpool.reconciler")
     time.sleep(AWAY_S - (time.monotonic() - gone))
     # Live workers may well come back later than the reconciler, with leases that ran out long ago.
     slow = [member.pid for member in crew.members if "workers" in str(member.args)]
@@ -93,7 +93,7 @@ def answer_is_quick_and_honest(crew: Crew) -> None:
 
 @pytest.mark.timeout(120)
 def test_a_slow_redis_costs_time_and_nothing_else(server: Server, crew: Crew) -> None:
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     crew.start_workers(1)
     job_id = crew.stage.post(
         task="sleep", params={"seconds": 0.02}, count=300, backend="thread-pool", concurrency=2

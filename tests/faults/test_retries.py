@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from batchpool.runner.run_batch import RETRY_BASE_S, RETRY_CAP_S
 from tests.crew import Crew, wait_until
-from workers.engine import RETRY_BASE_S, RETRY_CAP_S
 
 TASKS = str(Path(__file__).parent / "tasks")
 ITEMS = 12
@@ -17,7 +17,7 @@ BACKENDS = ("sequential", "threading", "thread-pool", "multiprocessing", "proces
 
 
 def start(crew: Crew) -> None:
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
 
 

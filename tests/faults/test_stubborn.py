@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from batchpool.system.process_tree import descendants, is_alive
 from tests.crew import Crew, wait_until
-from workers.process_tree import descendants, is_alive
 
 TASKS = str(Path(__file__).parent / "tasks")
 BACKENDS = ["sequential", "threading", "thread-pool", "multiprocessing", "process-pool"]

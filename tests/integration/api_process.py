@@ -1,4 +1,4 @@
-"""`python -m service` as a process on a free port, and a client of it."""
+"""`python -m batchpool.api` as a process on a free port, and a client of it."""
 
 import http.client
 import json
@@ -23,7 +23,7 @@ class Api:
             "BATCHPOOL_API_MAX_WAITS": "5",
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
+            [sys.executable, "-m", "batchpool.api"],
             env=os.environ | environ | more.pop("environ", {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

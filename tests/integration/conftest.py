@@ -14,16 +14,16 @@ from flask.testing import FlaskClient
 from redis import Redis
 from redis.exceptions import RedisError
 
-from service.app import create_app
-from service.settings import Settings
+from batchpool.api.app import create_app
+from batchpool.api.settings import Settings
+from batchpool.ledger.connection import connect
+from batchpool.ledger.entries import Report
+from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.ownership import Claim, Ending, Ownership
+from batchpool.ledger.presence import Presence
+from batchpool.model import ExecutionSite, Outcome, TaskError
+from batchpool.runner.record_writer import RecordWriter
 from tests.integration.api_process import Api
-from workers.flushing import Flusher
-from workers.ledger.connection import connect
-from workers.ledger.entries import Report
-from workers.ledger.jobs import Jobs
-from workers.ledger.ownership import Claim, Ending, Ownership
-from workers.ledger.presence import Presence
-from workers.model import Lane, Outcome, TaskError
 
 
 def start_valkey(folder: Path, *more: str, wrapper: Sequence[str] = ()) -> subprocess.Popen[bytes]:
@@ -191,7 +191,7 @@ class Stage:
         """Claim a batch, record each item as its own value, and end the batch."""
         claim = self.claim(job_id, batch)
         items = Jobs(self.redis).items(job_id, claim.first, claim.count)
-        flusher = Flusher(Ownership(self.redis), claim, 0, running=lambda: 0)
+        flusher = RecordWriter(Ownership(self.redis), claim, 0, running=lambda: 0)
         flusher.add(
             [
                 _outcome(claim.first + at, item, claim.first + at in fail)
@@ -214,7 +214,7 @@ class Stage:
 
 def _outcome(index: int, item: Any, fails: bool) -> Outcome:
     error = TaskError(type="ValueError", message="no", traceback="Traceback ...") if fails else None
-    lane = Lane(4243, 4242, 7, "MainThread", 0)
+    lane = ExecutionSite(4243, 4242, 7, "MainThread", 0)
     value = None if fails else item
     return Outcome(index, "failed" if fails else "succeeded", value, error, lane, 1000, 2000, 500)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from service.app import create_app
-from service.settings import Settings
-from workers.ledger import keys
+from batchpool.api.app import create_app
+from batchpool.api.settings import Settings
+from batchpool.ledger import keys
 
 MOST = 10
 

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from service.comparisons.driving import Driver
-from service.settings import Settings
+from batchpool.api.settings import Settings
+from batchpool.comparisons.driver import Driver
+from batchpool.ledger import keys
+from batchpool.ledger.comparisons import Comparisons
 from tests.integration.conftest import SETTINGS_FOR_TESTS
-from workers.ledger import keys
-from workers.ledger.comparisons import Comparisons
 
 ARMS = [{"backend": "sequential"}, {"backend": "thread-pool", "concurrency": 4}]
 ORDER: dict[str, Any] = {"task": "sleep", "params": {"seconds": 0.1}, "count": 8, "arms": ARMS}

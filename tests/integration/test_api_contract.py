@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from service.openapi import openapi_document
+from batchpool.api.openapi import openapi_document
 
 JOB = "0123456789abcdef01234567"
 

@@ -8,10 +8,10 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
+from batchpool.ledger import keys
+from batchpool.ledger.ownership import Ownership
+from batchpool.ledger.recovery import Recovery
 from tests.integration.conftest import worker_document
-from workers.ledger import keys
-from workers.ledger.ownership import Ownership
-from workers.ledger.recovery import Recovery
 
 
 def scrape(stage: Any) -> dict[tuple[str, str | None], float]:

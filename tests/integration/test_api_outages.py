@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from service.app import create_app
-from service.settings import Settings
-from workers.ledger.connection import connect
-from workers.ledger.presence import Presence
+from batchpool.api.app import create_app
+from batchpool.api.settings import Settings
+from batchpool.ledger.connection import connect
+from batchpool.ledger.presence import Presence
 
 SETTINGS = Settings.from_env({"BATCHPOOL_API_REDIS_TIMEOUT_S": "1.0"})
 ROUTES = ("/v1/jobs", "/v1/workers", "/v1/tasks", "/readyz", "/v1/jobs/0123456789abcdef01234567")

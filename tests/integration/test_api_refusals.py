@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.server import tune_collector
+from batchpool.api.server import tune_collector
 
 ORDER = {"task": "sleep", "count": 2}
 

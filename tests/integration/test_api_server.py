@@ -1,4 +1,4 @@
-"""`python -m service` as a process: where it listens, how it ends, what it stands."""
+"""`python -m batchpool.api` as a process: where it listens, how it ends, what it stands."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def test_it_takes_a_listening_socket_that_it_inherits(start_api: Callable[..., A
 
 def test_a_bad_setting_ends_it_with_its_name() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "service"],
+        [sys.executable, "-m", "batchpool.api"],
         env=os.environ | {"BATCHPOOL_API_PORT": "http"},
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ BAD = {
     "leaves.py": "raise SystemExit(0)",
     "mutes.py": "import sys, io\nsys.stderr = io.StringIO()\nraise ValueError('muted')",
     "params.py": (
-        "import threading\nfrom dataclasses import dataclass\nfrom workers.tasks import task\n"
+        "import threading\nfrom dataclasses import dataclass\nfrom batchpool.tasks import task\n"
         "@dataclass(frozen=True)\nclass P: lock: threading.Lock\n"
         "@task('bad', params=P)\ndef bad(item, params): return item\n"
     ),
@@ -33,7 +33,7 @@ def test_broken_modules_cost_only_themselves(
     for name, text in BAD.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "zz.py").write_text(
-        "from workers.tasks import task\n@task('good')\ndef good(item): return item + 1\n"
+        "from batchpool.tasks import task\n@task('good')\ndef good(item): return item + 1\n"
     )
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=str(tmp_path))
     for backend in ("thread-pool", "process-pool", "multiprocessing"):

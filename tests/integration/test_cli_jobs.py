@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from client import Client
-from client.stack import LocalStack, StackOptions
+from batchpool.client import Client
+from batchpool.stack.local_stack import LocalStack, StackOptions
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -29,7 +29,7 @@ def run(
     url: str, *arguments: str, stdin: str = "", **environ: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "client", *arguments],
+        [sys.executable, "-m", "batchpool", *arguments],
         env={**os.environ, "BATCHPOOL_URL": url, **environ},
         input=stdin,
         capture_output=True,

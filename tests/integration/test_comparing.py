@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from redis import Redis
 
+from batchpool.ledger import keys
 from tests.crew import TERMINAL, Crew, wait_until
-from workers.ledger import keys
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -34,7 +34,7 @@ def crew(redis_url: str, redis: Redis, bare: Any) -> Iterator[Crew]:
     # A long lease: a machine that is too busy for a heartbeat must not disturb a run.
     environ = {"BATCHPOOL_TASKS_DIR": TASKS, "BATCHPOOL_LEASE_S": "20"}
     with Crew(redis_url, redis, bare, environ) as crew:
-        crew.start("service.reconciler")
+        crew.start("batchpool.reconciler")
         yield crew
 
 

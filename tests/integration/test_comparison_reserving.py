@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from service import rq_queue
-from service.comparisons.driving import Driver
-from service.settings import Settings
-from workers.ledger import keys
-from workers.ledger.comparisons import ComparisonEntry, Comparisons
-from workers.ledger.presence import Presence
-from workers.ledger.reservations import Reservations, Seat
+from batchpool.api.settings import Settings
+from batchpool.comparisons.driver import Driver
+from batchpool.ledger import keys
+from batchpool.ledger.comparisons import ComparisonEntry, Comparisons
+from batchpool.ledger.presence import Presence
+from batchpool.ledger.reservations import Reservations, WorkerSlot
+from batchpool.queue import rq_queue
 
 ORDER = {
     "task": "sleep",
@@ -41,14 +41,14 @@ class Scene:
     def steps(self, count: int = 4) -> ComparisonEntry:
         for _ in range(count):
             self.driver.run_step()
-        found = Comparisons(self.redis).look(self.id)
+        found = Comparisons(self.redis).load(self.id)
         assert found
         return found.entry
 
-    def seat(self, slot: int) -> Seat:
+    def seat(self, slot: int) -> WorkerSlot:
         nonce: Any = self.redis.hget(keys.slots_key(self.id), f"want:{slot}")
         assert nonce, "no worker is wanted"
-        return Seat(self.id, slot, nonce.decode())
+        return WorkerSlot(self.id, slot, nonce.decode())
 
     def take(self, slot: int) -> None:
         worker = self.workers[slot]
@@ -107,7 +107,7 @@ def test_after_its_end_nothing_of_its_reservations_is_left(scene: Scene) -> None
     scene.announce_home(0)
     assert scene.steps().state == "cancelled"
     assert not scene.reservations.take(popped, {"worker": "w2"}), "its message came too late"
-    assert scene.reservations.want(scene.id, 0) is None
+    assert scene.reservations.request(scene.id, 0) is None
     left = {key.decode() for key in scene.redis.scan_iter("*")}
     assert keys.slots_key(scene.id) not in left and keys.RESERVED not in left
     assert not [name for name in left if name.startswith("rq:") and name != "rq:queues"]

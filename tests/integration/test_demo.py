@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from client.demo import SIX_WAYS, standard_library
+from batchpool.cli.demo import SIX_WAYS, standard_library
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -19,7 +19,7 @@ MARK = "BATCHPOOL_TEST"
 @pytest.fixture(scope="module")
 def told() -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "client", "demo", "--json"],
+        [sys.executable, "-m", "batchpool", "demo", "--json"],
         env={**os.environ, MARK: "demo", "NO_COLOR": "1"},
         capture_output=True,
         text=True,

@@ -7,26 +7,19 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from workers.ledger import keys
-from workers.ledger.entries import NewJob, Tally
-from workers.ledger.events import Events
-from workers.ledger.jobs import Jobs
-from workers.ledger.orders import IdempotencyKey, KeyReused
-from workers.ledger.ownership import (
-    EMPTY_BLOCK,
-    Block,
-    Claim,
-    Ending,
-    Ownership,
-    make_block,
-)
-from workers.ledger.records import Records
-from workers.ledger.recovery import Recovery
-from workers.model import Lane, Outcome
+from batchpool.ledger import keys
+from batchpool.ledger.entries import NewJob, Tally
+from batchpool.ledger.events import Events
+from batchpool.ledger.job_creation import IdempotencyKey, KeyReused
+from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.ownership import EMPTY_BLOCK, Block, Claim, Ending, Ownership, make_block
+from batchpool.ledger.records import Records
+from batchpool.ledger.recovery import Recovery
+from batchpool.model import ExecutionSite, Outcome
 
 OWNER = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil": True}
 SPEC = {"task": "echo", "params": {}, "backend": "thread-pool", "concurrency": 4}
-LANE = Lane(2, 1, 3, "MainThread", 0)
+LANE = ExecutionSite(2, 1, 3, "MainThread", 0)
 
 
 def create(redis: Redis, job_id: str = "j", **changes: Any) -> Jobs:
@@ -278,7 +271,7 @@ def test_every_key_of_an_ended_job_has_a_time_to_live(redis: Redis) -> None:
 
 def test_events_are_seen_in_order_and_waited_for(redis: Redis) -> None:
     jobs, events = create(redis), Events(redis)
-    seen = jobs.look("j")
+    seen = jobs.load_snapshot("j")
     assert seen
     last = seen.event
     assert events.read("j", last, 1) == []

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from batchpool.ledger import keys
+from batchpool.ledger.comparisons import Change, ComparisonEntry, Comparisons, NewComparison
+from batchpool.ledger.entries import NewJob
+from batchpool.ledger.jobs import Jobs
+from batchpool.model import TaskError
 from tests.crew import wait_until
-from workers.ledger import keys
-from workers.ledger.comparisons import Change, ComparisonEntry, Comparisons, NewComparison
-from workers.ledger.entries import NewJob
-from workers.ledger.jobs import Jobs
-from workers.model import TaskError
 
 ID = "0123456789abcdef01234567"
 LONG_S = 60.0
@@ -25,7 +25,7 @@ def comparisons(redis: Redis) -> Comparisons:
 
 
 def entry(comparisons: Comparisons) -> ComparisonEntry:
-    seen = comparisons.look(ID)
+    seen = comparisons.load(ID)
     assert seen
     return seen.entry
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from workers.ledger import keys
-from workers.ledger.entries import NewJob
-from workers.ledger.jobs import Jobs
-from workers.ledger.ownership import Claim, Ownership
-from workers.ledger.reservations import Reservations, Seat
+from batchpool.ledger import keys
+from batchpool.ledger.entries import NewJob
+from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.ownership import Claim, Ownership
+from batchpool.ledger.reservations import Reservations, WorkerSlot
 
 HOLDER = {"worker": "w1", "host": "h1", "cpus": 2, "pid": 7, "python": "3.11", "gil": True}
 
@@ -20,8 +20,8 @@ def reservations(redis: Redis) -> Reservations:
     return Reservations(redis)
 
 
-def wanted(reservations: Reservations, slot: int = 0) -> Seat:
-    seat = reservations.want("c", slot)
+def wanted(reservations: Reservations, slot: int = 0) -> WorkerSlot:
+    seat = reservations.request("c", slot)
     assert seat
     return seat
 
@@ -60,7 +60,7 @@ def test_a_message_that_is_not_wanted_any_more_takes_nothing(reservations: Reser
     old, new = wanted(reservations), wanted(reservations)
     assert not reservations.take(old, HOLDER)
     assert reservations.take(new, HOLDER)
-    assert not reservations.take(Seat("c", 1, new.nonce), HOLDER)
+    assert not reservations.take(WorkerSlot("c", 1, new.nonce), HOLDER)
 
 
 def test_a_slot_that_is_wanted_anew_is_no_longer_its_old_holders(
@@ -88,7 +88,7 @@ def test_only_a_running_comparison_reserves(
         redis.hset(keys.comparison_key("c"), "state", state)
     assert not reservations.take(waiting, HOLDER)
     assert not reservations.is_held(held)
-    assert reservations.want("c", 2) is None
+    assert reservations.request("c", 2) is None
 
 
 def test_a_slot_that_was_left_is_empty_and_others_stay(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from batchpool.backends.facts import BACKENDS
+from batchpool.model import START_METHODS
 from tests.crew import Crew, settled_clocks
-from workers.backends import BACKENDS
-from workers.model import START_METHODS
 
 ITEMS = 4
 LANES = 2
@@ -23,7 +23,7 @@ WAYS = [
 ]
 HOARD = """
 import time
-from workers.tasks import task
+from batchpool.tasks import task
 
 @task("hoard")
 def hoard(item):

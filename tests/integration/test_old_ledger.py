@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from service.app import create_app
-from service.settings import Settings
+from batchpool.api.app import create_app
+from batchpool.api.settings import Settings
+from batchpool.ledger import keys
+from batchpool.ledger.connection import connect
+from batchpool.ledger.jobs import Jobs
 from tests.crew import Crew, wait_until
 from tests.integration.conftest import Stage, start_valkey, wait_until_answering
-from workers.ledger import keys
-from workers.ledger.connection import connect
-from workers.ledger.jobs import Jobs
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -29,7 +29,7 @@ OPEN = ("queued", "running")
 UP_TO_NOW = ("queue_s", "wall_s", "parallelism", "cpu_parallelism")
 """Timings that grow while a job is open."""
 ELSEWHERE = """
-from workers.tasks import task
+from batchpool.tasks import task
 
 
 @task("elsewhere")
@@ -171,7 +171,7 @@ def upgraded(tmp_path: Path) -> Iterator[Crew]:
     with old_redis() as (url, redis):
         as_if_just_written(redis)
         with Crew(url, redis, serve(redis), environ) as crew:
-            crew.start("service.reconciler")
+            crew.start("batchpool.reconciler")
             yield crew
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from batchpool.ledger.presence import Presence
 from tests.crew import Crew
-from workers.ledger.presence import Presence
 
 PROJECT = {
     "shop/__init__.py": "",
@@ -17,7 +17,7 @@ PROJECT = {
     "queue.py": "raise ImportError('the module of the standard library was wanted')\n",
     "jobs/helper.py": "import tasks\nfrom shop.prices import FACTOR\n",
     "jobs/priced.py": (
-        "import queue\nfrom workers.tasks import task\nimport helper\n"
+        "import queue\nfrom batchpool.tasks import task\nimport helper\n"
         "from jobs.helper import tasks\n"
         "@task('priced')\ndef priced(item): return item * helper.FACTOR + tasks.ADD\n"
     ),

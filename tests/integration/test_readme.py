@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from client import Client
-from client.stack import LocalStack, StackOptions
+from batchpool.client import Client
+from batchpool.stack.local_stack import LocalStack, StackOptions
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from client import Client
-from client.stack import LocalStack, StackOptions
-from workers.ledger.connection import connect
-from workers.process_tree import descendants
+from batchpool.client import Client
+from batchpool.ledger.connection import connect
+from batchpool.stack.local_stack import LocalStack, StackOptions
+from batchpool.system.process_tree import descendants
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 MOST_RSS_MB = 400

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from service.reconciling import Reconciler
-from service.settings import Settings
-from workers.ledger.presence import Presence
+from batchpool.api.settings import Settings
+from batchpool.ledger.presence import Presence
+from batchpool.reconciler.reconciler import Reconciler
 
 SETTINGS = Settings.from_env({"BATCHPOOL_CLASS_GONE_S": "15"})
 QUEUE = "rq:queue:batchpool:c311"
@@ -228,7 +228,10 @@ def test_the_process_goes_on_through_an_outage_and_ends_at_sigterm(tmp_path: Any
         "BATCHPOOL_RECONCILE_INTERVAL_S": "0.05",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "service.reconciler"], env=environ, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "batchpool.reconciler"],
+        env=environ,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stderr is not None
     assert "Redis is away, going on" in process.stderr.readline()
@@ -241,7 +244,7 @@ def test_the_process_goes_on_through_an_outage_and_ends_at_sigterm(tmp_path: Any
 
 def test_a_bad_setting_ends_the_process_with_its_name() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "service.reconciler"],
+        [sys.executable, "-m", "batchpool.reconciler"],
         env=os.environ | {"BATCHPOOL_RECONCILE_INTERVAL_S": "often"},
         capture_output=True,
         text=True,

@@ -10,14 +10,14 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from service import rq_queue
+from batchpool.ledger import keys
+from batchpool.ledger.entries import NewJob
+from batchpool.ledger.failpoints import MARKER, TESTING, VARIABLE
+from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.presence import Presence
+from batchpool.ledger.reservations import Reservations, WorkerSlot
+from batchpool.queue import rq_queue
 from tests.crew import Crew, wait_until
-from workers.ledger import keys
-from workers.ledger.entries import NewJob
-from workers.ledger.jobs import Jobs
-from workers.ledger.killpoints import MARK, POINT, TESTING
-from workers.ledger.presence import Presence
-from workers.ledger.reservations import Reservations, Seat
 
 COMPARISON = "c0ffee"
 GOES_BACK_WITHIN_S = 5 + 5  # what is promised, and what a loaded machine may add
@@ -38,29 +38,29 @@ class Driver:
         (document,) = Presence(self.redis).classes()
         return str(document["id"])
 
-    def want(self, slot: int = 0) -> Seat:
-        seat = self.reservations.want(COMPARISON, slot)
+    def want(self, slot: int = 0) -> WorkerSlot:
+        seat = self.reservations.request(COMPARISON, slot)
         assert seat
         return seat
 
-    def send(self, what: str, seat: Seat, class_id: str) -> None:
-        name = f"workers.rq_worker.{what}"
+    def send(self, what: str, seat: WorkerSlot, class_id: str) -> None:
+        name = f"batchpool.worker.rq_worker.{what}"
         queue = Queue(keys.QUEUE + class_id, connection=self.redis, serializer="json")
         queue.enqueue(name, args=list(seat), job_timeout=-1, result_ttl=0)
 
-    def reserve(self, slot: int = 0) -> Seat:
+    def reserve(self, slot: int = 0) -> WorkerSlot:
         seat = self.want(slot)
         self.send("reserve", seat, self.class_id)
         wait_until(lambda: self.seated(seat), 10, "a worker is reserved")
         return seat
 
-    def release(self, seat: Seat) -> None:
+    def release(self, seat: WorkerSlot) -> None:
         self.send("release", seat, self.private(seat))
 
-    def private(self, seat: Seat) -> str:
+    def private(self, seat: WorkerSlot) -> str:
         return keys.private_class(self.class_id, COMPARISON, seat.slot)
 
-    def seated(self, seat: Seat) -> dict[str, Any] | None:
+    def seated(self, seat: WorkerSlot) -> dict[str, Any] | None:
         """The announcement of the worker that reads the queue of this slot."""
         for worker in Presence(self.redis).workers():
             if worker["class"] == self.private(seat):
@@ -72,7 +72,7 @@ class Driver:
         (worker,) = [w for w in Presence(self.redis).workers() if w["name"] == name]
         return bool(worker["class"] == self.class_id and worker["reserved"] is None)
 
-    def post(self, seat: Seat, count: int = 3, seconds: float = 0.01) -> str:
+    def post(self, seat: WorkerSlot, count: int = 3, seconds: float = 0.01) -> str:
         """A job of one batch, for the worker of this slot."""
         self.jobs += 1
         job_id, queue = f"{self.jobs:024x}", self.private(seat)
@@ -240,7 +240,7 @@ def test_a_worker_killed_while_it_takes_a_slot_costs_the_comparison_one_more_wis
     driver: Driver, point: str, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
-    (armed,) = driver.crew.start_workers(1, **{POINT: point, MARK: str(mark), TESTING: "1"})
+    (armed,) = driver.crew.start_workers(1, **{VARIABLE: point, MARKER: str(mark), TESTING: "1"})
     seat = driver.want()
     driver.send("reserve", seat, driver.class_id)
     wait_until(mark.exists, 20, f"the kill at {point!r}")
@@ -258,7 +258,7 @@ def test_a_worker_killed_while_it_leaves_can_be_replaced(
     driver: Driver, point: str, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
-    (armed,) = driver.crew.start_workers(1, **{POINT: point, MARK: str(mark), TESTING: "1"})
+    (armed,) = driver.crew.start_workers(1, **{VARIABLE: point, MARKER: str(mark), TESTING: "1"})
     seat = driver.reserve()
     driver.release(seat)
     wait_until(mark.exists, 20, f"the kill at {point!r}")
@@ -271,7 +271,7 @@ def test_a_worker_killed_while_it_leaves_can_be_replaced(
 
 
 def test_a_job_whose_workers_are_all_reserved_waits_and_is_not_parked(driver: Driver) -> None:
-    driver.crew.start("service.reconciler", BATCHPOOL_CLASS_GONE_S="1")
+    driver.crew.start("batchpool.reconciler", BATCHPOOL_CLASS_GONE_S="1")
     driver.crew.start_workers(1)
     seat = driver.reserve()
     job_id = driver.crew.stage.post(task="echo", count=2)["id"]

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from client import Client
-from client.crew import MARK
-from client.stack import LocalStack, StackOptions
+from batchpool.client import Client
+from batchpool.stack.local_stack import LocalStack, StackOptions
+from batchpool.stack.process_group import STACK_ID_VARIABLE
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -49,7 +49,7 @@ class Up:
 
     def __init__(self, *arguments: str, through_shell: bool = False, **environ: str) -> None:
         self.mark = uuid.uuid4().hex
-        command = [sys.executable, "-m", "client", "up", "--port", "0", *arguments]
+        command = [sys.executable, "-m", "batchpool", "up", "--port", "0", *arguments]
         if through_shell:
             # A parent that can be killed; `wait` keeps it from turning into the command.
             command = ["sh", "-c", '"$@" & echo "pid $!"; wait', "sh", *command]
@@ -225,7 +225,7 @@ def test_a_port_in_use_is_refused(up: Callable[..., Up]) -> None:
 def test_a_redis_that_does_not_answer_is_named_without_its_password() -> None:
     environ = {**os.environ, "REDIS_URL": "redis://user:secret@127.0.0.1:9/0"}
     told = subprocess.run(
-        [sys.executable, "-m", "client", "up", "--port", "0"],
+        [sys.executable, "-m", "batchpool", "up", "--port", "0"],
         env=environ,
         capture_output=True,
         text=True,
@@ -266,5 +266,9 @@ def test_members_carry_the_mark_by_which_leftovers_are_found(stack: LocalStack) 
     pids = stack.pids()
     assert set(pids) == {"redis", "api", "reconciler", "worker-1", "worker-2"}
     # Redis writes its title over its environment; it starts no processes that outlive it.
-    marks = {psutil.Process(pid).environ()[MARK] for name, pid in pids.items() if name != "redis"}
+    marks = {
+        psutil.Process(pid).environ()[STACK_ID_VARIABLE]
+        for name, pid in pids.items()
+        if name != "redis"
+    }
     assert len(marks) == 1

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from batchpool.system.process_tree import descendants, is_alive
 from tests.crew import Crew, wait_until
-from workers.process_tree import descendants, is_alive
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_what_a_shared_global_saw_is_reported_per_batch(crew: Crew) -> None:
 
 @pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
 def test_a_worker_killed_in_mid_batch_costs_no_item(crew: Crew, backend: str) -> None:
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     crew.start_workers(2)
     job_id = crew.stage.post(
         task="sleep", params={"seconds": 0.2}, count=60, backend=backend, concurrency=2
@@ -151,7 +151,7 @@ def test_a_job_past_its_limit_ends_as_failed_with_its_items_timed_out(crew: Crew
 
 
 def test_sigterm_gives_the_batch_back_and_another_worker_ends_it(crew: Crew) -> None:
-    crew.start("service.reconciler")
+    crew.start("batchpool.reconciler")
     (first,) = crew.start_workers(1)
     job_id = crew.stage.post(task="sleep", params={"seconds": 0.2}, count=30, backend="sequential")[
         "id"
@@ -172,7 +172,7 @@ def test_a_task_module_that_does_not_import_is_shown_and_the_worker_goes_on(
 ) -> None:
     (tmp_path / "broken.py").write_text("import a_module_that_is_nowhere\n")
     (tmp_path / "mine.py").write_text(
-        "from workers.tasks import task\n\n"
+        "from batchpool.tasks import task\n\n"
         "@task('double')\ndef double(item):\n    'Twice the item.'\n    return 2 * item\n"
     )
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=str(tmp_path))

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from service.settings import SETTINGS
+from batchpool.api.settings import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 DOC = (ROOT / "docs/configuration.md").read_text()

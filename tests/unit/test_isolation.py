@@ -1,10 +1,10 @@
 """Who is blamed for a dead runner, and what is run next."""
 
-from workers.assignment import Assignment
-from workers.isolation import CRASHES_ALONE, Isolation
-from workers.ledger.entries import Tally
-from workers.ledger.ownership import Claim
-from workers.model import RunSpec
+from batchpool.ledger.entries import Tally
+from batchpool.ledger.ownership import Claim
+from batchpool.model import RunSpec
+from batchpool.runner.protocol import Assignment
+from batchpool.worker.crash_isolation import CRASHES_ALONE, CrashIsolation
 
 RUN = RunSpec("echo")
 
@@ -14,12 +14,12 @@ def claim_of(count: int, done: frozenset[int] = frozenset()) -> Claim:
 
 
 def test_without_a_crash_there_is_one_assignment_that_closes() -> None:
-    plan = Isolation().plan(claim_of(5), 0)
+    plan = CrashIsolation().plan(claim_of(5), 0)
     assert plan.close and plan.only is None and not plan.skip and not plan.crashed
 
 
 def test_after_a_crash_the_rest_runs_first_then_each_suspect_alone_then_the_end() -> None:
-    isolation = Isolation()
+    isolation = CrashIsolation()
     plan = isolation.plan(claim_of(5), 0)
     assert isolation.died(plan, frozenset({1, 3}), 7, "killed by SIGSEGV")
 
@@ -38,7 +38,7 @@ def test_after_a_crash_the_rest_runs_first_then_each_suspect_alone_then_the_end(
 
 
 def test_an_item_is_given_up_after_three_crashes_alone_and_no_neighbour_is_blamed() -> None:
-    isolation = Isolation()
+    isolation = CrashIsolation()
     isolation.died(isolation.plan(claim_of(3), 0), frozenset({0, 1}), 7, "killed")
     claim = isolation.ran(isolation.plan(claim_of(3), 0))
     for pid in range(100, 100 + CRASHES_ALONE):
@@ -53,13 +53,13 @@ def test_an_item_is_given_up_after_three_crashes_alone_and_no_neighbour_is_blame
 
 
 def test_a_death_with_nothing_in_flight_blames_nobody() -> None:
-    isolation = Isolation()
+    isolation = CrashIsolation()
     assert not isolation.died(isolation.plan(claim_of(3), 0), frozenset(), 7, "killed by SIGKILL")
     plan = isolation.plan(claim_of(3), 0)
     assert plan == Assignment(claim_of(3), 0)
 
 
 def test_an_item_that_was_recorded_before_its_runner_died_is_no_suspect() -> None:
-    isolation = Isolation()
+    isolation = CrashIsolation()
     done = frozenset({2})
     assert not isolation.died(isolation.plan(claim_of(3, done), 0), frozenset({2}), 7, "killed")

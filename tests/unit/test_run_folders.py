@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.runner_process import YOUNG_S, sweep_folders
+from batchpool.worker.runner_process import YOUNG_S, remove_stale_folders
 
 
 @pytest.fixture
@@ -26,13 +26,13 @@ def _age(folder: Path) -> None:
 
 
 def test_a_folder_that_is_about_to_be_locked_is_left(folder: Path) -> None:
-    sweep_folders()
+    remove_stale_folders()
     assert folder.exists()
 
 
 def test_an_old_folder_that_nobody_holds_is_removed(folder: Path) -> None:
     _age(folder)
-    sweep_folders()
+    remove_stale_folders()
     assert not folder.exists()
 
 
@@ -40,5 +40,5 @@ def test_an_old_folder_whose_worker_lives_is_left(folder: Path) -> None:
     _age(folder)
     with open(folder / "lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        sweep_folders()
+        remove_stale_folders()
         assert folder.exists()

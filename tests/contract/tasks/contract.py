@@ -12,7 +12,7 @@ from typing import Any
 
 from batchpool_tasks import _meeting
 
-from workers.tasks import task
+from batchpool.tasks import task
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workers.tasks import task
+from batchpool.tasks import task
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from workers.tasks import task
+from batchpool.tasks import task
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from service.analysis.session import Session
+from batchpool.comparisons.analysis.analyse import ComparisonData
 
 Sample = dict[str, Any]
 _PER_PROCESS_S = 0.01
@@ -53,7 +53,7 @@ class Machine:
     hosts: int = 1
     environment: dict[str, Any] = field(default_factory=dict)
 
-    def session(self) -> Session:
+    def session(self) -> ComparisonData:
         """All rounds, in shuffled order, each arm and the hidden one once."""
         rng = random.Random(f"session/{self.seed}")
         spec = {
@@ -77,7 +77,7 @@ class Machine:
             self._sample(rng, index, number, run, len(places), run in hit)
             for run, (index, number) in enumerate(places)
         ]
-        return Session(spec, samples, {"gil": self.gil, **self.environment})
+        return ComparisonData(spec, samples, {"gil": self.gil, **self.environment})
 
     def _sample(
         self, rng: random.Random, index: int, number: int, run: int, runs: int, is_hit: bool
@@ -219,11 +219,11 @@ GOOD: dict[str, Callable[[int], Machine]] = {
 }
 
 
-def good(kind: str, seed: int) -> Session:
+def good(kind: str, seed: int) -> ComparisonData:
     """A comparison that the guard must let pass."""
     return GOOD[kind](seed).session()
 
 
-def of_arm(session: Session, index: int) -> list[Sample]:
+def of_arm(session: ComparisonData, index: int) -> list[Sample]:
     """The samples of an arm, by round."""
     return sorted((s for s in session.samples if s["arm"] == index), key=lambda s: s["round"])

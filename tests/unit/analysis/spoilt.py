@@ -6,12 +6,14 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from service.analysis.session import Session
+from batchpool.comparisons.analysis.analyse import ComparisonData
 from tests.unit.analysis.sessions import Sample, base, of_arm
 
 
-def _edit(change: Callable[[random.Random, Session], None]) -> Callable[[int], Session]:
-    def make(seed: int) -> Session:
+def _edit(
+    change: Callable[[random.Random, ComparisonData], None],
+) -> Callable[[int], ComparisonData]:
+    def make(seed: int) -> ComparisonData:
         session = copy.deepcopy(base(seed).session())
         change(random.Random(f"bad/{seed}"), session)
         return session
@@ -19,7 +21,7 @@ def _edit(change: Callable[[random.Random, Session], None]) -> Callable[[int], S
     return make
 
 
-def _victim(rng: random.Random, session: Session) -> list[Sample]:
+def _victim(rng: random.Random, session: ComparisonData) -> list[Sample]:
     """The samples of one arm that is not the reference."""
     return of_arm(session, rng.randrange(1, len(session.spec["arms"])))
 
@@ -34,7 +36,7 @@ def _scale(facts: dict[str, Any], factor: float, names: tuple[str, ...]) -> None
         facts[name] *= factor
 
 
-def _impossible_speedup(rng: random.Random, session: Session) -> None:
+def _impossible_speedup(rng: random.Random, session: ComparisonData) -> None:
     factor = rng.uniform(3.0, 10.0)
     for sample in _victim(rng, session):
         lanes = sum(sample["facts"]["effective_concurrency"])
@@ -43,118 +45,118 @@ def _impossible_speedup(rng: random.Random, session: Session) -> None:
         )
 
 
-def _more_cpu_than_there_is(rng: random.Random, session: Session) -> None:
+def _more_cpu_than_there_is(rng: random.Random, session: ComparisonData) -> None:
     for sample in _some(rng, _victim(rng, session)):
         facts = sample["facts"]
         facts["cpu_s"] = facts["wall_s"] * facts["cpus"] * rng.uniform(1.5, 4.0) + 0.1
 
 
-def _unequal_checksums(rng: random.Random, session: Session) -> None:
+def _unequal_checksums(rng: random.Random, session: ComparisonData) -> None:
     for sample in _victim(rng, session):
         sample["facts"]["checksum"] = "bad"
 
 
-def _unstable_checksums(rng: random.Random, session: Session) -> None:
+def _unstable_checksums(rng: random.Random, session: ComparisonData) -> None:
     for sample in _some(rng, _victim(rng, session)):
         sample["facts"]["checksum"] = f"bad-{rng.random()}"
 
 
-def _unequal_concurrency(rng: random.Random, session: Session) -> None:
+def _unequal_concurrency(rng: random.Random, session: ComparisonData) -> None:
     for sample in _some(rng, _victim(rng, session)):
         sample["facts"]["effective_concurrency"] = [1]
 
 
-def _concurrency_not_reached(rng: random.Random, session: Session) -> None:
+def _concurrency_not_reached(rng: random.Random, session: ComparisonData) -> None:
     for sample in _victim(rng, session):
         sample["facts"]["max_in_flight"] -= 1
 
 
-def _throttled(rng: random.Random, session: Session) -> None:
+def _throttled(rng: random.Random, session: ComparisonData) -> None:
     for sample in _some(rng, _victim(rng, session)):
         sample["facts"]["throttled_s"] = sample["facts"]["wall_s"] * rng.uniform(0.05, 0.6)
 
 
-def _killed_worker(rng: random.Random, session: Session) -> None:
+def _killed_worker(rng: random.Random, session: ComparisonData) -> None:
     rng.choice(_victim(rng, session))["facts"]["epochs_max"] = rng.randint(2, 4)
 
 
-def _crashed_task(rng: random.Random, session: Session) -> None:
+def _crashed_task(rng: random.Random, session: ComparisonData) -> None:
     facts = rng.choice(_victim(rng, session))["facts"]
     facts["states"] = {"succeeded": facts["tasks"] - 1, "crashed": 1}
 
 
-def _gil_in_some_runs(rng: random.Random, session: Session) -> None:
+def _gil_in_some_runs(rng: random.Random, session: ComparisonData) -> None:
     for sample in _some(rng, list(session.samples)):
         sample["facts"]["gil"] = [False]
 
 
-def _gil_other_than_announced(rng: random.Random, session: Session) -> None:
+def _gil_other_than_announced(rng: random.Random, session: ComparisonData) -> None:
     for sample in session.samples:
         sample["facts"]["gil"] = [not session.environment["gil"]]
 
 
-def _gil_other_than_asked(rng: random.Random, session: Session) -> None:
+def _gil_other_than_asked(rng: random.Random, session: ComparisonData) -> None:
     session.spec["arms"][rng.randrange(len(session.spec["arms"]))]["gil"] = False
 
 
-def _mixed_pools(rng: random.Random, session: Session) -> None:
+def _mixed_pools(rng: random.Random, session: ComparisonData) -> None:
     for sample in _some(rng, _pooled(session)):
         sample["facts"]["pool"] = ["fresh"]
 
 
-def _cold_pools(rng: random.Random, session: Session) -> None:
+def _cold_pools(rng: random.Random, session: ComparisonData) -> None:
     for sample in _pooled(session):
         sample["facts"]["pool"] = ["fresh"]
 
 
-def _pooled(session: Session) -> list[Sample]:
+def _pooled(session: ComparisonData) -> list[Sample]:
     arms = session.spec["arms"]
     return of_arm(session, next(n for n, a in enumerate(arms) if a["backend"] == "process-pool"))
 
 
-def _other_hosts(rng: random.Random, session: Session) -> None:
+def _other_hosts(rng: random.Random, session: ComparisonData) -> None:
     for sample in _some(rng, _victim(rng, session)):
         sample["facts"]["hosts"] = ["another"]
 
 
-def _arms_on_other_hosts(rng: random.Random, session: Session) -> None:
+def _arms_on_other_hosts(rng: random.Random, session: ComparisonData) -> None:
     for sample in _victim(rng, session):
         sample["facts"]["hosts"] = ["another"]
 
 
-def _other_cpus(rng: random.Random, session: Session) -> None:
+def _other_cpus(rng: random.Random, session: ComparisonData) -> None:
     for sample in _some(rng, _victim(rng, session)):
         sample["facts"]["cpus"] *= 2
 
 
-def _other_python(rng: random.Random, session: Session) -> None:
+def _other_python(rng: random.Random, session: ComparisonData) -> None:
     for sample in _victim(rng, session):
         sample["facts"]["python"] = ["3.11.9"]
 
 
-def _failed_items(rng: random.Random, session: Session) -> None:
+def _failed_items(rng: random.Random, session: ComparisonData) -> None:
     facts = rng.choice(_victim(rng, session))["facts"]
     facts["state"] = "failed"
     facts["states"] = {"succeeded": facts["tasks"] - 1, "failed": 1}
 
 
-def _failed_run(rng: random.Random, session: Session) -> None:
+def _failed_run(rng: random.Random, session: ComparisonData) -> None:
     sample = rng.choice(_victim(rng, session))
     sample["facts"], sample["error"] = None, "timeout: not done after 600 s"
 
 
-def _a_a_differs(rng: random.Random, session: Session) -> None:
+def _a_a_differs(rng: random.Random, session: ComparisonData) -> None:
     factor = rng.choice([rng.uniform(1.15, 1.6), 1 / rng.uniform(1.15, 1.6)])
     for sample in of_arm(session, len(session.spec["arms"])):
         sample["facts"]["wall_s"] *= factor
 
 
-def _no_a_a(rng: random.Random, session: Session) -> None:
+def _no_a_a(rng: random.Random, session: ComparisonData) -> None:
     hidden = len(session.spec["arms"])
     session.samples[:] = [s for s in session.samples if s["arm"] != hidden]  # type: ignore[index]
 
 
-def _large_drift(rng: random.Random, session: Session) -> None:
+def _large_drift(rng: random.Random, session: ComparisonData) -> None:
     factor = rng.uniform(2.5, 5.0)
     for sample in session.samples:
         if sample["round"] > session.spec["rounds"] / 2:
@@ -162,42 +164,42 @@ def _large_drift(rng: random.Random, session: Session) -> None:
                 sample["facts"][name] *= factor
 
 
-def _missing_rounds(rng: random.Random, session: Session) -> None:
+def _missing_rounds(rng: random.Random, session: ComparisonData) -> None:
     gone = [id(s) for s in _some(rng, _victim(rng, session))]
     session.samples[:] = [s for s in session.samples if id(s) not in gone]  # type: ignore[index]
 
 
-def _only_disturbed(rng: random.Random, session: Session) -> None:
+def _only_disturbed(rng: random.Random, session: ComparisonData) -> None:
     rng.choice(_victim(rng, session))["disturbed"] = "a foreign batch ran on its host"
 
 
-def _measured_twice(rng: random.Random, session: Session) -> None:
+def _measured_twice(rng: random.Random, session: ComparisonData) -> None:
     session.samples.append(copy.deepcopy(rng.choice(_victim(rng, session))))  # type: ignore[attr-defined]
 
 
-def _unequal_items(rng: random.Random, session: Session) -> None:
+def _unequal_items(rng: random.Random, session: ComparisonData) -> None:
     for sample in _some(rng, _victim(rng, session)):
         sample["facts"]["tasks"] -= 1
         sample["facts"]["states"] = {"succeeded": sample["facts"]["tasks"]}
 
 
-def _blocked_order(rng: random.Random, session: Session) -> None:
+def _blocked_order(rng: random.Random, session: ComparisonData) -> None:
     ordered = sorted(session.samples, key=lambda s: (s["arm"], s["round"]))
     for run, sample in enumerate(ordered):
         sample["run"] = run
 
 
-def _other_start_method(rng: random.Random, session: Session) -> None:
+def _other_start_method(rng: random.Random, session: ComparisonData) -> None:
     for sample in _some(rng, _pooled(session)):
         sample["facts"]["start_method"] = ["spawn"]
 
 
-def _clock_was_set(rng: random.Random, session: Session) -> None:
+def _clock_was_set(rng: random.Random, session: ComparisonData) -> None:
     sample = rng.choice(_victim(rng, session))
     sample["facts"]["wall_s"] = rng.choice([0.0, -1.0, math.nan])
 
 
-BAD: dict[str, tuple[str, Callable[[int], Session]]] = {
+BAD: dict[str, tuple[str, Callable[[int], ComparisonData]]] = {
     change.__name__.strip("_"): (kind, _edit(change))
     for kind, change in (
         ("impossible", _impossible_speedup),
@@ -235,6 +237,6 @@ BAD: dict[str, tuple[str, Callable[[int], Session]]] = {
 """What was made bad -> (kind of the finding it must lead to, its maker)."""
 
 
-def bad(name: str, seed: int) -> Session:
+def bad(name: str, seed: int) -> ComparisonData:
     """A comparison that the guard must flag."""
     return BAD[name][1](seed)

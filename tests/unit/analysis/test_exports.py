@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.analysis.exports import to_csv, to_hyperfine, to_markdown
-from service.analysis.session import analyse
+from batchpool.comparisons.analysis.analyse import analyse
+from batchpool.comparisons.analysis.exports import to_csv, to_hyperfine, to_markdown
 from tests.unit.analysis.sessions import NOTEBOOK, Machine
 
 

@@ -5,7 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from service.analysis.facts import BatchRun, JobRun, TaskRun, checksum, sample_facts, solo_of
+from batchpool.comparisons.analysis.run_facts import (
+    BatchRun,
+    JobRun,
+    TaskRun,
+    baseline_times,
+    checksum,
+    run_facts,
+)
 
 BATCH = BatchRun(
     index=0,
@@ -40,7 +47,7 @@ ALONE = {0: (0.4, 0.1), 1: (0.4, 0.1), 2: (0.4, 0.1), 3: (0.4, 0.1)}
 
 
 def test_facts_of_a_run_are_json_and_add_up() -> None:
-    facts = sample_facts(JOB, [_task(1), _task(0)], ALONE)
+    facts = run_facts(JOB, [_task(1), _task(0)], ALONE)
     assert json.loads(json.dumps(facts)) == facts
     parts = facts["parts"]
     assert parts["waiting"] == pytest.approx(0.3)
@@ -59,7 +66,7 @@ def test_the_cpus_are_those_of_the_quota_once_per_host() -> None:
     other = replace(BATCH, index=1, first=2, worker="w1")
     far = replace(BATCH, index=2, first=4, host="h1", worker="w2", usage=None)
     tasks = [_task(0), _task(2, 1), _task(4, 2)]
-    facts = sample_facts(replace(JOB, batches=[BATCH, other, far]), tasks, None)
+    facts = run_facts(replace(JOB, batches=[BATCH, other, far]), tasks, None)
     assert facts["cpus"] == 1.5 + 2
     assert facts["hosts"] == ["h0", "h1"]
     assert facts["peak_pss_bytes"] == 2000
@@ -69,23 +76,23 @@ def test_the_cpus_are_those_of_the_quota_once_per_host() -> None:
 
 def test_batches_that_overlap_are_counted_together_on_one_clock() -> None:
     late = replace(BATCH, index=1, first=1, queue_s=0.405)
-    facts = sample_facts(replace(JOB, batches=[BATCH, late]), [_task(0), _task(1, 1)], None)
+    facts = run_facts(replace(JOB, batches=[BATCH, late]), [_task(0), _task(1, 1)], None)
     assert facts["max_in_flight"] == 2
     later = replace(late, queue_s=0.805)
-    facts = sample_facts(replace(JOB, batches=[BATCH, later]), [_task(0), _task(1, 1)], None)
+    facts = run_facts(replace(JOB, batches=[BATCH, later]), [_task(0), _task(1, 1)], None)
     assert facts["max_in_flight"] == 1
 
 
 def test_the_wait_for_the_slowest_batchs_claim_is_part_of_the_load() -> None:
     late = replace(BATCH, index=1, first=1, queue_s=0.105)
     job = replace(JOB, wall_s=0.63, batches=[BATCH, late])
-    facts = sample_facts(job, [_task(0), _task(1, 1)], ALONE)
+    facts = run_facts(job, [_task(0), _task(1, 1)], ALONE)
     assert facts["parts"]["load"] == pytest.approx(0.11)
     assert facts["parts"]["unaccounted"] == pytest.approx(0.001)
 
 
 def test_a_batch_that_was_taken_over_has_no_parts() -> None:
-    facts = sample_facts(replace(JOB, batches=[replace(BATCH, epochs=2)]), [_task(0)], ALONE)
+    facts = run_facts(replace(JOB, batches=[replace(BATCH, epochs=2)]), [_task(0)], ALONE)
     assert facts["parts"] is None
     assert facts["epochs_max"] == 2
 
@@ -105,11 +112,11 @@ def test_checksums_do_not_depend_on_order_or_lane() -> None:
     value = {"a": 1, "b": [2.5]}
     one = [_task(0, value=value), _task(1)]
     other = [_task(1)._replace(pid=99, batch=3), _task(0, value={"b": [2.5], "a": 1})]
-    facts = [sample_facts(replace(JOB, batches=[]), tasks, None) for tasks in (one, other)]
+    facts = [run_facts(replace(JOB, batches=[]), tasks, None) for tasks in (one, other)]
     assert facts[0]["checksum"] == facts[1]["checksum"]
 
 
 def test_of_several_solo_runs_each_tasks_shortest_wait_counts() -> None:
     held_up = _task(0)._replace(wall_s=0.9)
-    assert solo_of([held_up, _task(1)], [_task(0)]) == {0: (0.5, 0.1), 1: (0.5, 0.1)}
-    assert solo_of([_task(0)._replace(state="failed")]) == {}
+    assert baseline_times([held_up, _task(1)], [_task(0)]) == {0: (0.5, 0.1), 1: (0.5, 0.1)}
+    assert baseline_times([_task(0)._replace(state="failed")]) == {}

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.analysis.session import Session, analyse
+from batchpool.comparisons.analysis.analyse import ComparisonData, analyse
 from tests.unit.analysis.sessions import GOOD, NOTEBOOK, arm, base, good, of_arm
 from tests.unit.analysis.spoilt import BAD, bad
 
@@ -58,7 +58,7 @@ def test_a_disturbed_run_that_was_repeated_is_no_fault_and_not_counted() -> None
     again = copy.deepcopy(of_arm(session, 1)[4])
     again["disturbed"], again["facts"]["wall_s"] = "a foreign batch", 99.0
     of_arm(session, 1)[4]["attempt"] = 2
-    document = analyse(Session(session.spec, [again, *session.samples], session.environment))
+    document = analyse(ComparisonData(session.spec, [again, *session.samples], session.environment))
     assert document["guard"] == []
     assert document["arms"][1]["samples"] == before["arms"][1]["samples"]
     assert document["arms"][1]["disturbed"] == 1
@@ -68,7 +68,9 @@ def test_warm_ups_and_the_solo_run_are_no_samples() -> None:
     session = base(4).session()
     extra = {**session.samples[0], "kind": "warmup"}
     solo = {**session.samples[0], "kind": "solo", "arm": -1}
-    document = analyse(Session(session.spec, [extra, solo, *session.samples], session.environment))
+    document = analyse(
+        ComparisonData(session.spec, [extra, solo, *session.samples], session.environment)
+    )
     assert document["guard"] == []
 
 

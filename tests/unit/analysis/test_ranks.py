@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from service.analysis.ranks import holm, rounds_needed, signed_rank_p
+from batchpool.comparisons.analysis.significance import holm, rounds_needed, signed_rank_p
 
 # scipy 1.16: stats.wilcoxon(x, method="exact"), with ties an exhaustive PermutationMethod.
 _SCIPY = [

@@ -6,16 +6,16 @@ from statistics import median
 
 import pytest
 
-from service.analysis.ratios import (
+from batchpool.comparisons.analysis.bootstrap import (
     RESAMPLES,
     log_ratios,
     mad,
     median_interval,
+    median_rank_resamples,
     outliers,
-    resampled_middles,
     tail_share,
 )
-from service.analysis.verdicts import compare
+from batchpool.comparisons.analysis.verdicts import ratio_of
 
 _TEN = [0.31, -0.12, 0.25, 0.07, 0.44, -0.03, 0.19, 0.28, 0.36, 0.15]
 _FOURTEEN = [*_TEN, 0.9, -0.5, 0.22, 0.01]
@@ -37,7 +37,7 @@ def test_resampled_medians_are_spread_as_those_of_whole_resamples(count: int) ->
     values = [float(n) for n in range(count)]
     rng = random.Random(2)
     whole = [median(rng.choices(values, k=count)) for _ in range(RESAMPLES)]
-    picked = resampled_middles(count, seed=3)
+    picked = median_rank_resamples(count, seed=3)
     for cut in values:
         ours = sum(times for (low, high), times in picked.items() if (low + high) / 2 <= cut)
         assert ours / RESAMPLES == pytest.approx(
@@ -93,6 +93,6 @@ def test_rounds_that_disagree_have_a_large_p_and_rounds_that_agree_a_small_one()
     reference = dict.fromkeys(range(10), 1.0)
     agreeing = {number: 1.2 + number / 100 for number in range(10)}
     disagreeing = {n: each if n % 2 else 1 / each for n, each in agreeing.items()}
-    one, other = compare(agreeing, reference, 1), compare(disagreeing, reference, 1)
+    one, other = ratio_of(agreeing, reference, 1), ratio_of(disagreeing, reference, 1)
     assert one is not None and one.p == pytest.approx(2 / 2**10)
     assert other is not None and other.p > 0.5

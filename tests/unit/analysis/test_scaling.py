@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.analysis.laws import Fit, fit
-from service.analysis.session import Session, analyse
+from batchpool.comparisons.analysis.analyse import ComparisonData, analyse
+from batchpool.comparisons.analysis.scalability_laws import Fit, fit
 from tests.unit.analysis.sessions import Machine, arm, base, of_arm
 
 LANES = [1, 2, 4, 8, 16]
@@ -55,7 +55,7 @@ LADDER = [arm("thread-pool", n) for n in (1, 2, 4, 8)]
 WAITS = Machine(seed=1, arms=LADDER, items=64, waits_s=0.1, computes_s=0.001, noise=0.005)
 
 
-def _with_law(machine: Machine, law: Fit) -> Session:
+def _with_law(machine: Machine, law: Fit) -> ComparisonData:
     """The machine's session, its times by that law instead."""
     session = machine.session()
     for index, own in enumerate([*machine.arms, machine.arms[0]]):
@@ -67,7 +67,7 @@ def _with_law(machine: Machine, law: Fit) -> Session:
     return session
 
 
-def _ladder(session: Session) -> dict[str, Any]:
+def _ladder(session: ComparisonData) -> dict[str, Any]:
     document = analyse(session)
     assert document["guard"] == []
     json.dumps(document["model"], allow_nan=False)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.analysis.session import analyse
-from service.analysis.verdicts import Ratio, decide, shows_a_difference
+from batchpool.comparisons.analysis.analyse import analyse
+from batchpool.comparisons.analysis.verdicts import Ratio, decide, shows_a_difference
 from tests.unit.analysis.sessions import GOOD, NOTEBOOK, Machine, arm, good, of_arm
 from tests.unit.analysis.spoilt import BAD, bad
 

@@ -7,10 +7,10 @@ import click
 import pytest
 from rich.console import Console
 
-from client.comparison_table import follow_comparison, print_comparison
-from client.comparisons import Comparison
-from client.jobs import Event
-from client.ordering import comparison_order, parse_arm, read_document
+from batchpool.cli.arguments import comparison_request, parse_arm, read_document
+from batchpool.cli.comparison_output import follow_comparison, print_comparison
+from batchpool.client.comparisons import Comparison
+from batchpool.client.resources import Event
 
 NOTHING: dict[str, Any] = {
     "items": None,
@@ -54,21 +54,21 @@ def test_an_arm_of_another_form_is_refused(text: str) -> None:
 def test_options_win_over_the_file() -> None:
     document = {"task": "echo", "items": [1], "rounds": 6, "params": {"a": 1, "b": 2}}
     given = NOTHING | {"count": 4, "rounds": 9, "arms": ("sequential",), "params": ("b=3",)}
-    assert comparison_order("sleep", document, given) == {
+    assert comparison_request("sleep", document, given) == {
         "task": "sleep",
         "count": 4,
         "rounds": 9,
         "arms": [{"backend": "sequential"}],
         "params": {"a": 1, "b": 3},
     }
-    assert comparison_order(None, document, dict(NOTHING)) == document
+    assert comparison_request(None, document, dict(NOTHING)) == document
 
 
 def test_what_names_no_task_or_two_sources_is_refused() -> None:
     with pytest.raises(click.UsageError, match="TASK"):
-        comparison_order(None, {}, dict(NOTHING))
+        comparison_request(None, {}, dict(NOTHING))
     with pytest.raises(click.UsageError, match="give one of"):
-        comparison_order("echo", {}, NOTHING | {"count": 1, "items": io.StringIO("[1]")})
+        comparison_request("echo", {}, NOTHING | {"count": 1, "items": io.StringIO("[1]")})
 
 
 @pytest.mark.parametrize("text", ["[]", "{", "5"])

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from client.demo_report import DemoReport, Row, Section, row_of
-from client.jobs import Job
+from batchpool.cli.demo_report import DemoReport, Row, Section, row_of
+from batchpool.client.resources import Job
 
 
 def finished(wall_s: float, parallelism: float, pids: int = 1, observed: Any = (28,)) -> Job:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from client.errors import StackFailed
-from client.folders import DataFolder
+from batchpool.client.errors import StackFailed
+from batchpool.stack.folders import DataFolder
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from client import (
+from batchpool.client import (
     ApiError,
     Client,
     Conflict,

@@ -11,9 +11,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from client.crew import MARK, Crew, end_leftovers, marked_processes
-from client.members import LAUNCHER, MemberSpec
-from workers.process_tree import is_alive
+from batchpool.stack.managed_process import LAUNCHER, ProcessSpec
+from batchpool.stack.process_group import (
+    STACK_ID_VARIABLE,
+    ProcessGroup,
+    end_leftovers,
+    marked_processes,
+)
+from batchpool.system.process_tree import is_alive
 
 SLEEPER = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
 
@@ -29,10 +34,12 @@ class Stage:
     def __init__(self) -> None:
         self.id = uuid.uuid4().hex
         self.lines: list[tuple[str, str]] = []
-        self.crew = Crew(self.id, lambda name, line: self.lines.append((name, line)))
+        self.crew = ProcessGroup(self.id, lambda name, line: self.lines.append((name, line)))
 
-    def spec(self, name: str, *command: str, grace_s: float = 5.0) -> MemberSpec:
-        return MemberSpec(name, command, {**os.environ, MARK: self.id}, grace_s=grace_s)
+    def spec(self, name: str, *command: str, grace_s: float = 5.0) -> ProcessSpec:
+        return ProcessSpec(
+            name, command, {**os.environ, STACK_ID_VARIABLE: self.id}, grace_s=grace_s
+        )
 
     def end(self) -> None:
         self.crew.end(last="", hurry=threading.Event())
@@ -58,7 +65,7 @@ def test_a_killed_member_is_started_again_and_it_is_said(stage: Stage) -> None:
     os.kill(first, signal.SIGKILL)
 
     def again() -> bool:
-        stage.crew.mend()
+        stage.crew.restart_dead()
         return stage.crew.pids().get("one") not in (None, first)
 
     wait_until(again)
@@ -70,7 +77,7 @@ def test_the_pause_before_a_restart_grows(stage: Stage) -> None:
     stage.crew.start(stage.spec("broken", sys.executable, "-c", "raise SystemExit(3)"))
 
     def three_times() -> bool:
-        stage.crew.mend()
+        stage.crew.restart_dead()
         return stage.crew.restarts >= 2 and "broken" not in stage.crew.pids()
 
     wait_until(three_times)

@@ -5,7 +5,7 @@ import io
 import click
 import pytest
 
-from client.ordering import parse_params, read_items, read_lines
+from batchpool.cli.arguments import parse_params, read_items, read_lines
 
 
 def test_param_values_are_json_where_they_can_be() -> None:

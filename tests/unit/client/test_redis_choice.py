@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from client.errors import NoRedis
-from client.redis_server import choose_redis, default_data_dir, server_command
+from batchpool.client.errors import NoRedis
+from batchpool.stack.redis_server import choose_redis, default_data_dir, server_command
 
 
 def server_program(folder: Path, name: str, version: str) -> Path:

@@ -5,17 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from workers.channel import Frame, Inbox, Kind, Link, listen, to_outcomes, to_record
-from workers.desk import pack_record
-from workers.model import Lane, Outcome, TaskError
+from batchpool.children.channel import (
+    ChannelReader,
+    ChannelWriter,
+    Frame,
+    FrameKind,
+    listen,
+    to_outcomes,
+    to_record,
+)
+from batchpool.execution.outbox import pack_record
+from batchpool.model import ExecutionSite, Outcome, TaskError
 
-LANE = Lane(1, 2, 3, "MainThread", 0)
+LANE = ExecutionSite(1, 2, 3, "MainThread", 0)
 
 
-def connect(path: Path) -> tuple[Link, Inbox, socket.socket]:
+def connect(path: Path) -> tuple[ChannelWriter, ChannelReader, socket.socket]:
     listener = listen(path)
-    link = Link(path)
-    return link, Inbox(listener.accept()[0]), listener
+    link = ChannelWriter(path)
+    return link, ChannelReader(listener.accept()[0]), listener
 
 
 @pytest.mark.parametrize("depth", [0, 30])
@@ -23,9 +31,9 @@ def test_frames_arrive_in_order_whatever_the_path_is_long(tmp_path: Path, depth:
     folder = tmp_path.joinpath(*["deeper"] * depth)
     folder.mkdir(parents=True, exist_ok=True)
     link, inbox, listener = connect(folder / "socket")
-    link.send(Kind.HELLO, 0, b"x")
-    link.send(Kind.CHUNK, 7)
-    assert list(inbox.frames()) == [Frame(Kind.HELLO, 0, b"x"), Frame(Kind.CHUNK, 7, b"")]
+    link.send(FrameKind.HELLO, 0, b"x")
+    link.send(FrameKind.CHUNK, 7)
+    assert list(inbox.frames()) == [Frame(FrameKind.HELLO, 0, b"x"), Frame(FrameKind.CHUNK, 7, b"")]
     assert list(inbox.frames()) == []
     assert not inbox.at_end
     for end in (link._socket, inbox.socket, listener):
@@ -34,7 +42,7 @@ def test_frames_arrive_in_order_whatever_the_path_is_long(tmp_path: Path, depth:
 
 def test_a_torn_frame_is_dropped(tmp_path: Path) -> None:
     link, inbox, listener = connect(tmp_path / "socket")
-    link.send(Kind.ROWS, 1, b"whole")
+    link.send(FrameKind.ROWS, 1, b"whole")
     link._socket.sendall(b"\x00\x01\x00\x00\x02")
     link._socket.close()
     assert [frame.data for frame in inbox.frames()] == [b"whole"]
@@ -47,7 +55,7 @@ def test_a_torn_frame_is_dropped(tmp_path: Path) -> None:
 def test_a_large_frame_is_put_together(tmp_path: Path) -> None:
     link, inbox, listener = connect(tmp_path / "socket")
     data = bytes(range(256)) * 300
-    link.send(Kind.ROWS, 1, data)
+    link.send(FrameKind.ROWS, 1, data)
     frames: list[Frame] = []
     while not frames:
         frames += inbox.frames()

@@ -4,21 +4,27 @@ from dataclasses import replace
 
 import pytest
 
-from workers.choosing import Choice, Measured, Situation, choose, choose_blindly
+from batchpool.backends.auto.cost_model import (
+    BackendChoice,
+    Constraints,
+    TaskProfile,
+    choose,
+    choose_without_probe,
+)
 
-HERE = Situation(left=1000, cpus=2, most=256, pool_startup_s=0.4, warm_children=8)
+HERE = Constraints(left=1000, cpus=2, most=256, pool_startup_s=0.4, warm_children=8)
 COLD = replace(HERE, warm_children=0)
 
-WAITS = Measured(tasks=9, task_wall_s=0.01, task_cpu_s=1e-5, busy_alone=0.0)
-COMPUTES = Measured(tasks=9, task_wall_s=0.05, task_cpu_s=0.05, busy_alone=1.0, gil_held=1.0)
+WAITS = TaskProfile(tasks=9, task_wall_s=0.01, task_cpu_s=1e-5, busy_alone=0.0)
+COMPUTES = TaskProfile(tasks=9, task_wall_s=0.05, task_cpu_s=0.05, busy_alone=1.0, gil_held=1.0)
 RELEASES = replace(COMPUTES, gil_held=0.0, busy=1.98, threads=2)
-MIXED = Measured(
+MIXED = TaskProfile(
     tasks=9, task_wall_s=0.1, task_cpu_s=0.05, busy_alone=0.5, busy=1.0, threads=4, gil_held=0.5
 )
-BEGAN_WAITING = Measured(tasks=0, task_wall_s=0.02, task_cpu_s=0.0, busy_alone=0.0)
+BEGAN_WAITING = TaskProfile(tasks=0, task_wall_s=0.02, task_cpu_s=0.0, busy_alone=0.0)
 
 
-def way(choice: Choice) -> tuple[str, int]:
+def way(choice: BackendChoice) -> tuple[str, int]:
     return choice.backend, choice.concurrency
 
 
@@ -36,7 +42,7 @@ def way(choice: Choice) -> tuple[str, int]:
     ],
 )
 def test_the_fastest_way_is_chosen(
-    measured: Measured, situation: Situation, expected: tuple[str, int]
+    measured: TaskProfile, situation: Constraints, expected: tuple[str, int]
 ) -> None:
     assert way(choose(measured, situation)) == expected
 
@@ -61,7 +67,7 @@ def test_what_began_by_waiting_is_begun_where_it_may_compute_yet() -> None:
 @pytest.mark.parametrize(
     "situation", [COLD, replace(HERE, only_waits=True)], ids=["no pool is warm", "it only waits"]
 )
-def test_else_it_is_begun_in_threads(situation: Situation) -> None:
+def test_else_it_is_begun_in_threads(situation: Constraints) -> None:
     assert way(choose(BEGAN_WAITING, situation)) == ("thread-pool", 256)
 
 
@@ -72,7 +78,7 @@ def test_a_warm_pool_is_taken_as_it_is_where_more_children_would_not_pay() -> No
 
 
 def test_the_beginning_of_a_task_is_not_taken_for_the_whole() -> None:
-    began = Measured(tasks=0, task_wall_s=0.02, task_cpu_s=0.02, busy_alone=1.0, gil_held=1.0)
+    began = TaskProfile(tasks=0, task_wall_s=0.02, task_cpu_s=0.02, busy_alone=1.0, gil_held=1.0)
     assert began.holds_gil
     whole = began.with_times(3, wall_s=1.0, cpu_s=0.02, beside=False)
     assert whole.waits and not whole.holds_gil
@@ -88,8 +94,8 @@ def test_the_beginning_of_a_task_is_not_taken_for_the_whole() -> None:
     ],
 )
 def test_where_there_is_one_way_nothing_is_measured(
-    situation: Situation, expected: tuple[str, int]
+    situation: Constraints, expected: tuple[str, int]
 ) -> None:
-    choice = choose_blindly(situation)
+    choice = choose_without_probe(situation)
     assert choice is not None and way(choice) == expected
-    assert choose_blindly(HERE) is None
+    assert choose_without_probe(HERE) is None

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.backends.chunks import TARGET_NS, Chunk, Chunker
+from batchpool.backends.chunking import TARGET_NS, Chunk, Chunker
 
 
 @given(
@@ -24,7 +24,7 @@ def test_each_item_is_in_one_chunk(
         assert fixed is None or len(taken) <= fixed
         seen += taken
         number += 1
-        chunker.learn(Chunk(number, taken, 0), times[number % len(times)])
+        chunker.adjust(Chunk(number, taken, 0), times[number % len(times)])
     assert seen == list(range(count))
 
 
@@ -34,7 +34,7 @@ def test_chunks_grow_by_steps_while_items_are_tiny() -> None:
     for number in range(8):
         taken = chunker.take()
         sizes.append(len(taken))
-        chunker.learn(Chunk(number, taken, 0), 1_000 * len(taken))
+        chunker.adjust(Chunk(number, taken, 0), 1_000 * len(taken))
     assert sizes == [1, 4, 16, 64, 256, 1024, 4096, 16_384]
 
 
@@ -43,13 +43,13 @@ def test_chunks_of_long_items_hold_one() -> None:
     for number in range(5):
         taken = chunker.take()
         assert len(taken) == 1
-        chunker.learn(Chunk(number, taken, 0), 40_000_000)
+        chunker.adjust(Chunk(number, taken, 0), 40_000_000)
 
 
 def test_the_end_of_a_wave_is_shared_out() -> None:
     chunker = Chunker(range(100_000), 4, None)
     for number in range(20):
-        chunker.learn(Chunk(number, range(4**number if number < 8 else 10_000), 0), 1)
+        chunker.adjust(Chunk(number, range(4**number if number < 8 else 10_000), 0), 1)
     left = 100_000
     while chunker.has_more:
         taken = len(chunker.take())
@@ -68,5 +68,5 @@ def test_chunks_grow_to_the_time_that_one_may_take() -> None:
     chunker = Chunker(range(10_000), 2, None)
     for number in range(6):
         chunk = Chunk(number, chunker.take(), 0)
-        chunker.learn(chunk, 1_000_000 * len(chunk.indices))
+        chunker.adjust(chunk, 1_000_000 * len(chunk.indices))
     assert len(chunker.take()) * 1_000_000 == TARGET_NS

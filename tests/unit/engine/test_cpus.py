@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.cpus import cgroup_quota, throttled_s, usable_cpus
+from batchpool.system.cpus import cgroup_quota, throttled_s, usable_cpus
 
 
 def lay_out(root: Path, files: dict[str, str]) -> Path:

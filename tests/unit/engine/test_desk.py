@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from workers.desk import Desk, DeskView, pack_record, read_desk, split_records
+from batchpool.execution.outbox import Outbox, OutboxView, pack_record, read_outbox, split_records
 
 
 def test_records_are_there_as_soon_as_they_are_put(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "1.desk")
-    view = DeskView(tmp_path / "1.desk")
+    desk = Outbox(tmp_path / "1.desk")
+    view = OutboxView(tmp_path / "1.desk")
     assert view.unsent() == b""
     assert desk.put(b"one")
     assert desk.put(b"")
@@ -24,7 +24,7 @@ def test_records_are_there_as_soon_as_they_are_put(tmp_path: Path) -> None:
 
 
 def test_a_full_desk_says_so_and_keeps_what_it_has(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "1.desk")
+    desk = Outbox(tmp_path / "1.desk")
     assert not desk.put(bytes(1 << 16))
     count = 0
     while desk.put(bytes(1000)):
@@ -35,20 +35,20 @@ def test_a_full_desk_says_so_and_keeps_what_it_has(tmp_path: Path) -> None:
 
 def test_the_running_item_is_seen_until_it_ends(tmp_path: Path) -> None:
     path = tmp_path / "1.desk"
-    desk = Desk(path)
-    view = DeskView(path)
+    desk = Outbox(path)
+    view = OutboxView(path)
     assert view.running() is None
     desk.words[0], desk.words[1] = 123, 7 + 1
     assert view.running() == (7, 123)
-    assert read_desk(path) == (7, 123)
+    assert read_outbox(path) == (7, 123)
     desk.words[1] = 0
     assert view.running() is None
-    assert read_desk(path) is None
+    assert read_outbox(path) is None
     view.revoke(5)
     assert desk.words[2] == 5
 
 
 def test_a_desk_that_is_not_there_ran_nothing(tmp_path: Path) -> None:
-    assert read_desk(tmp_path / "no.desk") is None
+    assert read_outbox(tmp_path / "no.desk") is None
     (tmp_path / "short.desk").write_bytes(b"x")
-    assert read_desk(tmp_path / "short.desk") is None
+    assert read_outbox(tmp_path / "short.desk") is None

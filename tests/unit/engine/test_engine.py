@@ -6,28 +6,29 @@ from typing import Any
 
 import pytest
 
-from workers.backends import BACKENDS, load_backend
-from workers.engine import RETRY_CAP_S, full_jitter, run_batch
-from workers.errors import (
-    ChildrenWontStart,
+from batchpool.backends import load_backend
+from batchpool.backends.context import RunnerContext
+from batchpool.backends.facts import BACKENDS
+from batchpool.errors import (
+    ChildStartFailed,
+    ContextClosed,
     InvalidParams,
     SpecError,
-    StationClosed,
     UnknownBackend,
     UnknownTask,
     UnsupportedBackend,
     UnsupportedOption,
 )
-from workers.model import BatchSpec, Outcome, RunSpec
-from workers.station import Station
-from workers.tasks import TaskSources, load_tasks
+from batchpool.model import BatchSpec, Outcome, RunSpec
+from batchpool.runner.run_batch import RETRY_CAP_S, full_jitter, run_batch
+from batchpool.tasks import TaskSources, load_tasks
 
 ECHO = RunSpec("echo", backend="sequential")
 
 
 @pytest.fixture(scope="module")
 def station() -> Any:
-    with Station(load_tasks(TaskSources(entry_points=False))) as station:
+    with RunnerContext(load_tasks(TaskSources(entry_points=False))) as station:
         yield station
 
 
@@ -55,7 +56,7 @@ def station() -> Any:
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(
-    station: Station, changes: dict[str, Any], kind: type[SpecError], field: str
+    station: RunnerContext, changes: dict[str, Any], kind: type[SpecError], field: str
 ) -> None:
     outcomes: list[Outcome] = []
     with pytest.raises(kind) as refused:
@@ -72,7 +73,7 @@ def test_interpreters_are_refused_below_their_python(monkeypatch: pytest.MonkeyP
         load_backend("interpreter-pool")
 
 
-def test_fork_beside_other_threads_is_refused(station: Station) -> None:
+def test_fork_beside_other_threads_is_refused(station: RunnerContext) -> None:
     over = threading.Event()
     thread = threading.Thread(target=over.wait)
     thread.start()
@@ -93,7 +94,7 @@ def test_at_a_prompt_no_station_is_needed() -> None:
     assert result.report.wall_s >= result.report.startup_s >= 0
 
 
-def test_a_sink_takes_the_outcomes(station: Station) -> None:
+def test_a_sink_takes_the_outcomes(station: RunnerContext) -> None:
     outcomes: list[Outcome] = []
     result = run_batch(BatchSpec(ECHO, range(3)), sink=outcomes.extend, station=station)
     assert result.outcomes == []
@@ -102,7 +103,9 @@ def test_a_sink_takes_the_outcomes(station: Station) -> None:
 
 @pytest.mark.parametrize("backend", ["sequential", "threading", "thread-pool", "asyncio"])
 @pytest.mark.parametrize("dispatch", ["map", "submit"])
-def test_a_sink_that_fails_ends_the_batch(station: Station, backend: str, dispatch: str) -> None:
+def test_a_sink_that_fails_ends_the_batch(
+    station: RunnerContext, backend: str, dispatch: str
+) -> None:
     class Full(Exception):
         pass
 
@@ -115,12 +118,12 @@ def test_a_sink_that_fails_ends_the_batch(station: Station, backend: str, dispat
 
 
 def test_a_drained_station_takes_nothing_and_a_closed_one_refuses() -> None:
-    station = Station(load_tasks(TaskSources(entry_points=False)))
+    station = RunnerContext(load_tasks(TaskSources(entry_points=False)))
     station.drain()
     result = run_batch(BatchSpec(ECHO, range(3)), station=station)
     assert (result.report.drained, result.outcomes) == (True, [])
     station.close()
-    with pytest.raises(StationClosed):
+    with pytest.raises(ContextClosed):
         run_batch(BatchSpec(ECHO, range(3)), station=station)
 
 
@@ -132,7 +135,7 @@ def test_the_wait_before_a_retry_doubles_at_most_and_has_a_cap() -> None:
 
 
 def test_errors_name_what_is_unanswered() -> None:
-    error = ChildrenWontStart("a child died", range(12))
+    error = ChildStartFailed("a child died", range(12))
     assert str(error).endswith("unanswered items: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more")
     assert error.unanswered == tuple(range(12))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.exact import ExactSum, is_summable
+from batchpool.exact_sum import ExactSum, is_summable
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 NUMBERS = st.one_of(st.integers(), FLOATS)

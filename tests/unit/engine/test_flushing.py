@@ -4,12 +4,12 @@ import threading
 from time import monotonic
 from typing import Any, cast
 
-from workers.flushing import BLOCK_RECORDS, MOST_PENDING, Flusher
-from workers.ledger.entries import Tally
-from workers.ledger.ownership import Block, Claim, Ending, Ownership
-from workers.model import Lane, Outcome, RunSpec
+from batchpool.ledger.entries import Tally
+from batchpool.ledger.ownership import Block, Claim, Ending, Ownership
+from batchpool.model import ExecutionSite, Outcome, RunSpec
+from batchpool.runner.record_writer import BLOCK_RECORDS, MOST_PENDING, RecordWriter
 
-LANE = Lane(1, 1, 1, "MainThread", 0)
+LANE = ExecutionSite(1, 1, 1, "MainThread", 0)
 
 
 class Taken:
@@ -23,9 +23,9 @@ class Taken:
         return "ok"
 
 
-def _flusher(taken: Taken, count: int) -> Flusher:
+def _flusher(taken: Taken, count: int) -> RecordWriter:
     claim = Claim("j", 0, "t", 1, RunSpec("echo"), 0, count, False, frozenset(), Tally(), 0, 60_000)
-    return Flusher(cast(Ownership, taken), claim, 0, running=lambda: 0)
+    return RecordWriter(cast(Ownership, taken), claim, 0, running=lambda: 0)
 
 
 def _outcomes(first: int, count: int) -> list[Outcome]:

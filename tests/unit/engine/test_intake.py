@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from workers.intake import Gate, Intake
-from workers.model import Lane, Outcome, RecordState, TaskError
+from batchpool.backends.outcomes import OutcomeCollector, StopFlag
+from batchpool.model import ExecutionSite, Outcome, RecordState, TaskError
 
-LANE = Lane(1, 2, 3, "MainThread", 0)
+LANE = ExecutionSite(1, 2, 3, "MainThread", 0)
 
 
 def outcome(index: int, state: RecordState = "succeeded") -> Outcome:
@@ -13,10 +13,12 @@ def outcome(index: int, state: RecordState = "succeeded") -> Outcome:
     return Outcome(index, state, None, None if state == "succeeded" else error, LANE, 0, 10**9, 0)
 
 
-def intake(retries: int = 0, stop: bool = False) -> tuple[Intake, list[Outcome], Gate]:
+def intake(
+    retries: int = 0, stop: bool = False
+) -> tuple[OutcomeCollector, list[Outcome], StopFlag]:
     seen: list[Outcome] = []
-    gate = Gate()
-    taker = Intake(seen.extend, gate, first=10, count=5)
+    gate = StopFlag()
+    taker = OutcomeCollector(seen.extend, gate, first=10, count=5)
     taker.configure(retries, stop)
     return taker, seen, gate
 
@@ -27,8 +29,8 @@ def states(seen: list[Outcome]) -> list[Any]:
 
 def test_an_outcome_that_comes_twice_counts_once() -> None:
     taker, seen, _ = intake()
-    assert taker.take([outcome(10), outcome(11)]) == 2
-    assert taker.take([outcome(11), outcome(12)]) == 1
+    assert taker.add([outcome(10), outcome(11)]) == 2
+    assert taker.add([outcome(11), outcome(12)]) == 1
     assert [o.index for o in seen] == [10, 11, 12]
     assert taker.unanswered(range(10, 15)) == [13, 14]
     assert taker.is_answered(12)
@@ -36,16 +38,16 @@ def test_an_outcome_that_comes_twice_counts_once() -> None:
 
 def test_a_failed_item_is_held_until_its_tries_are_used() -> None:
     taker, seen, gate = intake(retries=2)
-    taker.take_one(outcome(10, "failed"))
-    taker.take_one(outcome(11))
-    taker.take_one(outcome(12, "timeout"))
+    taker.add_one(outcome(10, "failed"))
+    taker.add_one(outcome(11))
+    taker.add_one(outcome(12, "timeout"))
     assert states(seen) == [(11, "succeeded")]
-    assert taker.next_wave() == [10, 12]
+    assert taker.take_retries() == [10, 12]
     assert not taker.is_answered(10)
-    taker.take_one(outcome(10))
-    taker.take_one(outcome(12, "failed"))
-    assert taker.next_wave() == [12]
-    taker.take_one(outcome(12, "failed"))
+    taker.add_one(outcome(10))
+    taker.add_one(outcome(12, "failed"))
+    assert taker.take_retries() == [12]
+    taker.add_one(outcome(12, "failed"))
     assert not taker.has_held
     assert states(seen) == [(11, "succeeded"), (10, "succeeded"), (12, "failed")]
     assert [o.attempt for o in seen] == [1, 2, 3]
@@ -56,30 +58,30 @@ def test_a_failed_item_is_held_until_its_tries_are_used() -> None:
 
 def test_a_crash_is_final() -> None:
     taker, seen, _ = intake(retries=2)
-    taker.take_one(outcome(10, "crashed"))
+    taker.add_one(outcome(10, "crashed"))
     assert states(seen) == [(10, "crashed")]
     assert not taker.has_held
 
 
 def test_stop_closes_the_gate_at_a_final_failure_only() -> None:
     taker, seen, gate = intake(retries=1, stop=True)
-    taker.take_one(outcome(10, "failed"))
+    taker.add_one(outcome(10, "failed"))
     assert not gate.closed
-    taker.next_wave()
-    taker.take_one(outcome(11, "failed"))
+    taker.take_retries()
+    taker.add_one(outcome(11, "failed"))
     assert (gate.closed, gate.reason) == (True, "failed_fast")
     assert states(seen) == [(11, "failed")]
 
 
 def test_giving_up_passes_on_what_was_held() -> None:
     taker, seen, _ = intake(retries=1)
-    taker.take_one(outcome(10, "failed"))
+    taker.add_one(outcome(10, "failed"))
     taker.give_up()
     assert states(seen) == [(10, "failed")]
 
 
 def test_the_first_reason_to_close_stays() -> None:
-    gate = Gate()
+    gate = StopFlag()
     gate.close("drained")
     gate.close("broken")
     assert gate.reason == "drained"

@@ -5,7 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
-from workers.parking import Parking, wait_while_locked
+from batchpool.children.parking import Parking, wait_while_locked
 
 _SOON_S = 0.1
 _DEADLINE_S = 10.0
@@ -50,7 +50,7 @@ def test_who_comes_too_late_does_not_wait_with_the_next_ones(tmp_path: Path) -> 
 _HOLDER = """
 import sys, time
 from pathlib import Path
-from workers.parking import Parking
+from batchpool.children.parking import Parking
 parking = Parking(Path(sys.argv[1]))
 path = parking.open()
 print(path, flush=True)

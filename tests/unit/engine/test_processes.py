@@ -11,10 +11,10 @@ from time import monotonic, sleep
 
 import pytest
 
-from workers import processes
-from workers.process_tree import children_of, descendants, is_alive
-from workers.processes import kill_strays, kill_tree
-from workers.starting import remove_semaphores
+from batchpool.system import process_control as processes
+from batchpool.system.process_control import kill_orphans, kill_tree
+from batchpool.system.process_tree import children_of, descendants, is_alive
+from batchpool.system.semaphores import remove_semaphores
 
 TREE = """
     import os, signal, subprocess, sys, time
@@ -92,44 +92,44 @@ def test_what_is_spared_lives(tree: subprocess.Popen[str], others: set[int]) -> 
     assert not any(map(is_alive, below))
     tree.wait()
     # Its parent is gone: it is ours now.
-    assert kill_strays(keep=others) == [spared]
+    assert kill_orphans(keep=others) == [spared]
 
 
 def test_strays_are_killed_and_the_kept_are_not(
     tree: subprocess.Popen[str], others: set[int]
 ) -> None:
     below = set(descendants(tree.pid))
-    assert set(kill_strays(keep={tree.pid, *others})) < below
+    assert set(kill_orphans(keep={tree.pid, *others})) < below
     assert is_alive(tree.pid)
     assert not any(map(is_alive, below))
-    assert kill_strays(keep={tree.pid, *others}) == []
+    assert kill_orphans(keep={tree.pid, *others}) == []
 
 
 def test_strays_are_found_that_come_right_after_a_look(
     others: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the kernel does not list children, only what is new is looked at so soon."""
-    monkeypatch.setattr(processes, "tells_children", lambda: False)
-    assert kill_strays(keep=others) == []
+    monkeypatch.setattr(processes, "kernel_lists_children", lambda: False)
+    assert kill_orphans(keep=others) == []
     kept = start(NESTED)
     wait_until(lambda: descendants(kept.pid))
     (below,) = descendants(kept.pid)
-    assert kill_strays(keep={kept.pid, *others}) == [below]
+    assert kill_orphans(keep={kept.pid, *others}) == [below]
     kept.wait()
     assert kept.stdout is not None
     kept.stdout.close()
     stray = start(ASLEEP)
-    assert kill_strays(keep=others) == [stray.pid]
+    assert kill_orphans(keep=others) == [stray.pid]
     assert stray.stdout is not None
     stray.stdout.close()
     stray.wait()
 
 
 def test_who_is_kept_no_more_is_a_stray(others: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "tells_children", lambda: False)
+    monkeypatch.setattr(processes, "kernel_lists_children", lambda: False)
     once_kept = start(ASLEEP)
-    assert kill_strays(keep={once_kept.pid, *others}) == []
-    assert kill_strays(keep=others) == [once_kept.pid]
+    assert kill_orphans(keep={once_kept.pid, *others}) == []
+    assert kill_orphans(keep=others) == [once_kept.pid]
     assert once_kept.stdout is not None
     once_kept.stdout.close()
     once_kept.wait()
@@ -157,7 +157,7 @@ def test_killing_what_is_gone_is_no_error() -> None:
 
 CHILDREN = """
     import subprocess, sys
-    from workers.process_tree import has_children, is_alive
+    from batchpool.system.process_tree import has_children, is_alive
     assert not has_children()
     process = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
     process.stdout.read()
@@ -183,7 +183,7 @@ def test_semaphores_bear_the_name_of_their_folder_and_can_be_removed(tmp_path: P
     named = f"""
         from pathlib import Path
         from multiprocessing import resource_tracker
-        from workers.starting import name_semaphores
+        from batchpool.system.semaphores import name_semaphores
         name_semaphores(Path({str(tmp_path)!r}))
         resource_tracker.register = resource_tracker._resource_tracker.register = lambda *_: None
         {SEMAPHORES}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.sums import FileSum, GlobalSum, LockedSum, shown
+from batchpool.execution.shared_sum import FileSum, GlobalSum, LockedSum, to_json_number
 
 
 @pytest.mark.parametrize("locked", [True, False])
@@ -32,14 +32,14 @@ def test_all_strategies_add_as_python_does(numbers: list[int | float]) -> None:
     for strategy in (GlobalSum(), LockedSum()):
         for number in numbers:
             strategy.add(number)
-        assert strategy.observed() == shown(expected)
+        assert strategy.observed() == to_json_number(expected)
 
 
 def test_integral_floats_are_shown_as_ints_and_what_json_lacks_not_at_all() -> None:
-    assert shown(3.0) == 3
-    assert isinstance(shown(3.0), int)
-    assert shown(0.5) == 0.5
-    assert shown(float("inf")) is None
+    assert to_json_number(3.0) == 3
+    assert isinstance(to_json_number(3.0), int)
+    assert to_json_number(0.5) == 0.5
+    assert to_json_number(float("inf")) is None
 
 
 def test_numbers_too_large_to_add_leave_the_sum_as_it_was(tmp_path: Path) -> None:

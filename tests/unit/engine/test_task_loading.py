@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from workers.describe import MOST_SCHEMA_BYTES, class_document
-from workers.tasks import Registry, TaskSources, load_tasks, task
-from workers.tasks.load_errors import MOST_ERRORS
-from workers.tasks.registry import find_task
+from batchpool.runner.capabilities import MOST_SCHEMA_BYTES, capabilities
+from batchpool.tasks import Registry, TaskSources, load_tasks, task
+from batchpool.tasks.load_errors import MOST_ERRORS
+from batchpool.tasks.registry import find_task
 
 GOOD = "@task('good')\ndef good(item): return item\n"
 
@@ -21,13 +21,13 @@ def load(folder: Path) -> Registry:
 
 
 def write(folder: Path, name: str, text: str) -> None:
-    (folder / name).write_text(f"from workers.tasks import task\n{text}", encoding="utf-8")
+    (folder / name).write_text(f"from batchpool.tasks import task\n{text}", encoding="utf-8")
 
 
 def errors_of(folder: Path) -> dict[str, str]:
     """The errors that workers with this folder announce, beside a task that can be run."""
     write(folder, "zz_good.py", GOOD)
-    document = json.loads(json.dumps(class_document(load(folder)), allow_nan=False))
+    document = json.loads(json.dumps(capabilities(load(folder)), allow_nan=False))
     assert "good" in document["tasks"]
     return {Path(error["source"]).name: error["error"] for error in document["errors"]}
 
@@ -43,7 +43,10 @@ MODULES = {
     "syntax": ("def f(:", "SyntaxError"),
     "recursion": ("def f(): f()\nf()", "RecursionError"),
     "null byte": ("\0", "null byte"),
-    "taken": ("@task('echo')\ndef echo(item): ...", "'echo' is taken by workers.tasks.echo"),
+    "taken": (
+        "@task('echo')\ndef echo(item): ...",
+        "'echo' is taken by batchpool.tasks.builtin.echo",
+    ),
     "no name": ("@task\ndef f(item): ...", "@task('name')"),
     "bound": ("@task('b', bound={1})\ndef f(item): ...", "must be 'io' or 'cpu', not {1}"),
     "replaces itself": ("import sys\nsys.modules[__name__] = 3", "must be a module or a task"),
@@ -105,7 +108,7 @@ def test_params_that_cannot_be_announced_cost_only_their_task(tmp_path: Path, fi
     (told,) = errors_of(tmp_path).items()
     assert told[0].startswith("params of task 'bad' in ")
     assert BAD_PARAMS[field] in told[1]
-    assert "beside" in class_document(load(tmp_path))["tasks"]
+    assert "beside" in capabilities(load(tmp_path))["tasks"]
 
 
 def test_params_that_refer_to_themselves_have_a_schema(tmp_path: Path) -> None:
@@ -264,6 +267,6 @@ def test_the_log_has_the_traceback_from_the_users_own_code_on(
 
 def test_a_task_that_sub_interpreters_cannot_import_is_announced_as_such(tmp_path: Path) -> None:
     write(tmp_path, "t.py", "from pydantic import BaseModel\n" + GOOD)
-    tasks = class_document(load(tmp_path))["tasks"]
+    tasks = capabilities(load(tmp_path))["tasks"]
     assert not tasks["good"]["interpreters"]
     assert tasks["echo"]["interpreters"]

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from workers.errors import InvalidParams, UnknownTask
-from workers.tasks import Registry, TaskSources, load_tasks, task
-from workers.tasks import files as files_module
-from workers.tasks.files import FilesParams, OutsideRoots, files, split_roots
-from workers.tasks.registry import find_task
+from batchpool.errors import InvalidParams, UnknownTask
+from batchpool.tasks import Registry, TaskSources, load_tasks, task
+from batchpool.tasks.builtin import files as files_module
+from batchpool.tasks.builtin.files import FilesParams, OutsideRoots, files, split_roots
+from batchpool.tasks.registry import find_task
 
 BUILTIN = {"sleep", "cpu", "mixed", "hash", "files", "echo", "fail", "crash", "leak"}
 BOTH_FORMS = {"sleep", "mixed", "echo", "fail", "crash", "leak"}
@@ -26,7 +26,7 @@ def builtin() -> Registry:
 
 
 def write(folder: Path, name: str, text: str) -> None:
-    (folder / name).write_text(f"from workers.tasks import task\n{text}")
+    (folder / name).write_text(f"from batchpool.tasks import task\n{text}")
 
 
 def load(folder: Path) -> Registry:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from batchpool.runner.protocol import read_peak
+from batchpool.system.cpus import cgroup_quota, usable_cpus
+from batchpool.system.resource_usage import UsageMeter, tree_pss_bytes
+from batchpool.worker.memory_sampler import EVERY_S, FIRST_AFTER_S, MemorySampler
 from tests.crew import settled_clocks
-from workers.cpus import cgroup_quota, usable_cpus
-from workers.peak import EVERY_S, FIRST_AFTER_S, PeakSampler, read_peak
-from workers.usage import Meter, tree_pss_bytes
 
 BURN_S = 0.3
 BURN = f"import time\nwhile time.process_time() < {BURN_S}: pass\n"
@@ -33,12 +34,12 @@ def child(code: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
-def used_s(meter: Meter) -> float:
+def used_s(meter: UsageMeter) -> float:
     return meter.usage(1)["cpu_s"]
 
 
 def test_the_cpu_time_of_this_process_counts() -> None:
-    meter, end = Meter(), time.process_time() + BURN_S
+    meter, end = UsageMeter(), time.process_time() + BURN_S
     while time.process_time() < end:
         pass
     assert BURN_S <= used_s(meter) < BURN_S + MORE_S
@@ -46,7 +47,7 @@ def test_the_cpu_time_of_this_process_counts() -> None:
 
 @pytest.mark.parametrize("code", [BURN, BURN_BELOW], ids=["a child", "a grandchild"])
 def test_the_cpu_time_of_who_has_ended_counts_once(code: str) -> None:
-    meter = Meter()
+    meter = UsageMeter()
     with child(code):
         # A grandchild has ended by now; what it used is known to its parent only.
         assert BURN_S - 0.03 <= used_s(meter) < BURN_S + MORE_S
@@ -55,13 +56,13 @@ def test_the_cpu_time_of_who_has_ended_counts_once(code: str) -> None:
 
 def test_what_was_used_before_does_not_count() -> None:
     with child(BURN):
-        meter = Meter()
+        meter = UsageMeter()
         assert used_s(meter) < BURN_S / 2
     assert used_s(meter) < BURN_S / 2
 
 
 def test_switches_are_counted_unless_some_were_out_of_sight() -> None:
-    meter = Meter()
+    meter = UsageMeter()
     with child(""):
         time.sleep(0.01)
     switches = meter.usage(1)["switches"]
@@ -74,7 +75,7 @@ def test_a_process_below_that_loses_a_child_hides_its_switches() -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin and process.stdout
         process.stdout.readline()
-        meter = Meter()
+        meter = UsageMeter()
         assert meter.usage(1)["switches"] is not None
         process.stdin.write(b"\n")
         process.stdin.flush()
@@ -83,7 +84,7 @@ def test_a_process_below_that_loses_a_child_hides_its_switches() -> None:
 
 
 def test_the_machine_is_described() -> None:
-    usage = Meter().usage(None)
+    usage = UsageMeter().usage(None)
     assert usage["cpus"] == usable_cpus() and usage["quota"] == cgroup_quota()
     assert usage["load_1m"] >= 0
     assert usage["throttled_s"] is None or usage["throttled_s"] >= 0
@@ -131,7 +132,7 @@ def sampled(folder: Path, cost_s: float, for_s: float, sizes: list[int]) -> list
         clock.now += cost_s
         return sizes[(len(taken) - 1) % len(sizes)]
 
-    sampler = PeakSampler(1 << 30, folder, measure, clock, clock)
+    sampler = MemorySampler(1 << 30, folder, measure, clock, clock)
     while clock.now < 1000 + for_s:
         clock.now += max(sampler.due_in_s(), 0.001)
         sampler.tick()

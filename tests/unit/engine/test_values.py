@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.model import MAX_VALUE_BYTES
-from workers.values import MAX_DEPTH, MAX_INT_DIGITS, ValueRefused, plain, task_error
+from batchpool.execution.result_encoding import (
+    MAX_DEPTH,
+    MAX_INT_DIGITS,
+    ValueRefused,
+    task_error,
+    to_json_value,
+)
+from batchpool.model import MAX_VALUE_BYTES
 
 JSON = st.recursive(
     st.one_of(
@@ -30,7 +36,7 @@ class Colour(enum.IntEnum):
 
 @given(JSON)
 def test_json_data_is_left_as_it_is(value: Any) -> None:
-    assert plain(value) == value
+    assert to_json_value(value) == value
 
 
 @pytest.mark.parametrize(
@@ -38,7 +44,7 @@ def test_json_data_is_left_as_it_is(value: Any) -> None:
     [((1, 2), [1, 2]), ({1: 2}, {"1": 2}), (Colour.RED, 1), ([Colour.RED], [1])],
 )
 def test_what_json_knows_becomes_json(value: Any, expected: Any) -> None:
-    result = plain(value)
+    result = to_json_value(value)
     assert result == expected
     assert type(result) is type(expected)
 
@@ -69,17 +75,17 @@ def nested(depth: int) -> Any:
 )
 def test_what_has_no_place_in_a_record_is_refused(value: Any, kind: str) -> None:
     with pytest.raises(ValueRefused) as refused:
-        plain(value)
+        to_json_value(value)
     assert refused.value.error["type"] == kind
     json.dumps(refused.value.error)
 
 
 def test_the_limits_themselves_are_allowed() -> None:
-    assert plain("x" * (MAX_VALUE_BYTES - 2))
-    assert plain(10**MAX_INT_DIGITS - 1)
-    assert plain(nested(MAX_DEPTH)) == nested(MAX_DEPTH)
+    assert to_json_value("x" * (MAX_VALUE_BYTES - 2))
+    assert to_json_value(10**MAX_INT_DIGITS - 1)
+    assert to_json_value(nested(MAX_DEPTH)) == nested(MAX_DEPTH)
     brackets = ["[{" * 500 + '"\\']
-    assert plain(brackets) == brackets
+    assert to_json_value(brackets) == brackets
 
 
 def test_an_error_shows_its_cause_and_no_frame_of_ours() -> None:

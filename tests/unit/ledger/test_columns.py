@@ -3,10 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.ledger.columns import bit_segments, decode_block, encode_block, set_bits
-from workers.model import RECORD_STATES, Lane, Outcome, TaskError, Try
+from batchpool.ledger.bitmap import bit_segments, set_bits
+from batchpool.ledger.record_codec import decode_block, encode_block
+from batchpool.model import RECORD_STATES, ExecutionSite, FailedAttempt, Outcome, TaskError
 
-LANES = [Lane(10, 9, 1, "MainThread", 0), Lane(11, 9, 2, "pool_0", 0), Lane(11, 9, 3, "pool_1", 2)]
+LANES = [
+    ExecutionSite(10, 9, 1, "MainThread", 0),
+    ExecutionSite(11, 9, 2, "pool_0", 0),
+    ExecutionSite(11, 9, 3, "pool_1", 2),
+]
 ERROR = TaskError(type="ValueError", message="no", traceback="Traceback")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -54,7 +59,7 @@ def test_a_block_gives_back_what_was_put_in_by_index(made: list[Outcome]) -> Non
 
 
 def test_tries_of_a_retried_item_are_kept() -> None:
-    tries = (Try(error=ERROR, wall_s=0.5), Try(error=ERROR, wall_s=0.25))
+    tries = (FailedAttempt(error=ERROR, wall_s=0.5), FailedAttempt(error=ERROR, wall_s=0.25))
     made = [Outcome(3, "succeeded", 1, None, LANES[0], 10, 5, 5, None, 3, tries)]
     assert list(decode_block(encode_block(made, 0))) == made
 

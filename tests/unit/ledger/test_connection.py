@@ -4,7 +4,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from workers.ledger.connection import passes
+from batchpool.ledger.connection import is_temporary
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from workers.ledger.connection import passes
     ],
 )
 def test_a_state_that_passes_is_no_reason_to_give_up(error: Exception) -> None:
-    assert passes(error)
+    assert is_temporary(error)
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_a_state_that_passes_is_no_reason_to_give_up(error: Exception) -> None:
     ],
 )
 def test_what_will_not_pass_is_not_tried_for_ever(error: Exception) -> None:
-    assert not passes(error)
+    assert not is_temporary(error)

@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.aggregation import add_sums, show_job, show_summary
-from workers.exact import ExactSum
-from workers.ledger.entries import BatchEntry, Epoch, JobEntry, Report, Tally
+from batchpool.exact_sum import ExactSum
+from batchpool.jobs.aggregation import add_sums, show_job, show_summary
+from batchpool.ledger.entries import BatchEntry, Epoch, JobEntry, Report, Tally
 
 SPEC = {"task": "echo", "count": 10, "items": {"count": 10}, "shared_sum": "none"}
 

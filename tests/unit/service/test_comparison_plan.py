@@ -5,20 +5,20 @@ from typing import Any
 
 import pytest
 
-from service.admission import Fleet
-from service.comparisons.admission import admit_comparison
-from service.comparisons.estimating import TaskTime, expected_s, known_wait_s, least_s
-from service.comparisons.planning import (
-    ARM_OF_SOLO,
+from batchpool.api.problems import Unavailable, Unprocessable
+from batchpool.comparisons.admission import admit_comparison
+from batchpool.comparisons.duration import TaskTime, expected_s, known_wait_s, least_s
+from batchpool.comparisons.planning import (
+    BASELINE_ARM,
     arm_name,
     arm_spec,
     due_runs,
     plan_runs,
     run_job_id,
 )
-from service.comparisons.requests import ComparisonRequest
-from service.errors import Unavailable, Unprocessable
-from service.models import read_model
+from batchpool.jobs.fleet import Fleet
+from batchpool.schemas.comparison_requests import ComparisonRequest
+from batchpool.schemas.job_requests import read_model
 from tests.integration.conftest import class_document, worker_document
 
 ARMS = [{"backend": "sequential"}, {"backend": "thread-pool", "concurrency": 4}]
@@ -188,15 +188,15 @@ def test_a_solo_run_comes_first_where_no_warm_up_is_one() -> None:
     pools = [{"backend": "thread-pool", "concurrency": n} for n in (2, 4)]
     for change in ({"arms": pools}, {"warmup": 0}):
         first, *rest = plan_runs(admit(change))
-        assert (first.kind, first.arm) == ("solo", ARM_OF_SOLO)
+        assert (first.kind, first.arm) == ("solo", BASELINE_ARM)
         assert all(run.kind != "solo" for run in rest)
-        assert arm_spec(admit(change), ARM_OF_SOLO)["backend"] == "sequential"
+        assert arm_spec(admit(change), BASELINE_ARM)["backend"] == "sequential"
 
 
 def test_a_task_with_an_async_form_alone_is_run_alone_on_asyncio() -> None:
     arms = [{"backend": "asyncio", "concurrency": n} for n in (2, 4)]
     spec = admit({"task": "stream", "params": {}, "arms": arms})
-    solo = arm_spec(spec, ARM_OF_SOLO)
+    solo = arm_spec(spec, BASELINE_ARM)
     assert (solo["backend"], solo["concurrency"]) == ("asyncio", 1)
 
 

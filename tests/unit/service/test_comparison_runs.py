@@ -5,21 +5,21 @@ from typing import Any
 
 import pytest
 
-from service.comparisons.measuring import (
-    before_run,
+from batchpool.comparisons.run_measurement import (
     has_cold_pool,
     job_run,
+    run_baseline,
     task_runs,
     why_disturbed,
     why_failed,
 )
-from workers.ledger.entries import BatchEntry, Epoch, JobEntry, NewJob, Tally, new_entry
-from workers.model import TaskError
+from batchpool.ledger.entries import BatchEntry, Epoch, JobEntry, NewJob, Tally, new_entry
+from batchpool.model import TaskError
 
 HOLDERS = {
     slot: {"worker": f"w{slot}", "host": "box", "cpus": 2.0, "nonce": "n"} for slot in range(2)
 }
-BEFORE = before_run({"box": 7}, HOLDERS)
+BEFORE = run_baseline({"box": 7}, HOLDERS)
 SPEC: dict[str, Any] = {"task": "echo", "count": 4, "backend": "process-pool", "pool": "warm"}
 
 

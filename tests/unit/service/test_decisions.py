@@ -5,9 +5,16 @@ from typing import Any
 
 import pytest
 
-from service.decisions import LeaseHold, Move, Park, Requeue, View, Watch
-from service.planning import Need
-from workers.ledger.recovery import Waiting
+from batchpool.jobs.planning import Requirements
+from batchpool.ledger.recovery import Waiting
+from batchpool.reconciler.policy import (
+    LeaseGracePeriod,
+    Move,
+    Observation,
+    Park,
+    Requeue,
+    RequeuePolicy,
+)
 
 GONE_S = 15.0
 TASK = {"echo": {"sync": True, "async": True}}
@@ -21,7 +28,7 @@ def _worker(class_id: str, state: str = "idle") -> dict[str, Any]:
     return {"class": class_id, "state": state}
 
 
-QUIET = View(
+QUIET = Observation(
     now_s=0.0,
     waiting=[],
     parked=[],
@@ -29,48 +36,50 @@ QUIET = View(
     popped={},
     classes=[OLD, NEW, OTHER],
     workers=[],
-    need_of=lambda job_id: Need("echo", "thread-pool"),
+    need_of=lambda job_id: Requirements("echo", "thread-pool"),
 )
 MISSING = replace(QUIET, waiting=[BATCH], workers=[_worker("old")])
 
 
 @pytest.fixture
-def watch() -> Watch:
-    return Watch(GONE_S)
+def watch() -> RequeuePolicy:
+    return RequeuePolicy(GONE_S)
 
 
-def test_a_batch_in_its_queue_is_left_alone(watch: Watch) -> None:
+def test_a_batch_in_its_queue_is_left_alone(watch: RequeuePolicy) -> None:
     view = replace(MISSING, queued={"old": frozenset(["j-0"])})
     assert watch.decide(view) == []
     assert watch.decide(replace(view, now_s=100.0)) == []
 
 
-def test_a_batch_in_no_queue_is_put_back_after_a_second_and_not_at_once(watch: Watch) -> None:
+def test_a_batch_in_no_queue_is_put_back_after_a_second_and_not_at_once(
+    watch: RequeuePolicy,
+) -> None:
     assert watch.decide(MISSING) == []
     assert watch.decide(replace(MISSING, now_s=0.9)) == []
     assert watch.decide(replace(MISSING, now_s=1.0)) == [Requeue(BATCH)]
 
 
-def test_after_a_batch_was_put_back_the_clock_starts_anew(watch: Watch) -> None:
+def test_after_a_batch_was_put_back_the_clock_starts_anew(watch: RequeuePolicy) -> None:
     watch.decide(MISSING)
     watch.decide(replace(MISSING, now_s=1.0))
     assert watch.decide(replace(MISSING, now_s=1.5)) == []
 
 
-def test_a_batch_that_is_seen_in_between_is_not_put_back(watch: Watch) -> None:
+def test_a_batch_that_is_seen_in_between_is_not_put_back(watch: RequeuePolicy) -> None:
     watch.decide(MISSING)
     watch.decide(replace(MISSING, now_s=0.5, queued={"old": frozenset(["j-0"])}))
     assert watch.decide(replace(MISSING, now_s=1.2)) == []
 
 
-def test_a_popped_batch_has_longer_until_its_worker_counts_as_dead(watch: Watch) -> None:
+def test_a_popped_batch_has_longer_until_its_worker_counts_as_dead(watch: RequeuePolicy) -> None:
     popped = replace(MISSING, popped={"old": frozenset(["j-0"])})
     watch.decide(popped)
     assert watch.decide(replace(popped, now_s=2.0)) == []
     assert watch.decide(replace(popped, now_s=5.0)) == [Requeue(BATCH)]
 
 
-def test_a_class_without_workers_for_a_moment_keeps_its_batches(watch: Watch) -> None:
+def test_a_class_without_workers_for_a_moment_keeps_its_batches(watch: RequeuePolicy) -> None:
     queued = {"old": frozenset(["j-0"])}
     view = replace(QUIET, waiting=[BATCH], queued=queued, workers=[_worker("new")])
     assert watch.decide(view) == []
@@ -80,7 +89,9 @@ def test_a_class_without_workers_for_a_moment_keeps_its_batches(watch: Watch) ->
     assert watch.decide(replace(view, now_s=16.0)) == []
 
 
-def test_batches_of_a_class_that_is_gone_move_to_one_that_can_run_them(watch: Watch) -> None:
+def test_batches_of_a_class_that_is_gone_move_to_one_that_can_run_them(
+    watch: RequeuePolicy,
+) -> None:
     view = replace(QUIET, waiting=[BATCH], workers=[_worker("other"), _worker("new")])
     watch.decide(view)
     assert watch.decide(replace(view, now_s=GONE_S)) == [Move(BATCH, "new")]
@@ -88,7 +99,7 @@ def test_batches_of_a_class_that_is_gone_move_to_one_that_can_run_them(watch: Wa
 
 @pytest.mark.parametrize("workers", [[], [_worker("other")], [_worker("new", "draining")]])
 def test_batches_that_nobody_can_run_are_parked_with_the_reason(
-    watch: Watch, workers: list[dict[str, Any]]
+    watch: RequeuePolicy, workers: list[dict[str, Any]]
 ) -> None:
     view = replace(QUIET, waiting=[BATCH], workers=workers)
     watch.decide(view)
@@ -97,13 +108,13 @@ def test_batches_that_nobody_can_run_are_parked_with_the_reason(
     assert action.reason == "no live worker can run the task 'echo' on thread-pool"
 
 
-def test_a_parked_batch_goes_to_the_first_class_that_can_run_it(watch: Watch) -> None:
+def test_a_parked_batch_goes_to_the_first_class_that_can_run_it(watch: RequeuePolicy) -> None:
     view = replace(QUIET, parked=[BATCH], workers=[_worker("other")])
     assert watch.decide(view) == []
     assert watch.decide(replace(view, workers=[_worker("old")])) == [Move(BATCH, "old")]
 
 
-def test_a_job_that_is_gone_needs_nothing(watch: Watch) -> None:
+def test_a_job_that_is_gone_needs_nothing(watch: RequeuePolicy) -> None:
     view = replace(QUIET, waiting=[BATCH], parked=[BATCH], need_of=lambda job_id: None)
     view = replace(view, workers=[_worker("other")])
     watch.decide(view)
@@ -111,12 +122,12 @@ def test_a_job_that_is_gone_needs_nothing(watch: Watch) -> None:
 
 
 def test_leases_are_not_judged_for_one_lease_after_the_start() -> None:
-    hold = LeaseHold(lease_s=8.0, gap_s=2.0)
+    hold = LeaseGracePeriod(lease_s=8.0, gap_s=2.0)
     assert [hold.allows(float(second), "run") for second in range(10)] == [False] * 8 + [True] * 2
 
 
 def test_leases_are_not_judged_for_one_lease_after_a_gap() -> None:
-    hold = LeaseHold(lease_s=3.0, gap_s=2.0)
+    hold = LeaseGracePeriod(lease_s=3.0, gap_s=2.0)
     for second in range(4):
         allowed = hold.allows(float(second), "run")
     assert allowed
@@ -126,7 +137,7 @@ def test_leases_are_not_judged_for_one_lease_after_a_gap() -> None:
 
 
 def test_leases_are_not_judged_for_one_lease_after_redis_was_started_anew() -> None:
-    hold = LeaseHold(lease_s=2.0, gap_s=2.0)
+    hold = LeaseGracePeriod(lease_s=2.0, gap_s=2.0)
     assert [hold.allows(float(second), "run") for second in range(3)][-1]
     assert not hold.allows(3.0, "another run")
     assert not hold.allows(4.0, "another run")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.digest import SLICE, describe_items, items_digest
+from batchpool.jobs.items_digest import SLICE, describe_items, items_digest
 
 
 @pytest.mark.parametrize("count", [1, 2, SLICE - 1, SLICE, SLICE + 1, 3 * SLICE])

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from service.errors import Unprocessable
-from service.params import fill_params
+from batchpool.api.problems import Unprocessable
+from batchpool.jobs.params import fill_params
 
 SCHEMA = {
     "type": "object",

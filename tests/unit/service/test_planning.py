@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.planning import (
-    Need,
+from batchpool.jobs.planning import (
+    Requirements,
     can_run,
     class_cpus,
     live_by_class,
@@ -52,17 +52,17 @@ def test_an_empty_batch_is_refused(count: int, batches: int) -> None:
 @pytest.mark.parametrize(
     ("need", "able"),
     [
-        (Need("echo", "thread-pool"), True),
-        (Need("echo", "asyncio"), True),
-        (Need("cpu", "asyncio"), False),
-        (Need("nope", "thread-pool"), False),
-        (Need("echo", "interpreter-pool"), False),
-        (Need("echo", "process-pool", "spawn"), True),
-        (Need("echo", "process-pool", "fork"), False),
+        (Requirements("echo", "thread-pool"), True),
+        (Requirements("echo", "asyncio"), True),
+        (Requirements("cpu", "asyncio"), False),
+        (Requirements("nope", "thread-pool"), False),
+        (Requirements("echo", "interpreter-pool"), False),
+        (Requirements("echo", "process-pool", "spawn"), True),
+        (Requirements("echo", "process-pool", "fork"), False),
     ],
 )
 def test_a_class_can_run_what_it_has_task_form_backend_and_start_method_for(
-    need: Need, able: bool
+    need: Requirements, able: bool
 ) -> None:
     assert can_run(_class("a"), need) is able
 
@@ -70,14 +70,14 @@ def test_a_class_can_run_what_it_has_task_form_backend_and_start_method_for(
 def test_the_class_with_most_live_workers_comes_first() -> None:
     classes = [_class("a"), _class("b"), _class("c", tasks={})]
     workers = [_worker("a"), _worker("b"), _worker("b"), _worker("c")]
-    ranked = rank_classes(classes, workers, Need("echo", "thread-pool"))
+    ranked = rank_classes(classes, workers, Requirements("echo", "thread-pool"))
     assert [document["id"] for document in ranked] == ["b", "a"]
 
 
 def test_draining_workers_do_not_count_and_the_class_seen_last_breaks_ties() -> None:
     classes = [_class("a", 5), _class("b", 9)]
     workers = [_worker("a", state="draining")]
-    ranked = rank_classes(classes, workers, Need("echo", "thread-pool"))
+    ranked = rank_classes(classes, workers, Requirements("echo", "thread-pool"))
     assert [document["id"] for document in ranked] == ["b", "a"]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from redis.exceptions import AuthenticationError, ResponseError
 
-from service.readiness import judge
+from batchpool.api.readiness import evaluate
 
 GOOD: list[Any] = [
     {"redis_version": "7.2.4"},
@@ -25,7 +25,7 @@ def _with(at: int, change: Any) -> list[Any]:
 
 
 def test_a_safe_redis_with_a_known_class_of_workers_is_ready() -> None:
-    found = judge(GOOD, 1)
+    found = evaluate(GOOD, 1)
     assert found.ready
     assert found.durability == "strong"
     assert found.show()["workers"] == {"live": 1, "classes": 1}
@@ -45,7 +45,7 @@ def test_a_safe_redis_with_a_known_class_of_workers_is_ready() -> None:
     ],
 )
 def test_what_is_unsafe_is_red_with_the_reason(at: int, change: Any, says: str) -> None:
-    found = judge(_with(at, change), 0)
+    found = evaluate(_with(at, change), 0)
     assert not found.ready
     assert says in "; ".join(found.reasons)
 
@@ -54,10 +54,10 @@ def test_what_is_unsafe_is_red_with_the_reason(at: int, change: Any, says: str) 
     "fsync", [{"appendfsync": "everysec"}, ResponseError("unknown command 'CONFIG'")]
 )
 def test_a_redis_that_does_not_sync_each_write_is_ready_and_weak(fsync: Any) -> None:
-    found = judge([*GOOD[:4], fsync, *GOOD[5:]], 1)
+    found = evaluate([*GOOD[:4], fsync, *GOOD[5:]], 1)
     assert found.ready
     assert found.durability == "weak"
 
 
 def test_without_an_append_only_file_there_is_no_durability() -> None:
-    assert judge(_with(2, {"aof_enabled": 0}), 1).durability == "none"
+    assert evaluate(_with(2, {"aof_enabled": 0}), 1).durability == "none"

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from service.settings import SETTINGS, BadSetting, Settings
+from batchpool.api.settings import SETTINGS, BadSetting, Settings
 
 
 def test_every_field_is_in_the_table_and_the_table_has_no_other() -> None:

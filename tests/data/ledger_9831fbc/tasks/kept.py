@@ -4,7 +4,7 @@ import math
 import time
 from typing import Any
 
-from workers.tasks import task
+from batchpool.tasks import task
 
 
 @task("returns")

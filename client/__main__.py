@@ -1,5 +1,0 @@
-"""`python -m client` is `batchpool`."""
-
-from client.cli import main
-
-main(prog_name="batchpool")

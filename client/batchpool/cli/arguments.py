@@ -1,0 +1,111 @@
+"""From what was typed to what is sent: params and items of a job."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+import click
+
+
+def parse_params(pairs: Iterable[str], *, as_text: bool = False) -> dict[str, Any]:
+    """Read NAME=VALUE pairs; a value that is JSON is taken as such, any other as text."""
+    params: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise click.UsageError(f"{pair!r} is not of the form NAME=VALUE")
+        params[name] = value if as_text else _json_or_text(value)
+    return params
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+_ARM = re.compile(r"(?P<backend>[^:,]+)(:((?P<batches>\d+)x)?(?P<concurrency>\d+))?")
+
+
+def parse_arm(text: str) -> dict[str, Any]:
+    """Read `BACKEND[:[BATCHESx]CONCURRENCY][,NAME=VALUE...]`, e.g. `thread-pool:2x4,pool=fresh`."""
+    shape, *more = text.split(",")
+    found = _ARM.fullmatch(shape)
+    if found is None:
+        raise click.UsageError(f"{text!r} is not of the form BACKEND[:[BATCHESx]CONCURRENCY]")
+    arm: dict[str, Any] = {"backend": found["backend"]}
+    arm |= {name: int(found[name]) for name in ("concurrency", "batches") if found[name]}
+    return arm | parse_params(more)
+
+
+def read_document(source: TextIO) -> dict[str, Any]:
+    """Read a file that holds one JSON object."""
+    try:
+        document = json.loads(source.read())
+    except ValueError as error:
+        raise click.UsageError(f"{source.name}: {error}") from None
+    if not isinstance(document, dict):
+        raise click.UsageError(f"{source.name}: not a JSON object")
+    return document
+
+
+def read_items(source: TextIO) -> list[Any]:
+    """Read a JSON array, or one JSON value a line."""
+    text = source.read()
+    if text.lstrip().startswith("["):
+        try:
+            items = json.loads(text)
+        except ValueError:
+            pass  # then it may be lines that are arrays themselves
+        else:
+            return list(items)
+    return [_line_as_json(number, line) for number, line in _lines(text)]
+
+
+def _line_as_json(number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise click.UsageError(
+            f"--items, line {number}: {error}; for plain text take --lines"
+        ) from None
+
+
+def read_lines(source: TextIO) -> list[str]:
+    """Read each line that is not empty as one item of text."""
+    return [line for _, line in _lines(source.read())]
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    # Not splitlines(): form feeds and the like are allowed inside a JSON line or a file's name.
+    numbered = enumerate(text.split("\n"), start=1)
+    return [(number, line.rstrip("\r")) for number, line in numbered if line.strip()]
+
+
+def comparison_request(
+    task: str | None, order: dict[str, Any], given: dict[str, Any]
+) -> dict[str, Any]:
+    """The order of the file, with what was given as options in its place."""
+    items, lines, count = given.pop("items"), given.pop("lines"), given.pop("count")
+    if sum(source is not None for source in (count, items, lines)) > 1:
+        raise click.UsageError("give one of --count, --items and --lines")
+    arms = [parse_arm(arm) for arm in given.pop("arms")]
+    params, labels = parse_params(given.pop("params")), given.pop("labels")
+    order = order | {name: value for name, value in given.items() if value is not None}
+    if task is not None:
+        order["task"] = task
+    if arms:
+        order["arms"] = arms
+    if params:
+        order["params"] = order.get("params", {}) | params
+    if labels:
+        order["labels"] = parse_params(labels, as_text=True)
+    if count is not None or items or lines:
+        order = {name: value for name, value in order.items() if name not in ("count", "items")}
+        values = read_items(items) if items else read_lines(lines) if lines else None
+        order |= {"items": values} if values is not None else {"count": count}
+    if "task" not in order:
+        raise click.UsageError("give a TASK, or a --file that names one")
+    return order

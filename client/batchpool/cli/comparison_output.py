@@ -1,0 +1,136 @@
+"""What people see of a comparison: a bar while it runs, then what came of it and why."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from batchpool.cli.output import stderr_console
+from batchpool.client.comparisons import Comparison
+from batchpool.client.resources import Event
+
+_STYLES = {"faster": "bold green", "slower": "bold red"}
+_LEAST_SHARE = 0.005
+"""Parts that are below this share of every arm's time have no column."""
+
+
+def follow_comparison(events: Iterable[Event]) -> None:
+    """Draw a progress bar while the events come; says once each thing that is waited for."""
+    console = stderr_console()
+    waited: str | None = None
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        bar = progress.add_task("queued", total=None)
+        for event in events:
+            now = event.data["progress"]
+            # Its turn comes at once in most cases, and a bar says so meanwhile.
+            waits_for = now["waits_for"] if event.data["state"] == "running" else None
+            if waits_for and waits_for != waited:
+                console.print(f"waits for {waits_for}", style="dim", markup=False)
+            waited = waits_for or waited
+            progress.update(
+                bar, description=_progress_text(now), total=now["runs"], completed=now["done"]
+            )
+
+
+def _progress_text(now: dict[str, Any]) -> str:
+    if now["waits_for"]:
+        return "waits"
+    if now["kind"] == "sample":
+        return f"round {now['round']}/{now['rounds']}: {now['arm']}"
+    if now["kind"] is not None:
+        return f"{'alone' if now['kind'] == 'solo' else 'warm-up'}: {now['arm']}"
+    return "done"
+
+
+def print_comparison(console: Console, comparison: Comparison) -> None:
+    """The conclusion first, then what it rests on."""
+    for sentence in comparison.conclusion:
+        console.print(sentence, style="bold", markup=False)
+    if comparison.arms:
+        console.print()
+        console.print(_arms_table(comparison))
+        if parts := _parts_table(comparison):
+            console.print()
+            console.print(parts)
+    for name, style in (("guard", "red"), ("warnings", "yellow")):
+        for finding in comparison.data.get(name) or ():
+            whom = f"{finding['arm']}: " if finding["arm"] else ""
+            console.print(f"  {whom}{finding['message']}", style=style, markup=False)
+    console.print(_footer(comparison), style="dim", markup=False)
+
+
+def _arms_table(comparison: Comparison) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("arm", no_wrap=True)
+    for name in ("median", "± MAD", "speedup", "nominal 95 %", "p (Holm)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    for arm in comparison.arms:
+        speedup, ratio = arm["speedup"], arm["ratio"]
+        is_reference = arm["index"] == comparison["spec"]["reference"]
+        verdict = arm["verdict"] or ("reference" if is_reference else "none")
+        table.add_row(
+            arm["name"],
+            _seconds(arm["median_s"]),
+            _seconds(arm["mad_s"]),
+            f"{speedup['value']:.2f} ×" if speedup else "",
+            f"{speedup['low']:.2f} – {speedup['high']:.2f}" if speedup else "",
+            f"{ratio['p_adjusted']:.2g}" if ratio and ratio["p_adjusted"] is not None else "",
+            Text(verdict, _STYLES.get(verdict, "")),
+        )
+    return table
+
+
+def _parts_table(comparison: Comparison) -> Table | None:
+    """Where the wall time of each arm went, in percent of it."""
+    arms = [arm for arm in comparison.arms if arm["parts"] and arm["median_s"]]
+    shown = [
+        name
+        for name in (arms[0]["parts"] if arms else ())
+        if any((arm["parts"][name] or 0.0) > _LEAST_SHARE * arm["median_s"] for arm in arms)
+    ]
+    if not shown:
+        return None
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("of its time", no_wrap=True)
+    for name in shown:
+        table.add_column(name.removesuffix("_s"), justify="right", no_wrap=True)
+    for arm in arms:
+        shares = [_share(arm["parts"][name], arm["median_s"]) for name in shown]
+        table.add_row(arm["name"], *shares)
+    return table
+
+
+def _share(part_s: float | None, whole_s: float) -> str:
+    return "" if part_s is None else f"{part_s / whole_s:.1%}"
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f} s" if value >= 1 else f"{value * 1000:.1f} ms"
+
+
+def _footer(comparison: Comparison) -> str:
+    spec, environment = comparison["spec"], comparison["environment"] or {}
+    progress = comparison.progress
+    facts = [
+        f"comparison {comparison.id}",
+        f"{spec['task']} × {spec['items']['count']}",
+        f"{spec['rounds']} rounds, seed {spec['seed']}",
+    ]
+    if environment:
+        gil = "" if environment["gil"] else " without GIL"
+        facts.append(f"Python {environment['python']}{gil}, {environment['cpus']:g} CPUs")
+    if progress["disturbed"]:
+        facts.append(f"{progress['disturbed']} disturbed runs were repeated")
+    return "; ".join(facts)

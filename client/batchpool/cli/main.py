@@ -1,0 +1,293 @@
+"""The command `batchpool`: data on stdout, progress on stderr, and an exit code for each end.
+
+0  it worked, and the job succeeded
+1  the job did not succeed, or the stack did not come up
+2  what was asked for cannot be done that way
+3  the service cannot be reached, or cannot take it now
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from batchpool.cli.arguments import (
+    comparison_request,
+    parse_params,
+    read_document,
+    read_items,
+    read_lines,
+)
+from batchpool.client.client import DEFAULT_URL, Client
+from batchpool.client.errors import ApiError, BatchpoolError, Unavailable, Unreachable, WaitTimeout
+
+JOB_FAILED = 1
+USAGE = 2
+UNREACHABLE = 3
+INTERRUPTED = 130
+
+url_option = click.option(
+    "--url",
+    envvar="BATCHPOOL_URL",
+    default=DEFAULT_URL,
+    show_default=True,
+    show_envvar=True,
+    help="The service to talk to.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Turn what went wrong into a message on stderr and an exit code."""
+    from batchpool.cli.output import print_error
+
+    try:
+        yield
+    except (Unreachable, Unavailable, WaitTimeout) as error:
+        hint = "; `batchpool up` starts one here" if isinstance(error, Unreachable) else ""
+        print_error(f"{error}{hint}")
+        sys.exit(UNREACHABLE)
+    except ApiError as error:
+        print_error(str(error))
+        sys.exit(USAGE)
+    except BatchpoolError as error:
+        print_error(str(error))
+        sys.exit(JOB_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="batchpool")
+def main() -> None:
+    """Run batches of tasks with the concurrency backend that the job names."""
+
+
+@main.command()
+@click.option("--workers", type=click.IntRange(1, 256), default=2, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port on 127.0.0.1; 0 takes a free one.",
+)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the jobs are kept (default: the user's state folder); implies a Redis of its own.",
+)
+def up(workers: int, port: int, data: Path | None) -> None:
+    """Start a whole stack on this machine and keep it up until Ctrl-C."""
+    from batchpool.cli.output import LogPrinter
+    from batchpool.stack.local_stack import LocalStack, StackOptions
+
+    options = StackOptions(workers=workers, port=port, data=data, follow_parent=True)
+    stack = LocalStack(options, LogPrinter())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stack.request_stop())
+    with _exit_codes(), stack:
+        click.echo(f"ready {stack.url}")
+        stack.wait()
+
+
+@main.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Tell what is here: the Redis that would be used, versions, CPUs, start methods."""
+    from batchpool.cli.doctor import examine, print_findings
+
+    findings = examine(os.environ)
+    if as_json:
+        click.echo(json.dumps(findings, indent=2))
+    else:
+        print_findings(findings)
+    sys.exit(0 if findings["ok"] else 1)
+
+
+@main.command()
+@json_option
+def demo(as_json: bool) -> None:
+    """Run the notebook's six ways, and one job on real input, on a stack of its own."""
+    from batchpool.cli.demo import run_demo
+    from batchpool.cli.demo_output import print_demo
+
+    with _exit_codes():
+        report = run_demo(os.environ)
+        if as_json:
+            click.echo(json.dumps(report.as_json(), indent=2))
+        else:
+            print_demo(report)
+
+
+@main.command()
+def worker() -> None:
+    """Run one worker on the Redis that REDIS_URL names (same as `python -m batchpool.worker`)."""
+    # exec: signals reach the worker itself, and its exit code is ours.
+    os.execv(sys.executable, [sys.executable, "-m", "batchpool.worker"])  # noqa: S606
+
+
+def _job_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The fields of a job that are passed on as they are; the service knows what they may be."""
+    options = [
+        click.option(
+            "--backend", help="How a worker runs its batch (GET /v1/backends lists them)."
+        ),
+        click.option("--concurrency", type=int, help="Tasks of one batch in flight at once."),
+        click.option("--batches", type=int, help="Shares of the job, each run by one worker."),
+        click.option("--dispatch", help="Pools only: map or submit."),
+        click.option("--chunksize", type=int, help="Pools only: items handed over at once."),
+        click.option("--start-method", help="Processes only: fork, spawn or forkserver."),
+        click.option("--pool", help="warm or fresh."),
+        click.option("--shared-sum", help="none, global, locked or racy."),
+        click.option("--task-timeout", "task_timeout_s", type=float, metavar="SECONDS"),
+        click.option("--timeout", "timeout_s", type=float, metavar="SECONDS"),
+        click.option("--queue-timeout", "queue_timeout_s", type=float, metavar="SECONDS"),
+        click.option("--retries", type=int, help="How often a failed item is tried again."),
+        click.option("--on-error", help="continue or stop."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("task")
+@click.option("--count", type=int, help="Run the items 0 … N-1.", metavar="N")
+@click.option(
+    "--items",
+    type=click.File(encoding="utf-8"),
+    help="A JSON array, or one JSON value a line; - is stdin.",
+)
+@click.option(
+    "--lines", type=click.File(encoding="utf-8"), help="Each line is one item, as text; - is stdin."
+)
+@click.option(
+    "--param", "params", multiple=True, metavar="NAME=VALUE", help="VALUE is JSON or text."
+)
+@click.option("--label", "labels", multiple=True, metavar="NAME=TEXT")
+@_job_options
+@click.option("--watch", "watching", is_flag=True, help="Stay until it has ended, then sum up.")
+@json_option
+@url_option
+def submit(
+    task: str,
+    count: int | None,
+    items: TextIO | None,
+    lines: TextIO | None,
+    **rest: Any,
+) -> None:
+    """Order a job: TASK over the items; prints its id."""
+    url, as_json, watching = rest.pop("url"), rest.pop("as_json"), rest.pop("watching")
+    if sum(source is not None for source in (count, items, lines)) != 1:
+        raise click.UsageError("give one of --count, --items and --lines")
+    params, labels = parse_params(rest.pop("params")), rest.pop("labels")
+    spec = {name: value for name, value in rest.items() if value is not None}
+    if labels:
+        spec["labels"] = parse_params(labels, as_text=True)
+    values = read_items(items) if items else read_lines(lines) if lines else None
+    with _exit_codes(), Client(url) as client:
+        job = client.submit(task, count=count, items=values, params=params, **spec)
+        if watching:
+            _watch(client, job.id, as_json)
+        else:
+            click.echo(json.dumps(job.data, indent=2) if as_json else job.id)
+
+
+@main.command()
+@click.argument("job")
+@json_option
+@url_option
+def watch(job: str, as_json: bool, url: str) -> None:
+    """Follow JOB until it has ended, then sum it up."""
+    with _exit_codes(), Client(url) as client:
+        _watch(client, job, as_json)
+
+
+def _watch(client: Client, job_id: str, as_json: bool) -> None:
+    from batchpool.cli.output import follow, print_failures, print_summary, stdout_console
+
+    for _ in follow(client.events(job_id)):
+        pass
+    job = client.job(job_id)
+    if as_json:
+        click.echo(json.dumps(job.data, indent=2))
+    else:
+        console = stdout_console()
+        print_summary(console, job)
+        if not job.succeeded:
+            states = ("failed", "timeout", "crashed")
+            print_failures(console, client.records(job, states))
+    if not job.succeeded:
+        sys.exit(JOB_FAILED)
+
+
+@main.command()
+@click.argument("task", required=False)
+@click.option(
+    "--file",
+    "body",
+    type=click.File(encoding="utf-8"),
+    help="The order as JSON, as for POST /v1/comparisons; options win over it. - is stdin.",
+)
+@click.option(
+    "--arm",
+    "arms",
+    multiple=True,
+    metavar="BACKEND[:[BATCHESx]CONCURRENCY][,NAME=VALUE...]",
+    help="One way to run it, e.g. thread-pool:4, or process-pool:2x4,pool=fresh.",
+)
+@click.option("--count", type=int, help="Run the items 0 … N-1 in each run.", metavar="N")
+@click.option("--items", type=click.File(encoding="utf-8"), help="As for submit.")
+@click.option("--lines", type=click.File(encoding="utf-8"), help="As for submit.")
+@click.option(
+    "--param", "params", multiple=True, metavar="NAME=VALUE", help="VALUE is JSON or text."
+)
+@click.option("--label", "labels", multiple=True, metavar="NAME=TEXT")
+@click.option("--rounds", type=int, help="Each runs every arm once, in shuffled order.")
+@click.option("--warmup", type=int, help="Rounds before those that count.")
+@click.option("--seed", type=int, help="Of the order and of the bootstrap.")
+@click.option("--reference", help="The arm, by name, that the others are compared with.")
+@click.option("--min-effect", type=float, help="A smaller difference is no verdict.")
+@click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="Of each run.")
+@click.option(
+    "--format",
+    "as_format",
+    type=click.Choice(["markdown", "csv", "hyperfine", "json"]),
+    help="Print the results in this form.",
+)
+@json_option
+@url_option
+def compare(task: str | None, body: TextIO | None, as_json: bool, url: str, **rest: Any) -> None:
+    """Run TASK under several arms in interleaved rounds, and say which to take."""
+    as_format = rest.pop("as_format")
+    as_format = "json" if as_json else as_format
+    order = comparison_request(task, read_document(body) if body else {}, rest)
+    with _exit_codes(), Client(url) as client:
+        ordered = client.comparisons.submit(order)
+        _follow_comparison(client, ordered.id, as_format)
+
+
+def _follow_comparison(client: Client, comparison_id: str, as_format: str | None) -> None:
+    from batchpool.cli.comparison_output import follow_comparison, print_comparison
+    from batchpool.cli.output import print_error, stdout_console
+
+    follow_comparison(client.comparisons.events(comparison_id))
+    comparison = client.comparisons.get(comparison_id)
+    if as_format == "json":
+        click.echo(json.dumps(comparison.data, indent=2))
+    elif as_format is not None and comparison.succeeded:
+        click.echo(client.comparisons.export(comparison, as_format), nl=False)
+    else:
+        print_comparison(stdout_console(), comparison)
+    if not comparison.succeeded:
+        error = comparison["error"] or {"type": comparison.state, "message": "no verdict"}
+        print_error(f"{error['type']}: {error['message']}")
+        sys.exit(JOB_FAILED)

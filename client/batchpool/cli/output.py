@@ -1,0 +1,129 @@
+"""What people see: logs with a coloured prefix, a progress bar, the summary of a job."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from batchpool.client.resources import Event, Job
+
+_COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta")
+_STATE_STYLES = {"succeeded": "bold green", "failed": "bold red", "cancelled": "bold yellow"}
+
+
+def stdout_console() -> Console:
+    """For what was asked for: stdout."""
+    return Console(highlight=False)
+
+
+def stderr_console() -> Console:
+    """For everything on the way there: stderr."""
+    return Console(stderr=True, highlight=False)
+
+
+class LogPrinter:
+    """Writes the members' log lines to stderr, each with the name of who said it."""
+
+    def __init__(self) -> None:
+        self._console = stderr_console()
+        self._styles: dict[str, str] = {"stack": "bold"}
+
+    def __call__(self, name: str, line: str) -> None:
+        style = self._styles.setdefault(name, _COLOURS[len(self._styles) % len(_COLOURS)])
+        text = Text.assemble((f"{name:<10} │ ", style), Text.from_ansi(line))
+        self._console.print(text, soft_wrap=True)
+
+
+def job_progress(console: Console) -> Progress:
+    """A progress bar that counts items; nothing is drawn where stderr is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def follow(events: Iterable[Event]) -> Iterator[Job]:
+    """Draw a progress bar while the events come; yields each snapshot of the job."""
+    with job_progress(stderr_console()) as progress:
+        bar = progress.add_task("queued", total=None)
+        for event in events:
+            job = Job(event.data)
+            if "progress" not in job.data:
+                continue
+            progress.update(
+                bar,
+                description=job.state,
+                total=job.progress["total"],
+                completed=job.finished_items,
+            )
+            yield job
+
+
+def print_summary(console: Console, job: Job) -> None:
+    """What became of a job, in a few lines."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _summary(job):
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _summary(job: Job) -> Iterator[tuple[str, Text | str]]:
+    spec, timing, progress = job["spec"], job.timing, job.progress
+    yield "job", job.id
+    yield "state", Text(job.state, _STATE_STYLES.get(job.state, "bold"))
+    how = f"{spec['backend']}, concurrency {spec['concurrency']}, batches {spec['batches']}"
+    yield "ran", f"{spec['task']} × {progress['total']} on {how}"
+    counts = [f"{count} {state}" for state, count in progress.items() if count and state != "total"]
+    yield "items", ", ".join(counts)
+    yield "sum", str(job.sum)
+    if timing.get("wall_s") is not None:
+        yield (
+            "wall",
+            f"{timing['wall_s']:.3f} s, waited {timing['queue_s'] or 0:.3f} s in the queue",
+        )
+    if timing.get("parallelism") is not None:
+        cpu = timing.get("cpu_parallelism") or 0
+        yield "parallelism", f"{timing['parallelism']:.2f} tasks in flight, {cpu:.2f} CPUs busy"
+    yield "seen", f"{_count(job, 'pids', 'task PID')} on {_count(job, 'workers', 'worker')}"
+    shared = job.data.get("shared_sum") or {}
+    if shared.get("strategy") not in (None, "none"):
+        yield "shared sum", f"{shared['strategy']}: observed {shared['observed']}"
+    if job.data.get("error"):
+        error = job["error"]
+        yield "error", Text(f"{error.get('type')}: {error.get('message')}", "red")
+
+
+def _count(job: Job, name: str, noun: str) -> str:
+    total = int(job.data[f"{name}_total"])
+    return f"{total} {noun}" + ("" if total == 1 else "s")
+
+
+def print_failures(console: Console, records: Iterable[dict[str, Any]], most: int = 5) -> None:
+    """The first few items that have no value, and why."""
+    for seen, record in enumerate(records):
+        if seen == most:
+            console.print("  …", style="dim")
+            return
+        error = record.get("error") or {}
+        line = f"  item {record['index']}: {record['state']}"
+        if error:
+            line += f", {error.get('type')}: {error.get('message')}"
+        console.print(line, style="red", markup=False)
+
+
+def print_error(message: str) -> None:
+    """Say on stderr what went wrong."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(Text("error: ", "bold red"), Text(message), sep="")
+    sys.stderr.flush()

@@ -1,0 +1,30 @@
+"""The Python client, the command line and the local stack of batchpool."""
+
+from batchpool.client.client import Client
+from batchpool.client.comparisons import Comparison
+from batchpool.client.errors import (
+    ApiError,
+    BatchpoolError,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+    Unreachable,
+    WaitTimeout,
+)
+from batchpool.client.resources import Event, Job
+
+__all__ = [
+    "ApiError",
+    "BatchpoolError",
+    "Client",
+    "Comparison",
+    "Conflict",
+    "Event",
+    "InvalidRequest",
+    "Job",
+    "NotFound",
+    "Unavailable",
+    "Unreachable",
+    "WaitTimeout",
+]

@@ -1,0 +1,224 @@
+"""The Python client of the HTTP API."""
+
+import json
+import math
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from batchpool.client.comparisons import Comparison, Comparisons, comparison_body
+from batchpool.client.errors import Unavailable
+from batchpool.client.follow import LONGEST_WAIT_S, follow_events, wait_ended
+from batchpool.client.resources import Event, Job
+from batchpool.client.transport import Call, Transport
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+class Client:
+    """Talks to one batchpool service.
+
+    A service that has never answered raises `Unreachable` at once; one that answered before
+    is asked again for `patience_s`, so that a restart of the API is not seen by the caller.
+    That never orders a job twice: each submission carries an idempotency key.
+    """
+
+    def __init__(
+        self, url: str = DEFAULT_URL, *, patience_s: float = 15.0, timeout_s: float = 30.0
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._patience_s = patience_s
+        self._transport = Transport(self.url, patience_s, timeout_s)
+        self.comparisons = Comparisons(self._transport, patience_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    # -- jobs
+
+    def submit(
+        self,
+        task: str,
+        *,
+        count: int | None = None,
+        items: Iterable[Any] | None = None,
+        idempotency_key: str | None = None,
+        **spec: Any,
+    ) -> Job:
+        """Order a job and return it as accepted.
+
+        Args:
+            spec: any other field of `POST /v1/jobs`, e.g. `params`, `backend`, `concurrency`.
+        Raises:
+            InvalidRequest: the service cannot run that; `.fields` names the fields.
+        """
+        return self._order(_body(task, count, items, spec), idempotency_key, wait_s=0)
+
+    def run(
+        self,
+        task: str,
+        *,
+        count: int | None = None,
+        items: Iterable[Any] | None = None,
+        timeout_s: float | None = None,
+        **spec: Any,
+    ) -> Job:
+        """Order a job and return it once it has ended; a short one takes a single request.
+
+        Args:
+            timeout_s: the longest wait; the job itself goes on.
+        Raises:
+            InvalidRequest: the service cannot run that; `.fields` names the fields.
+            WaitTimeout: it has not ended within `timeout_s`.
+        """
+        begun = time.monotonic()
+        wait_s = min(LONGEST_WAIT_S, math.inf if timeout_s is None else timeout_s)
+        job = self._order(_body(task, count, items, spec), None, wait_s)
+        if job.done:
+            return job
+        left_s = None if timeout_s is None else begun + timeout_s - time.monotonic()
+        return self.wait(job, left_s)
+
+    def _order(self, body: dict[str, Any], key: str | None, wait_s: float) -> Job:
+        return Job(
+            self._transport.json(
+                Call(
+                    "POST",
+                    "/v1/jobs",
+                    query={"wait": f"{wait_s:.3f}"} if wait_s > 0 else None,
+                    body=body,
+                    headers={"Idempotency-Key": key or uuid.uuid4().hex},
+                    more_time_s=wait_s,
+                )
+            )
+        )
+
+    def job(self, job: Job | str) -> Job:
+        """Load a job as it is now."""
+        return Job(self._transport.json(Call("GET", f"/v1/jobs/{_id(job)}")))
+
+    def jobs(
+        self, *, state: str | None = None, task: str | None = None, limit: int | None = None
+    ) -> Iterator[Job]:
+        """Iterate over the jobs, newest first, page by page."""
+        query = {"state": state, "task": task, "limit": limit}
+        return map(Job, self._transport.pages("/v1/jobs", "jobs", query))
+
+    def wait(self, job: Job | str, timeout_s: float | None = None) -> Job:
+        """Wait until the job has ended and return it; the service holds the answer back.
+
+        Raises:
+            WaitTimeout: it has not ended within `timeout_s`.
+        """
+        what = f"job {_id(job)}"
+        return Job(wait_ended(self._transport, f"/v1/jobs/{_id(job)}", what, timeout_s))
+
+    def records(self, job: Job | str, states: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+        """Iterate over the records by item index, as they stream in (bounded memory)."""
+        job_id = _id(job)
+        with self._transport.stream(
+            f"/v1/jobs/{job_id}/records",
+            query={"state": ",".join(states)} if states else {},
+            headers={"Accept": "application/x-ndjson"},
+        ) as answer:
+            for line in answer.iter_lines():
+                if line:
+                    yield json.loads(line)
+
+    def events(self, job: Job | str) -> Iterator[Event]:
+        """Iterate over the job's events until it has ended; a cut stream is taken up again."""
+        path = f"/v1/jobs/{_id(job)}/events"
+        return follow_events(self._transport, path, f"job {_id(job)}", self._patience_s)
+
+    def cancel(self, job: Job | str) -> Job:
+        """Cancel a job that runs."""
+        job_id = _id(job)
+        return Job(self._transport.json(Call("POST", f"/v1/jobs/{job_id}/cancel")))
+
+    def retry(self, job: Job | str) -> Job:
+        """Order a new job of the items that had no success."""
+        job_id = _id(job)
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        return Job(self._transport.json(Call("POST", f"/v1/jobs/{job_id}/retry", headers=key)))
+
+    def delete(self, job: Job | str) -> None:
+        """Forget a job that has ended."""
+        job_id = _id(job)
+        self._transport.call(Call("DELETE", f"/v1/jobs/{job_id}"))
+
+    # -- comparisons
+
+    def compare(
+        self,
+        task: str,
+        arms: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        count: int | None = None,
+        items: Iterable[Any] | None = None,
+        timeout_s: float | None = None,
+        **spec: Any,
+    ) -> Comparison:
+        """Order a comparison and return it once it has ended.
+
+        `self.comparisons` orders without waiting, follows, cancels, lists and exports.
+
+        Args:
+            arms: e.g. `{"backend": "thread-pool", "concurrency": 4}`; or give `grid`.
+            timeout_s: the longest wait; the comparison itself goes on.
+            spec: any other field of `POST /v1/comparisons`, e.g. `params`, `rounds`.
+        Raises:
+            InvalidRequest: the service cannot run that; `.fields` names the fields.
+            WaitTimeout: it has not ended within `timeout_s`.
+        """
+        ordered = self.comparisons.submit(comparison_body(task, arms, count, items, spec))
+        return self.comparisons.wait(ordered, timeout_s)
+
+    # -- what is there
+
+    def workers(self) -> list[dict[str, Any]]:
+        """List the workers that are alive."""
+        return list(self._transport.json(Call("GET", "/v1/workers"))["workers"])
+
+    def backends(self) -> list[dict[str, Any]]:
+        """List the backends, and what each can enforce."""
+        return list(self._transport.json(Call("GET", "/v1/backends"))["backends"])
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """List the tasks, with the JSON Schema of their params."""
+        return list(self._transport.json(Call("GET", "/v1/tasks"))["tasks"])
+
+    def ready(self) -> dict[str, Any]:
+        """What `/readyz` says, be it green or red (`status`)."""
+        try:
+            return dict(self._transport.json(Call("GET", "/readyz")))
+        except Unavailable as error:
+            return error.problem
+
+
+def _body(
+    task: str, count: int | None, items: Iterable[Any] | None, spec: dict[str, Any]
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"task": task, **spec}
+    if count is not None:
+        body["count"] = count
+    if items is not None:
+        body["items"] = list(items)
+    return body
+
+
+def _id(job: Job | str) -> str:
+    return job if isinstance(job, str) else job.id

@@ -1,0 +1,186 @@
+"""How requests get to the service, and its refusals become errors."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import httpx
+
+from batchpool.client.errors import (
+    ApiError,
+    BatchpoolError,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+    Unreachable,
+)
+
+_CONNECT_TIMEOUT_S = 5.0
+
+_ERRORS: dict[int, type[ApiError]] = {
+    400: InvalidRequest,
+    404: NotFound,
+    409: Conflict,
+    413: InvalidRequest,
+    415: InvalidRequest,
+    422: InvalidRequest,
+}
+_LATER = frozenset({429, 503, 507})
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: what is the same in each try of it."""
+
+    method: str
+    path: str
+    query: Mapping[str, Any] | None = None
+    body: Any = None
+    headers: Mapping[str, str] | None = None
+    more_time_s: float = 0.0
+    outlast_503: bool = False
+    """Ask again while the service answers that it cannot now: it has no Redis, say."""
+
+
+class Stream:
+    """An answer that is read while it comes, closed at the end of the `with`."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self._answer = answer
+
+    def __enter__(self) -> httpx.Response:
+        return self._answer
+
+    def __exit__(self, *_: object) -> None:
+        self._answer.close()
+
+
+class Transport:
+    """Sends requests; asks again for a while when a service that has answered falls silent."""
+
+    def __init__(self, url: str, patience_s: float, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._url = url
+        self._patience_s = patience_s
+        self._answered = False
+        try:
+            # trust_env off: a proxy for the way out has no business with a service on this machine.
+            # verify: loading the CA certificates takes 20 ms, for nothing where there is no TLS.
+            self._http = httpx.Client(
+                base_url=url, trust_env=False, verify=url.startswith("https:")
+            )
+        except httpx.InvalidURL as error:
+            raise BatchpoolError(f"{url!r} is not a URL: {error}") from None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def json(self, call: Call) -> Any:
+        """Send a request and return the JSON of its answer."""
+        return self.call(call).json()
+
+    def pages(self, path: str, name: str, query: Mapping[str, Any]) -> Iterator[Any]:
+        """Iterate over a list, page by page; what is None in the query is not asked for."""
+        wanted = {key: value for key, value in query.items() if value is not None}
+        while True:
+            page = self.json(Call("GET", path, query=wanted))
+            yield from page[name]
+            if not page["next"]:
+                return
+            wanted["cursor"] = page["next"]
+
+    def call(self, call: Call) -> httpx.Response:
+        """Send a request and return its answer; a refusal is raised as an `ApiError`."""
+
+        def ask() -> httpx.Response:
+            return self._http.request(
+                call.method,
+                call.path,
+                params=call.query,
+                json=call.body,
+                headers=call.headers,
+                timeout=self._limits(call.more_time_s),
+            )
+
+        answer = self._patiently(ask, outlast_503=call.outlast_503)
+        if answer.is_success:
+            return answer
+        _raise_for(answer)
+
+    def _limits(self, more_s: float) -> httpx.Timeout:
+        connect_s = min(_CONNECT_TIMEOUT_S, self._timeout_s)
+        return httpx.Timeout(self._timeout_s + more_s, connect=connect_s)
+
+    def _patiently(
+        self, ask: Callable[[], httpx.Response], *, outlast_503: bool = False
+    ) -> httpx.Response:
+        pause_s = 0.1
+        # From the first failure on: a long poll may have been held for longer before it was cut.
+        deadline: float | None = None
+        while True:
+            try:
+                answer = ask()
+                self._answered = True
+                if answer.status_code != 503 or not outlast_503 or _is_over(deadline):
+                    return answer
+            except httpx.TransportError as error:
+                if not self._answered or _is_over(deadline):
+                    reason = str(error) or type(error).__name__
+                    raise Unreachable(f"no answer from {self._url}: {reason}") from error
+            except httpx.InvalidURL as error:
+                raise BatchpoolError(f"{self._url!r} is not a URL: {error}") from None
+            deadline = deadline or time.monotonic() + self._patience_s
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 2.0)
+
+    def stream(
+        self,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str],
+    ) -> Stream:
+        """Open an answer that is read piece by piece."""
+
+        def ask() -> httpx.Response:
+            request = self._http.build_request(
+                "GET",
+                path,
+                params=query,
+                headers=headers,
+                timeout=self._limits(0.0),
+            )
+            return self._http.send(request, stream=True)
+
+        answer = self._patiently(ask)
+        if not answer.is_success:
+            answer.read()
+            answer.close()
+            _raise_for(answer)
+        return Stream(answer)
+
+
+def _is_over(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() > deadline
+
+
+def _raise_for(answer: httpx.Response) -> NoReturn:
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = {"detail": answer.text[:200]}
+    if not isinstance(problem, dict):
+        problem = {"detail": str(problem)[:200]}
+    if answer.status_code in _LATER:
+        raise Unavailable(answer.status_code, problem, _retry_after_s(answer))
+    raise _ERRORS.get(answer.status_code, ApiError)(answer.status_code, problem)
+
+
+def _retry_after_s(answer: httpx.Response) -> float | None:
+    try:
+        return float(answer.headers.get("Retry-After", ""))
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""A local stack: Redis, API, reconciler and workers on one machine."""

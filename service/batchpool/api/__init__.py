@@ -1,0 +1,1 @@
+"""The HTTP edge: Flask routes, streams, OpenAPI, server."""

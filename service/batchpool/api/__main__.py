@@ -1,0 +1,23 @@
+"""`python -m batchpool.api`: serve the API, configured by the environment."""
+
+import os
+import sys
+
+from batchpool.api.server import run
+from batchpool.api.settings import BadSetting, Settings
+from batchpool.ledger import failpoints as killpoints
+
+
+def main() -> int:
+    try:
+        settings = Settings.from_env(os.environ)
+        killpoints.arm(os.environ)
+    except (BadSetting, killpoints.KillPointRefused) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    run(settings)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

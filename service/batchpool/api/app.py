@@ -1,0 +1,70 @@
+"""The Flask app: its routes, and the one border where whatever goes wrong becomes a problem."""
+
+import logging
+import sys
+
+from flask import Flask, Response
+from redis import Redis
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from werkzeug.exceptions import HTTPException
+
+from batchpool.api.context import EXTENSION, ApiContext
+from batchpool.api.http import problem_response
+from batchpool.api.problems import Problem, StorageFull, Unavailable
+from batchpool.api.routes import BLUEPRINTS
+from batchpool.api.settings import Settings
+from batchpool.ledger.connection import TemporarilyRefused
+
+LOG = logging.getLogger("batchpool.api")
+
+MOST_SUM_DIGITS = 5000
+"""A million numbers of 4300 digits, the longest that are taken, add up to 4306."""
+
+
+def create_app(settings: Settings, redis: Redis, bulk: Redis | None = None) -> Flask:
+    """The API over one Redis.
+
+    Args:
+        redis: a client that gives up within `settings.redis_timeout_s`.
+        bulk: the same Redis with the patience of `settings.submit_timeout_s`; default: `redis`.
+    """
+    # A sum is written in full, and Python refuses to write an int of more digits than it reads.
+    sys.set_int_max_str_digits(max(MOST_SUM_DIGITS, sys.get_int_max_str_digits()))
+    app = Flask("batchpool.api", static_folder=None)
+    app.extensions[EXTENSION] = ApiContext.over(settings, redis, bulk or redis)
+    app.url_map.strict_slashes = True
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    app.register_error_handler(Problem, problem_response)
+    app.register_error_handler(HTTPException, _http_problem)
+    app.register_error_handler(RedisError, _redis_problem)
+    app.register_error_handler(Exception, _unexpected)
+    return app
+
+
+def _http_problem(error: HTTPException) -> Response:
+    if error.response is not None or error.code is None:
+        return problem_response(Problem(400, "Bad request", "the request could not be read"))
+    kept = ("Allow", "Retry-After", "Location")
+    headers = {name: value for name, value in error.get_headers() if name in kept}
+    detail = error.description or error.name
+    if "Allow" in headers:
+        detail = f"allowed here: {headers['Allow']}"
+    return problem_response(Problem(error.code, error.name, detail, headers=headers))
+
+
+def _redis_problem(error: RedisError) -> Response:
+    LOG.warning("Redis: %s: %s", type(error).__name__, error)
+    if isinstance(error, OutOfMemoryError) or "OOM" in str(error):
+        return problem_response(StorageFull("Redis is full; delete jobs or give it memory"))
+    if isinstance(error, (ResponseError, TemporarilyRefused)):
+        # READONLY, LOADING, MISCONF, NOAUTH: the server is there and will not write.
+        return problem_response(Unavailable(f"Redis refuses: {str(error)[:200]}", 5))
+    return problem_response(
+        Unavailable("Redis does not answer; send an order again with its Idempotency-Key")
+    )
+
+
+def _unexpected(error: Exception) -> Response:
+    LOG.exception("a request failed in a way that nobody thought of", exc_info=error)
+    return problem_response(Problem(500, "Internal error", "the service failed; its log says how"))

@@ -1,0 +1,100 @@
+"""What every request handler shares: the settings, the ledger and the threads left to block."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from flask import current_app
+from redis import Redis
+
+from batchpool.api.metrics import Metrics
+from batchpool.api.settings import Settings
+from batchpool.jobs.fleet import FleetCache
+from batchpool.ledger import keys
+from batchpool.ledger.comparisons import Comparisons
+from batchpool.ledger.events import Events
+from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.presence import Presence
+from batchpool.ledger.records import Records
+
+EXTENSION = "batchpool"
+
+
+class ThreadLimit:
+    """Threads that may block at once; never more are taken than there are."""
+
+    def __init__(self, count: int) -> None:
+        self._free = threading.BoundedSemaphore(count) if count else None
+
+    def acquire(self) -> bool:
+        """Whether a slot was free; it is the caller's until `give_back`."""
+        return self._free is not None and self._free.acquire(blocking=False)
+
+    def release(self) -> None:
+        if self._free is not None:
+            self._free.release()
+
+    @contextmanager
+    def acquired(self, wanted: bool = True) -> Iterator[bool]:
+        """Take a slot, if one is wanted, for a `with`, and say whether there was one."""
+        taken = wanted and self.acquire()
+        try:
+            yield taken
+        finally:
+            if taken:
+                self.release()
+
+
+@dataclass(frozen=True)
+class ApiContext:
+    """One API process.
+
+    Args:
+        redis: answers within `redis_timeout_s` or fails.
+        bulk: the same Redis, given the time that storing a whole job may take.
+    """
+
+    settings: Settings
+    redis: Redis
+    slow_redis: Redis
+    jobs: Jobs
+    jobs_writer: Jobs
+    records: Records
+    events: Events
+    comparisons: Comparisons
+    comparisons_writer: Comparisons
+    comparison_events: Events
+    presence: Presence
+    fleets: FleetCache
+    metrics: Metrics
+    streams: ThreadLimit
+    waits: ThreadLimit
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    def over(cls, settings: Settings, redis: Redis, bulk: Redis) -> "ApiContext":
+        presence = Presence(redis)
+        return cls(
+            settings=settings,
+            redis=redis,
+            slow_redis=bulk,
+            jobs=Jobs(redis),
+            jobs_writer=Jobs(bulk),
+            records=Records(redis),
+            events=Events(redis),
+            comparisons=Comparisons(redis),
+            comparisons_writer=Comparisons(bulk),
+            comparison_events=Events(redis, keys.comparison_key),
+            presence=presence,
+            fleets=FleetCache(presence),
+            metrics=Metrics(redis),
+            streams=ThreadLimit(settings.max_event_streams),
+            waits=ThreadLimit(settings.max_waits),
+        )
+
+
+def service() -> ApiContext:
+    """The service of the app that handles the current request."""
+    found: ApiContext = current_app.extensions[EXTENSION]
+    return found

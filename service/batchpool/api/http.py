@@ -1,0 +1,103 @@
+"""Answers and query strings: JSON out, problems out, parameters in."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, request
+
+from batchpool.api.problems import NotFound, Problem
+from batchpool.schemas.job_requests import RequestT, read_model
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+_ID = re.compile(r"[0-9a-f]{24}")
+
+# One encoder: json.dumps with options of its own would build one for each call.
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def json_response(
+    body: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A JSON answer."""
+    return Response(encode(body), status, headers=dict(headers or {}), content_type=JSON)
+
+
+def problem_response(problem: Problem) -> Response:
+    """The RFC 9457 form of a refusal."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": request.path,
+    }
+    if problem.errors:
+        body["errors"] = [error._asdict() for error in problem.errors]
+    headers = dict(problem.headers) | {"Cache-Control": "no-store"}
+    return Response(encode(body), problem.status, headers=headers, content_type=PROBLEM)
+
+
+def read_query(model: type[RequestT]) -> RequestT:
+    """The query string as a `model`; a parameter given twice counts once, the first time."""
+    return read_model(model, request.args.to_dict())
+
+
+def negotiate(offered: Iterable[str] = (JSON,)) -> str:
+    """The media type to answer with.
+
+    Raises:
+        Problem: 406, naming what is offered.
+    """
+    types = list(offered)
+    if not request.accept_mimetypes:
+        return types[0]
+    best = request.accept_mimetypes.best_match(types)
+    if best is None:
+        raise Problem(406, "Not acceptable", f"offered here: {', '.join(types)}")
+    return best
+
+
+def is_id(text: str) -> bool:
+    """Whether it is an id that we could have made, since keys are built from it."""
+    return _ID.fullmatch(text) is not None
+
+
+def check_comparison_id(comparison_id: str) -> str:
+    """The id if it is one that we could have made.
+
+    Raises:
+        NotFound: no comparison has such an id.
+    """
+    if not is_id(comparison_id):
+        raise no_such_comparison(comparison_id)
+    return comparison_id
+
+
+def no_such_comparison(comparison_id: str) -> NotFound:
+    name = f"no comparison {comparison_id[:80]!r}"
+    return NotFound(f"{name}: never submitted, deleted, or past its time")
+
+
+def check_job_id(job_id: str) -> str:
+    """The id if it is one that we could have made, since keys are built from it.
+
+    Raises:
+        NotFound: no job has such an id.
+    """
+    if not is_id(job_id):
+        raise no_such_job(job_id)
+    return job_id
+
+
+def no_such_job(job_id: str) -> NotFound:
+    return NotFound(f"no job {job_id[:80]!r}: never submitted, deleted, or past its time")
+
+
+def next_link(cursor: str | int) -> str:
+    """The RFC 8288 value that names the next page."""
+    arguments = {**request.args.to_dict(), "cursor": str(cursor)}
+    return f'<{request.path}?{urlencode(arguments)}>; rel="next"'

@@ -1,0 +1,99 @@
+"""/metrics for Prometheus: read from Redis at each scrape, as cheaply for many jobs as for few."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from redis import Redis
+
+from batchpool.ledger import keys
+from batchpool.ledger.connection import Commands
+from batchpool.ledger.presence import Presence
+
+WORKER_STATES = ("idle", "busy", "draining")
+_COUNTED = (
+    keys.WAITING,
+    keys.PARKED,
+    keys.LEASES,
+    keys.JOBS,
+    keys.COMPARING,
+    keys.COMPARISONS,
+)
+
+
+class LedgerCollector(Collector):
+    """What the ledger counts, in two round trips."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Commands = redis
+        self._presence = Presence(redis)
+
+    def collect(self) -> Iterable[Metric]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hgetall(keys.COUNTS)
+            for index in _COUNTED:
+                pipe.zcard(index)
+            pipe.info("memory")
+            raw, waiting, parked, running, jobs, comparing, compared, memory = pipe.execute()
+        counts = Counter({name.decode(): int(value) for name, value in raw.items()})
+        states = Counter(worker.get("state") for worker in self._presence.workers())
+        now = {"queued": counts["queued"], "running": counts["running"]}
+        yield _gauge("batchpool_jobs", "Jobs that have not ended.", now)
+        ended = {state: counts[state] for state in ("succeeded", "failed", "cancelled")}
+        yield _counter("batchpool_jobs_ended", "Jobs that have ended.", ended)
+        yield _gauge("batchpool_jobs_kept", "Jobs that can be looked at, ended ones too.", jobs)
+        yield _gauge(
+            "batchpool_items_queued", "Items that wait for a worker.", counts["queued_items"]
+        )
+        yield _gauge("batchpool_items_open", "Items of batches not ended.", counts["open_items"])
+        batches = {"waiting": waiting, "parked": parked, "running": running}
+        yield _gauge("batchpool_batches", "Batches that have not ended.", batches)
+        about = "Comparisons that have not ended; one of them runs."
+        yield _gauge("batchpool_comparisons", about, comparing)
+        about = "Comparisons that can be looked at, ended ones too."
+        yield _gauge("batchpool_comparisons_kept", about, compared)
+        workers = {state: states[state] for state in WORKER_STATES}
+        yield _gauge("batchpool_workers", "Live workers.", workers)
+        refused = counts["refused_writes"]
+        yield _counter("batchpool_refused_writes", "Writes of owners that were none.", refused)
+        lost = counts["lost_workers"]
+        yield _counter("batchpool_lost_workers", "Batches taken from silent workers.", lost)
+        yield _gauge("batchpool_redis_used_bytes", "Memory that Redis uses.", memory["used_memory"])
+        yield _gauge("batchpool_redis_max_bytes", "Its limit; 0: none.", memory["maxmemory"])
+
+
+def _gauge(name: str, about: str, value: Any) -> Metric:
+    return _filled(GaugeMetricFamily(name, about, labels=_labels(value)), value)
+
+
+def _counter(name: str, about: str, value: Any) -> Metric:
+    return _filled(CounterMetricFamily(name, about, labels=_labels(value)), value)
+
+
+def _labels(value: Any) -> list[str]:
+    return ["state"] if isinstance(value, dict) else []
+
+
+def _filled(family: Any, value: Any) -> Metric:
+    for state, number in value.items() if isinstance(value, dict) else [(None, value)]:
+        family.add_metric([state] if state else [], number)
+    found: Metric = family
+    return found
+
+
+class Metrics:
+    """The metrics of one API process and of the ledger behind it."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(LedgerCollector(redis))
+        ProcessCollector(registry=self._registry)
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """The text of a scrape and its content type, as the scraper asked for it."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type

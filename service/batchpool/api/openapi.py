@@ -1,0 +1,105 @@
+"""The OpenAPI 3.1 document, generated from the models and one table of operations."""
+
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from batchpool.api.operations import OPERATIONS, Operation
+from batchpool.schemas import inventory_responses as inventory_answers
+from batchpool.schemas import job_responses as answers
+
+VERSION = "1.0"
+_REF = "#/components/schemas/{model}"
+_IDS = ("job_id", "comparison_id")
+
+
+@cache
+def openapi_document() -> dict[str, Any]:
+    """The document; the same for every process of one version."""
+    used = {
+        model
+        for operation in OPERATIONS
+        for model in (operation.answer, operation.body)
+        if model is not None
+    } | {answers.ProblemDocument}
+    ordered = sorted(used, key=lambda model: model.__name__)
+    _, found = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "batchpool", "version": VERSION, "license": {"name": "MIT"}},
+        "paths": paths,
+        "components": {"schemas": found["$defs"]},
+    }
+
+
+def _describe(operation: Operation) -> dict[str, Any]:
+    path = operation.path
+    for name in _IDS:
+        path = path.replace(f"{{{name}}}", name.removesuffix("_id"))
+    words = path.strip("/").replace("/", "_") or "root"
+    described: dict[str, Any] = {
+        "operationId": f"{operation.method}_{words.replace('.', '_')}",
+        "summary": operation.summary,
+        "parameters": _parameters(operation),
+        "responses": _responses(operation),
+    }
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": _content(operation.body)}
+    return described
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _IDS
+        if f"{{{name}}}" in operation.path
+    ]
+    schema = operation.query.model_json_schema() if operation.query else {}
+    for name, about in schema.get("properties", {}).items():
+        found.append({"name": name, "in": "query", "required": False, "schema": about})
+    for name, text in operation.headers.items():
+        header = {"name": name, "in": "header", "required": False, "description": text}
+        found.append(header | {"schema": {"type": "string"}})
+    return found
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    content = _content(operation.answer) if operation.answer else {}
+    for media_type in operation.others:
+        is_json = media_type == "application/json"
+        content[media_type] = {"schema": {"type": "object" if is_json else "string"}}
+    done: dict[str, Any] = {"description": operation.summary}
+    if content:
+        done["content"] = content
+    if operation.status == 202 and operation.body:
+        done["headers"] = {"Location": {"schema": {"type": "string"}}}
+    found = {str(operation.status): done}
+    problem = _content(answers.ProblemDocument, "application/problem+json")
+    for status in operation.problems:
+        found[str(status)] = {"description": _WHY[status], "content": problem}
+    if operation.answer is inventory_answers.ReadinessInfo:
+        found["503"] = done | {"description": "not ready, with the reasons"}
+    return found
+
+
+def _content(model: type[BaseModel], media_type: str = "application/json") -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": _REF.format(model=model.__name__)}}}
+
+
+_WHY = {
+    400: "The body is not JSON",
+    404: "There is no such job or comparison",
+    406: "No offered media type is accepted",
+    409: "The state of the job or comparison, or a used Idempotency-Key, forbids it",
+    413: "The body is too long",
+    415: "The body is not plain application/json",
+    422: "A field or parameter is out of bounds; `errors` names them",
+    429: "Too many items or comparisons wait; see Retry-After",
+    503: "Redis or workers are missing for now; see Retry-After",
+    507: "Redis has no room for more jobs; see Retry-After",
+}

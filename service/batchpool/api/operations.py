@@ -1,0 +1,197 @@
+"""The operations of the API: one entry per method and path."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel
+
+from batchpool.schemas import comparison_queries as queries
+from batchpool.schemas import comparison_requests as requests
+from batchpool.schemas import comparison_responses as comparison_answers
+from batchpool.schemas import inventory_responses as inventory_answers
+from batchpool.schemas import job_requests as models
+from batchpool.schemas import job_responses as answers
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One verb on one path: what it takes and what it answers.
+
+    Args:
+        problems: statuses that are answered with a problem document.
+        others: further media types of the answer.
+    """
+
+    method: str
+    path: str
+    summary: str
+    status: int = 200
+    answer: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[int, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+_READ = (406, 422, 503)
+
+
+_ONE = (404, *_READ)
+
+
+_KEY = {"Idempotency-Key": "the same key and body again is the same order, for 24 h"}
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "post",
+        "/v1/jobs",
+        "Order a job, and wait for its end if asked to",
+        202,
+        answers.Job,
+        body=models.JobRequest,
+        query=models.JobQuery,
+        headers=_KEY,
+        problems=(400, 406, 409, 413, 415, 422, 429, 503, 507),
+    ),
+    Operation(
+        "get",
+        "/v1/jobs",
+        "List jobs, newest first",
+        answer=answers.JobPage,
+        query=models.JobsQuery,
+        problems=_READ,
+    ),
+    Operation(
+        "get",
+        "/v1/jobs/{job_id}",
+        "Look at a job, or wait for its end",
+        answer=answers.Job,
+        query=models.JobQuery,
+        problems=_ONE,
+    ),
+    Operation(
+        "delete", "/v1/jobs/{job_id}", "Delete a terminal job", 204, problems=(404, 409, 422, 503)
+    ),
+    Operation(
+        "get",
+        "/v1/jobs/{job_id}/records",
+        "What happened to each item, by index",
+        answer=answers.RecordPage,
+        query=models.RecordsQuery,
+        problems=_ONE,
+        others=("application/x-ndjson", "text/csv"),
+    ),
+    Operation(
+        "get",
+        "/v1/jobs/{job_id}/events",
+        "Follow a job: Server-Sent Events progress, batch, job and end, each with the job",
+        query=models.EventsQuery,
+        headers={"Last-Event-ID": "the last event that was seen; what follows is sent"},
+        problems=_ONE,
+        others=("text/event-stream",),
+    ),
+    Operation(
+        "get",
+        "/v1/jobs/{job_id}/trace",
+        "Chrome Trace Events of a job, for Perfetto",
+        answer=answers.Trace,
+        problems=_ONE,
+    ),
+    Operation(
+        "post",
+        "/v1/jobs/{job_id}/cancel",
+        "Cancel a job",
+        202,
+        answers.Job,
+        problems=(404, 406, 409, 422, 503),
+    ),
+    Operation(
+        "post",
+        "/v1/jobs/{job_id}/retry",
+        "Order the items that have no success again, as a new job",
+        202,
+        answers.Job,
+        headers=_KEY,
+        problems=(404, 406, 409, 422, 429, 503, 507),
+    ),
+    Operation(
+        "post",
+        "/v1/comparisons",
+        "Order a comparison: the same items under several arms, in interleaved rounds",
+        202,
+        comparison_answers.Comparison,
+        body=requests.ComparisonRequest,
+        headers=_KEY,
+        problems=(400, 406, 409, 413, 415, 422, 429, 503, 507),
+    ),
+    Operation(
+        "get",
+        "/v1/comparisons",
+        "List comparisons, newest first",
+        answer=comparison_answers.ComparisonPage,
+        query=queries.ComparisonsQuery,
+        problems=_READ,
+    ),
+    Operation(
+        "get",
+        "/v1/comparisons/{comparison_id}",
+        "Look at a comparison, or wait for its end; as JSON, Markdown, CSV or hyperfine's JSON",
+        answer=comparison_answers.Comparison,
+        query=queries.ComparisonQuery,
+        problems=(404, 406, 409, 422, 503),
+        others=("text/markdown", "text/csv"),
+    ),
+    Operation(
+        "delete",
+        "/v1/comparisons/{comparison_id}",
+        "Delete a terminal comparison with all its jobs",
+        204,
+        problems=(404, 409, 422, 503),
+    ),
+    Operation(
+        "get",
+        "/v1/comparisons/{comparison_id}/events",
+        "Follow a comparison: Server-Sent Events run, comparison and end, each as in the list",
+        query=models.EventsQuery,
+        headers={"Last-Event-ID": "the last event that was seen; what follows is sent"},
+        problems=_ONE,
+        others=("text/event-stream",),
+    ),
+    Operation(
+        "post",
+        "/v1/comparisons/{comparison_id}/cancel",
+        "Cancel a comparison, and the run that is under way",
+        202,
+        comparison_answers.Comparison,
+        problems=(404, 406, 409, 422, 503),
+    ),
+    Operation(
+        "get", "/v1/workers", "Live workers", answer=inventory_answers.Workers, problems=_READ
+    ),
+    Operation(
+        "get",
+        "/v1/backends",
+        "Backends and their powers",
+        answer=inventory_answers.Backends,
+        problems=_READ,
+    ),
+    Operation(
+        "get", "/v1/tasks", "Tasks and their params", answer=inventory_answers.Tasks, problems=_READ
+    ),
+    Operation("get", "/healthz", "Is this process alive", answer=inventory_answers.Health),
+    Operation(
+        "get", "/readyz", "Are jobs accepted, and safely", answer=inventory_answers.ReadinessInfo
+    ),
+    Operation(
+        "get",
+        "/metrics",
+        "What Prometheus scrapes: jobs, items, batches, workers, Redis",
+        problems=(503,),
+        others=("text/plain",),
+    ),
+    Operation("get", "/openapi.json", "This document", others=("application/json",)),
+    Operation("get", "/docs", "The API, for people", others=("text/html",)),
+    Operation("get", "/", "Where to begin", others=("text/html",)),
+)

@@ -1,0 +1,85 @@
+"""What the service refuses, and how it says so (RFC 9457).
+
+Problem
+├── MalformedBody             400  the body is not JSON
+├── NotFound        404  no such job, cursor target, route
+├── Conflict            409  the state of the job, or a used Idempotency-Key
+├── Unprocessable       422  fields that are out of bounds, with `errors`
+├── TooMuchQueued       429  more items wait for workers, or comparisons, than may
+├── Unavailable         503  Redis, workers or a free thread are missing for now
+└── StorageFull         507  Redis has no room for more jobs
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+MOST_ERRORS = 20
+"""Field errors named in one answer; the rest is counted."""
+
+
+class FieldError(NamedTuple):
+    """One field that is wrong: a dotted path, and what is allowed there."""
+
+    field: str
+    message: str
+
+
+@dataclass
+class Problem(Exception):
+    """An answer that is not what the client hoped for."""
+
+    status: int
+    title: str
+    detail: str
+    errors: list[FieldError] = field(default_factory=list)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.title}: {self.detail}"
+
+
+class MalformedBody(Problem):
+    def __init__(self, detail: str) -> None:
+        super().__init__(400, "Malformed body", detail)
+
+
+class NotFound(Problem):
+    def __init__(self, detail: str) -> None:
+        super().__init__(404, "Not found", detail)
+
+
+class Conflict(Problem):
+    def __init__(self, detail: str) -> None:
+        super().__init__(409, "Conflict", detail)
+
+
+class Unprocessable(Problem):
+    def __init__(self, errors: Iterable[FieldError]) -> None:
+        found = list(errors)
+        shown = found[:MOST_ERRORS]
+        detail = "; ".join(f"{error.field}: {error.message}" for error in shown[:3])
+        if len(found) > 3:
+            detail += f"; and {len(found) - 3} more"
+        super().__init__(422, "Invalid request", detail, shown)
+
+
+class Unavailable(Problem):
+    def __init__(self, detail: str, retry_after_s: int = 2) -> None:
+        headers = {"Retry-After": str(retry_after_s)}
+        super().__init__(503, "Unavailable", detail, headers=headers)
+
+
+class TooMuchQueued(Problem):
+    def __init__(self, detail: str) -> None:
+        super().__init__(429, "Too much queued", detail, headers={"Retry-After": "5"})
+
+
+class StorageFull(Problem):
+    def __init__(self, detail: str) -> None:
+        super().__init__(507, "Redis is full", detail, headers={"Retry-After": "10"})
+
+
+def field_problem(field_name: str, message: str) -> Unprocessable:
+    """The refusal of a single field."""
+    return Unprocessable([FieldError(field_name, message)])

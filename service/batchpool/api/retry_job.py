@@ -1,0 +1,68 @@
+"""A new job of the items of an old one that have no success."""
+
+from typing import Any
+
+from batchpool.api.context import ApiContext
+from batchpool.api.http import no_such_job
+from batchpool.api.idempotency import idempotency_key
+from batchpool.api.problems import Conflict, Problem, Unavailable
+from batchpool.api.submit_job import SubmittedJob, store
+from batchpool.jobs.admission import Admitted
+from batchpool.jobs.aggregation import show_summary
+from batchpool.jobs.fleet import Fleet
+from batchpool.jobs.items_digest import describe_items
+from batchpool.jobs.planning import Requirements, rank_classes, split_ranges
+from batchpool.ledger.entries import JobEntry
+from batchpool.model import RECORD_STATES, TERMINAL_STATES
+
+NOT_SUCCEEDED = frozenset(RECORD_STATES) - {"succeeded"}
+
+
+def retry_job(service: ApiContext, job_id: str) -> SubmittedJob:
+    """Store the new job, unless the same key has done so before.
+
+    Raises:
+        Problem: 404; 409 while the job runs or when all of it succeeded; 429; 503 without a
+            worker; 507.
+    """
+    job = service.jobs.load(job_id)
+    if job is None:
+        raise no_such_job(job_id)
+    if job.state not in TERMINAL_STATES:
+        raise Conflict(f"the job is {job.state}; allowed is to retry a job that is terminal")
+    progress = show_summary(job, 0)["progress"]
+    if progress["succeeded"] == progress["total"]:
+        # Seen without reading what may be a million records.
+        raise Conflict("every item of the job has succeeded; there is nothing to retry")
+    items = [record["item"] for record in service.records.stream(job, states=NOT_SUCCEEDED)]
+    spec = _again(job, items)
+    admitted = Admitted(spec, _ranges(spec), _class_id(spec, service.fleets.fresh()))
+    return store(service, admitted, items, idempotency_key(service, {"retry_of": job_id}))
+
+
+def _again(job: JobEntry, items: list[Any]) -> dict[str, Any]:
+    # A run of a comparison that is repeated by hand is none of its samples.
+    spec = {name: value for name, value in job.spec.items() if name != "comparison"}
+    return spec | {
+        "count": len(items),
+        "items": describe_items(items),
+        "batches": min(job.spec["batches"], len(items)),
+        "retry_of": job.id,
+    }
+
+
+def _ranges(spec: dict[str, Any]) -> list[tuple[int, int]]:
+    return split_ranges(spec["count"], spec["batches"])
+
+
+def _class_id(spec: dict[str, Any], fleet: Fleet) -> str:
+    ranked = rank_classes(fleet.classes, fleet.workers, Requirements.of_spec(spec))
+    if ranked:
+        return str(ranked[0]["id"])
+    if not fleet.classes:
+        raise Unavailable("no worker was ever seen; start one, then send the request again", 5)
+    raise Problem(
+        422,
+        "Invalid request",
+        f"no worker that was seen can run {spec['task']!r} on {spec['backend']} any more",
+    )

@@ -1,0 +1,162 @@
+"""/v1/comparisons: order, list, look at, follow, cancel and delete comparisons."""
+
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from batchpool.api.context import ApiContext, service
+from batchpool.api.event_stream import EVENT_STREAM, EventSource, Snapshot, stream_events
+from batchpool.api.http import (
+    JSON,
+    check_comparison_id,
+    is_id,
+    json_response,
+    negotiate,
+    next_link,
+    no_such_comparison,
+    read_query,
+)
+from batchpool.api.json_body import read_json
+from batchpool.api.long_poll import wait_for_end
+from batchpool.api.problems import Conflict
+from batchpool.api.submit_comparison import submit_comparison
+from batchpool.comparisons.aggregation import show_comparison, show_comparison_summary
+from batchpool.comparisons.analysis.exports import to_csv, to_hyperfine, to_markdown
+from batchpool.comparisons.listing import list_comparisons
+from batchpool.ledger.comparisons import ComparisonSnapshot
+from batchpool.model import TERMINAL_STATES
+from batchpool.schemas.comparison_queries import ComparisonQuery, ComparisonsQuery
+from batchpool.schemas.comparison_requests import ComparisonRequest
+from batchpool.schemas.job_requests import EventsQuery, NoQuery, read_model
+
+blueprint = Blueprint("comparisons", __name__, url_prefix="/v1/comparisons")
+
+KINDS = ("run", "comparison", "end")
+MARKDOWN = "text/markdown"
+CSV = "text/csv"
+MEDIA_TYPES = {JSON: "json", MARKDOWN: "markdown", CSV: "csv"}
+
+
+@blueprint.post("")
+def post_comparison() -> Response:
+    negotiate()
+    read_query(NoQuery)
+    here = service()
+    order = read_model(ComparisonRequest, read_json(request, here.settings.max_body_bytes))
+    comparison_id, seen = submit_comparison(here, order)
+    location = {"Location": f"/v1/comparisons/{comparison_id}"}
+    if seen is None:
+        # A replay of a key whose comparison was deleted since: the same answer, without it.
+        links = {"self": location["Location"]}
+        return json_response({"id": comparison_id, "links": links}, 202, location)
+    return json_response(_shown(seen), 202, location)
+
+
+@blueprint.get("")
+def get_comparisons() -> Response:
+    negotiate()
+    query = read_query(ComparisonsQuery)
+    found, cursor = list_comparisons(service().comparisons, query)
+    shown = [show_comparison_summary(seen.entry, seen.now_ms) for seen in found]
+    headers = {"Link": next_link(cursor)} if cursor else None
+    return json_response({"comparisons": shown, "next": cursor}, headers=headers)
+
+
+@blueprint.get("/<comparison_id>")
+def get_comparison(comparison_id: str) -> Response:
+    media_type = negotiate(MEDIA_TYPES)
+    query = read_query(ComparisonQuery)
+    here = service()
+    check_comparison_id(comparison_id)
+    wait_s = min(query.wait, here.settings.wait_cap_s)
+    with here.waits.acquired(wait_s > 0) as may_wait:
+        if may_wait:
+            wait_for_end(here, comparison_id, wait_s, here.comparisons)
+    seen = here.comparisons.load(comparison_id)
+    if seen is None:
+        raise no_such_comparison(comparison_id)
+    hurried = wait_s > 0 and not may_wait and seen.entry.state not in TERMINAL_STATES
+    headers = {"Retry-After": "1"} if hurried else {}
+    return _in_format(query.format or MEDIA_TYPES[media_type], seen, headers)
+
+
+def _in_format(name: str, seen: ComparisonSnapshot, headers: dict[str, str]) -> Response:
+    document = _shown(seen)
+    if name == "json":
+        return json_response(document, headers=headers)
+    if seen.entry.analysis is None:
+        state = seen.entry.state
+        raise Conflict(f"the comparison is {state}, without results; allowed is format=json")
+    if name == "hyperfine":
+        return json_response(to_hyperfine(document), headers=headers)
+    text, media_type = (
+        (to_csv(document), CSV) if name == "csv" else (to_markdown(document), MARKDOWN)
+    )
+    return Response(text, headers=headers, content_type=f"{media_type}; charset=utf-8")
+
+
+@blueprint.get("/<comparison_id>/events")
+def get_comparison_events(comparison_id: str) -> Response:
+    negotiate((EVENT_STREAM,))
+    query = read_query(EventsQuery)
+    here = service()
+    source = EventSource(
+        kinds=KINDS,
+        load=partial(_look, here, comparison_id),
+        oldest_id=partial(here.comparison_events.oldest_id, comparison_id),
+        read=partial(here.comparison_events.read, comparison_id),
+        missing=no_such_comparison(comparison_id),
+    )
+    return stream_events(here, source, query.last_event_id)
+
+
+def _look(here: ApiContext, comparison_id: str) -> Snapshot | None:
+    if not is_id(comparison_id):
+        return None
+    seen = here.comparisons.load(comparison_id, whole=False)
+    if seen is None:
+        return None
+    show = partial(show_comparison_summary, seen.entry, seen.now_ms)
+    return Snapshot(seen.event, seen.entry.state, show)
+
+
+@blueprint.post("/<comparison_id>/cancel")
+def cancel_comparison(comparison_id: str) -> Response:
+    negotiate()
+    read_query(NoQuery)
+    here = service()
+    outcome = here.comparisons.cancel(check_comparison_id(comparison_id))
+    seen = here.comparisons.load(comparison_id)
+    if outcome == "missing" or seen is None:
+        raise no_such_comparison(comparison_id)
+    if outcome == "terminal":
+        state = seen.entry.state
+        raise Conflict(f"the comparison is {state}; allowed is to cancel one that is not terminal")
+    return json_response(_shown(seen), 202)
+
+
+@blueprint.delete("/<comparison_id>")
+def delete_comparison(comparison_id: str) -> Response:
+    read_query(NoQuery)
+    here = service()
+    seen = here.comparisons.load(check_comparison_id(comparison_id))
+    if seen is None:
+        raise no_such_comparison(comparison_id)
+    if seen.entry.state not in TERMINAL_STATES:
+        state = seen.entry.state
+        raise Conflict(f"the comparison is {state}; allowed is to delete one that is terminal")
+    # Its jobs first: what is cut off in between can be asked for again.
+    for job_id in dict.fromkeys(_job_ids(seen)):
+        here.jobs.delete(job_id)
+    here.comparisons.delete(comparison_id)
+    return Response(status=204)
+
+
+def _job_ids(seen: ComparisonSnapshot) -> list[str]:
+    under_way = [seen.entry.job_id] if seen.entry.job_id else []
+    return [str(sample["job_id"]) for sample in seen.entry.samples] + under_way
+
+
+def _shown(seen: ComparisonSnapshot) -> dict[str, Any]:
+    return show_comparison(seen.entry, seen.entry.finished_ms or seen.now_ms)

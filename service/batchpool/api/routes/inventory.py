@@ -1,0 +1,40 @@
+"""/v1/workers, /v1/backends and /v1/tasks: what there is to run jobs with."""
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from batchpool.api.context import service
+from batchpool.api.http import json_response, negotiate, read_query
+from batchpool.api.inventory import show_backends, show_tasks, show_workers
+from batchpool.schemas.job_requests import NoQuery
+
+blueprint = Blueprint("inventory", __name__, url_prefix="/v1")
+
+
+@blueprint.get("/workers")
+def get_workers() -> Response:
+    _check_request()
+    return json_response(show_workers(service().presence.workers()))
+
+
+@blueprint.get("/backends")
+def get_backends() -> Response:
+    _check_request()
+    return json_response(show_backends(*_fleet()))
+
+
+@blueprint.get("/tasks")
+def get_tasks() -> Response:
+    _check_request()
+    return json_response(show_tasks(*_fleet()))
+
+
+def _check_request() -> None:
+    negotiate()
+    read_query(NoQuery)
+
+
+def _fleet() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    presence = service().presence
+    return presence.classes(), presence.workers()

@@ -1,0 +1,108 @@
+"""A job is written here: admitted, described, and stored with its RQ jobs in one step."""
+
+import secrets
+import time
+from typing import Any, NamedTuple
+
+from flask import request
+from redis.client import Pipeline
+
+from batchpool.api.context import ApiContext
+from batchpool.api.idempotency import idempotency_key
+from batchpool.api.problems import Conflict, Problem, StorageFull, TooMuchQueued
+from batchpool.jobs.admission import Admitted, Limits, admit
+from batchpool.ledger.entries import JobEntry, NewJob, new_entry
+from batchpool.ledger.job_creation import (
+    CapacityLimits,
+    IdempotencyKey,
+    KeyReused,
+    MemoryFull,
+    QueueFull,
+)
+from batchpool.queue import rq_queue
+from batchpool.schemas.job_requests import JobRequest
+
+
+def new_job_id() -> str:
+    """A fresh id that sorts roughly by time: 11 digits of milliseconds, 13 of chance."""
+    return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(7)[:13]}"
+
+
+class SubmittedJob(NamedTuple):
+    """The job that a request made; None where an earlier one with the same key has made it."""
+
+    job_id: str
+    job: JobEntry | None
+
+
+def submit(service: ApiContext, order: JobRequest) -> SubmittedJob:
+    """Store the job that was ordered, unless the same key has done so before.
+
+    Raises:
+        Problem: 409, 422, 429, 503 or 507.
+    """
+    admitted = _admit(service, order)
+    return store(service, admitted, order.items, _order_key(service, order, admitted.spec))
+
+
+def _admit(service: ApiContext, order: JobRequest) -> Admitted:
+    settings = service.settings
+    # A job that could never wait would be told for ever to come back later.
+    limits = Limits(min(settings.max_items, settings.max_queued_items), settings.max_batches)
+    try:
+        return admit(order, service.fleets.cached(), limits)
+    except Problem:
+        return admit(order, service.fleets.fresh(), limits)
+
+
+def store(
+    service: ApiContext,
+    admitted: Admitted,
+    items: list[Any] | None,
+    key: IdempotencyKey | None = None,
+) -> SubmittedJob:
+    """Write an admitted job, and its RQ jobs, in one step."""
+    spec = admitted.spec
+    new = NewJob(
+        id=new_job_id(),
+        spec=spec,
+        ranges=admitted.ranges,
+        items=items,
+        queue=admitted.class_id,
+        timeout_s=spec["timeout_s"],
+        queue_timeout_s=spec["queue_timeout_s"],
+        result_ttl_s=service.settings.result_ttl_s,
+    )
+
+    def enqueue(pipe: Pipeline) -> None:
+        batches = [(new.id, index) for index in range(len(new.ranges))]
+        rq_queue.enqueue(service.slow_redis, pipe, new.queue, batches, new.queue_timeout_s)
+
+    room = CapacityLimits(queued_items=service.settings.max_queued_items)
+    try:
+        job_id, submitted_ms = service.jobs_writer.create(new, enqueue, key, room)
+    except KeyReused:
+        raise Conflict(
+            "this Idempotency-Key was used for another body; allowed: the same body, or a new key"
+        ) from None
+    except QueueFull as full:
+        raise TooMuchQueued(
+            f"with this job, {full.used} items would wait for a worker; allowed are {full.most} "
+            "(BATCHPOOL_MAX_QUEUED_ITEMS)"
+        ) from None
+    except MemoryFull as full:
+        raise StorageFull(
+            f"with this job, Redis would come to {full.used} bytes of the {full.most} that jobs "
+            "may fill; delete jobs, or wait until some are"
+        ) from None
+    return SubmittedJob(job_id, None if submitted_ms is None else new_entry(new, submitted_ms))
+
+
+def _order_key(
+    service: ApiContext, order: JobRequest, spec: dict[str, Any]
+) -> IdempotencyKey | None:
+    if "Idempotency-Key" not in request.headers:
+        return None
+    # What the client asked for, not what it became: defaults follow the workers of the moment.
+    asked = order.model_dump(exclude={"items"}) | {"items": spec["items"]["sha256"]}
+    return idempotency_key(service, asked)

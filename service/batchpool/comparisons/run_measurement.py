@@ -1,0 +1,140 @@
+"""What a run came to: its facts for the analysis, and whether something disturbed it."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from batchpool.backends.facts import facts_of
+from batchpool.comparisons.analysis.run_facts import BatchRun, JobRun, TaskRun
+from batchpool.ledger.entries import BatchEntry, JobEntry
+
+Before = Mapping[str, Any]
+"""What was seen before a run: `claims` by host, and `holders`, slot -> {worker, host, cpus}."""
+
+
+def run_baseline(claims: Mapping[str, int], holders: Mapping[int, Any]) -> dict[str, Any]:
+    """What must be remembered of the moment before a run, ready for JSON."""
+    kept = ("worker", "host", "cpus")
+    seats = {str(slot): {name: holder[name] for name in kept} for slot, holder in holders.items()}
+    return {"claims": dict(claims), "holders": seats}
+
+
+def why_disturbed(job: JobEntry | None, before: Before, claims: Mapping[str, int]) -> str | None:
+    """Why the run does not count; None for one that ran undisturbed.
+
+    Args:
+        job: None when it was deleted before it was looked at.
+        claims: on the reserved hosts, after the run.
+    """
+    if job is None:
+        return "its job was deleted"
+    if job.state == "cancelled":
+        return "its job was cancelled"
+    if job.error and job.error["type"] == "queue_timeout":
+        return "no worker took it in time"
+    for batch in job.batches:
+        if reason := _batch_disturbed(job, batch, before):
+            return reason
+    return _foreign_claims(job, before, claims)
+
+
+def _batch_disturbed(job: JobEntry, batch: BatchEntry, before: Before) -> str | None:
+    reasons = [epoch["end_reason"] for epoch in batch.epochs[:-1]]
+    workers = [epoch["worker"] for epoch in batch.epochs]
+    if batch.lost:
+        return f"worker {workers[0]} was lost in between"
+    if "released" in reasons or len(set(workers)) > 1:
+        return f"worker {workers[0]} left in between"
+    if len(batch.epochs) > 1 and job.state == "succeeded":
+        # A task that ends its own process would do so again, and fail its arm.
+        return f"the runner of worker {workers[0]} was killed in between"
+    seat = before["holders"].get(str(batch.index))
+    if seat and workers and workers[-1] != seat["worker"]:
+        return f"batch {batch.index} ran on {workers[-1]}, not on {seat['worker']}"
+    return None
+
+
+def _foreign_claims(job: JobEntry, before: Before, claims: Mapping[str, int]) -> str | None:
+    own = Counter(epoch["host"] for batch in job.batches for epoch in batch.epochs)
+    for host, count in before["claims"].items():
+        if host not in claims or claims[host] < count:
+            return f"claims on host {host} were not counted all the time"
+        foreign = claims[host] - count - own[host]
+        if foreign > 0:
+            noun = "batch" if foreign == 1 else "batches"
+            return f"{foreign} {noun} of other jobs began on host {host} in between"
+    return None
+
+
+def has_cold_pool(job: JobEntry) -> bool:
+    """Whether a pool was made anew for a job that asked for a warm one.
+
+    Pools of threads are made for each batch, whatever was asked: they cost next to nothing.
+    """
+    kept = facts_of(job.spec["backend"]).lanes in ("processes", "interpreters")
+    pools = [batch.report.get("pool") for batch in job.batches]
+    return bool(kept and job.spec["pool"] == "warm" and "fresh" in pools)
+
+
+def why_failed(job: JobEntry) -> str:
+    """Why the run has no time that could be compared."""
+    counts: Counter[str] = Counter()
+    for batch in job.batches:
+        counts.update(batch.tally.counts)
+        if batch.rest:
+            counts[batch.rest] += batch.count - batch.tally.recorded
+    ended = ", ".join(f"{n} {state}" for state, n in sorted(counts.items()) if n)
+    why = f"; {job.error['type']}: {job.error['message']}" if job.error else ""
+    return f"its tasks ended as {ended or 'nothing'}{why}"
+
+
+def job_run(job: JobEntry, before: Before) -> JobRun:
+    """The job as the analysis takes it."""
+    return JobRun(
+        state=job.state,
+        wall_s=_seconds(job.started_ms, job.finished_ms),
+        queue_s=_seconds(job.submitted_ms, job.started_ms),
+        backend=job.spec["backend"],
+        batches=[_batch_run(job, batch, before) for batch in job.batches if batch.epochs],
+    )
+
+
+def _seconds(start_ms: int | None, end_ms: int | None) -> float:
+    return 0.0 if start_ms is None or end_ms is None else max(0, end_ms - start_ms) / 1000
+
+
+def _batch_run(job: JobEntry, batch: BatchEntry, before: Before) -> BatchRun:
+    epoch = batch.epochs[-1]
+    # An owner of an earlier version reports less.
+    report: Mapping[str, Any] = batch.report
+    phases = report.get("phases") or {}
+    seat = before["holders"].get(str(batch.index), {})
+    return BatchRun(
+        index=batch.index,
+        first=batch.first,
+        items=batch.count,
+        state=batch.state,
+        worker=epoch["worker"],
+        host=epoch["host"],
+        python=epoch["python"],
+        gil=epoch["gil"],
+        epochs=len(batch.epochs),
+        effective_concurrency=report.get("effective_concurrency"),
+        pool=report.get("pool"),
+        start_method=report.get("start_method"),
+        queue_s=_seconds(job.submitted_ms, batch.started_ms),
+        wall_s=_seconds(batch.started_ms, batch.finished_ms),
+        begin_s=phases.get("begin_s"),
+        ready_s=phases.get("ready_s"),
+        end_s=phases.get("end_s"),
+        closed_s=phases.get("closed_s"),
+        usage=report.get("usage"),
+        cpus=seat.get("cpus"),
+    )
+
+
+def task_runs(records: Iterable[dict[str, Any]]) -> Iterator[TaskRun]:
+    """The records of items that ran."""
+    for record in records:
+        if record["offset_s"] is not None:
+            yield TaskRun(*(record[name] for name in TaskRun._fields))

@@ -1,0 +1,1 @@
+"""Jobs, pure: admission, planning, aggregation, trace, listing."""

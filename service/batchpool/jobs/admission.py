@@ -1,0 +1,233 @@
+"""Whether a job can be run by the workers there are, and the complete spec it then has."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from batchpool.api.problems import FieldError, Unavailable, Unprocessable, field_problem
+from batchpool.backends.facts import BACKENDS, NO_SHARED_SUM, BackendFacts
+from batchpool.jobs.fleet import Fleet
+from batchpool.jobs.items_digest import describe_items
+from batchpool.jobs.params import fill_params
+from batchpool.jobs.planning import (
+    Requirements,
+    class_cpus,
+    rank_classes,
+    split_ranges,
+    task_runs_on,
+)
+from batchpool.model import START_METHODS
+from batchpool.schemas.job_requests import JobRequest
+
+DEFAULT_START_METHOD = "forkserver"
+MOST_IN_FLIGHT = {
+    "one": 1000,
+    "threads": 1000,
+    "processes": 256,
+    "interpreters": 256,
+    "coroutines": 10_000,
+    "chosen": 1000,
+}
+"""The highest `concurrency` that is taken, by what carries the tasks."""
+
+
+MOST_SHOWN_SOURCES = 5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large one job may be."""
+
+    items: int
+    batches: int
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A job that can be run: its spec, its batches, and the class of workers that gets them."""
+
+    spec: dict[str, Any]
+    ranges: list[tuple[int, int]]
+    class_id: str
+
+
+def admit(
+    order: JobRequest, fleet: Fleet, limits: Limits, described: dict[str, Any] | None = None
+) -> Admitted:
+    """The job as it will be run.
+
+    Args:
+        described: its items, where that is known already.
+    Raises:
+        Unprocessable: what no worker that was seen could do, or what is out of bounds.
+        Unavailable: no worker was ever seen, so nothing can be said.
+    """
+    _check(_size_errors(order, limits))
+    facts = _facts(order.backend)
+    _check(_option_errors(order, facts))
+    chosen = choose_class(order, facts, fleet)
+    params = fill_params(chosen["tasks"][order.task]["schema"], order.params)
+    cpus = class_cpus(chosen, fleet.workers)
+    concurrency = order.concurrency or facts.default_concurrency(cpus)
+    return Admitted(
+        spec=_complete_spec(order, facts, params, concurrency, described),
+        ranges=split_ranges(order.total, order.batches),
+        class_id=chosen["id"],
+    )
+
+
+def _check(errors: Iterable[FieldError]) -> None:
+    found = list(errors)
+    if found:
+        raise Unprocessable(found)
+
+
+def _size_errors(order: JobRequest, limits: Limits) -> Iterable[FieldError]:
+    total = order.total
+    if total > limits.items:
+        source = "items" if order.items is not None else "count"
+        shown = total if total < 1 << 64 else "a very large number of"
+        yield FieldError(source, f"{shown} items; allowed are 1 to {limits.items}")
+    most = min(total, limits.batches)
+    if order.batches > most:
+        shown = order.batches if order.batches < 1 << 64 else "a very large number of"
+        yield FieldError("batches", f"{shown} batches; allowed are 1 to {most} here")
+
+
+def _facts(backend: str) -> BackendFacts:
+    facts = BACKENDS.get(backend)
+    if facts is None:
+        raise field_problem("backend", f"unknown {backend[:80]!r}; known: {', '.join(BACKENDS)}")
+    return facts
+
+
+def _backends_where(test: Callable[[BackendFacts], bool]) -> str:
+    return ", ".join(name for name, facts in BACKENDS.items() if test(facts))
+
+
+def _option_errors(order: JobRequest, facts: BackendFacts) -> Iterable[FieldError]:
+    backend = order.backend
+    for name in ("dispatch", "chunksize", "pool"):
+        if getattr(order, name) is not None and not facts.dispatch:
+            yield FieldError(name, _no_pool(backend, facts))
+    if order.start_method is not None:
+        yield from _start_method_errors(backend, order.start_method, facts)
+    if order.shared_sum != "none" and not facts.shares:
+        yield FieldError("shared_sum", f"{backend} has {NO_SHARED_SUM}")
+    if order.task_timeout_s is not None and facts.task_timeout == "no":
+        can = _backends_where(lambda each: each.task_timeout != "no")
+        yield FieldError("task_timeout_s", f"{backend} cannot end a running task; these can: {can}")
+    most = MOST_IN_FLIGHT[facts.lanes]
+    if order.concurrency is not None and order.concurrency > most:
+        yield FieldError("concurrency", f"{order.concurrency}; allowed with {backend}: 1 to {most}")
+
+
+def _no_pool(backend: str, facts: BackendFacts) -> str:
+    if facts.lanes == "chosen":
+        return f"{backend} chooses this by itself, and says in the report what it chose"
+    return f"{backend} has no pool; pools are: {_backends_where(lambda each: each.dispatch)}"
+
+
+def _start_method_errors(backend: str, method: str, facts: BackendFacts) -> Iterable[FieldError]:
+    if facts.lanes == "chosen":
+        yield FieldError("start_method", _no_pool(backend, facts))
+    elif not facts.start_method:
+        these = _backends_where(lambda each: each.start_method)
+        yield FieldError("start_method", f"{backend} starts no processes; these do: {these}")
+    elif method not in START_METHODS:
+        yield FieldError("start_method", f"unknown {method!r}; known: {', '.join(START_METHODS)}")
+
+
+def choose_class(order: JobRequest, facts: BackendFacts, fleet: Fleet) -> dict[str, Any]:
+    """The class document of the workers that get the job.
+
+    Raises:
+        Unprocessable: no class that was seen can run it; says what each lacks.
+        Unavailable: no class was ever seen.
+    """
+    if not fleet.classes:
+        raise Unavailable("no worker was ever seen; start one, then send the job again", 5)
+    need = Requirements(order.task, order.backend, _start_method(order, facts))
+    ranked = rank_classes(fleet.classes, fleet.workers, need)
+    if ranked:
+        return ranked[0]
+    raise Unprocessable([_why_not(need, fleet.classes)])
+
+
+def _start_method(order: JobRequest, facts: BackendFacts) -> str | None:
+    return (order.start_method or DEFAULT_START_METHOD) if facts.start_method else None
+
+
+def _why_not(need: Requirements, classes: Sequence[dict[str, Any]]) -> FieldError:
+    having = [document for document in classes if need.task in document["tasks"]]
+    if not having:
+        known = sorted({name for document in classes for name in document["tasks"]})
+        failed = _failed_sources(classes)
+        return FieldError("task", f"unknown {need.task!r}; known: {', '.join(known)}{failed}")
+    offering = [document for document in having if need.backend in document["backends"]]
+    if not offering:
+        seen = ", ".join(
+            sorted(f"Python {doc['python']} ({', '.join(doc['backends'])})" for doc in having)
+        )
+        return FieldError(
+            "backend", f"no worker that has {need.task!r} can run {need.backend}; seen: {seen}"
+        )
+    if not any(task_runs_on(document["tasks"][need.task], need.backend) for document in offering):
+        if need.backend == "interpreter-pool" and having[0]["tasks"][need.task]["sync"]:
+            return FieldError(
+                "backend",
+                f"the module of task {need.task!r} uses pydantic, which sub-interpreters "
+                "cannot import; params may be a dataclass instead",
+            )
+        lacks = "an async form" if need.backend == "asyncio" else "a plain form"
+        return FieldError(
+            "backend", f"the task {need.task!r} lacks {lacks}, so {need.backend} cannot run it"
+        )
+    methods = sorted({method for document in offering for method in document["start_methods"]})
+    return FieldError(
+        "start_method", f"{need.start_method!r}; the workers have: {', '.join(methods)}"
+    )
+
+
+def _failed_sources(classes: Sequence[dict[str, Any]]) -> str:
+    """The sources of tasks that some worker could not load, as the end of a message."""
+    failed = {error["source"] for document in classes for error in document.get("errors", ())}
+    if not failed:
+        return ""
+    shown = ", ".join(sorted(failed)[:MOST_SHOWN_SOURCES])
+    more = len(failed) - MOST_SHOWN_SOURCES
+    rest = f" and {more} more" if more > 0 else ""
+    return f"; could not be loaded (see GET /v1/tasks): {shown}{rest}"
+
+
+def _complete_spec(
+    order: JobRequest,
+    facts: BackendFacts,
+    params: dict[str, Any],
+    concurrency: int,
+    described: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Every field as it will be used; null where the backend has no such thing."""
+    pool = facts.dispatch
+    return {
+        "task": order.task,
+        "params": params,
+        "count": order.total,
+        "items": described
+        or describe_items(range(order.total) if order.items is None else order.items),
+        "backend": order.backend,
+        "concurrency": 1 if facts.lanes == "one" else concurrency,
+        "batches": order.batches,
+        "dispatch": (order.dispatch or "map") if pool else None,
+        "chunksize": order.chunksize if pool else None,
+        "start_method": _start_method(order, facts),
+        "pool": (order.pool or "warm") if pool else None,
+        "shared_sum": order.shared_sum,
+        "task_timeout_s": order.task_timeout_s,
+        "timeout_s": order.timeout_s,
+        "queue_timeout_s": order.queue_timeout_s,
+        "retries": order.retries,
+        "on_error": order.on_error,
+        "measure": order.measure,
+        "labels": order.labels,
+    }

@@ -1,0 +1,217 @@
+"""From the ledger's entry of a job to the job that the API shows; pure, and the only such place."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from batchpool.exact_sum import ExactSum
+from batchpool.ledger.entries import BatchEntry, Epoch, JobEntry, Tally
+from batchpool.model import RECORD_STATES, TERMINAL_STATES
+from batchpool.timestamps import rfc3339
+
+MOST_NAMED = 1000
+"""PIDs and workers listed; their totals are given beside them."""
+
+
+def show_job(job: JobEntry, now_ms: int) -> dict[str, Any]:
+    """The job as `GET /v1/jobs/{id}` answers it.
+
+    Args:
+        now_ms: Redis' clock; what a job that still runs is measured by.
+    """
+    pids, pids_total = _pids(job.batches)
+    workers = list(dict.fromkeys(epoch["worker"] for epoch in _epochs(job.batches)))
+    return show_summary(job, now_ms) | {
+        "pids": pids,
+        "pids_total": pids_total,
+        "workers": workers[:MOST_NAMED],
+        "workers_total": len(workers),
+        "batches": [_show_batch(job, batch) for batch in job.batches],
+        "links": _links(job),
+    }
+
+
+def show_summary(job: JobEntry, now_ms: int) -> dict[str, Any]:
+    """The job as it stands in a list: without its batches."""
+    return {
+        "id": job.id,
+        "state": job.state,
+        "spec": _show_spec(job.spec),
+        "progress": add_progress(_progress(batch) for batch in job.batches),
+        "sum": add_sums(batch.tally.sum for batch in job.batches).value(),
+        "shared_sum": _shared_sum(job),
+        "timing": _timing(job, now_ms),
+        "error": job.error,
+        "links": {"self": f"/v1/jobs/{job.id}"},
+    }
+
+
+def add_sums(texts: Iterable[str]) -> ExactSum:
+    """The exact sum of sums as they stand in the ledger."""
+    total = ExactSum()
+    for text in texts:
+        total.merge(ExactSum.parse(text))
+    return total
+
+
+def add_progress(parts: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Counts added up by name."""
+    total = dict.fromkeys(("total", "pending", "running", *RECORD_STATES), 0)
+    for part in parts:
+        for name, count in part.items():
+            total[name] += count
+    return total
+
+
+def _progress(batch: BatchEntry) -> dict[str, int]:
+    counts: dict[str, int] = {state: batch.tally.counts.get(state, 0) for state in RECORD_STATES}
+    unrecorded = max(0, batch.count - batch.tally.recorded)
+    running = 0
+    if batch.state in TERMINAL_STATES:
+        counts[batch.rest or "cancelled"] += unrecorded
+        unrecorded = 0
+    elif batch.state == "running":
+        running = min(batch.tally.running, unrecorded)
+    return {"total": batch.count, "pending": unrecorded - running, "running": running, **counts}
+
+
+def _show_spec(spec: dict[str, Any]) -> dict[str, Any]:
+    # `count` is how the ledger knows the number; the API has it in `items`.
+    return {name: value for name, value in spec.items() if name != "count"}
+
+
+def _epochs(batches: Sequence[BatchEntry]) -> Iterable[Epoch]:
+    return (epoch for batch in batches for epoch in batch.epochs)
+
+
+def _pids(batches: Sequence[BatchEntry]) -> tuple[list[int], int]:
+    """PIDs by host, since containers have the same small ones, and how many there are."""
+    by_host: dict[str, dict[int, None]] = {}
+    unnamed = 0
+    for batch in batches:
+        host = batch.epochs[-1]["host"] if batch.epochs else ""
+        by_host.setdefault(host, {}).update(dict.fromkeys(batch.tally.pids))
+        unnamed += max(0, batch.tally.pids_total - len(batch.tally.pids))
+    named = [pid for pids in by_host.values() for pid in pids]
+    return named[:MOST_NAMED], len(named) + unnamed
+
+
+def _shared_sum(job: JobEntry) -> dict[str, Any] | None:
+    strategy = job.spec.get("shared_sum", "none")
+    if strategy == "none":
+        return None
+    return {
+        "strategy": strategy,
+        "observed": [batch.report.get("observed") for batch in job.batches],
+        "lost": _lost(job.batches),
+        "partial": any(_is_partial(batch) for batch in job.batches),
+    }
+
+
+def _is_partial(batch: BatchEntry) -> bool:
+    return bool(batch.report.get("partial"))
+
+
+def _lost(batches: Sequence[BatchEntry]) -> int | float | None:
+    """What the closing epochs' records add up to beyond what was observed; None: nothing was."""
+    total, known = ExactSum(), False
+    for batch in batches:
+        observed = batch.report.get("observed")
+        if observed is not None:
+            known = True
+            total.merge(ExactSum.parse(batch.report.get("closing_sum", "0")))
+            total.add(-observed)
+    return total.value() if known else None
+
+
+def _seconds(start_ms: int | None, end_ms: int | None) -> float | None:
+    return None if start_ms is None or end_ms is None else max(0, end_ms - start_ms) / 1000
+
+
+def _ratio(part: float, whole: float | None) -> float | None:
+    return part / whole if whole else None
+
+
+def _timing(job: JobEntry, now_ms: int) -> dict[str, Any]:
+    """Durations of the whole job; a job that runs is measured up to now.
+
+    `startup_s` and the run that `overhead_s` leaves out are those of the slowest batch, since
+    batches run beside each other.
+    """
+    wall_s = _seconds(job.started_ms, job.finished_ms or now_ms)
+    tallies: list[Tally] = [batch.tally for batch in job.batches]
+    task_wall_s = sum(tally.wall_s for tally in tallies)
+    task_cpu_s = sum(tally.cpu_s for tally in tallies)
+    runs = [batch.report["wall_s"] for batch in job.batches if "wall_s" in batch.report]
+    startups = [batch.report["startup_s"] for batch in job.batches if "startup_s" in batch.report]
+    ended = job.state in TERMINAL_STATES and wall_s is not None and runs
+    return {
+        "submitted_at": rfc3339(job.submitted_ms),
+        "started_at": rfc3339(job.started_ms),
+        "finished_at": rfc3339(job.finished_ms),
+        "queue_s": _seconds(job.submitted_ms, job.started_ms or job.finished_ms or now_ms),
+        "wall_s": wall_s,
+        "startup_s": max(startups, default=None),
+        "overhead_s": max(0.0, (wall_s or 0.0) - max(runs)) if ended else None,
+        "task_wall_s": task_wall_s,
+        "task_cpu_s": task_cpu_s,
+        "parallelism": _ratio(task_wall_s, wall_s),
+        "cpu_parallelism": _ratio(task_cpu_s, wall_s),
+    }
+
+
+def _show_batch(job: JobEntry, batch: BatchEntry) -> dict[str, Any]:
+    report = batch.report
+    strategy = job.spec.get("shared_sum", "none")
+    shared = {
+        "observed": report.get("observed"),
+        "lost": _lost([batch]),
+        "partial": _is_partial(batch),
+    }
+    return {
+        "index": batch.index,
+        "state": batch.state,
+        "first": batch.first,
+        "items": batch.count,
+        "progress": _progress(batch),
+        "sum": ExactSum.parse(batch.tally.sum).value(),
+        "shared_sum": None if strategy == "none" else shared,
+        "effective_concurrency": report.get("effective_concurrency"),
+        "pool": report.get("pool"),
+        "start_method": report.get("start_method"),
+        "queue_s": _seconds(job.submitted_ms, batch.started_ms),
+        "chosen": report.get("chosen"),
+        "startup_s": report.get("startup_s"),
+        "wall_s": _seconds(batch.started_ms, batch.finished_ms),
+        "phases": report.get("phases"),
+        "usage": report.get("usage"),
+        "error": batch.error,
+        "parked": batch.parked,
+        "lost_workers": batch.lost,
+        "refused_writes": batch.refused,
+        "epochs": [_show_epoch(epoch) for epoch in batch.epochs],
+    }
+
+
+def _show_epoch(epoch: Epoch) -> dict[str, Any]:
+    return {
+        "worker": epoch["worker"],
+        "host": epoch["host"],
+        "pid": epoch["pid"],
+        "ppid": epoch["ppid"],
+        "python": epoch["python"],
+        "gil": epoch["gil"],
+        "started_at": rfc3339(epoch["started_ms"]),
+        "ended_at": rfc3339(epoch["ended_ms"]),
+        "end_reason": epoch["end_reason"],
+    }
+
+
+def _links(job: JobEntry) -> dict[str, str]:
+    base = f"/v1/jobs/{job.id}"
+    links = {"self": base}
+    links |= {name: f"{base}/{name}" for name in ("records", "events", "trace")}
+    actions = ("retry",) if job.state in TERMINAL_STATES else ("cancel",)
+    links |= {name: f"{base}/{name}" for name in actions}
+    if "retry_of" in job.spec:
+        links["retry_of"] = f"/v1/jobs/{job.spec['retry_of']}"
+    return links

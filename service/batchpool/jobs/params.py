@@ -1,0 +1,75 @@
+"""Params of a task, checked by the JSON Schema that its workers announced."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from batchpool.api.problems import MOST_ERRORS, FieldError, Unprocessable
+
+LOG = logging.getLogger("batchpool.api")
+
+MOST_MESSAGE_CHARS = 300
+
+
+def fill_params(schema: Mapping[str, Any] | None, params: dict[str, Any]) -> dict[str, Any]:
+    """`params` with the defaults of absent properties.
+
+    Args:
+        schema: of an object; None for a task that takes no params.
+    Raises:
+        Unprocessable: with a dotted path under `params` for each of the first errors.
+    """
+    properties = (schema or {}).get("properties", {})
+    closed = schema is None or schema.get("additionalProperties", False) is False
+    unknown = [name for name in params if name not in properties] if closed else []
+    if unknown:
+        known = ", ".join(properties) or "none, the task takes no params"
+        raise Unprocessable(
+            FieldError(f"params.{name[:80]}", f"unknown; known: {known}")
+            for name in unknown[: MOST_ERRORS + 1]
+        )
+    if schema is None:
+        return {}
+    # Bounded: the first errors of a huge value are enough, and finding all may take seconds.
+    found = islice(_errors(schema, params), MOST_ERRORS)
+    errors = [_field_error(error) for error in found]
+    if errors:
+        raise Unprocessable(errors)
+    defaults = {name: about["default"] for name, about in properties.items() if "default" in about}
+    return defaults | params
+
+
+def _errors(schema: Mapping[str, Any], params: dict[str, Any]) -> Iterator[ValidationError]:
+    validator = _validator(json.dumps(schema, sort_keys=True))
+    if validator is None:
+        return
+    try:
+        yield from validator.iter_errors(params)
+    except (Unresolvable, RecursionError) as error:
+        LOG.warning("a task's schema cannot be applied: %s", error)
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: str) -> Draft202012Validator | None:
+    """None for a schema that is none: then the worker, who has the model, is the only judge."""
+    parsed = json.loads(schema)
+    try:
+        Draft202012Validator.check_schema(parsed)
+    except SchemaError as error:
+        LOG.warning("a task's schema cannot be applied: %s", error.message)
+        return None
+    # A registry of its own, since the default one would fetch what a $ref names.
+    return Draft202012Validator(parsed, registry=Registry())
+
+
+def _field_error(error: ValidationError) -> FieldError:
+    path = ".".join(["params", *(str(part)[:80] for part in error.absolute_path)])
+    return FieldError(path, error.message[:MOST_MESSAGE_CHARS])

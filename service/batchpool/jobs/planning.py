@@ -1,0 +1,94 @@
+"""From an order to batches: contiguous ranges, and the class of workers that gets them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from batchpool.backends.facts import BACKENDS
+from batchpool.ledger.keys import base_class
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What a worker must be able to do to run a job."""
+
+    task: str
+    backend: str
+    start_method: str | None = None
+
+    @classmethod
+    def of_spec(cls, spec: dict[str, Any]) -> "Requirements":
+        """The need of a job that was planned before."""
+        return cls(spec["task"], spec["backend"], spec.get("start_method"))
+
+
+def split_ranges(count: int, batches: int) -> list[tuple[int, int]]:
+    """Cut 0..count-1 into `batches` contiguous (first, count) whose sizes differ by at most 1.
+
+    Raises:
+        ValueError: a batch would be empty.
+    """
+    if not 1 <= batches <= count:
+        raise ValueError(f"{batches} batches for {count} items: allowed is 1 to {count}")
+    size, larger = divmod(count, batches)
+    ranges = []
+    first = 0
+    for index in range(batches):
+        length = size + (index < larger)
+        ranges.append((first, length))
+        first += length
+    return ranges
+
+
+def task_runs_on(task: dict[str, Any], backend: str) -> bool:
+    """Whether the task has the form that the backend calls, and can live where it runs."""
+    form = BACKENDS[backend].form
+    if backend == "interpreter-pool" and not task.get("interpreters", True):
+        return False
+    return bool(task[form] if form != "either" else task["sync"] or task["async"])
+
+
+def can_run(document: dict[str, Any], need: Requirements) -> bool:
+    """Whether workers of the class described by `document` can run what `need` says."""
+    task = document["tasks"].get(need.task)
+    if task is None or need.backend not in document["backends"]:
+        return False
+    if need.start_method is not None and need.start_method not in document["start_methods"]:
+        return False
+    return task_runs_on(task, need.backend)
+
+
+def live_by_class(workers: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The live workers of each class; those that drain take nothing more and do not count.
+
+    One that a comparison has reserved counts for the class that it will come back to as well:
+    what waits there is late, and not without anybody who could run it.
+    """
+    live: dict[str, list[dict[str, Any]]] = {}
+    for worker in workers:
+        if worker.get("state") != "draining":
+            for class_id in {worker["class"], base_class(worker["class"])}:
+                live.setdefault(class_id, []).append(worker)
+    return live
+
+
+def rank_classes(
+    classes: Iterable[dict[str, Any]], workers: Iterable[dict[str, Any]], need: Requirements
+) -> list[dict[str, Any]]:
+    """The classes that can run `need`: most live workers first, then the one seen last."""
+    live = live_by_class(workers)
+    able = [document for document in classes if can_run(document, need)]
+    return sorted(
+        able,
+        key=lambda document: (
+            -len(live.get(document["id"], ())),
+            -document.get("seen_ms", 0),
+            document["id"],
+        ),
+    )
+
+
+def class_cpus(document: dict[str, Any], workers: Sequence[dict[str, Any]]) -> int:
+    """CPUs that any worker of the class has: the least of the live ones, else the last known."""
+    live = [worker["cpus"] for worker in live_by_class(workers).get(document["id"], ())]
+    return max(1, int(min(live, default=document.get("cpus") or 1)))

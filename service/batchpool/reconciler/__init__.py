@@ -1,0 +1,1 @@
+"""Keeps jobs going; hosts the comparison driver."""

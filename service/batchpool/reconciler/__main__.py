@@ -1,0 +1,125 @@
+"""`python -m batchpool.reconciler`: pass after pass, through outages of Redis, until told to stop.
+
+Comparisons are driven beside them, by a thread with a client of its own.
+"""
+
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from redis.exceptions import RedisError
+
+from batchpool.api.settings import BadSetting, Settings
+from batchpool.comparisons.driver import Driver, drive_forever
+from batchpool.ledger import failpoints as killpoints
+from batchpool.ledger.connection import connect
+from batchpool.reconciler.reconciler import Reconciler
+
+LOG = logging.getLogger("batchpool.reconciler")
+
+REDIS_TIMEOUT_S = 5.0
+STOP_S = 2.0
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignals:
+    """SIGTERM and SIGINT as something to wait for.
+
+    A socket, not an Event: a handler that sets an Event can interrupt the very thread that holds
+    its lock, and both wait forever.
+    """
+
+    def __enter__(self) -> Self:
+        self._woken, self._waker = socket.socketpair()
+        self._waker.setblocking(False)
+        self._before = {number: signal.signal(number, self._ignore) for number in STOP_SIGNALS}
+        self._fd_before = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        signal.set_wakeup_fd(self._fd_before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._woken.close()
+        self._waker.close()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait; whether a signal came before the time was over."""
+        return bool(select.select([self._woken], [], [], seconds)[0])
+
+    @staticmethod
+    def _ignore(number: int, frame: Any) -> None:
+        return None
+
+
+def run_forever(reconciler: Reconciler, interval_s: float, stop: StopSignals) -> None:
+    """Run passes until a stop signal; an outage is one line when it begins, one when it is over."""
+    away = False
+    while True:
+        try:
+            reconciler.run_pass()
+            if away:
+                LOG.warning("Redis is back")
+            away = False
+        except RedisError as error:
+            if not away:
+                LOG.warning("Redis is away, going on: %s", error)
+            away = True
+        except Exception:
+            # One job that cannot be read must not end the care for all others.
+            LOG.exception("a pass failed in a way that nobody thought of")
+        if stop.wait(interval_s):
+            return
+
+
+@contextmanager
+def driving(settings: Settings) -> Iterator[None]:
+    """Drive comparisons in a thread for as long as the `with` lasts."""
+    stop = threading.Event()
+    with connect(settings.redis_url, socket_timeout_s=REDIS_TIMEOUT_S) as redis:
+        thread = threading.Thread(
+            target=drive_forever, args=(Driver(redis, settings), stop), name="driver", daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            # An analysis may be under way; whoever comes next begins it again.
+            thread.join(STOP_S)
+
+
+def main() -> int:
+    try:
+        settings = Settings.from_env(os.environ)
+        killpoints.arm(os.environ)
+    except (BadSetting, killpoints.KillPointRefused) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )
+    with (
+        StopSignals() as stop,
+        connect(settings.redis_url, socket_timeout_s=REDIS_TIMEOUT_S) as redis,
+        driving(settings),
+    ):
+        run_forever(Reconciler(redis, settings), settings.reconcile_interval_s, stop)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

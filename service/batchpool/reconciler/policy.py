@@ -1,0 +1,170 @@
+"""What the reconciler does about what it sees; pure, so that each case can be shown in a test."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from batchpool.jobs.planning import Requirements, live_by_class, rank_classes
+from batchpool.ledger.recovery import Waiting
+from batchpool.queue.rq_queue import rq_id
+
+MISSING_S = 1.0
+"""A batch that is in no queue for so long was lost between a pop and a claim."""
+
+POPPED_S = 5.0
+"""The same for one that a worker has popped: it may be a slow one that is about to claim."""
+
+
+class Requeue(NamedTuple):
+    """Put the batch into the queue of its class again."""
+
+    batch: Waiting
+
+
+class Move(NamedTuple):
+    """Let the batch, parked or not, wait for another class."""
+
+    batch: Waiting
+    class_id: str
+
+
+class Park(NamedTuple):
+    """Nobody who lives can run the batch: show that it waits for somebody who can."""
+
+    batch: Waiting
+    reason: str
+
+
+Action = Requeue | Move | Park
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was read in one pass.
+
+    Args:
+        now_s: any clock that only goes forward.
+        queued, popped: RQ ids by class: in its queue, and taken from there but not claimed.
+        need_of: what the job of that id needs; None when it is gone.
+    """
+
+    now_s: float
+    waiting: Sequence[Waiting]
+    parked: Sequence[Waiting]
+    queued: Mapping[str, frozenset[str]]
+    popped: Mapping[str, frozenset[str]]
+    classes: Sequence[dict[str, Any]]
+    workers: Sequence[dict[str, Any]]
+    need_of: Callable[[str], Requirements | None]
+
+
+@dataclass
+class RequeuePolicy:
+    """Since when things are as they are: classes without a worker, batches without a queue."""
+
+    class_gone_s: float
+    _gone: dict[str, float] = field(default_factory=dict)
+    _missing: dict[Waiting, float] = field(default_factory=dict)
+
+    def decide(self, view: Observation) -> list[Action]:
+        """The actions that follow from `view` and the ones before it."""
+        gone = self._classes_gone(view)
+        missing = self._missing_long(view)
+        placing = _ClassMatcher(view)
+        return [
+            *(self._lost(batch) for batch in missing if batch.queue not in gone),
+            *placing.of_stranded(batch for batch in view.waiting if batch.queue in gone),
+            *placing.of_parked(view.parked),
+        ]
+
+    def _lost(self, batch: Waiting) -> Requeue:
+        # Forgotten here, so that it is not put there again before it could be popped.
+        del self._missing[batch]
+        return Requeue(batch)
+
+    def _classes_gone(self, view: Observation) -> frozenset[str]:
+        live = live_by_class(view.workers)
+        wanted = {batch.queue for batch in view.waiting} - live.keys()
+        self._gone = {name: self._gone.get(name, view.now_s) for name in wanted}
+        return frozenset(
+            name for name, since in self._gone.items() if view.now_s - since >= self.class_gone_s
+        )
+
+    def _missing_long(self, view: Observation) -> list[Waiting]:
+        missing: dict[Waiting, float] = {}
+        long: list[Waiting] = []
+        for batch in view.waiting:
+            name = rq_id(batch.job_id, batch.batch)
+            if name in view.queued.get(batch.queue, ()):
+                continue
+            missing[batch] = since = self._missing.get(batch, view.now_s)
+            patience = POPPED_S if name in view.popped.get(batch.queue, ()) else MISSING_S
+            if view.now_s - since >= patience:
+                long.append(batch)
+        self._missing = missing
+        return long
+
+
+class _ClassMatcher:
+    """Finds a live class for batches that have none, each kind of need once."""
+
+    def __init__(self, view: Observation) -> None:
+        self._view = view
+        live = live_by_class(view.workers)
+        self._live = [document for document in view.classes if document["id"] in live]
+        self._chosen: dict[Requirements, str | None] = {}
+
+    def of_stranded(self, batches: Iterable[Waiting]) -> Iterator[Action]:
+        """Where batches go whose class is gone, or that they are parked."""
+        for batch in batches:
+            need = self._view.need_of(batch.job_id)
+            if need is None:
+                continue
+            class_id = self._class_for(need)
+            if class_id is None:
+                yield Park(batch, _reason(need))
+            else:
+                yield Move(batch, class_id)
+
+    def of_parked(self, batches: Iterable[Waiting]) -> Iterator[Action]:
+        """The parked batches that somebody can run now."""
+        for batch in batches if self._live else ():
+            need = self._view.need_of(batch.job_id)
+            class_id = self._class_for(need) if need else None
+            if class_id is not None:
+                yield Move(batch, class_id)
+
+    def _class_for(self, need: Requirements) -> str | None:
+        if need not in self._chosen:
+            ranked = rank_classes(self._live, self._view.workers, need)
+            self._chosen[need] = ranked[0]["id"] if ranked else None
+        return self._chosen[need]
+
+
+def _reason(need: Requirements) -> str:
+    how = f" with {need.start_method}" if need.start_method else ""
+    return f"no live worker can run the task {need.task!r} on {need.backend}{how}"
+
+
+@dataclass
+class LeaseGracePeriod:
+    """When leases may be judged: not while live owners had no chance to renew them.
+
+    Args:
+        lease_s: how long a lease lasts.
+        gap_s: a longer time between two passes means that we, or Redis, were away.
+    """
+
+    lease_s: float
+    gap_s: float
+    _run_id: str | None = None
+    _last_s: float | None = None
+    _until_s: float = 0.0
+
+    def allows(self, now_s: float, run_id: str) -> bool:
+        """Called in each pass that reached Redis; whether expired leases may be taken in it."""
+        away = self._last_s is None or now_s - self._last_s > self.gap_s
+        if away or run_id != self._run_id:
+            self._until_s = now_s + self.lease_s
+        self._run_id, self._last_s = run_id, now_s
+        return now_s >= self._until_s

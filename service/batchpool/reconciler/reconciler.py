@@ -1,0 +1,164 @@
+"""One pass of the reconciler over Redis: what is seen there, and what is done about it."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from redis import Redis
+
+from batchpool.api.settings import Settings
+from batchpool.jobs.planning import Requirements
+from batchpool.ledger.failpoints import failpoint
+from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.presence import Presence
+from batchpool.ledger.recovery import Recovery, Waiting
+from batchpool.queue import rq_queue
+from batchpool.reconciler.policy import (
+    Action,
+    LeaseGracePeriod,
+    Move,
+    Observation,
+    Park,
+    Requeue,
+    RequeuePolicy,
+)
+
+LOG = logging.getLogger("batchpool.reconciler")
+
+LEAST_GAP_S = 2.0
+SWEEP_EVERY_S = 10.0
+MOST_LEASES = 1000
+QUEUE_TTL_S = 86_400
+MOST_WAITING = 1_000_000
+MESSAGE = "_"
+"""Part of the RQ id of what is no batch."""
+
+
+class Reconciler:
+    """Keeps jobs going; every step is checked again in Redis, so two of these do no harm."""
+
+    def __init__(
+        self, redis: Redis, settings: Settings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._clock = clock
+        self._jobs = Jobs(redis)
+        self._presence = Presence(redis)
+        self._recovery = Recovery(redis)
+        self._hold = LeaseGracePeriod(
+            settings.lease_s, max(LEAST_GAP_S, 2 * settings.reconcile_interval_s)
+        )
+        self._watch = RequeuePolicy(settings.class_gone_s)
+        self._needs: dict[str, Requirements | None] = {}
+        self._next_sweep = 0.0
+        self._orphaned: dict[str, frozenset[str]] = {}
+
+    def run_pass(self) -> None:
+        """Look once at everything, and act."""
+        if self._hold.allows(self._clock(), self._recovery.run_id()):
+            self._take_expired()
+        ended = self._recovery.expire_deadlines()
+        if ended:
+            LOG.debug("%d jobs are past a limit", ended)
+        self._rehome_waiting()
+        if self._clock() >= self._next_sweep:
+            self._sweep()
+            self._next_sweep = self._clock() + SWEEP_EVERY_S
+
+    def _take_expired(self) -> None:
+        queued = self._recovery.expire_leases(MOST_LEASES)
+        for batch in queued:
+            LOG.warning("batch %s/%d lost its worker; queued again", batch.job_id, batch.batch)
+        self._enqueue(queued)
+
+    def _rehome_waiting(self) -> None:
+        waiting, parked = self._recovery.waiting(), self._recovery.parked()
+        self._forget_needs({batch.job_id for batch in (*waiting, *parked)})
+        if not waiting and not parked:
+            return
+        for action in self._watch.decide(self._look(waiting, parked)):
+            self._act(action)
+
+    def _look(self, waiting: list[Waiting], parked: list[Waiting]) -> Observation:
+        queued, popped = {}, {}
+        for class_id in {batch.queue for batch in waiting}:
+            queued[class_id], popped[class_id] = rq_queue.queued_ids(self._redis, class_id)
+        return Observation(
+            now_s=self._clock(),
+            waiting=waiting,
+            parked=parked,
+            queued=queued,
+            popped=popped,
+            classes=self._presence.classes(),
+            workers=self._presence.workers(),
+            need_of=self._need_of,
+        )
+
+    def _need_of(self, job_id: str) -> Requirements | None:
+        # A spec never changes, and loading a job reads all of its batches.
+        if job_id not in self._needs:
+            job = self._jobs.load(job_id)
+            self._needs[job_id] = Requirements.of_spec(job.spec) if job else None
+        return self._needs[job_id]
+
+    def _forget_needs(self, job_ids: set[str]) -> None:
+        self._needs = {job_id: need for job_id, need in self._needs.items() if job_id in job_ids}
+
+    def _act(self, action: Action) -> None:
+        job_id, number, old_class, _ = batch = action.batch
+        name = f"{job_id}/{number}"
+        match action:
+            case Requeue():
+                LOG.warning("batch %s was in no queue; put into %s again", name, batch.queue)
+                self._enqueue([batch])
+            case Move(class_id=class_id):
+                LOG.info("batch %s goes from class %s to %s", name, old_class, class_id)
+                self._recovery.move(job_id, number, class_id)
+                rq_queue.forget(self._redis, old_class, [rq_queue.rq_id(job_id, number)])
+                self._enqueue([batch._replace(queue=class_id)])
+            case Park(reason=reason):
+                LOG.warning("batch %s is parked: %s", name, reason)
+                self._recovery.park(job_id, number, reason)
+                rq_queue.forget(self._redis, old_class, [rq_queue.rq_id(job_id, number)])
+
+    def _enqueue(self, batches: Iterable[Waiting]) -> None:
+        by_class: dict[str, list[tuple[str, int]]] = {}
+        for batch in batches:
+            by_class.setdefault(batch.queue, []).append((batch.job_id, batch.batch))
+        for class_id, members in by_class.items():
+            failpoint("before requeue")
+            rq_queue.enqueue_again(self._redis, class_id, members, QUEUE_TTL_S)
+            failpoint("after requeue")
+
+    def _sweep(self) -> None:
+        forgotten = self._recovery.forget_finished()
+        if forgotten:
+            LOG.info("forgot %d finished jobs whose time was up", forgotten)
+        self._clear_queues()
+        self._presence.forget_workers()
+        before_ms = self._recovery.now_ms() - self._settings.class_memory_s * 1000
+        self._presence.forget_classes(before_ms)
+
+    def _clear_queues(self) -> None:
+        """Take out what nobody waits for: of a queue that no worker reads any more, or left behind
+        by a worker that died at its end.
+
+        Only what was useless at the last sweep too: a batch that has just been stored may be in
+        its queue before it is seen to wait.
+        """
+        useless: dict[str, frozenset[str]] = {}
+        for class_id in rq_queue.known_classes(self._redis):
+            there = frozenset().union(*rq_queue.queued_ids(self._redis, class_id))
+            waiting = {
+                rq_queue.rq_id(batch.job_id, batch.batch)
+                for batch in (self._recovery.waiting(MOST_WAITING) if there else ())
+                if batch.queue == class_id
+            }
+            # A message to a worker, not a batch: its comparison takes it out itself.
+            batches = {name for name in there if MESSAGE not in name}
+            useless[class_id] = frozenset(batches - waiting)
+            if again := useless[class_id] & self._orphaned.get(class_id, frozenset()):
+                LOG.info("took %d ended batches out of the queue of %s", len(again), class_id)
+                rq_queue.forget(self._redis, class_id, again)
+        self._orphaned = useless

@@ -1,0 +1,108 @@
+"""Field types that requests share."""
+
+from typing import Annotated, Any
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    WithJsonSchema,
+)
+
+MAX_RETRIES = 20
+
+
+MAX_CONCURRENCY = 10_000
+
+
+MAX_LABELS = 32
+
+
+MAX_LABEL_CHARS = 256
+
+
+YEAR_S = 366 * 86_400
+
+
+def _plain_int(value: Any) -> Any:
+    # JSON Schema calls 16.0 an integer; pydantic's strict mode does not, its lax one takes true.
+    if type(value) is float and value.is_integer():
+        return int(value)
+    if type(value) is not int:
+        raise ValueError("allowed is a whole number")
+    return value
+
+
+def _plain_number(value: Any) -> Any:
+    if type(value) not in (int, float):
+        raise ValueError("allowed is a number")
+    return value
+
+
+def _plain_list(value: Any) -> Any:
+    if type(value) is not list:
+        raise ValueError("allowed is a list of JSON values")
+    if not value:
+        raise ValueError("allowed is at least one item")
+    return value
+
+
+def _plain_object(value: Any) -> Any:
+    if type(value) is not dict:
+        raise ValueError("allowed is an object")
+    return value
+
+
+def _plain_labels(value: Any) -> Any:
+    _plain_object(value)
+    # One message, not one for each of what may be a million wrong labels.
+    if len(value) > MAX_LABELS:
+        raise ValueError(f"{len(value)} labels; allowed are {MAX_LABELS}")
+    for name, label in value.items():
+        if type(label) is not str or max(len(name), len(label)) > MAX_LABEL_CHARS:
+            raise ValueError(
+                f"label {name[:40]!r}: allowed is text of up to {MAX_LABEL_CHARS} characters"
+            )
+    return value
+
+
+WHOLE_NUMBER = BeforeValidator(_plain_int)
+
+
+NUMBER = BeforeValidator(_plain_number)
+
+
+# The bounds stand before the validator: the other way round the schema says "ge", not "minimum".
+Count = Annotated[int, Field(ge=1), WHOLE_NUMBER]
+
+
+Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY), WHOLE_NUMBER]
+
+
+Retries = Annotated[int, Field(ge=0, le=MAX_RETRIES), WHOLE_NUMBER]
+
+
+Seconds = Annotated[float, Field(gt=0, le=YEAR_S), NUMBER]
+
+
+# Kept as parsed: a model of the list would copy it and report each of a million items on its own.
+Items = Annotated[
+    Any, BeforeValidator(_plain_list), WithJsonSchema({"type": "array", "items": {}, "minItems": 1})
+]
+
+
+Params = Annotated[
+    Any, BeforeValidator(_plain_object), WithJsonSchema({"type": "object", "default": {}})
+]
+
+
+Labels = Annotated[
+    Any,
+    BeforeValidator(_plain_labels),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": MAX_LABELS,
+            "additionalProperties": {"type": "string", "maxLength": MAX_LABEL_CHARS},
+        }
+    ),
+]

@@ -1,0 +1,102 @@
+"""What the API answers about itself and its workers, as models."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from batchpool.schemas.job_responses import Instant, Number, ResponseModel
+
+
+class ReservedInfo(ResponseModel):
+    comparison: str
+    slot: int
+
+
+class WorkerInfo(BaseModel):
+    """A live worker."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: str
+    host: str
+    pid: int
+    python: str
+    gil: bool
+    cpus: Number = Field(description="that it may use")
+    class_: str = Field(alias="class", description="workers of one class take the same batches")
+    reserved: ReservedInfo | None = Field(None, description="by a comparison, for its own batches")
+    state: Literal["idle", "busy", "draining"]
+    batch: str | None = Field(description="job id/batch that it runs")
+    runner_pid: int | None
+    warm: list[Any]
+    rss_bytes: int
+    started_at: Instant | None
+
+
+class Workers(ResponseModel):
+    workers: list[WorkerInfo]
+
+
+class Backend(ResponseModel):
+    name: str
+    description: str
+    in_flight: str
+    task_timeout: str
+    kills: str
+    dispatch: list[str]
+    chunksize: bool
+    pool: list[str]
+    start_methods: list[str]
+    form: Literal["sync", "async", "either"]
+    min_python: str
+    available: bool = Field(description="a worker that was seen can run it")
+    workers: int = Field(description="live ones that can")
+
+
+class Backends(ResponseModel):
+    backends: list[Backend]
+
+
+class TaskInfo(BaseModel):
+    model_config = ConfigDict(populate_by_name=True, extra="forbid")
+
+    name: str
+    description: str | None
+    params: dict[str, Any] | None = Field(description="JSON Schema; null: takes none")
+    sync: bool
+    async_: bool = Field(alias="async")
+    bound: Literal["io", "cpu"] | None
+    classes: list[str]
+    workers: int
+
+
+class TaskProblem(BaseModel):
+    """A source of tasks that a worker could not load."""
+
+    model_config = ConfigDict(populate_by_name=True, extra="forbid")
+
+    class_: str = Field(alias="class")
+    source: str
+    error: str
+
+
+class Tasks(ResponseModel):
+    tasks: list[TaskInfo]
+    errors: list[TaskProblem]
+
+
+class Health(ResponseModel):
+    status: Literal["alive"]
+
+
+class LiveWorkers(ResponseModel):
+    live: int
+    classes: int
+
+
+class ReadinessInfo(ResponseModel):
+    status: Literal["ready", "unavailable"]
+    reasons: list[str]
+    durability: Literal["strong", "weak", "none", "unknown"]
+    redis: dict[str, Any]
+    workers: LiveWorkers

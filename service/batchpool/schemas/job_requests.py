@@ -1,0 +1,218 @@
+"""What clients send: the bodies and query strings, with their bounds."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from batchpool.api.problems import MOST_ERRORS, FieldError, Unprocessable
+from batchpool.backends.facts import BACKENDS
+from batchpool.model import RECORD_STATES, START_METHODS
+from batchpool.schemas.fields import Concurrency, Count, Items, Labels, Params, Retries, Seconds
+
+
+class Request(BaseModel):
+    """A body or a query string: unknown fields are an error."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+def _known(names: Iterable[str]) -> Any:
+    # In the schema only: what is refused says more than that it is none of these.
+    return Field(max_length=200, json_schema_extra={"enum": list(names)})
+
+
+_EITHER: list[Any] = [
+    {"required": [one], "properties": {one: {"type": kind}, other: {"type": "null"}}}
+    for one, kind, other in (("count", "integer", "items"), ("items", "array", "count"))
+]
+
+
+class JobRequest(Request):
+    """What a client orders: a task, its items, and how to run them."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": _EITHER})
+
+    task: Annotated[str, Field(min_length=1, max_length=200, description="a registered task")]
+    params: Params = Field(default_factory=dict, description="arguments, by the task's JSON Schema")
+    count: Count | None = Field(None, description="run the items 0 … count-1; or give `items`")
+    items: Items | None = Field(None, description="the inputs, any JSON; or give `count`")
+    backend: Annotated[str, _known(BACKENDS)] = "thread-pool"
+    concurrency: Concurrency | None = Field(
+        None, description="tasks of one batch in flight at most; default: by backend and CPUs"
+    )
+    batches: Count = Field(1, description="contiguous shares, each run by one worker")
+    dispatch: Literal["map", "submit"] | None = Field(None, description="pools only; default map")
+    chunksize: Count | None = Field(None, description="pools only; default: chosen by the worker")
+    start_method: Annotated[str, _known(START_METHODS)] | None = Field(
+        None, description="process-like backends only; default forkserver"
+    )
+    pool: Literal["warm", "fresh"] | None = Field(None, description="pools only; default warm")
+    shared_sum: Literal["none", "global", "locked", "racy"] = "none"
+    task_timeout_s: Seconds | None = None
+    timeout_s: Seconds = Field(3600, description="from the first claim, over all retries")
+    queue_timeout_s: Seconds = Field(86_400, description="while queued or parked")
+    retries: Retries = Field(0, description="of a failed item")
+    on_error: Literal["continue", "stop"] = "continue"
+    measure: bool = Field(False, description="report the CPU time and memory that batches used")
+    labels: Labels = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source_of_items(self) -> "JobRequest":
+        if (self.count is None) == (self.items is None):
+            raise ValueError("allowed is exactly one of `count` and `items`")
+        return self
+
+    @property
+    def total(self) -> int:
+        """How many items were ordered."""
+        return len(self.items) if self.items is not None else self.count or 0
+
+
+# Of few digits: the bounds of what is read by this are much lower than a billion.
+_NAMED_FIELD = re.compile(r"`(\w+)`")
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")
+_STATE = f"({'|'.join(RECORD_STATES)})"
+
+
+def _known_states(text: str) -> str:
+    unknown = sorted(set(text.split(",")) - set(RECORD_STATES))
+    if unknown:
+        raise ValueError(f"unknown {unknown}; known: {', '.join(RECORD_STATES)}")
+    return text
+
+
+def _from_text(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value) else value
+
+
+def _number_from_text(value: Any) -> Any:
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError("allowed is a number") from None
+
+
+Limit = Annotated[int, Field(ge=1, le=500), BeforeValidator(_from_text)]
+RecordLimit = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_from_text)]
+Index = Annotated[int, Field(ge=0, le=100_000_000), BeforeValidator(_from_text)]
+States = Annotated[
+    str,
+    Field(max_length=80, json_schema_extra={"pattern": f"^{_STATE}(,{_STATE})*$"}),
+    AfterValidator(_known_states),
+]
+JobStateName = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+
+
+class JobsQuery(Request):
+    """`GET /v1/jobs`"""
+
+    state: JobStateName | None = None
+    task: Annotated[str, Field(max_length=200)] | None = None
+    limit: Limit = 50
+    cursor: Annotated[str, Field(pattern="^[0-9a-f]{24}$")] | None = None
+
+
+class JobQuery(Request):
+    """`GET /v1/jobs/{id}` and `POST /v1/jobs`"""
+
+    wait: Annotated[float, Field(ge=0), BeforeValidator(_number_from_text)] = Field(
+        0, description="seconds to wait for a terminal state, at most 60"
+    )
+
+
+class RecordsQuery(Request):
+    """`GET /v1/jobs/{id}/records`"""
+
+    limit: RecordLimit | None = Field(
+        None, description="JSON: default 100, at most 10,000; streams: default all"
+    )
+    cursor: Index = 0
+    state: States | None = Field(None, description="one or more states, separated by commas")
+
+    @property
+    def states(self) -> frozenset[str] | None:
+        return frozenset(self.state.split(",")) if self.state else None
+
+
+class EventsQuery(Request):
+    """`GET /v1/jobs/{id}/events`"""
+
+    last_event_id: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="as the header Last-Event-ID, for clients that cannot send it"
+    )
+
+
+class NoQuery(Request):
+    """A route that takes no query parameters."""
+
+
+RequestT = TypeVar("RequestT", bound=Request)
+
+
+def read_model(model: type[RequestT], body: Any) -> RequestT:
+    """The body as a `model`.
+
+    Raises:
+        Unprocessable: names the fields that are wrong, at most `MOST_ERRORS` of them.
+    """
+    if not isinstance(body, Mapping):
+        raise Unprocessable([FieldError("", f"allowed is an object, not {_kind(body)}")])
+    known = model.model_fields
+    # Looked at here, not by pydantic: a megabyte of unknown names would make 100,000 error objects.
+    unknown = [name for name in body if name not in known]
+    errors = [
+        FieldError(str(name)[:80], f"unknown field; known: {', '.join(known)}")
+        for name in unknown[:MOST_ERRORS]
+    ]
+    errors += [FieldError("", "unknown field")] * (len(unknown) - len(errors))
+    try:
+        found = model.model_validate({name: body[name] for name in body if name in known})
+    except ValidationError as error:
+        raise Unprocessable(
+            errors
+            + [
+                _field_error(details, body)
+                for details in error.errors(
+                    include_url=False, include_context=False, include_input=False
+                )
+            ]
+        ) from None
+    if errors:
+        raise Unprocessable(errors)
+    return found
+
+
+def _field_error(details: ErrorDetails, body: Mapping[str, Any]) -> FieldError:
+    # The rest of the path is pydantic's own: tags of the members of a union.
+    path = [str(part) for part in details["loc"][:1]]
+    message = details["msg"].removeprefix("Value error, ")
+    if path and path[0] in body:
+        message += f" (got {_shown(body[path[0]])})"
+    # What is wrong with fields together names them; it is told under the first.
+    named = _NAMED_FIELD.search(message)
+    return FieldError(".".join(path) or (named[1] if named else ""), message)
+
+
+def _kind(value: Any) -> str:
+    kinds = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return f"{'an array' if isinstance(value, list) else 'an object'} of {len(value)}"
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "a very large number"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

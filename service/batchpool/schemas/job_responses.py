@@ -1,0 +1,268 @@
+"""What the API answers, as models: the source of the OpenAPI document, held to by tests."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Number = int | float
+BatchStateName = Literal["queued", "running", "parked", "succeeded", "failed", "cancelled"]
+JobStateName = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+RecordStateName = Literal["succeeded", "failed", "timeout", "crashed", "cancelled"]
+Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class ResponseModel(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class FieldProblem(ResponseModel):
+    field: str = Field(description="dotted path; empty for the body as a whole")
+    message: str
+
+
+class ProblemDocument(ResponseModel):
+    """RFC 9457, as application/problem+json."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[FieldProblem] = Field(default=[], description="at most 20")
+
+
+class ErrorInfo(ResponseModel):
+    type: str
+    message: str
+    traceback: str | None = None
+
+
+class ItemsInfo(ResponseModel):
+    count: int
+    sha256: str = Field(description="over the compact JSON text of the list of items")
+    first: list[Any] = Field(description="the first ones, at most 10 and 4 KB")
+
+
+class RunInfo(ResponseModel):
+    """The run of a comparison that a job is."""
+
+    id: str = Field(description="of the comparison")
+    arm: int = Field(description="-1: the items alone; one past the last: the control")
+    round: int
+    kind: Literal["solo", "warmup", "sample"]
+
+
+class Spec(ResponseModel):
+    """The order as it is run; null where the backend has no such thing."""
+
+    task: str
+    params: dict[str, Any]
+    items: ItemsInfo
+    backend: str
+    concurrency: int
+    batches: int
+    dispatch: Literal["map", "submit"] | None
+    chunksize: int | None
+    start_method: str | None
+    pool: Literal["warm", "fresh"] | None
+    shared_sum: Literal["none", "global", "locked", "racy"]
+    task_timeout_s: float | None
+    timeout_s: float
+    queue_timeout_s: float
+    retries: int
+    on_error: Literal["continue", "stop"]
+    measure: bool = False
+    labels: dict[str, str]
+    retry_of: str | None = None
+    comparison: RunInfo | None = None
+
+
+class Progress(ResponseModel):
+    total: int
+    pending: int
+    running: int
+    succeeded: int
+    failed: int
+    timeout: int
+    crashed: int
+    cancelled: int
+
+
+class BatchSharedSum(ResponseModel):
+    observed: Number | None
+    lost: Number | None
+    partial: bool = Field(description="the batch was taken over: one epoch's view is not the whole")
+
+
+class SharedSum(ResponseModel):
+    strategy: Literal["global", "locked", "racy"]
+    observed: list[Number | None] = Field(
+        description="one per batch, from the epoch that closed it"
+    )
+    lost: Number | None = Field(description="what the records say beyond what was observed")
+    partial: bool
+
+
+class Timing(ResponseModel):
+    """Durations in seconds; a job that runs is measured up to now."""
+
+    submitted_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+    queue_s: float | None
+    wall_s: float | None = Field(description="first claim to terminal state, recovery included")
+    startup_s: float | None = Field(description="of the batch that took longest to start")
+    overhead_s: float | None = Field(description="wall_s beyond the longest run of a batch")
+    task_wall_s: float
+    task_cpu_s: float
+    parallelism: float | None = Field(description="task_wall_s / wall_s; not a speedup")
+    cpu_parallelism: float | None = Field(description="task_cpu_s / wall_s")
+
+
+class EpochInfo(ResponseModel):
+    """One ownership of a batch."""
+
+    worker: str
+    host: str
+    pid: int = Field(description="of the runner")
+    ppid: int = Field(description="of the worker")
+    python: str
+    gil: bool
+    started_at: Instant
+    ended_at: Instant | None
+    end_reason: str | None
+
+
+class Phases(ResponseModel):
+    """How far the batch's run got when, in seconds since the claim, by its worker's clock."""
+
+    begin_s: float = Field(description="the backend was entered, with the items at hand")
+    ready_s: float = Field(description="the backend was ready to run them")
+    end_s: float = Field(description="all that ran a task had ended")
+    closed_s: float = Field(description="the last block of records was sent")
+
+
+class Switches(ResponseModel):
+    """Context switches."""
+
+    voluntary: int
+    involuntary: int
+
+
+class Usage(ResponseModel):
+    """What the batch used of its worker's machine, all of its processes together."""
+
+    cpu_s: float = Field(description="CPU time, of processes that have ended too")
+    peak_pss_bytes: int | None = Field(
+        description="memory, shared pages counted once; sampled, so short peaks may be missed"
+    )
+    throttled_s: float | None = Field(description="kept from the CPU by the quota of a group")
+    load_1m: float = Field(description="load average before the batch")
+    cpus: float = Field(description="that could be used")
+    quota: float | None = Field(description="CPUs by the tightest quota; null without one")
+    switches: Switches | None = Field(description="null where some could not be counted")
+
+
+class ChosenInfo(ResponseModel):
+    """How the backend `auto` ran the batch, and what it had seen of it."""
+
+    backend: str
+    concurrency: int
+    chunksize: int | None = Field(description="of the first chunks; they adapt")
+    measured: dict[str, Any] = Field(description="seconds, shares and counts, of the first items")
+    why: str
+
+
+class Batch(ResponseModel):
+    index: int
+    state: BatchStateName
+    first: int = Field(description="index of its first item")
+    items: int
+    progress: Progress
+    sum: Number
+    shared_sum: BatchSharedSum | None
+    effective_concurrency: int | None
+    pool: str | None
+    start_method: str | None
+    chosen: ChosenInfo | None = Field(description="backend `auto` only, once the batch has ended")
+    queue_s: float | None
+    startup_s: float | None
+    wall_s: float | None
+    phases: Phases | None = Field(description="of the epoch that closed the batch")
+    usage: Usage | None = Field(description="the same, if the job was to be measured")
+    error: ErrorInfo | None
+    parked: str | None = Field(description="why nobody can run it, while that is so")
+    lost_workers: int
+    refused_writes: int = Field(description="blocks of owners that were no longer owners")
+    epochs: list[EpochInfo]
+
+
+class JobSummary(ResponseModel):
+    """A job as it stands in a list."""
+
+    id: str
+    state: JobStateName
+    spec: Spec
+    progress: Progress
+    sum: Number = Field(description="exact sum of the numbers that tasks returned")
+    shared_sum: SharedSum | None
+    timing: Timing
+    error: ErrorInfo | None
+    links: dict[str, str]
+
+
+class Job(JobSummary):
+    pids: list[int] = Field(description="at most 1000; the same number on two hosts counts twice")
+    pids_total: int
+    workers: list[str] = Field(description="at most 1000")
+    workers_total: int
+    batches: list[Batch]
+
+
+class JobPage(ResponseModel):
+    jobs: list[JobSummary]
+    next: str | None = Field(description="cursor of the next page")
+
+
+class FailedAttempt(ResponseModel):
+    error: ErrorInfo
+    wall_s: float
+
+
+class Record(ResponseModel):
+    """What happened to one item."""
+
+    index: int
+    item: Any
+    state: RecordStateName
+    value: Any
+    error: ErrorInfo | None
+    batch: int
+    epoch: int | None
+    attempt: int = Field(description="1-based try; 0 for an item that never ran")
+    tries: list[FailedAttempt] = Field(description="failed tries before the last")
+    worker: str | None
+    host: str | None
+    pid: int | None
+    ppid: int | None
+    thread_id: int | None
+    thread_name: str | None
+    interpreter: int | None
+    started_at: Instant | None
+    offset_s: float | None = Field(description="since the start of the epoch, monotonic")
+    wall_s: float | None
+    cpu_s: float | None
+    sum_seen: Number | None
+
+
+class RecordPage(ResponseModel):
+    records: list[Record]
+    next: str | None
+
+
+class Trace(ResponseModel):
+    """Chrome Trace Event Format; opens in Perfetto."""
+
+    displayTimeUnit: str
+    otherData: dict[str, Any]
+    traceEvents: list[dict[str, Any]]

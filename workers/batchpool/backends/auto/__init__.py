@@ -1,0 +1,1 @@
+"""Backend auto: measures a task and chooses how to run it."""

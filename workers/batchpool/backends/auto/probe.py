@@ -1,0 +1,216 @@
+"""Looking at the first items of a batch while they run: what they use, and how threads scale."""
+
+import contextlib
+import os
+import pickle
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import ceil
+from statistics import median
+from time import monotonic, sleep
+
+from batchpool.backends.auto.cost_model import WAITS_BELOW, Constraints, TaskProfile, choose
+from batchpool.backends.auto.resizable_threads import ResizableThreads, queued_s
+from batchpool.backends.auto.shared_items import SharedItems
+from batchpool.backends.base import Batch
+from batchpool.model import Outcome
+
+LOOK_S = 0.02
+_ASK_EVERY_S = 0.001
+_FEWEST_ASKED = 5
+"""Looks at the GIL that were not repeated so often say nothing."""
+_MOST_THREADS = 16
+_ENOUGH_CPUS = 2.0
+"""Threads are asked to keep so many CPUs busy, to see whether they can."""
+_WIDER = 2
+_ABOUT = 0.3
+"""One thread that kept 0.9 CPUs busy counts as one that keeps a whole one busy."""
+_COMPUTES_FROM = 0.5
+_LONGEST_S = 0.05
+_RECENT = 64
+
+
+class Timings:
+    """How long the last tasks took, as their outcomes say."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._last: deque[tuple[int, int]] = deque(maxlen=_RECENT)
+        self.count = 0
+        self._elsewhere = False
+        self.value: object = None
+        """What one of the last tasks returned."""
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Listen to outcomes, from any thread; one that is lost on the way does not matter.
+
+        Of those that come together one stands for all: this runs once per item, or per chunk.
+        """
+        last = outcomes[-1]
+        is_here = self._elsewhere and last.lane.pid == self._pid
+        if last.state in ("succeeded", "failed") and not is_here:
+            self._last.append((last.wall_ns, last.cpu_ns))
+            self.value = last.value
+            self.count += len(outcomes)
+
+    def clear(self, elsewhere: bool = False) -> None:
+        """Begin anew; `elsewhere`: with tasks of other processes only, which do not share a GIL."""
+        self._elsewhere = elsewhere
+        self._last.clear()
+        self.count = 0
+
+    def median(self, least: int) -> tuple[float, float] | None:
+        """Wall and CPU seconds of a task; None while fewer than `least` have ended."""
+        last = list(self._last.copy())
+        if self.count < least or not last:
+            return None
+        walls, cpus = zip(*last, strict=True)
+        return median(walls) / 1e9, median(cpus) / 1e9
+
+    def alone(self) -> tuple[float, float] | None:
+        """The same of a task that nothing else disturbs: its wait is the least that was seen."""
+        last = list(self._last.copy())
+        if not last:
+            return None
+        cpu_ns = median(cpu for _, cpu in last)
+        return (cpu_ns + min(wall - cpu for wall, cpu in last)) / 1e9, cpu_ns / 1e9
+
+
+class Probe:
+    """Has threads run items, few at first, and sees how much CPU they use."""
+
+    def __init__(
+        self, crew: ResizableThreads, feed: SharedItems, batch: Batch, timings: Timings, cpus: int
+    ) -> None:
+        self._crew = crew
+        self._feed = feed
+        self._batch = batch
+        self._timings = timings
+        self._cpus = cpus
+        self._is_over = False
+        self._began_s = monotonic()
+
+    def run(self, situation: Callable[[], Constraints]) -> TaskProfile:
+        """Look until it is clear what kind of task this is; returns while threads go on.
+
+        Args:
+            situation: the one at the moment of the call.
+        """
+        self._timings.clear()
+        self._crew.resize(1)
+        alone, held = self._look_at_one(LOOK_S)
+        first = self._timings.median(least=1)
+        if alone < WAITS_BELOW:
+            return self._look_at_waiting(alone, first, situation)
+        measured = self._measured(alone, first, held)
+        while measured.holds_gil:
+            # Another one in this process would take from the first what it gets itself.
+            if not self._is_unclear(measured, situation):
+                return measured
+            self._look(LOOK_S)
+            measured = self._measured(alone, self._timings.median(least=1), held)
+        lanes = min(self._batch.concurrency, _MOST_THREADS, ceil(_ENOUGH_CPUS / alone - _ABOUT))
+        if lanes < 2 or self._is_over:
+            return measured
+        self._crew.resize(lanes)
+        if not measured.is_saturated:
+            # They begin alike, with the same wait: it is over when the first has ended.
+            self._look(min(measured.task_wall_s, _LONGEST_S))
+        while True:
+            busy = self._look(max(LOOK_S, min(2 * measured.task_wall_s, _LONGEST_S)))
+            measured = replace(self._measured(alone, first, held), busy=busy, threads=lanes)
+            if not self._is_unclear(measured, situation):
+                return measured
+
+    def _look_at_waiting(
+        self,
+        alone: float,
+        first: tuple[float, float] | None,
+        situation: Callable[[], Constraints],
+    ) -> TaskProfile:
+        """Tasks that wait may compute later: as long as none has ended, only some are begun."""
+        measured, seen = self._measured(alone, first), situation()
+        if seen.warm_children or not seen.may_compute_yet(measured):
+            return measured
+        lanes = min(self._batch.concurrency, _WIDER * self._cpus)
+        while first is None and not self._is_over:
+            self._crew.resize(lanes)
+            busy = self._look(LOOK_S)
+            first = self._timings.median(least=1)
+            if busy > _COMPUTES_FROM:
+                busy = self._look(LOOK_S)
+                so_far_s = monotonic() - self._began_s
+                wall_s, cpu_s = first or (so_far_s, so_far_s / 2)
+                return TaskProfile(
+                    tasks=self._timings.count,
+                    task_wall_s=wall_s,
+                    task_cpu_s=cpu_s,
+                    busy_alone=None,
+                    busy=busy,
+                    threads=lanes,
+                    pickle_s=self._pickle_s(),
+                )
+        return self._measured(alone, first)
+
+    def _is_unclear(self, measured: TaskProfile, situation: Callable[[], Constraints]) -> bool:
+        """Whether more time alone can show that a pool is worth its start."""
+        if measured.tasks or self._is_over:
+            return False
+        return choose(measured, situation()).backend == "sequential"
+
+    def _look_at_one(self, seconds: float) -> tuple[float, float | None]:
+        """How busy the one lane keeps a CPU, or would; how much of its time it holds the GIL."""
+        queued, began_s = self._crew.queued_s(), monotonic()
+        cpu_s = self._crew.cpu_s()
+        asked, refused, ends_s = 0, 0, began_s + seconds
+        while not self._is_over and monotonic() < ends_s:
+            asked += 1
+            refused += _had_to_wait()
+            self._is_over = self._crew.size == 0 or not self._feed
+        took_s = max(1e-6, monotonic() - began_s)
+        alone = (self._crew.cpu_s() - cpu_s + max(0.0, self._crew.queued_s() - queued)) / took_s
+        return alone, refused / asked if asked >= _FEWEST_ASKED else None
+
+    def _look(self, seconds: float) -> float:
+        """How many CPUs the crew keeps busy, over about that time."""
+        cpu_s, began_s = self._crew.cpu_s(), monotonic()
+        self._is_over = self._crew.wait(seconds) or not self._feed
+        took_s = monotonic() - began_s
+        return (self._crew.cpu_s() - cpu_s) / max(1e-6, took_s)
+
+    def _measured(
+        self, alone: float, first: tuple[float, float] | None, held: float | None = None
+    ) -> TaskProfile:
+        so_far_s = monotonic() - self._began_s
+        cpu_s = so_far_s * min(1.0, alone)
+        seen = TaskProfile(
+            0, so_far_s, cpu_s, busy_alone=alone, pickle_s=self._pickle_s(), gil_held=held
+        )
+        ended = first or self._timings.median(least=1)
+        if ended is None:
+            return seen
+        return seen.with_times(self._timings.count, *ended, beside=True)
+
+    def _pickle_s(self) -> float:
+        """What it takes to send an item and a value, in seconds; 0 for what cannot be sent."""
+        began_s = monotonic()
+        with contextlib.suppress(Exception):
+            sent = pickle.dumps((self._batch.spec.items[0], self._timings.value))
+            pickle.loads(sent)  # noqa: S301  # our own, a moment old
+        return monotonic() - began_s
+
+
+def _had_to_wait() -> bool:
+    """Whether the GIL was not to be had when this thread woke up; it sleeps first.
+
+    Who holds it is told to let go after a switch interval, so what is shorter than half of that
+    is the kernel's own delay. Waiting for a CPU is not waiting for the GIL.
+    """
+    thread = threading.get_native_id()
+    queued, began_s = queued_s(thread), monotonic()
+    sleep(_ASK_EVERY_S)
+    late_s = monotonic() - began_s - _ASK_EVERY_S
+    return late_s > sys.getswitchinterval() / 2 + max(0.0, queued_s(thread) - queued)

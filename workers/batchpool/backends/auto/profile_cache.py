@@ -1,0 +1,45 @@
+"""What was measured of a task before, for as long as the process lives that runs its batches."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from batchpool.backends.auto.cost_model import TaskProfile
+
+_MOST = 256
+
+
+@dataclass(eq=False)
+class CachedProfile:
+    """A task with its params: what the probe saw, and what tasks then took, by the way they ran."""
+
+    measured: TaskProfile
+    walls_s: dict[tuple[str, int], float] = field(default_factory=dict)
+
+
+class ProfileCache:
+    """The last few hundred kinds of work that were measured here."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, CachedProfile] = OrderedDict()
+
+    def find(self, key: str) -> CachedProfile | None:
+        return self._known.get(key)
+
+    def keep(self, key: str, remembered: CachedProfile) -> None:
+        self._known[key] = remembered
+        self._known.move_to_end(key)
+        if len(self._known) > _MOST:
+            self._known.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        self._known.pop(key, None)
+
+
+def profile_key(task: str, version: str, params: Mapping[str, Any], item: Any) -> str:
+    """What makes two batches alike: task, its code, its params, and the shape of their items."""
+    size = len(json.dumps(item, default=str)).bit_length()
+    shape = f"{type(item).__name__}:{size}"
+    return json.dumps([task, version, params, shape], sort_keys=True, default=str)

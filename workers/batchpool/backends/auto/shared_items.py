@@ -1,0 +1,49 @@
+"""Items that lanes of several kinds take from at once."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+
+class SharedItems(Sequence[int]):
+    """Hands out the indices of a wave, each once, to threads, a pool and an event loop.
+
+    As a sequence it is what is left; iterating takes. Nothing is handed out while it is `held`.
+    """
+
+    def __init__(self, wave: Sequence[int]) -> None:
+        self._wave = wave
+        self._place = 0
+        self._lock = threading.Lock()
+        self.paused = False
+
+    def take(self, most: int) -> Sequence[int]:
+        """The next indices, in their order; none when none are left."""
+        with self._lock:
+            start = self._place
+            if not self.paused:
+                self._place = min(len(self._wave), start + most)
+            return self._wave[start : self._place]
+
+    def take_one(self) -> int | None:
+        """The next index; None when none is left."""
+        with self._lock:
+            place = self._place
+            if self.paused or place >= len(self._wave):
+                return None
+            self._place = place + 1
+            return self._wave[place]
+
+    def __len__(self) -> int:
+        return len(self._wave) - self._place
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[int]: ...
+    def __getitem__(self, place: int | slice) -> int | Sequence[int]:
+        return self._wave[self._place :][place]
+
+    def __iter__(self) -> Iterator[int]:
+        while (index := self.take_one()) is not None:
+            yield index

@@ -1,0 +1,158 @@
+"""What every backend promises, and what it is given."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Any, Self
+
+from batchpool.backends.context import RunnerContext
+from batchpool.backends.facts import facts_of
+from batchpool.backends.outcomes import OutcomeCollector, StopFlag
+from batchpool.execution.in_flight import InFlightTable, RunningSlot
+from batchpool.execution.run_item import Work
+from batchpool.execution.shared_sum import IN_PROCESS, Number, SharedSum
+from batchpool.model import AutoChoice, BatchSpec, RunSpec
+from batchpool.tasks.decorator import Task
+
+_NAP_S = 0.04
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch on its way: what was ordered, and where its outcomes go."""
+
+    spec: BatchSpec
+    task: Task
+    params: Any
+    concurrency: int
+    """How many tasks may be in flight: what was asked for, and never more than there are items."""
+    station: RunnerContext
+    stop_flag: StopFlag
+    outcomes: OutcomeCollector
+
+    @property
+    def run(self) -> RunSpec:
+        return self.spec.run
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """What the task's function gets besides the item."""
+        return () if self.task.params is None else (self.params,)
+
+    def item(self, index: int) -> Any:
+        """The item with the job-wide index `index`."""
+        return self.spec.items[index - self.spec.first]
+
+
+class Backend(ABC):
+    """One way to run items; made for one batch, used as a context manager.
+
+    Promises: `run` gives the intake exactly one outcome for every index, unless the gate
+    closes; then every item that was taken has one, and no further item is taken. Never more
+    than `batch.concurrency` items are in flight, and that many are if there are as many.
+    A raising task fails alone. After the context nothing that ran a task is left, save a
+    warm pool of the station.
+    """
+
+    pool: str | None = None
+    """"warm" or "fresh" for pools, once entered."""
+    chosen: AutoChoice | None = None
+    """What was chosen and why, for a backend that chooses."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    @abstractmethod
+    def run(self, wave: Sequence[int]) -> None:
+        """Run the items with these indices; returns when all are answered or the gate is closed."""
+
+    @property
+    def effective_concurrency(self) -> int:
+        """How many lanes the batch had."""
+        return self.batch.concurrency
+
+    @property
+    def start_method(self) -> str | None:
+        """How its processes were started; None without any."""
+        facts = facts_of(self.batch.run.backend)
+        return self.batch.run.start_method if facts.start_method else None
+
+    def observed(self) -> Number | None:
+        """The shared sum as this process sees it after the run; None without one."""
+        return None
+
+    def wait(self, seconds: float) -> None:
+        """Wait between two waves, or less when the gate closes."""
+        end = monotonic() + seconds
+        while not self.batch.stop_flag.closed and (left := end - monotonic()) > 0:
+            self.tick()
+            sleep(min(left, _NAP_S))
+
+    def tick(self) -> None:  # noqa: B027 - most backends have nothing to do
+        """What there is to do in a moment of waiting."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        return None
+
+
+class InProcess(Backend):
+    """The common part of backends whose tasks run in this process: a slate and a shared sum."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(batch)
+        self._open = ExitStack()
+        self._slate: InFlightTable | None = None
+        self.sum = self.make_sum()
+        assert batch.task.run is not None or batch.task.run_async is not None
+        self.work = Work(
+            function=batch.task.run or batch.task.run_async or batch.task,
+            args=batch.args,
+            add=self.sum.add if self.sum is not None else None,
+        )
+
+    def make_sum(self) -> SharedSum | None:
+        """The shared sum of the strategy that the batch names."""
+        strategy = IN_PROCESS[self.batch.run.shared_sum]
+        return None if strategy is None else strategy()
+
+    def observed(self) -> Number | None:
+        return None if self.sum is None else self.sum.observed()
+
+    def slot(self, lane: int) -> RunningSlot:
+        """The slot of the lane with that number, in a file that the parent can read."""
+        return self.slate.slot(lane)
+
+    @property
+    def slate(self) -> InFlightTable:
+        """The slots of the batch, once entered."""
+        assert self._slate is not None
+        return self._slate
+
+    @property
+    def slots(self) -> int:
+        """How many lanes may show what they run."""
+        return self.batch.concurrency
+
+    def __enter__(self) -> Self:
+        slate = InFlightTable(self.batch.station.in_flight_path, self.slots)
+        self._slate = self._open.enter_context(slate)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        self._open.close()

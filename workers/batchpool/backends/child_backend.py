@@ -1,0 +1,141 @@
+"""What backends have in common whose tasks run in children: one loop that hears and watches."""
+
+import pickle
+from abc import abstractmethod
+from time import monotonic, monotonic_ns
+
+from batchpool.backends.base import Backend, Batch
+from batchpool.children.channel import FrameKind
+from batchpool.children.child import BatchOrder
+from batchpool.children.monitor import ChildHandle, ChildMonitor
+from batchpool.errors import EngineError
+from batchpool.execution.run_item import current_site
+from batchpool.execution.run_item_async import timeout_error
+from batchpool.execution.shared_sum import FileSum, GlobalSum, Number
+from batchpool.model import ExecutionSite, Outcome, RecordState, TaskError
+
+TURN_S = 0.04
+"""A turn of the loop takes no longer than this when nothing happens: `tick` comes every 50 ms."""
+_QUIET_NS = 30_000_000
+
+
+class ChildBackend(Backend):
+    """Runs items in children, and hears of outcomes, deaths and deadlines in one loop.
+
+    Promises: the loop runs in the calling thread and starts no other.
+    """
+
+    def __init__(self, batch: Batch, order: BatchOrder | None = None) -> None:
+        """`order` is given when this one helps another backend with the same batch."""
+        super().__init__(batch)
+        self._helps = order is not None
+        self.order = order or _order_of(batch)
+        self._sum: GlobalSum | FileSum | None = None
+        self._ticked_s = 0.0
+        self._closed = False
+
+    def __enter__(self) -> "ChildBackend":
+        strategy = self.order.shared_sum
+        if not self._helps:
+            if strategy in ("locked", "racy"):
+                self._sum = FileSum(self.order.sum_path, strategy == "locked", create=True)
+            elif strategy == "global":
+                self._sum = GlobalSum()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if isinstance(self._sum, FileSum):
+            self._sum.close()
+            self.order.sum_path.unlink(missing_ok=True)
+
+    def observed(self) -> Number | None:
+        return None if self._sum is None else self._sum.observed()
+
+    def tick(self) -> None:
+        """Let the station's owner do what it has to do, now and then."""
+        now = monotonic()
+        if now - self._ticked_s > TURN_S / 2:
+            self._ticked_s = now
+            self.batch.station.call_on_idle()
+
+    @property
+    def poll_s(self) -> float:
+        """How long a turn of the loop waits if nothing happens."""
+        return TURN_S
+
+    def poll(self, hub: ChildMonitor) -> None:
+        """Hear what happened, end what is overdue; at most `poll_s` if nothing happens."""
+        self.tick()
+        for event in hub.poll(self.poll_s):
+            if event.outcomes:
+                self.batch.outcomes.add(event.outcomes)
+            if event.frame is None:
+                self.on_death(event.child)
+            elif event.frame.kind is FrameKind.CHUNK:
+                self.on_chunk(event.frame.number)
+            elif event.frame.kind is FrameKind.BROKEN:
+                raise EngineError(f"in child {event.child.pid}: {event.frame.data.decode()}")
+        if self.batch.stop_flag.closed and not self._closed:
+            self._closed = True
+            self.on_close()
+        now_ns = monotonic_ns()
+        for child in hub.children:
+            self._look_at(child, now_ns)
+
+    @abstractmethod
+    def on_death(self, child: ChildHandle) -> None:
+        """A child died; what it sent or left on its desk was taken before."""
+
+    def on_chunk(self, number: int) -> None:
+        """A child is done with a chunk."""
+
+    def on_close(self) -> None:
+        """The gate has closed: no further item may begin."""
+
+    def _look_at(self, child: ChildHandle, now_ns: int) -> None:
+        running = child.running
+        if running is None:
+            return
+        index, started_ns = running
+        if now_ns - started_ns > _QUIET_NS:
+            self.batch.outcomes.add(child.unsent())
+        limit_s = self.batch.run.task_timeout_s
+        if limit_s is None or now_ns - started_ns < limit_s * 1e9 or child.process is None:
+            return
+        if child.killed_index is None:
+            child.killed_index = index
+            child.process.kill()
+
+    def answer_for(
+        self, child: ChildHandle, index: int, state: RecordState, error: TaskError
+    ) -> None:
+        """Give the outcome of an item whose process cannot give it any more."""
+        running = child.running
+        now_ns = monotonic_ns()
+        started_ns = running[1] if running is not None and running[0] == index else now_ns
+        lane = child.lane or _lane_of(child.pid)
+        outcome = Outcome(index, state, None, error, lane, started_ns, now_ns - started_ns, 0)
+        self.batch.outcomes.add((outcome,))
+
+    def time_out(self, child: ChildHandle) -> None:
+        """Record the item for whose time limit the child was killed, unless it was quicker."""
+        if child.killed_index is not None:
+            error = timeout_error(self.batch.run.task_timeout_s)
+            self.answer_for(child, child.killed_index, "timeout", error)
+
+
+def _order_of(batch: Batch) -> BatchOrder:
+    number = batch.station.next_number()
+    return BatchOrder(
+        number=number,
+        task=batch.task.name,
+        module=batch.task.module,
+        params=None if batch.task.params is None else pickle.dumps(batch.params),
+        shared_sum=batch.run.shared_sum,
+        sum_path=batch.station.folder / f"sum-{number}",
+        stop_on_failure=batch.run.on_error == "stop" and batch.run.retries == 0,
+    )
+
+
+def _lane_of(pid: int) -> ExecutionSite:
+    return ExecutionSite(pid, current_site().pid, pid, "MainThread", 0)

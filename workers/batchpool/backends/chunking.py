@@ -1,0 +1,72 @@
+"""Cutting a wave of items into chunks: one by one until items have proved to be tiny."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TARGET_NS = 40_000_000
+"""A chunk of tiny items takes about this long, half of it waiting behind another one: some fifty
+times what it costs to send one."""
+_GROWTH = 4
+_SHARE = 2
+"""A chunk holds no more than this part of what one lane has left to do."""
+
+
+@dataclass(eq=False)
+class Chunk:
+    """Items that were sent to a child together."""
+
+    number: int
+    indices: Sequence[int]
+    sent_ns: int
+    is_revoked: bool = False
+
+
+class Chunker:
+    """Hands out the items of a wave in chunks.
+
+    Promises: each index is in one chunk at a time; given-back ones come first. Chunks of
+    automatic size hold more than one item only after items took less than the target, and
+    grow by steps.
+    """
+
+    def __init__(self, wave: Sequence[int], lanes: int, fixed: int | None) -> None:
+        self.is_auto = fixed is None
+        self._wave = wave
+        self._lanes = lanes
+        self._place = 0
+        self._again: list[int] = []
+        self._size = fixed or 1
+
+    @property
+    def has_more(self) -> bool:
+        """Whether any item is left to be handed out."""
+        return bool(self._again) or self._place < len(self._wave)
+
+    def take(self) -> Sequence[int]:
+        """The next chunk."""
+        size = self.fit(len(self._wave) - self._place + len(self._again))
+        if self._again:
+            taken = self._again[:size]
+            del self._again[:size]
+            return taken
+        start = self._place
+        self._place = min(len(self._wave), start + size)
+        return self._wave[start : self._place]
+
+    def fit(self, left: int) -> int:
+        """The size of the next chunk when so many items are left."""
+        if not self.is_auto:
+            return self._size
+        return max(1, min(self._size, left // (self._lanes * _SHARE)))
+
+    def give_back(self, indices: Sequence[int]) -> None:
+        """Hand these out again."""
+        self._again += indices
+
+    def adjust(self, chunk: Chunk, now_ns: int) -> None:
+        """Take account of how long a chunk took, the way to the child and back included."""
+        if not self.is_auto:
+            return
+        each_ns = (now_ns - chunk.sent_ns) / max(1, len(chunk.indices))
+        fits = int(TARGET_NS / each_ns)
+        self._size = max(1, min(fits, self._size * _GROWTH))

@@ -1,0 +1,176 @@
+"""What outlives a batch where it runs: the tasks, a folder, warm pools, the way to stop."""
+
+import _thread
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Self
+
+from batchpool.backends.auto.profile_cache import ProfileCache
+from batchpool.backends.outcomes import StopFlag
+from batchpool.children.pool_cache import PoolCache
+from batchpool.children.start_methods import (
+    fork_server_pid,
+    multiprocessing_helper_pids,
+    stop_helpers,
+)
+from batchpool.errors import ContextClosed
+from batchpool.execution.in_flight import IN_FLIGHT_NAME
+from batchpool.system.process_control import become_subreaper, kill_orphans
+from batchpool.system.process_tree import has_children
+from batchpool.system.semaphores import name_semaphores
+from batchpool.tasks.registry import Registry, load_tasks
+
+_THREAD_GRACE_S = 0.1
+_LONGEST_FOLDER_BYTES = 60
+
+
+def _make_folder() -> Path:
+    # The fork server's socket lies there, and the address of a Unix socket has 108 bytes.
+    too_long = len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER_BYTES
+    return Path(tempfile.mkdtemp(prefix="batchpool-", dir="/tmp" if too_long else None))  # noqa: S108
+
+
+def _nothing() -> None:
+    pass
+
+
+class RunnerContext:
+    """Runs one batch at a time, for as long as its process lives; use it as a context manager.
+
+    Promises: after `close()` nothing of it is left, no process, thread or file. `drain()` may
+    be called from any thread and from a signal handler. `tick` is called at least every 50 ms
+    by the backends that run in a process without other threads, from the thread that runs
+    the batch, and never by the others.
+
+    Attributes:
+        registry: the tasks.
+        folder: a private folder for sockets and slates; made here unless one is given.
+        tainted: why this process should be replaced after the batch, or None. A task left
+            something in it that cannot be removed, a thread.
+        memory: what was measured of tasks, see `batchpool.backends.auto.profile_cache`.
+        is_ticked_beside: whether the batch runs tasks in this process too, so that `tick` is
+            called by a thread of the owner's.
+    """
+
+    def __init__(
+        self,
+        registry: Registry | None = None,
+        *,
+        folder: Path | None = None,
+        tick: Callable[[], None] = _nothing,
+        owns_process: bool = False,
+    ) -> None:
+        """Args:
+        registry: what `load_tasks` gave; by default the built-in tasks and entry points.
+        folder: where to put files, mode 0700; its maker removes it, whatever happens here.
+            Its path has at most 80 bytes: a socket lies in it.
+        tick: see above.
+        owns_process: the process serves this station only. Then orphans become its
+            children, every process that tasks leave behind is killed after the batch, and
+            when the process was killed, `remove_semaphores(folder)` removes what it left.
+        """
+        self.registry = registry or load_tasks()
+        self.on_idle = tick
+        self.must_restart_because: str | None = None
+        self.owns_process = owns_process
+        self._made_folder = folder is None
+        self.folder = folder or _make_folder()
+        self.pools = PoolCache(self.registry, self.folder, self.call_on_idle)
+        self.memory = ProfileCache()
+        self.is_ticked_beside = False
+        self._numbers = itertools.count(1)
+        self._has_found_server = fork_server_pid() is not None
+        if owns_process:
+            become_subreaper()
+            name_semaphores(self.folder)
+        self._gate: StopFlag | None = None
+        self._draining = False
+        self._closed = False
+
+    @property
+    def in_flight_path(self) -> Path:
+        """Where the items can be read that run in this process itself, see `read_slate`."""
+        return self.folder / IN_FLIGHT_NAME
+
+    def drain(self) -> None:
+        """Take no further item, in this batch and in later ones; what runs may finish."""
+        # Attributes only: a lock here could be held by the very thread that a signal interrupts.
+        self._draining = True
+        if self._gate is not None:
+            self._gate.close("drained")
+
+    def new_stop_flag(self) -> StopFlag:
+        """The gate of the next batch.
+
+        Raises:
+            ContextClosed: `close()` was called.
+        """
+        if self._closed or not os.path.isdir(self.folder):
+            raise ContextClosed("the station has ended; make a new one")
+        gate = StopFlag()
+        self._gate = gate
+        if self._draining:
+            gate.close("drained")
+        return gate
+
+    def next_number(self) -> int:
+        """A number that this station has not given before."""
+        return next(self._numbers)
+
+    def count_threads(self) -> int:
+        """The threads of this process besides the main one and those of pools that are kept."""
+        return _thread._count() - self.pools.threads
+
+    def check_leaks(self, threads_before: int | None) -> None:
+        """Kill what tasks have left below this process, and see whether they left a thread.
+
+        Args:
+            threads_before: `count_threads()` before the batch, if tasks ran in this process.
+        """
+        if threads_before is not None:
+            self._look_for_threads(threads_before)
+        self.must_restart_because = self.must_restart_because or self.pools.tainted
+        if self.owns_process and has_children():
+            kill_orphans(self.pools.pids | multiprocessing_helper_pids())
+
+    def _look_for_threads(self, before: int) -> None:
+        end = monotonic() + _THREAD_GRACE_S
+        while (left := self.count_threads() - before) > 0:
+            if monotonic() > end:
+                self.must_restart_because = f"{left} threads of tasks still run in this process"
+                return
+            sleep(0.002)
+
+    def call_on_idle(self) -> None:
+        """Let the owner do what it has to do now and then, if nothing else lets it."""
+        if not self.is_ticked_beside:
+            self.on_idle()
+
+    def close(self) -> None:
+        """End what is kept warm, and remove the folder if it was made here."""
+        if not self._closed:
+            self._closed = True
+            self.pools.close()
+            if not self._has_found_server:
+                stop_helpers(tracker_too=self.owns_process)
+            if self.owns_process:
+                name_semaphores(None)
+            if self._made_folder:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        self.close()

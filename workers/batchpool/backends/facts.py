@@ -1,0 +1,162 @@
+"""What each backend is and can enforce, as a table."""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from batchpool.errors import UnknownBackend
+
+Lanes = Literal["one", "threads", "processes", "interpreters", "coroutines", "chosen"]
+
+
+NO_SHARED_SUM = (
+    "no shared sum: what is shared depends on the backend, and which one runs is not known before"
+)
+
+
+MOST_CHOSEN = 256
+"""How many tasks `auto` has in flight at most when nobody says: waiting is worth that many."""
+
+
+@dataclass(frozen=True)
+class BackendFacts:
+    """What a backend is and what it can enforce; `where` names its class."""
+
+    name: str
+    summary: str
+    lanes: Lanes
+    in_flight: str
+    task_timeout: Literal["no", "yes", "at an await"]
+    kills: Literal["with the batch", "yes", "at an await, else with the batch"]
+    where: str
+    dispatch: bool = False
+    """Whether `dispatch` and `chunksize` mean anything."""
+    start_method: bool = False
+    """Whether it starts processes, so that `start_method` means anything."""
+    warm: bool = False
+    """Whether a pool can be kept for the next batch."""
+    in_process: bool = True
+    """Whether tasks run in the process that runs the batch: a crash takes it along. If not,
+    that process must have no other threads (fork), and the batch calls `tick`."""
+    form: Literal["sync", "async", "either"] = "sync"
+    shares: bool = True
+    """Whether it has a shared sum."""
+    min_python: tuple[int, int] = (3, 11)
+
+    @property
+    def is_supported(self) -> bool:
+        """Whether this Python can run it."""
+        return sys.version_info >= self.min_python
+
+    def default_concurrency(self, cpus: int) -> int:
+        """How many tasks are in flight when nobody says."""
+        if self.lanes == "one":
+            return 1
+        if self.lanes == "chosen":
+            return MOST_CHOSEN
+        return min(32, cpus + 4) if self.lanes in ("threads", "coroutines") else cpus
+
+
+BACKENDS: dict[str, BackendFacts] = {
+    facts.name: facts
+    for facts in (
+        BackendFacts(
+            name="sequential",
+            summary="one after the other in the batch's process",
+            lanes="one",
+            in_flight="1",
+            task_timeout="no",
+            kills="with the batch",
+            where="batchpool.backends.sequential:Sequential",
+        ),
+        BackendFacts(
+            name="threading",
+            summary="one threading.Thread per task",
+            lanes="threads",
+            in_flight="at most `concurrency` threads",
+            task_timeout="no",
+            kills="with the batch",
+            where="batchpool.backends.thread_per_task:ThreadPerTask",
+        ),
+        BackendFacts(
+            name="multiprocessing",
+            summary="one multiprocessing.Process per task",
+            lanes="processes",
+            in_flight="at most `concurrency` processes",
+            task_timeout="yes",
+            kills="yes",
+            where="batchpool.backends.process_per_task:ProcessPerTask",
+            start_method=True,
+            in_process=False,
+        ),
+        BackendFacts(
+            name="thread-pool",
+            summary="concurrent.futures.ThreadPoolExecutor",
+            lanes="threads",
+            in_flight="pool size",
+            task_timeout="no",
+            kills="with the batch",
+            where="batchpool.backends.thread_pool:ThreadPool",
+            dispatch=True,
+        ),
+        BackendFacts(
+            name="process-pool",
+            summary="concurrent.futures.ProcessPoolExecutor",
+            lanes="processes",
+            in_flight="pool size",
+            task_timeout="yes",
+            kills="yes",
+            where="batchpool.backends.process_pool:ProcessPool",
+            dispatch=True,
+            start_method=True,
+            warm=True,
+            in_process=False,
+        ),
+        BackendFacts(
+            name="interpreter-pool",
+            summary="concurrent.futures.InterpreterPoolExecutor",
+            lanes="interpreters",
+            in_flight="pool size",
+            task_timeout="no",
+            kills="with the batch",
+            where="batchpool.backends.interpreter_pool:InterpreterPool",
+            dispatch=True,
+            warm=True,
+            min_python=(3, 14),
+        ),
+        BackendFacts(
+            name="asyncio",
+            summary="async def tasks in one event loop",
+            lanes="coroutines",
+            in_flight="as many coroutines as `concurrency`",
+            task_timeout="at an await",
+            kills="at an await, else with the batch",
+            where="batchpool.backends.event_loop:EventLoop",
+            form="async",
+        ),
+        BackendFacts(
+            name="auto",
+            summary="whichever of sequential, thread-pool, process-pool and asyncio the first items"
+            " show to be the fastest",
+            lanes="chosen",
+            in_flight="as chosen, at most `concurrency`",
+            task_timeout="no",
+            kills="with the batch",
+            where="batchpool.backends.auto.auto:Auto",
+            form="either",
+            shares=False,
+        ),
+    )
+}
+
+
+def facts_of(name: str) -> BackendFacts:
+    """The facts of a backend.
+
+    Raises:
+        UnknownBackend: there is none of that name.
+    """
+    try:
+        return BACKENDS[name]
+    except KeyError:
+        raise UnknownBackend("backend", f"{name!r}; known: {sorted(BACKENDS)}") from None

@@ -1,0 +1,140 @@
+"""Where the outcomes of a batch come in: each item's once, the final ones passed on."""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
+
+from batchpool.model import FailedAttempt, Outcome
+
+Sink = Callable[[list[Outcome]], None]
+Closed = Literal["drained", "failed_fast", "broken"]
+
+
+class StopFlag:
+    """Whether items may still be taken; once closed it stays so, for the first reason given.
+
+    `closed` is a plain attribute: lanes look at it before each item.
+    """
+
+    __slots__ = ("closed", "reason")
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.reason: Closed | None = None
+
+    def close(self, reason: Closed) -> None:
+        """Let no further item be taken; what runs may finish."""
+        self.reason = self.reason or reason
+        self.closed = True
+
+
+class OutcomeCollector:
+    """Takes outcomes from any thread and passes the final ones to the sink, each item's once.
+
+    A failed item that has tries left is held back for the next wave. With `stop`
+    the first failure that is final closes the gate.
+    """
+
+    def __init__(self, sink: Sink, gate: StopFlag, first: int, count: int) -> None:
+        self._sink = sink
+        self._gate = gate
+        self._first = first
+        self._answered = bytearray(count)
+        self._lock = threading.Lock()
+        self._tries: dict[int, tuple[FailedAttempt, ...]] = {}
+        self._held: dict[int, Outcome] = {}
+        self._attempt = 1
+        self._retries = 0
+        self._stop = False
+        self._simple = True
+
+    def configure(self, retries: int, stop: bool) -> None:
+        """How often a failed item is tried again, and whether a failure ends the batch."""
+        self._retries = retries
+        self._stop = stop
+        self._simple = not (retries or stop)
+
+    def add_listener(self, listener: Sink) -> None:
+        """Have the listener get, before the sink does, all outcomes that are passed on to it."""
+        sink = self._sink
+
+        def pass_on(outcomes: list[Outcome]) -> None:
+            listener(outcomes)
+            sink(outcomes)
+
+        self._sink = pass_on
+
+    def add_one(self, outcome: Outcome) -> None:
+        """Take one outcome from a lane of this process, where no item runs twice."""
+        if self._simple:
+            self._answered[outcome[0] - self._first] = 1
+            self._sink([outcome])
+        else:
+            self.add((outcome,))
+
+    def add(self, outcomes: Iterable[Outcome]) -> int:
+        """Take outcomes of which some may have come before; returns how many were new."""
+        with self._lock:
+            fresh = [o for o in outcomes if not self._answered[o[0] - self._first]]
+            for outcome in fresh:
+                self._answered[outcome[0] - self._first] = 1
+            if self._simple:
+                final = fresh
+            else:
+                final = [o for o in map(self._judge, fresh) if o is not None]
+        if final:
+            self._sink(final)
+        return len(fresh)
+
+    def is_answered(self, index: int) -> bool:
+        """Whether the item needs no further run in this wave."""
+        return self._answered[index - self._first] != 0
+
+    def unanswered(self, indices: Iterable[int]) -> list[int]:
+        """Those of `indices` that have no outcome yet, in their order."""
+        answered, first = self._answered, self._first
+        return [index for index in indices if not answered[index - first]]
+
+    def take_retries(self) -> Sequence[int]:
+        """The failed items to be tried again now, which count as unanswered from here on."""
+        wave = sorted(self._held)
+        for index, outcome in self._held.items():
+            self._answered[index - self._first] = 0
+            self._tries[index] = (*self._tries.get(index, ()), _as_try(outcome))
+        self._held.clear()
+        self._attempt += 1
+        return wave
+
+    @property
+    def has_held(self) -> bool:
+        """Whether any failed item waits to be tried again."""
+        return bool(self._held)
+
+    def give_up(self) -> None:
+        """Pass on what was held back: it failed, and will not be tried again."""
+        held = [self._with_history(outcome) for outcome in self._held.values()]
+        self._held.clear()
+        if held:
+            self._sink(held)
+
+    def _judge(self, outcome: Outcome) -> Outcome | None:
+        if outcome.state in ("failed", "timeout"):
+            if self._attempt <= self._retries:
+                self._held[outcome.index] = outcome
+                return None
+            if self._stop:
+                self._gate.close("failed_fast")
+        elif outcome.state == "crashed" and self._stop:
+            self._gate.close("failed_fast")
+        return self._with_history(outcome)
+
+    def _with_history(self, outcome: Outcome) -> Outcome:
+        tries = self._tries.get(outcome.index)
+        if not tries:
+            return outcome
+        return outcome._replace(attempt=len(tries) + 1, tries=tries)
+
+
+def _as_try(outcome: Outcome) -> FailedAttempt:
+    assert outcome.error is not None
+    return FailedAttempt(error=outcome.error, wall_s=outcome.wall_ns / 1e9)

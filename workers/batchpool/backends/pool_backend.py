@@ -1,0 +1,185 @@
+"""Base of the backends whose children belong to an executor."""
+
+import contextlib
+from collections.abc import Sequence
+from time import monotonic_ns
+
+from batchpool.backends.base import Batch
+from batchpool.backends.child_backend import ChildBackend
+from batchpool.backends.chunking import Chunk, Chunker
+from batchpool.children.child import run_chunk
+from batchpool.children.monitor import ChildHandle
+from batchpool.children.pools import ExecutorPool
+from batchpool.errors import ChildStartFailed
+
+_AHEAD = 2
+
+
+_STEAL_AFTER_NS = 5_000_000
+
+
+class PoolBackend(ChildBackend):
+    """Runs chunks of items in the children of one pool.
+
+    `submit` makes one call of the executor per item; `map` makes one per chunk. Without a given
+    `chunksize` chunks hold one item until items prove to be tiny, and a chunk whose items turn
+    out to be long is taken back from its child as soon as a lane has nothing to do.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(batch)
+        self._chunks: dict[int, Chunk] = {}
+        self._hold: ExecutorPool | None = None
+        self._feed: Chunker
+
+    @property
+    def method(self) -> str | None:
+        """How the pool's processes start; None for interpreters."""
+        return self.batch.run.start_method
+
+    def __enter__(self) -> "PoolBackend":
+        super().__enter__()
+        try:
+            self.pool = "warm" if self.open_pool() else "fresh"
+        except BaseException:
+            super().__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            self.close_pool()
+        finally:
+            super().__exit__(*exc)
+
+    def open_pool(self) -> bool:
+        """Have a pool; returns whether it was kept from another batch."""
+        if self._hold is not None:
+            return False
+        keeper, run = self.batch.station.pools, self.batch.run
+        size, warm = self.batch.concurrency, run.pool == "warm"
+        try:
+            self._hold, was_kept = keeper.take(self.method, size, warm)
+        except ChildStartFailed as failure:
+            first = self.batch.spec.first
+            everything = range(first, first + len(self.batch.spec.items))
+            unanswered = self.batch.outcomes.unanswered(everything)
+            raise ChildStartFailed(failure.why, unanswered) from None
+        return was_kept
+
+    def close_pool(self, keep: bool = True) -> None:
+        """Give the pool back, to be kept if the batch asked for a warm one, or ended."""
+        pool, self._hold = self._hold, None
+        if pool is not None:
+            keep = keep and self.batch.run.pool == "warm"
+            self.batch.station.pools.give_back(pool, keep, is_idle=not self._chunks)
+
+    @property
+    def held(self) -> ExecutorPool:
+        """The pool."""
+        assert self._hold is not None
+        return self._hold
+
+    def run(self, wave: Sequence[int]) -> None:
+        self.open_pool()
+        self._feed = self.cut(wave)
+        while self._chunks or (self._feed.has_more and not self.batch.stop_flag.closed):
+            self._send_chunks()
+            self.poll(self.held.hub)
+            self.after_turn()
+
+    def cut(self, wave: Sequence[int]) -> Chunker:
+        """What hands out the wave in chunks."""
+        run = self.batch.run
+        fixed = 1 if run.dispatch == "submit" else run.chunksize
+        return Chunker(wave, self.lanes, fixed)
+
+    @property
+    def lanes(self) -> int:
+        """How many tasks may be in flight now."""
+        return self.batch.concurrency
+
+    def on_chunk(self, number: int) -> None:
+        chunk = self._chunks.pop(number, None)
+        if chunk is None:
+            return
+        left = self.batch.outcomes.unanswered(chunk.indices)
+        self._feed.adjust(chunk, monotonic_ns())
+        if left and not self.batch.stop_flag.closed:
+            self._feed.give_back(left)
+
+    def on_close(self) -> None:
+        for child in self.held.hub.children:
+            if child.outbox is not None:
+                child.outbox.revoke(max(self._chunks, default=0))
+
+    def on_death(self, child: ChildHandle) -> None:
+        raise AssertionError("an interpreter cannot die alone")
+
+    def after_turn(self) -> None:
+        """What is to be done between two turns of the loop."""
+        self._steal_back()
+
+    def _send_chunks(self) -> None:
+        if self.batch.stop_flag.closed:
+            return
+        lanes = self.lanes
+        self._fill(lanes)
+        if self._feed.has_more and lanes == self.batch.concurrency:
+            # Some chunks more wait in the executor's queue, so that no child waits for us; but a
+            # child that is not to run any must not take them.
+            with contextlib.suppress(OSError):
+                self.held.park(self.held.size - lanes)
+                self._fill(lanes + _AHEAD)
+
+    def _fill(self, most: int) -> None:
+        """Have so many chunks on their way, while there are items for them."""
+        chunks = []
+        while len(self._chunks) < most and self._feed.has_more:
+            chunk = Chunk(next(self.held.numbers), self._feed.take(), monotonic_ns())
+            self._chunks[chunk.number] = chunk
+            chunks.append(chunk)
+        if chunks:
+            self.dispatch(chunks)
+
+    def dispatch(self, chunks: list[Chunk]) -> None:
+        """Hand chunks to the executor, the way that the batch names."""
+        items = [self._items_of(chunk.indices) for chunk in chunks]
+        executor, order = self.held.executor, self.order
+        if self.batch.run.dispatch == "submit":
+            for chunk, some in zip(chunks, items, strict=True):
+                executor.submit(run_chunk, order, chunk.number, chunk.indices, some)
+            return
+        numbers, indices = [c.number for c in chunks], [c.indices for c in chunks]
+        # Outcomes come by the hub; the results say nothing, and an iterator over them that was
+        # never begun cancels nothing when it goes.
+        executor.map(run_chunk, [order] * len(chunks), numbers, indices, items)
+
+    def _items_of(self, indices: Sequence[int]) -> Sequence[object]:
+        items, first = self.batch.spec.items, self.batch.spec.first
+        if isinstance(indices, range):
+            return items[indices.start - first : indices.stop - first]
+        return [items[index - first] for index in indices]
+
+    def _steal_back(self) -> None:
+        """Give items that wait behind a long one in its chunk to lanes that have nothing to do."""
+        is_idle = not self._feed.has_more and len(self._chunks) < self.lanes
+        if not is_idle or not self._feed.is_auto:
+            return
+        now_ns = monotonic_ns()
+        for child in self.held.hub.children:
+            running = child.running
+            if running is None or child.outbox is None or now_ns - running[1] < _STEAL_AFTER_NS:
+                continue
+            chunk = next((c for c in self._chunks.values() if running[0] in c.indices), None)
+            if chunk is None or running[0] == chunk.indices[-1]:
+                continue
+            if chunk.is_revoked:
+                # Revoked a turn ago, and it still runs an item: none behind that one will begin.
+                place = chunk.indices.index(running[0]) + 1
+                behind = self.batch.outcomes.unanswered(chunk.indices[place:])
+                chunk.indices = chunk.indices[:place]
+                self._feed.give_back(behind)
+            else:
+                chunk.is_revoked = True
+                child.outbox.revoke(chunk.number)

@@ -1,0 +1,169 @@
+"""One multiprocessing.Process per task, as in the notebook."""
+
+import multiprocessing
+import signal
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from multiprocessing.process import BaseProcess
+from time import monotonic_ns
+
+from batchpool.backends.base import Batch
+from batchpool.backends.child_backend import ChildBackend
+from batchpool.children.child import BatchOrder, ChildSetup, run_alone
+from batchpool.children.monitor import ChildHandle, ChildMonitor
+from batchpool.children.start_methods import (
+    check_fork_is_safe,
+    start_fork_server,
+    without_main_module,
+)
+from batchpool.errors import ChildStartFailed
+from batchpool.model import TaskError
+
+CRASHES_ALLOWED = 3
+"""An item that ended its process this often, alone in it, is given up."""
+_STARTS_ALLOWED = 5
+_RESTART_S = 0.02
+_LINGER_NS = 1_000_000_000
+
+
+class ProcessPerTask(ChildBackend):
+    """Runs each item in a process of its own, with never more than `concurrency` alive.
+
+    An item whose process dies under it is run again; after three deaths it is recorded as
+    `crashed`. A process that does not end within a second after its item is killed.
+    """
+
+    def __init__(self, batch: Batch, order: BatchOrder | None = None) -> None:
+        super().__init__(batch, order)
+        self._todo: deque[int] = deque()
+        self._items: dict[ChildHandle, int] = {}
+        self._answered_ns: dict[ChildHandle, int] = {}
+        self._crashes: Counter[int] = Counter()
+        self._failed_starts = 0
+        self._is_full = False
+        self._context = multiprocessing.get_context(batch.run.start_method)
+
+    def __enter__(self) -> "ProcessPerTask":
+        super().__enter__()
+        station = self.batch.station
+        if self.batch.run.start_method == "fork":
+            station.pools.close()
+        elif self.batch.run.start_method == "forkserver":
+            start_fork_server(station.registry.sources, station.folder)
+        path = station.folder / f"alone-{station.next_number()}.socket"
+        self._hub = ChildMonitor(path)
+        self._setup = ChildSetup(station.registry.sources, station.folder, path)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            self._kill(self._items)
+        finally:
+            self._hub.close()
+            super().__exit__(*exc)
+
+    def run(self, wave: Sequence[int]) -> None:
+        self._todo = deque(wave)
+        while self._items or (self._todo and not self.batch.stop_flag.closed):
+            while len(self._items) < self.batch.concurrency and self._may_start():
+                self._start(self._todo.popleft())
+            self.poll(self._hub)
+            self._end_lingering()
+
+    def on_death(self, child: ChildHandle) -> None:
+        index = self._items.pop(child)
+        self._is_full = False
+        self._answered_ns.pop(child, None)
+        assert child.process is not None
+        running = child.running
+        child.process.join()
+        if self.batch.outcomes.is_answered(index):
+            self._failed_starts = 0
+        elif child.killed_index is not None:
+            self.time_out(child)
+        elif running is None:
+            # It died before its item began: that is no fault of the item.
+            self._todo.append(index)
+            self._count_failed_start(how_it_ended(child))
+        else:
+            self._count_crash(child, index)
+        child.process.close()
+
+    def _may_start(self) -> bool:
+        return bool(self._todo) and not (self.batch.stop_flag.closed or self._is_full)
+
+    def _start(self, index: int) -> None:
+        if self.batch.run.start_method == "fork":
+            check_fork_is_safe()
+        process: BaseProcess = self._context.Process(  # type: ignore[attr-defined]
+            target=run_alone,
+            args=(self._setup, self.order, index, self.batch.item(index)),
+            name=f"item-{index}",
+            daemon=False,
+        )
+        try:
+            with without_main_module():
+                process.start()
+        except (OSError, EOFError) as refusal:
+            self._todo.appendleft(index)
+            self._wait_for_room(refusal)
+            return
+        self._items[self._hub.watch(process)] = index
+
+    def _wait_for_room(self, refusal: Exception) -> None:
+        # No room for another process: one that runs must end first. Or the fork server has died:
+        # then the next start finds a new one.
+        if self._items:
+            self._is_full = True
+        else:
+            self._count_failed_start(f"could not be started: {refusal!r}")
+        if self.batch.run.start_method == "forkserver":
+            station = self.batch.station
+            start_fork_server(station.registry.sources, station.folder)
+
+    def _count_failed_start(self, why: str) -> None:
+        self._failed_starts += 1
+        if self._failed_starts >= _STARTS_ALLOWED:
+            unanswered = self.batch.outcomes.unanswered([*self._items.values(), *self._todo])
+            raise ChildStartFailed(f"a new process {why}", unanswered)
+        # A fork server that was killed refuses for some milliseconds before it counts as dead.
+        self.wait(_RESTART_S * self._failed_starts)
+
+    def _count_crash(self, child: ChildHandle, index: int) -> None:
+        self._crashes[index] += 1
+        if self._crashes[index] < CRASHES_ALLOWED:
+            self._todo.append(index)
+            return
+        message = (
+            f"the process that ran it alone {how_it_ended(child)}; {CRASHES_ALLOWED} times in all"
+        )
+        error = TaskError(type="crashed", message=message, traceback=None)
+        self.answer_for(child, index, "crashed", error)
+
+    def _end_lingering(self) -> None:
+        now_ns = monotonic_ns()
+        for child, index in self._items.items():
+            if self.batch.outcomes.is_answered(index):
+                since_ns = self._answered_ns.setdefault(child, now_ns)
+                if now_ns - since_ns > _LINGER_NS and child.process is not None:
+                    child.process.kill()
+
+    def _kill(self, children: Iterable[ChildHandle]) -> None:
+        alive = [child.process for child in children if child.process is not None]
+        for process in alive:
+            process.kill()
+        for process in alive:
+            process.join()
+
+
+def how_it_ended(child: ChildHandle) -> str:
+    """How a dead child ended, in words."""
+    code = None if child.process is None else child.process.exitcode
+    if code is None:
+        return "ended in an unknown way"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name} (signal {-code})"
+    except ValueError:
+        return f"was ended by signal {-code}"

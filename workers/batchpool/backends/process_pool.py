@@ -1,0 +1,138 @@
+"""A concurrent.futures.ProcessPoolExecutor, fed by submit or by map, warm or fresh."""
+
+import signal
+from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
+from time import monotonic_ns, sleep
+
+from batchpool.backends.base import Batch
+from batchpool.backends.chunking import Chunk
+from batchpool.backends.pool_backend import PoolBackend
+from batchpool.backends.process_per_task import ProcessPerTask
+from batchpool.children.monitor import ChildHandle
+
+_FRUITLESS_ALLOWED = 3
+_EXIT_CODE_NS = 500_000_000
+_EXIT_CODE_POLL_S = 0.001
+_BROKEN_NS = 2_000_000_000
+_TERMINATE_NS = 200_000_000
+
+
+class ProcessPool(PoolBackend):
+    """The pool's children are processes, and one may die.
+
+    A death breaks the whole executor. A new one runs what is unanswered; the items that the
+    dead child was running, the suspects, are run at the end, each alone in a fresh process.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(batch)
+        self._suspects: list[int] = []
+        self._dead: dict[ChildHandle, int | None] = {}
+        self._deaths_without_progress = 0
+        self._broken_ns = 0
+
+    def run(self, wave: Sequence[int]) -> None:
+        self._suspects = []
+        super().run(wave)
+        suspects = self.batch.outcomes.unanswered(self._suspects)
+        if suspects and not self.batch.stop_flag.closed:
+            if self.method == "fork":
+                # The pool's own threads would make the forks to come unsafe.
+                self.close_pool(keep=False)
+            with ProcessPerTask(self.batch, self.order) as alone:
+                alone.run(suspects)
+
+    def on_death(self, child: ChildHandle) -> None:
+        self.time_out(child)
+        running = child.running
+        self._dead[child] = None if running is None else running[0]
+
+    def dispatch(self, chunks: list[Chunk]) -> None:
+        try:
+            super().dispatch(chunks)
+        except BrokenProcessPool:
+            # The executor heard of a death before we did. The chunks count as sent; when we
+            # hear of it too, the next pool gets them.
+            self._broken_ns = self._broken_ns or monotonic_ns()
+
+    def after_turn(self) -> None:
+        if self._dead:
+            self._replace_pool()
+        elif self._broken_ns and monotonic_ns() - self._broken_ns > _BROKEN_NS:
+            # Broken, and nobody has died: it is of no use all the same.
+            for process in self.held.processes:
+                process.kill()
+        else:
+            super().after_turn()
+
+    def _replace_pool(self) -> None:
+        """Put a new pool in the place of the broken one."""
+        self._drain_dead()
+        suspects = self._find_suspects()
+        self._dead.clear()
+        answered = 0
+        left: list[int] = []
+        for chunk in self._chunks.values():
+            unanswered = self.batch.outcomes.unanswered(chunk.indices)
+            answered += len(chunk.indices) - len(unanswered)
+            left += [index for index in unanswered if index not in suspects]
+        self.close_pool(keep=False)
+        self._chunks.clear()
+        self._broken_ns = 0
+        self._deaths_without_progress = (
+            0 if answered or suspects else self._deaths_without_progress + 1
+        )
+        if self._deaths_without_progress < _FRUITLESS_ALLOWED:
+            self._suspects += suspects
+            self._feed.give_back(left)
+        else:
+            # Children die again and again between items: alone in its process each shows its own.
+            self._suspects += left
+        if self._feed.has_more and not self.batch.stop_flag.closed:
+            self.open_pool()
+
+    def _find_suspects(self) -> list[int]:
+        """The items under which children died by themselves.
+
+        The executor ends the other children by SIGTERM when one has died; a child that
+        we killed for its item's time limit is nobody's fault either.
+        """
+        own = {w: index for w, index in self._dead.items() if _died_by_itself(w)}
+        for child in own:
+            _await_exit_code(child)
+        first = {w: index for w, index in own.items() if not _was_terminated(w)}
+        if not first and all(child.killed_index is None for child in self._dead):
+            first = own
+        running = [index for index in first.values() if index is not None]
+        return self.batch.outcomes.unanswered(running)
+
+    def _drain_dead(self) -> None:
+        # What the other children have finished is taken before they are forgotten. The executor
+        # ends them; one that is deaf to SIGTERM gets a SIGKILL, and must not look like a culprit.
+        deadline_ns = monotonic_ns() + _TERMINATE_NS
+        while children := self.held.hub.children:
+            if monotonic_ns() > deadline_ns:
+                for child in children:
+                    child.is_cleared_away = True
+                    if child.process is not None:
+                        child.process.kill()
+            self.poll(self.held.hub)
+
+
+def _died_by_itself(child: ChildHandle) -> bool:
+    return child.killed_index is None and not child.is_cleared_away
+
+
+def _await_exit_code(child: ChildHandle) -> None:
+    # `join` may return before there is one: the executor's thread waits for the same process,
+    # and the one that comes second learns nothing until the first has written it down.
+    deadline_ns = monotonic_ns() + _EXIT_CODE_NS
+    while child.process is not None and child.process.exitcode is None:
+        if monotonic_ns() > deadline_ns:
+            return
+        sleep(_EXIT_CODE_POLL_S)
+
+
+def _was_terminated(child: ChildHandle) -> bool:
+    return child.process is not None and child.process.exitcode == -signal.SIGTERM

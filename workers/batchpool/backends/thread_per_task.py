@@ -1,0 +1,81 @@
+"""One threading.Thread per task, as in the notebook."""
+
+import threading
+from collections.abc import Sequence
+from queue import SimpleQueue
+
+from batchpool.backends.base import Batch, InProcess
+from batchpool.errors import LimitReached
+from batchpool.execution.run_item import current_site, run_item
+from batchpool.system.limits import start_thread
+
+_Ended = SimpleQueue[tuple[int, threading.Thread]]
+
+
+class ThreadPerTask(InProcess):
+    """Starts a new thread for each item, with never more than `concurrency` of them alive.
+
+    Where no more threads can be started it goes on with those that there are.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(batch)
+        self._most = batch.concurrency
+        self._broken: BaseException | None = None
+
+    @property
+    def effective_concurrency(self) -> int:
+        return self._most
+
+    def run(self, wave: Sequence[int]) -> None:
+        free = list(range(self._most))
+        ended: _Ended = SimpleQueue()
+        try:
+            for index in wave:
+                if not free:
+                    free.append(_reap(ended))
+                if self.batch.stop_flag.closed:
+                    break
+                self._start(index, free, ended)
+        finally:
+            while len(free) < self._most:
+                free.append(_reap(ended))
+        if self._broken is not None:
+            raise self._broken
+
+    def _start(self, index: int, free: list[int], ended: "_Ended") -> None:
+        """Have a thread run the item in one of the free slots; there may be fewer of them then."""
+        while True:
+            slot = free[-1]
+            thread = threading.Thread(
+                target=self._run_item, args=(index, slot, ended), name=f"item-{index}"
+            )
+            alive = self._most - len(free)
+            try:
+                start_thread(thread, patient=alive == 0 or self._most < self.batch.concurrency)
+            except LimitReached:
+                if alive == 0:
+                    raise
+                self._most = alive
+                free[:] = [_reap(ended)]
+            else:
+                free.pop()
+                return
+
+    def _run_item(self, index: int, slot: int, ended: "_Ended") -> None:
+        try:
+            item = self.batch.item(index)
+            outcome = run_item(self.work, current_site(), self.slot(slot), index, item)
+            self.batch.outcomes.add_one(outcome)
+        except BaseException as exc:  # only the sink can raise here: a task's errors are data
+            self._broken = exc
+            self.batch.stop_flag.close("broken")
+        finally:
+            ended.put((slot, threading.current_thread()))
+
+
+def _reap(ended: "_Ended") -> int:
+    # Joined, not only heard of: a thread that said it was done is alive for a moment longer.
+    lane, thread = ended.get()
+    thread.join()
+    return lane

@@ -1,0 +1,137 @@
+"""A concurrent.futures.ThreadPoolExecutor, fed by submit or by map."""
+
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+
+from batchpool.backends.base import InProcess
+from batchpool.execution.in_flight import RunningSlot
+from batchpool.execution.run_item import current_site, run_item
+from batchpool.system.limits import ThrottledExecutor
+
+
+class SharedIterator:
+    """Hands out each of its values once, to any number of threads."""
+
+    def __init__(self, values: Iterable[int]) -> None:
+        self._values = iter(values)
+        self._lock = threading.Lock()
+        # With a GIL next() on a range or list is one step; without one two threads may get
+        # the same value.
+        gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+        self.take = self._values.__next__ if gil else self._take_locked
+
+    def _take_locked(self) -> int:
+        with self._lock:
+            return next(self._values)
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        return self.take()
+
+
+_SUBMITTED_PER_LANE = 4
+
+
+class ThreadPool(InProcess):
+    """Runs items in the threads of one executor, made for the batch.
+
+    Where no more threads can be started it goes on with those that there are.
+
+    `submit` makes one future per item. `map` makes one call per lane, and each lane takes
+    item by item until there are none left: no lane ever waits for work that another one
+    holds, and an item costs a microsecond, not a future. A given `chunksize` is how many
+    items a lane takes at once.
+    """
+
+    pool = "fresh"
+
+    def __enter__(self) -> "ThreadPool":
+        super().__enter__()
+        self._local = threading.local()
+        slots = [self.slot(number) for number in range(self.batch.concurrency)]
+        # No method of ours: the executor would hold this object, and the batch with it, in a cycle.
+        self._executor = ThrottledExecutor(
+            self.batch.concurrency,
+            thread_name_prefix="thread-pool",
+            initializer=_assign_slot,
+            initargs=(self._local, iter(slots)),
+        )
+        self._open.enter_context(self._executor)
+        return self
+
+    @property
+    def effective_concurrency(self) -> int:
+        return self._executor.most_threads
+
+    def run(self, wave: Sequence[int]) -> None:
+        try:
+            if self.batch.run.dispatch == "submit":
+                self._submit(wave)
+            else:
+                self._map(wave)
+        except BaseException:
+            self.batch.stop_flag.close("broken")
+            raise
+
+    def _map(self, wave: Sequence[int]) -> None:
+        size = self.batch.run.chunksize or 1
+        run_lane = self._run_items if size == 1 else self._run_chunks
+        feed = SharedIterator(wave if size == 1 else range(0, len(wave), size))
+        lanes = min(self.batch.concurrency, -(-len(wave) // size))
+        for _ in self._executor.map(lambda _: run_lane(feed, wave, size), range(lanes)):
+            pass
+
+    def _run_items(self, feed: SharedIterator, wave: Sequence[int], size: int) -> None:
+        batch, work, take, item = self.batch, self.work, feed.take, self.batch.item
+        slot, lane, gate, answer = self._local.slot, current_site(), batch.stop_flag, batch.outcomes
+        try:
+            while not gate.closed:
+                try:
+                    index = take()
+                except StopIteration:
+                    return
+                answer.add_one(run_item(work, lane, slot, index, item(index)))
+        except BaseException:
+            gate.close("broken")
+            raise
+
+    def _run_chunks(self, feed: SharedIterator, wave: Sequence[int], size: int) -> None:
+        for start in feed:
+            self._run_items(SharedIterator(wave[start : start + size]), wave, size)
+            if self.batch.stop_flag.closed:
+                return
+
+    def _submit(self, wave: Sequence[int]) -> None:
+        window = threading.BoundedSemaphore(self.batch.concurrency * _SUBMITTED_PER_LANE)
+        broken: list[BaseException] = []
+
+        def done(future: Future[None]) -> None:
+            if error := future.exception():
+                broken.append(error)
+                self.batch.stop_flag.close("broken")
+            window.release()
+
+        for index in wave:
+            window.acquire()
+            if self.batch.stop_flag.closed:
+                window.release()
+                break
+            self._executor.submit(self._run_submitted, index).add_done_callback(done)
+        for _ in range(self.batch.concurrency * _SUBMITTED_PER_LANE):
+            window.acquire()
+        if broken:
+            raise broken[0]
+
+    def _run_submitted(self, index: int) -> None:
+        batch = self.batch
+        if not batch.stop_flag.closed:
+            slot, item = self._local.slot, batch.item(index)
+            batch.outcomes.add_one(run_item(self.work, current_site(), slot, index, item))
+
+
+def _assign_slot(local: threading.local, free_slots: Iterator[RunningSlot]) -> None:
+    local.slot = next(free_slots)

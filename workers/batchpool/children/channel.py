@@ -1,0 +1,140 @@
+"""The way of outcomes from children to their supervisor: a Unix socket, one connection per child.
+
+    hello   who the child is, and where its desk lies
+    rows    finished records
+    chunk   finished records; and the chunk of that number is over
+    leaked  a task left a thread in this process
+    broken  the engine's own code failed in the child; the text says how
+
+A frame is its length, kind and number, then data. Rows are marshalled: plain data and no classes,
+so that reading them runs no code. A frame that its sender's death cut off is dropped.
+"""
+
+import contextlib
+import marshal
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from batchpool.execution.outbox import split_records
+from batchpool.model import ExecutionSite, Outcome
+
+_HEADER = struct.Struct("=III")
+_RECV_BYTES = 1 << 18
+
+
+class FrameKind(IntEnum):
+    """What a frame says."""
+
+    HELLO = 1
+    ROWS = 2
+    CHUNK = 3
+    LEAKED = 4
+    BROKEN = 5
+
+
+class Frame(NamedTuple):
+    """One message of a child."""
+
+    kind: FrameKind
+    number: int
+    data: bytes
+
+
+class ChannelWriter:
+    """The child's end."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        with _short(path) as reachable:
+            self._socket.connect(reachable)
+
+    def send(self, kind: FrameKind, number: int = 0, data: bytes = b"") -> None:
+        """Send one frame.
+
+        Raises:
+            OSError: the supervisor is gone.
+        """
+        self._socket.sendall(_HEADER.pack(len(data), kind, number) + data)
+
+
+class ChannelReader:
+    """The supervisor's end of one connection; never blocks."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self.socket = connection
+        self.at_end = False
+        self._buffer = bytearray()
+
+    def frames(self) -> Iterator[Frame]:
+        """All whole frames that have come."""
+        self._receive()
+        place = 0
+        while len(self._buffer) - place >= _HEADER.size:
+            length, kind, number = _HEADER.unpack_from(self._buffer, place)
+            end = place + _HEADER.size + length
+            if len(self._buffer) < end:
+                break
+            yield Frame(FrameKind(kind), number, bytes(self._buffer[place + _HEADER.size : end]))
+            place = end
+        del self._buffer[:place]
+
+    def _receive(self) -> None:
+        try:
+            while True:
+                data = self.socket.recv(_RECV_BYTES)
+                self._buffer += data
+                self.at_end = not data
+                if len(data) < _RECV_BYTES:
+                    return
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            self.at_end = True
+
+
+def listen(path: Path) -> socket.socket:
+    """A socket at `path` for children to connect to."""
+    listener = socket.socket(socket.AF_UNIX)
+    with _short(path) as reachable:
+        listener.bind(reachable)
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener
+
+
+def to_record(outcome: Outcome) -> bytes:
+    """An outcome without its lane, which the child's hello named."""
+    index, state, value, error, _, started_ns, wall_ns, cpu_ns, seen, _, _ = outcome
+    row: Any = (index, state, value, error, started_ns, wall_ns, cpu_ns, seen)
+    return marshal.dumps(row)
+
+
+def to_outcomes(data: bytes, lane: ExecutionSite) -> list[Outcome]:
+    """The outcomes in a frame's data or on a desk."""
+    return [_to_outcome(record, lane) for record in split_records(data)]
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    # The address of a Unix socket has 108 bytes, whatever the length of TMPDIR.
+    if len(os.fsencode(path)) < 100 or not os.path.isdir("/proc/self/fd"):
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def _to_outcome(record: memoryview, lane: ExecutionSite) -> Outcome:
+    # marshal is read from our own children only, never from Redis or the network.
+    index, state, value, error, started_ns, wall_ns, cpu_ns, seen = marshal.loads(record)  # noqa: S302
+    row = (index, state, value, error, lane, started_ns, wall_ns, cpu_ns, seen, 1, ())
+    return tuple.__new__(Outcome, row)

@@ -1,0 +1,190 @@
+"""What happens inside a child: a process of a pool, a process for one item, or an interpreter."""
+
+import _thread
+import marshal
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any, NamedTuple
+
+from batchpool.children.channel import ChannelWriter, FrameKind, to_record
+from batchpool.children.parking import wait_while_locked
+from batchpool.execution.outbox import NOT_YET_NS, OUTBOX_SUFFIX, Outbox, pack_record
+from batchpool.execution.run_item import Work, current_site, run_item
+from batchpool.execution.shared_sum import FileSum, SharedSum, child_sum
+from batchpool.model import ExecutionSite, Outcome
+from batchpool.system.process_control import die_with_parent
+from batchpool.tasks.registry import TaskSources, find_task
+
+_SEND_AT_ONCE_NS = 2_000_000
+_SEND_AFTER_NS = 20_000_000
+
+
+class ChildSetup(NamedTuple):
+    """What every child of a station needs; sent once per child."""
+
+    sources: TaskSources
+    folder: Path
+    hub: Path
+
+
+class BatchOrder(NamedTuple):
+    """What every item of a batch needs; sent with each chunk, so it is small."""
+
+    number: int
+    task: str
+    module: str
+    params: bytes | None
+    """Pickled, among processes of one tree; nothing from Redis is ever unpickled."""
+    shared_sum: str
+    sum_path: Path
+    stop_on_failure: bool
+
+
+class Child:
+    """This process or interpreter as a runner of tasks."""
+
+    def __init__(self, setup: ChildSetup) -> None:
+        self._sources = setup.sources
+        self.lane: ExecutionSite = current_site()
+        name = f"{self.lane.pid}-{self.lane.interpreter}{OUTBOX_SUFFIX}"
+        self.desk = Outbox(setup.folder / name)
+        self.link = ChannelWriter(setup.hub)
+        self.link.send(FrameKind.HELLO, 0, marshal.dumps((tuple(self.lane), str(self.desk.path))))
+        self.threads = 0
+        self._order_number = -1
+        self._work: Work
+        self._sum: SharedSum | None = None
+        self._sent_ns = monotonic_ns()
+
+    def work_for(self, order: BatchOrder) -> Work:
+        """The function of a batch, made once per batch; module globals of its sum start anew."""
+        if order.number != self._order_number:
+            task = find_task(self._sources, order.task, order.module)
+            assert task.run is not None
+            # Only our own supervisor calls this.
+            args = () if order.params is None else (pickle.loads(order.params),)  # noqa: S301
+            if isinstance(self._sum, FileSum):
+                self._sum.close()
+            self._sum = child_sum(order.shared_sum, order.sum_path)
+            add = None if self._sum is None else self._sum.add
+            self._work = Work(task.run, args, add)
+            self._order_number = order.number
+        return self._work
+
+    def run_chunk(self, order: BatchOrder, chunk: int, indices: Sequence[int], items: Any) -> None:
+        """Run items until they are done, or the chunk is revoked."""
+        work, lane, words, slot = self.work_for(order), self.lane, self.desk.words, self.desk.words
+        for index, item in zip(indices, items, strict=True):
+            # Announced before the look at what is revoked, so that a supervisor that revokes
+            # and then sees another item here knows that this one will not begin.
+            slot[0] = NOT_YET_NS
+            slot[1] = index + 1
+            if words[2] >= chunk:
+                slot[1] = 0
+                break
+            outcome = run_item(work, lane, slot, index, item)
+            self._keep(outcome)
+            if order.stop_on_failure and outcome.error is not None:
+                break
+        self._report_threads()
+        self._send(FrameKind.CHUNK, chunk)
+
+    def _keep(self, outcome: Outcome) -> None:
+        record = to_record(outcome)
+        if not self.desk.put(record):
+            self._send(FrameKind.ROWS)
+            if not self.desk.put(record):
+                self.link.send(FrameKind.ROWS, 0, pack_record(record))
+        ended_ns = outcome.started_ns + outcome.wall_ns
+        if outcome.wall_ns > _SEND_AT_ONCE_NS or ended_ns - self._sent_ns > _SEND_AFTER_NS:
+            self._send(FrameKind.ROWS)
+            self._sent_ns = ended_ns
+
+    def _send(self, kind: FrameKind, number: int = 0) -> None:
+        self.link.send(kind, number, self.desk.unsent())
+        self.desk.clear()
+
+    def _report_threads(self) -> None:
+        if _thread._count() > self.threads:
+            self.link.send(FrameKind.LEAKED)
+
+
+_child: Child | None = None
+
+
+def enter_process(setup: ChildSetup) -> None:
+    """Become a child process that runs tasks, and ends with its supervisor."""
+    global _child
+    # Only here: sub-interpreters cannot import all of it.
+    from multiprocessing import parent_process
+
+    _restore_signals()
+    parent = parent_process()
+    assert parent is not None
+    die_with_parent()
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    _child = Child(setup)
+    _child.threads = _thread._count()
+
+
+def enter_interpreter(setup: ChildSetup) -> None:
+    """Become an interpreter that runs tasks; it shares the process with its supervisor."""
+    global _child
+    threading.current_thread().name = "interpreter"
+    _child = Child(setup)
+    _child.threads = _thread._count()
+
+
+def run_chunk(order: BatchOrder, chunk: int, indices: Sequence[int], items: Any) -> None:
+    """Run a chunk in this child; what the engine itself does wrong is told to the supervisor."""
+    assert _child is not None
+    # In an interpreter each call has a new thread object, though it is the same thread.
+    threading.current_thread().name = _child.lane.thread_name
+    try:
+        _child.run_chunk(order, chunk, indices, items)
+    except ConnectionError:
+        if _child.lane.interpreter == 0:
+            _end()
+    except BaseException:
+        _child.link.send(FrameKind.BROKEN, chunk, traceback.format_exc().encode())
+
+
+def run_alone(setup: ChildSetup, order: BatchOrder, index: int, item: Any) -> None:
+    """The whole life of a process that runs one item."""
+    enter_process(setup)
+    run_chunk(order, 1, (index,), (item,))
+
+
+def park(path: Path) -> None:
+    """Do nothing, and nothing else, while the supervisor's parking is open."""
+    wait_while_locked(path)
+
+
+def ready() -> None:
+    """Nothing; a pool starts a process for it."""
+
+
+def _restore_signals() -> None:
+    # Under fork the handlers of the runner came along. Ctrl-C is for the supervisor to handle.
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.set_wakeup_fd(-1)
+
+
+def _end_with(sentinel: int) -> None:
+    # For what the kernel does not do: other systems than Linux, and a fork server between.
+    from multiprocessing import connection
+
+    connection.wait([sentinel])
+    _end()
+
+
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,183 @@
+"""The supervisor's ear: what its children say, and that one has died, in one wait."""
+
+import marshal
+import os
+import selectors
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import NamedTuple
+
+from batchpool.children.channel import ChannelReader, Frame, FrameKind, listen, to_outcomes
+from batchpool.execution.outbox import OutboxView
+from batchpool.model import ExecutionSite, Outcome
+
+DEATH = None
+
+
+@dataclass(eq=False)
+class ChildHandle:
+    """One child as its supervisor sees it."""
+
+    pid: int
+    process: BaseProcess | None = None
+    lane: ExecutionSite | None = None
+    outbox: OutboxView | None = None
+    has_leaked: bool = False
+    killed_index: int | None = None
+    """The item for whose time limit we killed it."""
+    is_cleared_away: bool = False
+    """Whether we ended it because its pool was broken."""
+    inbox: ChannelReader | None = field(default=None, repr=False)
+
+    @property
+    def running(self) -> tuple[int, int] | None:
+        """What it runs now, as (index, started_ns)."""
+        return None if self.outbox is None else self.outbox.running()
+
+    def unsent(self) -> list[Outcome]:
+        """Outcomes that lie on its desk; they may come a second time."""
+        if self.outbox is None or self.lane is None:
+            return []
+        return to_outcomes(self.outbox.unsent(), self.lane)
+
+
+class Event(NamedTuple):
+    """What a child did: sent a frame, or died (no frame)."""
+
+    child: ChildHandle
+    frame: Frame | None
+    outcomes: list[Outcome]
+
+
+class ChildMonitor:
+    """Listens to the children of one pool or batch.
+
+    Promises: what a child sent or left on its desk comes before its death does. `poll`
+    never blocks for longer than it is told to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.children: list[ChildHandle] = []
+        self._listener = listen(path)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ, self._listener)
+
+    def watch(self, process: BaseProcess) -> ChildHandle:
+        """Hear of the death of a process that was started; call it before it is joined."""
+        assert process.pid is not None
+        child = self._find(process.pid)
+        child.process = process
+        self._selector.register(_death_file(process), selectors.EVENT_READ, child)
+        return child
+
+    def poll(self, timeout_s: float) -> Iterator[Event]:
+        """What happened, waiting for up to `timeout_s` if nothing has."""
+        for key, _ in self._selector.select(timeout_s):
+            if key.data is self._listener:
+                self._accept()
+            elif isinstance(key.data, ChannelReader):
+                yield from self._read(key.data)
+            else:
+                yield from self._on_exit(key.data, key.fileobj)
+
+    def close(self) -> None:
+        """Forget all children and remove the socket."""
+        for child in self.children:
+            self._forget(child)
+        self.children.clear()
+        for key in list(self._selector.get_map().values()):
+            self._let_go(key.fileobj)
+        self._selector.close()
+        self._listener.close()
+        self.path.unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            self._selector.register(connection, selectors.EVENT_READ, ChannelReader(connection))
+
+    def _read(self, inbox: ChannelReader) -> Iterator[Event]:
+        if inbox.socket.fileno() < 0:
+            return
+        for frame in inbox.frames():
+            if frame.kind is FrameKind.HELLO:
+                self._on_hello(inbox, frame)
+            else:
+                child = next(w for w in self.children if w.inbox is inbox)
+                yield self._event(child, frame)
+        if inbox.at_end:
+            self._let_go(inbox.socket)
+            for child in self.children:
+                # Dead, or as good as dead: a task that closes all files has cut it off from us.
+                if child.inbox is inbox and child.process is not None:
+                    child.process.kill()
+
+    def _on_hello(self, inbox: ChannelReader, frame: Frame) -> None:
+        lane, desk = marshal.loads(frame.data)  # noqa: S302 - from our own child
+        child = self._find(lane[0], lane[4])
+        child.lane = ExecutionSite(*lane)
+        child.outbox = OutboxView(Path(desk))
+        child.inbox = inbox
+
+    def _event(self, child: ChildHandle, frame: Frame) -> Event:
+        assert child.lane is not None
+        has_rows = frame.kind in (FrameKind.ROWS, FrameKind.CHUNK)
+        child.has_leaked = child.has_leaked or frame.kind is FrameKind.LEAKED
+        return Event(child, frame, to_outcomes(frame.data, child.lane) if has_rows else [])
+
+    def _on_exit(self, child: ChildHandle, death_file: object) -> Iterator[Event]:
+        self._let_go(death_file)
+        if child.inbox is None:
+            # It may have said hello in its last moment.
+            self._accept()
+            for key in list(self._selector.get_map().values()):
+                if isinstance(key.data, ChannelReader):
+                    yield from self._read(key.data)
+        elif not child.inbox.at_end:
+            yield from self._read(child.inbox)
+        yield Event(child, DEATH, child.unsent())
+        self._forget(child)
+        self.children.remove(child)
+
+    def _forget(self, child: ChildHandle) -> None:
+        if child.outbox is not None:
+            child.outbox.close()
+            child.outbox = None
+        if child.inbox is not None and child.inbox.socket.fileno() >= 0:
+            self._let_go(child.inbox.socket)
+
+    def _find(self, pid: int, interpreter: int = 0) -> ChildHandle:
+        for child in self.children:
+            if child.pid == pid and (child.lane is None or child.lane.interpreter == interpreter):
+                return child
+        child = ChildHandle(pid)
+        self.children.append(child)
+        return child
+
+    def _let_go(self, file: object) -> None:
+        if file is self._listener:
+            return
+        self._selector.unregister(file)  # type: ignore[arg-type]
+        if isinstance(file, socket.socket):
+            file.close()
+        elif isinstance(file, int):
+            os.close(file)
+
+
+def _death_file(process: BaseProcess) -> int:
+    # Not the sentinel where there is better: a process that the task forked holds its other end
+    # open, and its own death would be all that we hear of.
+    assert process.pid is not None
+    if hasattr(os, "pidfd_open"):
+        try:
+            return os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            pass
+    return os.dup(process.sentinel)

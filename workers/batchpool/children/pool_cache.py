@@ -1,0 +1,97 @@
+"""Executors kept between batches."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+
+from batchpool.children.pools import _RESTART_S, _STARTS_ALLOWED, ExecutorPool, _nothing
+from batchpool.errors import ChildStartFailed
+from batchpool.tasks.registry import Registry
+
+UNKNOWN_STARTUP_S = 0.4
+"""What a pool is expected to take before one was started: the fork server starts with it."""
+
+
+class PoolCache:
+    """Makes pools, and keeps one of each kind for the next batch."""
+
+    def __init__(self, registry: Registry, folder: Path, tick: Callable[[], None]) -> None:
+        self._registry = registry
+        self._folder = folder
+        self._tick = tick
+        self._kept: dict[str | None, ExecutorPool] = {}
+        self._made = itertools.count()
+        self._startup_s: dict[str | None, float] = {}
+        self.tainted: str | None = None
+
+    @property
+    def pids(self) -> set[int]:
+        """The processes of the pools that are kept."""
+        return {p.pid for pool in self._kept.values() for p in pool.processes if p.pid is not None}
+
+    @property
+    def threads(self) -> int:
+        """How many threads of this process the pools have that are kept."""
+        return sum(pool.threads for pool in self._kept.values())
+
+    def startup_s(self, method: str | None) -> float:
+        """How long a new pool takes to be there: what the last one took."""
+        return self._startup_s.get(method, UNKNOWN_STARTUP_S)
+
+    def warm_children(self, method: str | None) -> int:
+        """How many children a pool has that is kept, and can be had at once."""
+        kept = self._kept.get(method)
+        return kept.size if kept is not None and kept.is_usable else 0
+
+    def take(self, method: str | None, size: int, warm: bool) -> tuple[ExecutorPool, bool]:
+        """A pool of at least `size` children, and whether it was kept from another batch.
+
+        Raises:
+            ChildStartFailed: several pools in a row lost a child while they started.
+            UnsupportedOption: it would have to fork beside other threads.
+        """
+        if warm and (kept := self._kept.pop(method, None)) is not None:
+            if kept.size >= size and kept.is_usable:
+                return kept, True
+            kept.close()
+        if method == "fork":
+            self.close()
+        for attempt in itertools.count(1):
+            name = f"pool-{next(self._made)}"
+            pool = ExecutorPool(self._registry, self._folder, name, method)
+            began_s = monotonic()
+            try:
+                # Interpreters run in this process: its owner flushes from a thread, not here.
+                pool.start(size, _nothing if method is None else self._tick)
+            except ChildStartFailed:
+                if attempt == _STARTS_ALLOWED:
+                    raise
+                self._tick()
+                sleep(_RESTART_S * attempt)
+            else:
+                self._startup_s[method] = monotonic() - began_s
+                return pool, False
+        raise AssertionError
+
+    def give_back(self, pool: ExecutorPool, keep: bool, is_idle: bool) -> None:
+        """Keep a pool for the next batch, or end it; it is kept only if it is sound and idle."""
+        if is_idle:
+            pool.unpark()
+        if keep and is_idle and pool.is_usable:
+            before = self._kept.pop(pool.method, None)
+            self._kept[pool.method] = pool
+            if before is not None:
+                before.close()
+            return
+        if is_idle:
+            pool.close()
+        else:
+            pool.kill()
+        if pool.is_stuck:
+            self.tainted = "a task left a thread in an interpreter"
+
+    def close(self) -> None:
+        """End all that is kept."""
+        while self._kept:
+            self._kept.popitem()[1].close()

@@ -1,0 +1,196 @@
+"""Pools of processes or interpreters that can be kept for the next batch."""
+
+import concurrent.futures
+import contextlib
+import itertools
+import multiprocessing
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from batchpool.children.child import ChildSetup, enter_interpreter, enter_process, park, ready
+from batchpool.children.monitor import ChildMonitor
+from batchpool.children.parking import Parking
+from batchpool.children.start_methods import (
+    check_fork_is_safe,
+    start_fork_server,
+    without_main_module,
+)
+from batchpool.errors import ChildStartFailed
+from batchpool.system.process_control import kill_tree
+from batchpool.system.process_tree import children_of
+from batchpool.tasks.registry import Registry
+
+_CLOSE_GRACE_S = 1.0
+_START_POLL_S = 0.04
+_STARTS_ALLOWED = 5
+_RESTART_S = 0.02
+
+
+class ExecutorPool:
+    """An executor whose children all run and have said hello; a context for nothing else.
+
+    Attributes:
+        executor: the standard library's own.
+        hub: where its children are heard.
+        method: how its processes start, or None for interpreters.
+        numbers: of chunks; they go up for as long as the pool lives.
+        is_stuck: whether it could not be ended; only the end of this process will.
+    """
+
+    def __init__(self, registry: Registry, folder: Path, name: str, method: str | None) -> None:
+        self.method = method
+        self.size = 0
+        self.numbers = itertools.count(1)
+        self.is_stuck = False
+        self.executor: ProcessPoolExecutor | ThreadPoolExecutor
+        self.hub = ChildMonitor(folder / f"{name}.socket")
+        self._parking = Parking(folder / f"{name}.parking")
+        self._registry = registry
+        self._setup = ChildSetup(registry.sources, folder, self.hub.path)
+
+    def start(self, size: int, tick: Callable[[], None]) -> None:
+        """Start all children and wait until each is there.
+
+        Raises:
+            ChildStartFailed: one of them died before that.
+            UnsupportedOption: it would have to fork beside other threads.
+        """
+        self.size = size
+        try:
+            if self.method is None:
+                self._start_interpreters()
+            else:
+                self._start_processes(self.method)
+            while sum(child.lane is not None for child in self.hub.children) < size:
+                tick()
+                if any(event.frame is None for event in self.hub.poll(_START_POLL_S)):
+                    raise ChildStartFailed("a child of the pool died while it started", ())
+        except BaseException:
+            self.kill()
+            raise
+
+    def park(self, children: int) -> None:
+        """Keep so many children from taking what is submitted from now on, until `unpark`.
+
+        Raises:
+            OSError: no file can be made; then none is kept from it.
+        """
+        if children > 0 and not self._parking.is_open:
+            path = self._parking.open()
+            # A broken pool takes no more chunks either.
+            with contextlib.suppress(BrokenProcessPool):
+                for _ in range(children):
+                    self.executor.submit(park, path)
+
+    def unpark(self) -> None:
+        """Have all children take what is submitted."""
+        self._parking.close()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether all children are there still, and none has a task's thread in it."""
+        if getattr(self.executor, "_broken", False):
+            return False
+        # All of them: a death that is heard of only half stays among the living.
+        list(self.hub.poll(0))
+        children = self.hub.children
+        return len(children) >= self.size and not any(child.has_leaked for child in children)
+
+    @property
+    def processes(self) -> list[BaseProcess]:
+        """Its processes, none for interpreters."""
+        return list((getattr(self.executor, "_processes", None) or {}).values())
+
+    @property
+    def threads(self) -> int:
+        """How many threads of this process its executor has."""
+        if isinstance(self.executor, ThreadPoolExecutor):
+            return len(self.executor._threads)
+        manager: threading.Thread | None = getattr(self.executor, "_executor_manager_thread", None)
+        calls = getattr(self.executor, "_call_queue", None)
+        feeder: threading.Thread | None = getattr(calls, "_thread", None)
+        return sum(thread is not None and thread.is_alive() for thread in (manager, feeder))
+
+    def close(self) -> None:
+        """End it and wait until nothing of it is left; what does not end in time is killed."""
+        self._end(_CLOSE_GRACE_S)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._end(0)
+
+    def _start_interpreters(self) -> None:
+        executor = concurrent.futures.InterpreterPoolExecutor(  # type: ignore[attr-defined,unused-ignore]
+            self.size, initializer=enter_interpreter, initargs=(self._setup,)
+        )
+        self.executor = executor
+        while len(executor._threads) < self.size:
+            executor.submit(ready)
+
+    def _start_processes(self, method: str) -> None:
+        if method == "fork":
+            check_fork_is_safe()
+        elif method == "forkserver":
+            start_fork_server(self._registry.sources, self._setup.folder)
+        executor = ProcessPoolExecutor(
+            self.size,
+            mp_context=multiprocessing.get_context(method),
+            initializer=enter_process,
+            initargs=(self._setup,),
+        )
+        self.executor = executor
+        try:
+            with without_main_module():
+                while len(executor._processes) < self.size:
+                    executor.submit(ready)
+        except (BrokenProcessPool, EOFError, OSError) as error:
+            # EOFError, ConnectionError: the fork server died under our hands.
+            raise ChildStartFailed(f"the pool died while it started: {error!r}", ()) from None
+        for process in executor._processes.values():
+            self.hub.watch(process)
+
+    def _end(self, grace_s: float) -> None:
+        executor = getattr(self, "executor", None)
+        if isinstance(executor, ProcessPoolExecutor):
+            self._end_processes(executor, grace_s)
+        elif executor is not None:
+            # A thread that a task left in an interpreter would be waited for here.
+            self.is_stuck = any(child.has_leaked for child in self.hub.children)
+            executor.shutdown(wait=False, cancel_futures=True)
+            self.unpark()
+            executor.shutdown(wait=not self.is_stuck, cancel_futures=True)
+        self.hub.close()
+
+    def _end_processes(self, executor: ProcessPoolExecutor, grace_s: float) -> None:
+        processes = self.processes
+        # What tasks left below them would be orphans in a moment, and hard to find.
+        for process in processes:
+            for stray in children_of(process.pid or 0):
+                kill_tree(stray)
+        if grace_s == 0:
+            _kill_all(processes)
+        # Not before: they would take what still waits in the queue.
+        self.unpark()
+        manager: threading.Thread | None = getattr(executor, "_executor_manager_thread", None)
+        executor.shutdown(wait=False, cancel_futures=True)
+        if manager is not None:
+            manager.join(grace_s or None)
+        _kill_all(processes)
+        if manager is not None:
+            manager.join()
+        for process in processes:
+            process.join()
+
+
+def _kill_all(processes: list[BaseProcess]) -> None:
+    for process in processes:
+        if process.is_alive():
+            process.kill()
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,110 @@
+"""Starting processes: what must be so before, under each start method."""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import sys
+import threading
+import types
+from collections.abc import Iterator
+from dataclasses import asdict
+from multiprocessing import forkserver, resource_tracker
+from pathlib import Path
+
+from batchpool.errors import UnsupportedOption
+from batchpool.system.semaphores import _config
+from batchpool.tasks.registry import TaskSources
+
+PRELOAD = "batchpool.children.preload"
+PRELOAD_VARIABLE = "BATCHPOOL_PRELOAD"
+
+
+def check_fork_is_safe() -> None:
+    """Refuse to fork beside other threads: a child may inherit a lock nobody will release.
+
+    Raises:
+        UnsupportedOption: there are such threads.
+    """
+    others = [t.name for t in threading.enumerate() if t is not threading.current_thread()]
+    if others:
+        raise UnsupportedOption(
+            "start_method", f"'fork' needs a process without other threads; here are {others}"
+        )
+
+
+def start_fork_server(sources: TaskSources, folder: Path) -> None:
+    """Have a fork server run that has the tasks imported and dies with this process."""
+    server = forkserver._forkserver
+    if is_fork_server_alive():
+        return
+    multiprocessing.set_forkserver_preload([PRELOAD])
+    # Else multiprocessing makes a folder of its own, which stays when this process is killed.
+    _config().setdefault("tempdir", str(folder))
+    note = {"sources": asdict(sources), "PYTHONPATH": os.environ.get("PYTHONPATH")}
+    # The server is a bare `python -c`: it must find what this process finds.
+    paths = os.pathsep.join(path for path in sys.path if path)
+    with (
+        _environment({PRELOAD_VARIABLE: json.dumps(note), "PYTHONPATH": paths}),
+        without_main_module(),
+    ):
+        server.ensure_running()
+
+
+def stop_helpers(tracker_too: bool) -> None:
+    """End the fork server, and the resource tracker; they start again when needed.
+
+    A tracker that is ended unlinks what is registered with it, whoever's it is.
+    """
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    _config().pop("tempdir", None)
+    if tracker_too:
+        resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
+
+
+def is_fork_server_alive() -> bool:
+    """Whether the fork server runs."""
+    pid = fork_server_pid()
+    if pid is None:
+        return False
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False
+
+
+def fork_server_pid() -> int | None:
+    """The PID of this process's fork server, if one was started."""
+    pid: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    return pid
+
+
+def multiprocessing_helper_pids() -> set[int]:
+    """The processes that multiprocessing itself keeps below this one."""
+    tracker = resource_tracker._resource_tracker._pid  # type: ignore[attr-defined]
+    return {pid for pid in (fork_server_pid(), tracker) if pid is not None}
+
+
+@contextlib.contextmanager
+def without_main_module() -> Iterator[None]:
+    """Have new processes not import this one's `__main__` again: no task lives there."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextlib.contextmanager
+def _environment(changes: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,1 @@
+"""One item: run it, encode its result, show that it runs."""

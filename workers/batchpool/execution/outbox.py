@@ -1,0 +1,136 @@
+"""A small file that a child and its supervisor both map: what survives the child's sudden death.
+
+    0  when the item that runs was started (monotonic ns)
+    1  its index + 1, or 0
+    2  written by the supervisor: no item of this chunk, or of an earlier one, may begin
+    3  generation of what follows
+    4  how many bytes of finished records follow that were not sent yet
+    …  the records, each with its length before it
+
+A record lies here from the moment it is made, so that a SIGKILL loses none, and a long task
+in C code that never lets go of the GIL delays none of those before it.
+"""
+
+import mmap
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+OUTBOX_SUFFIX = ".desk"
+NOT_YET_NS = 2**62
+"""A start in the far future: the item is about to begin, and no deadline counts for it."""
+_WORDS = 5
+_HEADER_BYTES = _WORDS * 8
+_SIZE_BYTES = 64 << 10
+_LENGTH = struct.Struct("=I")
+
+
+class Outbox:
+    """The child's side."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._map = _map_file(path, create=True)
+        self.words = memoryview(self._map)[:_HEADER_BYTES].cast("q")
+        self._used = 0
+
+    def put(self, record: bytes) -> bool:
+        """Keep a finished record until it is sent; False when there is no room for it."""
+        start = _HEADER_BYTES + self._used
+        end = start + _LENGTH.size + len(record)
+        if end > _SIZE_BYTES:
+            return False
+        self._map[start:end] = _LENGTH.pack(len(record)) + record
+        # After the bytes: whoever reads this count may read all that it counts.
+        self.words[4] = self._used = end - _HEADER_BYTES
+        return True
+
+    @property
+    def used(self) -> int:
+        """How many bytes of records wait."""
+        return self._used
+
+    def unsent(self) -> bytes:
+        """The records that wait."""
+        return self._map[_HEADER_BYTES : _HEADER_BYTES + self._used]
+
+    def clear(self) -> None:
+        """Forget the records; call it when they are sent."""
+        self.words[3] += 1
+        self.words[4] = self._used = 0
+
+
+class OutboxView:
+    """The supervisor's side."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._map = _map_file(path, create=False)
+        self._words = memoryview(self._map)[:_HEADER_BYTES].cast("q")
+        self._seen = (0, 0)
+
+    def running(self) -> tuple[int, int] | None:
+        """The item that runs now as (index, started_ns), or None."""
+        words = self._words
+        started_ns, place = words[0], words[1]
+        # Read twice: between two words of one reading the next item may have begun.
+        if place == 0 or words[0] != started_ns or words[1] != place:
+            return None
+        return place - 1, started_ns
+
+    def revoke(self, chunk: int) -> None:
+        """Let no further item of the chunks up to this one begin."""
+        self._words[2] = chunk
+
+    def unsent(self) -> bytes:
+        """Records that wait and were not seen by the call before; may be sent as well."""
+        generation, used = self._words[3], self._words[4]
+        if used == 0 or (generation, used) == self._seen:
+            return b""
+        records = self._map[_HEADER_BYTES : _HEADER_BYTES + used]
+        if self._words[3] != generation:
+            return b""
+        self._seen = (generation, used)
+        return records
+
+    def close(self) -> None:
+        """Let go of the file and remove it."""
+        self._words.release()
+        self._map.close()
+        self.path.unlink(missing_ok=True)
+
+
+def pack_record(record: bytes) -> bytes:
+    """A record that fits no desk, in the form that `split_records` reads."""
+    return _LENGTH.pack(len(record)) + record
+
+
+def split_records(data: bytes) -> Iterator[memoryview]:
+    """The records in what `unsent` gave."""
+    view = memoryview(data)
+    place = 0
+    while place < len(view):
+        (length,) = _LENGTH.unpack_from(view, place)
+        place += _LENGTH.size
+        yield view[place : place + length]
+        place += length
+
+
+def read_outbox(path: Path) -> tuple[int, int] | None:
+    """The item that ran in a process that is gone, as (index, started_ns)."""
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(_HEADER_BYTES)
+    except FileNotFoundError:
+        return None
+    if len(raw) < _HEADER_BYTES:
+        return None
+    started_ns, place, *_ = struct.unpack("=5q", raw)
+    return (place - 1, started_ns) if place else None
+
+
+def _map_file(path: Path, create: bool) -> mmap.mmap:
+    with open(path, "w+b" if create else "r+b") as file:
+        if create:
+            file.truncate(_SIZE_BYTES)
+        return mmap.mmap(file.fileno(), _SIZE_BYTES)

@@ -1,0 +1,210 @@
+"""What the ledger says of a job, as values. Times are milliseconds of Redis' clock."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypedDict, cast
+
+from batchpool.model import RECORD_STATES, AutoChoice, Phases, RecordState, TaskError, Usage
+
+
+class Epoch(TypedDict):
+    """One ownership of a batch: `pid` is the runner's, `ppid` its worker's."""
+
+    worker: str
+    host: str
+    pid: int
+    ppid: int
+    python: str
+    gil: bool
+    started_ms: int
+    ended_ms: int | None
+    end_reason: str | None
+
+
+class Report(TypedDict, total=False):
+    """What the closing owner says of its run; sums as the text of an `ExactSum`."""
+
+    effective_concurrency: int
+    pool: str | None
+    start_method: str | None
+    startup_s: float
+    wall_s: float
+    phases: Phases
+    usage: Usage
+    chosen: AutoChoice
+    observed: int | float | None
+    partial: bool
+    closing_sum: str
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts and sums over all records of a batch so far."""
+
+    counts: dict[RecordState, int] = field(default_factory=dict)
+    running: int = 0
+    sum: str = "0"
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    pids: list[int] = field(default_factory=list)
+    pids_total: int = 0
+
+    @property
+    def recorded(self) -> int:
+        return sum(self.counts.values())
+
+    def dump(self) -> str:
+        return json.dumps(self.__dict__, separators=(",", ":"))
+
+    @classmethod
+    def parse(cls, text: bytes | None) -> "Tally":
+        return cls(**json.loads(text)) if text else cls()
+
+
+@dataclass(frozen=True)
+class BatchEntry:
+    """One batch; `rest` is the state of the items without a record once it has ended."""
+
+    index: int
+    first: int
+    count: int
+    state: str
+    queue: str
+    tally: Tally
+    queued_ms: int
+    started_ms: int | None
+    finished_ms: int | None
+    epochs: list[Epoch]
+    report: Report
+    error: TaskError | None
+    rest: RecordState | None
+    parked: str | None
+    lost: int
+    refused: int
+
+
+@dataclass(frozen=True)
+class JobEntry:
+    """One job with its batches in order; `cancel` is who asked for it: user or error."""
+
+    id: str
+    state: str
+    spec: dict[str, Any]
+    submitted_ms: int
+    started_ms: int | None
+    finished_ms: int | None
+    cancel: str | None
+    error: TaskError | None
+    batches: list[BatchEntry]
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job to be written: `ranges` are (first index, count) of its batches, without gaps.
+
+    `items` is None when the items are the numbers 0 … n-1; `queue` is a class of workers, and
+    `queues` one for each batch where they differ. With `leader`, the token of who drives
+    comparisons, nothing is written when another process has taken the lead.
+    """
+
+    id: str
+    spec: dict[str, Any]
+    ranges: Sequence[tuple[int, int]]
+    items: Sequence[Any] | None
+    queue: str
+    timeout_s: float
+    queue_timeout_s: float
+    result_ttl_s: float
+    queues: Sequence[str] | None = None
+    leader: str | None = None
+
+
+def new_entry(new: NewJob, submitted_ms: int) -> JobEntry:
+    """The job as it is read back while nothing has happened to it yet."""
+    return JobEntry(
+        id=new.id,
+        state="queued",
+        spec=new.spec,
+        submitted_ms=submitted_ms,
+        started_ms=None,
+        finished_ms=None,
+        cancel=None,
+        error=None,
+        batches=[
+            BatchEntry(
+                index=index,
+                first=first,
+                count=count,
+                state="queued",
+                queue=new.queue,
+                tally=Tally(),
+                queued_ms=submitted_ms,
+                started_ms=None,
+                finished_ms=None,
+                epochs=[],
+                report={},
+                error=None,
+                rest=None,
+                parked=None,
+                lost=0,
+                refused=0,
+            )
+            for index, (first, count) in enumerate(new.ranges)
+        ],
+    )
+
+
+def _maybe_int(raw: bytes | None) -> int | None:
+    return None if raw is None else int(raw)
+
+
+def parse_batch(index: int, raw: Mapping[bytes, bytes]) -> BatchEntry:
+    """A batch from the fields of its hash."""
+    error, rest = raw.get(b"error"), raw.get(b"rest")
+    parked = raw.get(b"parked")
+    return BatchEntry(
+        index=index,
+        first=int(raw[b"first"]),
+        count=int(raw[b"count"]),
+        state=raw[b"state"].decode(),
+        queue=raw[b"queue"].decode(),
+        tally=Tally.parse(raw.get(b"tally")),
+        queued_ms=int(raw[b"queued_ms"]),
+        started_ms=_maybe_int(raw.get(b"started_ms")),
+        finished_ms=_maybe_int(raw.get(b"finished_ms")),
+        epochs=[_parse_epoch(raw, number) for number in range(1, int(raw.get(b"epoch", 0)) + 1)],
+        report=json.loads(raw.get(b"report") or b"{}"),
+        error=json.loads(error) if error else None,
+        rest=next((state for state in RECORD_STATES if rest and state == rest.decode()), None),
+        parked=parked.decode() if parked else None,
+        lost=int(raw.get(b"lost", 0)),
+        refused=int(raw.get(b"refused", 0)),
+    )
+
+
+def _parse_epoch(raw: Mapping[bytes, bytes], number: int) -> Epoch:
+    owner = json.loads(raw[b"owner:%d" % number])
+    ended, _, reason = raw.get(b"ended:%d" % number, b"").partition(b":")
+    times = {
+        "started_ms": int(raw[b"started:%d" % number]),
+        "ended_ms": int(ended) if ended else None,
+        "end_reason": reason.decode() or None,
+    }
+    return cast(Epoch, owner | times)
+
+
+def parse_job(job_id: str, raw: Mapping[bytes, bytes], batches: list[BatchEntry]) -> JobEntry:
+    """A job from the fields of its hash and its parsed batches."""
+    error, cancel = raw.get(b"error"), raw.get(b"cancel")
+    return JobEntry(
+        id=job_id,
+        state=raw[b"state"].decode(),
+        spec=json.loads(raw[b"spec"]),
+        submitted_ms=int(raw[b"submitted_ms"]),
+        started_ms=_maybe_int(raw.get(b"started_ms")),
+        finished_ms=_maybe_int(raw.get(b"finished_ms")),
+        cancel=cancel.decode() if cancel else None,
+        error=json.loads(error) if error else None,
+        batches=batches,
+    )

@@ -1,0 +1,123 @@
+"""A job on its way into the ledger: what the step that writes it is told, and what it answers."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from batchpool.ledger import keys
+from batchpool.ledger.entries import NewJob
+
+RECORD_BYTES = 32
+"""What an item without a record is expected to take later: 7 to 20 were measured for numbers."""
+
+
+class KeyReused(Exception):
+    """An Idempotency-Key came again with another body."""
+
+
+class LimitExceeded(Exception):
+    """There is too little left for the job; `used` of `most` would be taken."""
+
+    def __init__(self, used: int, most: int) -> None:
+        super().__init__(f"{used} of {most}")
+        self.used = used
+        self.most = most
+
+
+class QueueFull(LimitExceeded):
+    """Too many items are waiting for a worker."""
+
+
+class MemoryFull(LimitExceeded):
+    """Too few bytes would be left in Redis for the results of the jobs it has."""
+
+
+class Created(NamedTuple):
+    """The job that is there now; `submitted_ms` is None when it was made before."""
+
+    job_id: str
+    submitted_ms: int | None
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """A client's promise that requests with this key are one request.
+
+    `scope` keeps callers and endpoints apart; `body_sha256` is over the normalised spec.
+    """
+
+    scope: str
+    key: str
+    body_sha256: str
+    ttl_s: int = 86400
+
+    @property
+    def name(self) -> str:
+        return keys.ONCE + hashlib.sha256(f"{self.scope}\0{self.key}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class CapacityLimits:
+    """What a job may fill up: items that wait for a worker, and a share of Redis' maxmemory."""
+
+    queued_items: int
+    memory_share: float = 0.85
+
+
+def create_arguments(
+    new: NewJob,
+    blocks: Sequence[bytes],
+    queueing: Sequence[Sequence[Any]],
+    key: IdempotencyKey | None,
+    room: CapacityLimits | None,
+) -> list[Any]:
+    """The arguments of create.lua.
+
+    Args:
+        blocks: the items, packed.
+        queueing: the commands that put the batches into their queue, word by word.
+    """
+    order: dict[str, Any] = {
+        "items": sum(count for _, count in new.ranges),
+        "ranges": new.ranges,
+        "blocks": len(blocks),
+        "queue": new.queue,
+        "timeout_ms": int(new.timeout_s * 1000),
+        "queue_timeout_ms": int(new.queue_timeout_s * 1000),
+        "ttl_ms": int(new.result_ttl_s * 1000),
+    }
+    if new.queues:
+        order["queues"] = list(new.queues)
+    if new.leader:
+        order["leader"] = new.leader
+    if key:
+        value = f"{new.id} {key.body_sha256}"
+        order["once"] = {"name": key.name, "value": value, "ttl_s": key.ttl_s}
+    if room:
+        order["room"] = {"record_bytes": RECORD_BYTES, **room.__dict__}
+    spec = json.dumps(new.spec, separators=(",", ":"))
+    commands = [word for words in queueing for word in (len(words), *words)]
+    return [json.dumps(order), spec, *blocks, *commands]
+
+
+def parse_created(job_id: str, answer: Sequence[bytes], key: IdempotencyKey | None) -> Created:
+    """What create.lua answered.
+
+    Raises:
+        KeyReused, LimitExceeded: nothing was written.
+    """
+    word, *rest = answer
+    if word == b"again" and key:
+        first_id, body = rest[0].decode().split(" ")
+        if body != key.body_sha256:
+            raise KeyReused(key.key)
+        return Created(first_id, None)
+    if word in (b"exists", b"stale"):
+        return Created(job_id, None)
+    if word == b"queued":
+        raise QueueFull(*map(int, rest))
+    if word == b"memory":
+        raise MemoryFull(*map(int, rest))
+    return Created(job_id, int(rest[0]))

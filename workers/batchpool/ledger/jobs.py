@@ -1,0 +1,187 @@
+"""Jobs as a whole: written in one step, read as they stood at one moment, cancelled and deleted."""
+
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from redis import Redis
+from redis.client import Pipeline
+
+from batchpool.ledger import keys
+from batchpool.ledger.connection import Commands
+from batchpool.ledger.entries import JobEntry, NewJob, parse_batch, parse_job
+from batchpool.ledger.events import wait_for_entry
+from batchpool.ledger.job_creation import (
+    CapacityLimits,
+    Created,
+    IdempotencyKey,
+    create_arguments,
+    parse_created,
+)
+from batchpool.ledger.scripts import LuaScript
+
+ITEMS_PER_BLOCK = 4096
+HASHES_PER_READ = 1000
+
+
+class Snapshot(NamedTuple):
+    """A job at one moment: `now_ms` of Redis' clock, just after the event with the id `event`."""
+
+    job: JobEntry
+    now_ms: int
+    event: str
+
+
+class Head(NamedTuple):
+    """What is known of a job without its batches."""
+
+    state: str
+    spec: dict[str, Any]
+
+
+class Jobs:
+    """The jobs in one Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Commands = redis
+        self._create = LuaScript(redis, "create")
+        self._read = LuaScript(redis, "read")
+        self._cancel = LuaScript(redis, "cancel")
+        self._delete = LuaScript(redis, "delete")
+
+    def now_ms(self) -> int:
+        return _ms(self._redis.time())
+
+    def create(
+        self,
+        new: NewJob,
+        enqueue: Callable[[Pipeline], None],
+        key: IdempotencyKey | None = None,
+        room: CapacityLimits | None = None,
+    ) -> Created:
+        """Write a job and what `enqueue` adds, in one step; the job that is there now.
+
+        A job with this id that is there already stays as it is.
+
+        Raises:
+            KeyReused: `key` was used for another body.
+            NoRoom: there is less than `room` asks for.
+        """
+        # Only recorded, to be carried out by the script in the same step.
+        with self._redis.pipeline(transaction=False) as pipe:
+            enqueue(pipe)
+            queueing = [words for words, _ in pipe.command_stack]
+        blocks = pack_items(new.items or ())
+        args = create_arguments(new, blocks, queueing, key, room)
+        return parse_created(new.id, self._create(keys.job_key(new.id), args), key)
+
+    def load(self, job_id: str) -> JobEntry | None:
+        snapshot = self.load_snapshot(job_id)
+        return snapshot.job if snapshot else None
+
+    def load_snapshot(self, job_id: str) -> Snapshot | None:
+        """The job with its batches, none of them older or newer than the job."""
+        return self._look([job_id])[0]
+
+    def load_many(self, job_ids: Sequence[str]) -> list[JobEntry | None]:
+        """The jobs with these ids, each as `load` would answer it, in few round trips."""
+        found: list[JobEntry | None] = []
+        while len(found) < len(job_ids):
+            seen = self._look(job_ids[len(found) :])
+            found += [snapshot.job if snapshot else None for snapshot in seen]
+        return found
+
+    def _look(self, job_ids: Sequence[str]) -> list[Snapshot | None]:
+        """The first of these jobs: at least one, as many as hold Redis up for a moment only."""
+        names = [keys.job_key(job_id) for job_id in job_ids]
+        now, *found = self._read(names[0], [HASHES_PER_READ, *names])
+        return [
+            _snapshot(job_id, int(now), raw) for job_id, raw in zip(job_ids, found, strict=False)
+        ]
+
+    def state(self, job_id: str) -> str | None:
+        state = self._redis.hget(keys.job_key(job_id), "state")
+        return state.decode() if state else None
+
+    def has_ended(self, job_id: str, block_ms: int) -> bool:
+        """Whether it has ended; waits up to `block_ms` for that. False for an unknown job."""
+        return wait_for_entry(self._redis, keys.job_key(job_id) + ":end", block_ms)
+
+    def load_headers(self, job_ids: Sequence[str]) -> list[Head | None]:
+        """What a list is filtered by, at a fraction of the price of whole jobs."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hmget(keys.job_key(job_id), "state", "spec")
+            answers = pipe.execute()
+        return [
+            Head(state.decode(), json.loads(spec)) if state else None for state, spec in answers
+        ]
+
+    def page(self, limit: int, before: str | None = None) -> list[str]:
+        """Ids, newest first, from the one after `before`; empty when `before` is unknown."""
+        start = 0
+        if before is not None:
+            rank = self._redis.zrevrank(keys.JOBS, keys.job_key(before))
+            if rank is None:
+                return []
+            start = rank + 1
+        members = self._redis.zrange(keys.JOBS, start, start + limit - 1, desc=True)
+        return [keys.job_id_of(member) for member in members]
+
+    def items(self, job_id: str, first: int, count: int) -> Sequence[Any]:
+        """The items with the indices first … first + count - 1."""
+        last = first + count - 1
+        blocks = range(first // ITEMS_PER_BLOCK, last // ITEMS_PER_BLOCK + 1)
+        raw = self._redis.hmget(keys.job_key(job_id) + ":items", [str(block) for block in blocks])
+        if raw[0] is None:
+            return range(first, first + count)
+        items: list[Any] = []
+        for block in raw:
+            items += unpack_items(block)
+        skip = first - blocks[0] * ITEMS_PER_BLOCK
+        return items[skip : skip + count]
+
+    def cancel(self, job_id: str) -> str:
+        """`cancelled` (as often as asked while it runs), `terminal` or `missing`."""
+        return str(self._cancel(keys.job_key(job_id)).decode())
+
+    def delete(self, job_id: str) -> str:
+        """`deleted`, `running` (then nothing was done) or `missing`."""
+        return str(self._delete(keys.job_key(job_id)).decode())
+
+
+def _ms(time: tuple[int, int]) -> int:
+    seconds, micros = time
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _snapshot(job_id: str, now_ms: int, raw: list[Any] | None) -> Snapshot | None:
+    if not raw:
+        return None
+    event, job, *batches = raw
+    hashes = [_mapping(flat) for flat in batches]
+    if not all(hashes):
+        return None
+    entries = [parse_batch(index, fields) for index, fields in enumerate(hashes)]
+    return Snapshot(parse_job(job_id, _mapping(job), entries), now_ms, event.decode())
+
+
+def _mapping(flat: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def pack_items(items: Sequence[Any]) -> list[bytes]:
+    """Items as blocks of at most `ITEMS_PER_BLOCK`."""
+    starts = range(0, len(items), ITEMS_PER_BLOCK)
+    return [_pack(items[start : start + ITEMS_PER_BLOCK]) for start in starts]
+
+
+def _pack(items: Sequence[Any]) -> bytes:
+    return zlib.compress(json.dumps(items, separators=(",", ":")).encode(), 1)
+
+
+def unpack_items(block: bytes) -> list[Any]:
+    """The items of one block."""
+    items: list[Any] = json.loads(zlib.decompress(block))
+    return items

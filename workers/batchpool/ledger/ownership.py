@@ -1,0 +1,184 @@
+"""What the owner of a batch does with it: claim, flush blocks of records, renew, end or release."""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, NamedTuple
+
+from redis import Redis
+
+from batchpool.ledger import keys
+from batchpool.ledger.bitmap import bit_segments, set_bits
+from batchpool.ledger.entries import Report, Tally
+from batchpool.ledger.record_codec import encode_block
+from batchpool.ledger.scripts import LuaScript
+from batchpool.model import Outcome, RunSpec, TaskError
+
+LEASE_S = 8.0
+"""How long a silent owner keeps its batch, unless BATCHPOOL_LEASE_S says otherwise."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An owned batch: everything that is needed to run it, and the token that lets it write.
+
+    `done` holds the job-wide indices that are recorded already; `listed` says that the items were
+    given one by one; `claimed_ms` is Redis' time, `left_ms` what was left of the job's limit then.
+    """
+
+    job_id: str
+    batch: int
+    token: str
+    epoch: int
+    run: RunSpec
+    first: int
+    count: int
+    listed: bool
+    done: frozenset[int]
+    tally: Tally
+    claimed_ms: int
+    left_ms: int
+
+
+class Renewal(NamedTuple):
+    """Whether the claim still holds, who cancelled the job (user, error or ''), ms to its limit.
+
+    `closed` says why it does not hold: its owner has ended the batch by its own last block.
+    """
+
+    held: bool
+    cancel: str
+    left_ms: int
+    closed: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """Records on their way; sent again under the same id when an answer was lost."""
+
+    id: str
+    head: str
+    payload: bytes
+    size: int
+    segments: list[tuple[int, bytes]]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a batch ends; `rest` is the state of the items without a record, None if none is."""
+
+    state: Literal["succeeded", "failed", "cancelled"]
+    report: Report
+    rest: Literal["cancelled", "timeout"] | None = None
+    error: TaskError | None = None
+    stop_job: bool = False
+
+
+EMPTY_BLOCK = Block("", "", b"", 0, [])
+
+
+class Ownership:
+    """The owner's side of the ledger. A `stale` answer means: somebody else owns the batch now."""
+
+    def __init__(self, redis: Redis, lease_s: float = LEASE_S) -> None:
+        self._lease_ms = int(lease_s * 1000)
+        self._claim = LuaScript(redis, "claim")
+        self._flush = LuaScript(redis, "flush")
+        self._renew = LuaScript(redis, "renew")
+        self._finish = LuaScript(redis, "finish")
+
+    def claim(
+        self, job_id: str, batch: int, owner: Mapping[str, Any], follows: Claim | None = None
+    ) -> Claim | str:
+        """The claim, or why there is none: missing, ended, or the state that the batch is in.
+
+        Args:
+            owner: the fields of an `Epoch` but its times.
+            follows: our claim whose runner crashed; nothing that it still sends is taken.
+        """
+        token = follows.token if follows else ""
+        new = secrets.token_hex(8)
+        args = [batch, new, self._lease_ms, json.dumps(dict(owner)), token, "crashed"]
+        answer = self._claim(keys.job_key(job_id), args)
+        if answer[0] == b"no":
+            return str(answer[1].decode())
+        _, now, token, spec, deadline, listed, flat, bitmap = answer
+        raw = dict(zip(flat[::2], flat[1::2], strict=True))
+        first = int(raw[b"first"])
+        return Claim(
+            job_id=job_id,
+            batch=batch,
+            token=token.decode(),
+            epoch=int(raw[b"epoch"]),
+            run=run_spec(json.loads(spec)),
+            first=first,
+            count=int(raw[b"count"]),
+            listed=bool(listed),
+            done=frozenset(first + position for position in set_bits(bitmap)),
+            tally=Tally.parse(raw.get(b"tally")),
+            claimed_ms=int(now),
+            left_ms=int(deadline) - int(now),
+        )
+
+    def flush(self, claim: Claim, block: Block, tally: Tally, ending: Ending | None = None) -> str:
+        """Hand in a block, and with `ending` close the batch in the same step.
+
+        Returns:
+            ok, again (it is there already), stale, double or short; the last three changed nothing.
+        """
+        segments = [part for segment in block.segments for part in segment]
+        args = [claim.batch, claim.token, block.id, block.head, block.payload, block.size]
+        args += [tally.dump(), len(block.segments), *segments, *_ending_args(ending)]
+        return str(self._flush(keys.job_key(claim.job_id), args).decode())
+
+    def renew(self, claim: Claim) -> Renewal:
+        args = [claim.batch, claim.token, self._lease_ms]
+        word, cancel, left = self._renew(keys.job_key(claim.job_id), args)
+        return Renewal(word == b"ok", cancel.decode(), int(left), word == b"closed")
+
+    def release(self, claim: Claim) -> bool:
+        """Give the batch back, to be run on by another worker; False when it was not ours."""
+        return self._give_up(claim, ["release", "", "", ""])
+
+    def end(self, claim: Claim, ending: Ending) -> bool:
+        """End the batch as it stands, without a last block; False when it was not ours."""
+        return self._give_up(claim, _ending_args(ending)[:4])
+
+    def _give_up(self, claim: Claim, how: list[Any]) -> bool:
+        args = [claim.batch, claim.token, *how]
+        return bool(self._finish(keys.job_key(claim.job_id), args) == b"ok")
+
+
+def _ending_args(ending: Ending | None) -> list[Any]:
+    if ending is None:
+        return ["", "", "", "", ""]
+    error = json.dumps(ending.error) if ending.error else ""
+    report = json.dumps(ending.report)
+    return [ending.state, ending.rest or "", error, report, int(ending.stop_job)]
+
+
+def make_block(
+    claim: Claim, number: int, outcomes: Sequence[Outcome], epoch_start_ns: int
+) -> Block:
+    """Pack outcomes into the block `number` of this claim, counted from 1.
+
+    Args:
+        epoch_start_ns: the monotonic clock at the claim, on the machine that ran the tasks.
+    """
+    indices = [outcome[0] for outcome in outcomes]
+    return Block(
+        id=f"{claim.epoch}.{number}",
+        head=json.dumps({"e": claim.epoch, "lo": min(indices), "hi": max(indices)}),
+        payload=encode_block(outcomes, epoch_start_ns),
+        size=len(outcomes),
+        segments=bit_segments([index - claim.first for index in indices]),
+    )
+
+
+_RUN_FIELDS = tuple(field.name for field in fields(RunSpec))
+
+
+def run_spec(spec: Mapping[str, Any]) -> RunSpec:
+    """What a worker needs of a job's stored spec; a field that does not apply keeps its default."""
+    return RunSpec(**{name: spec[name] for name in _RUN_FIELDS if spec.get(name) is not None})

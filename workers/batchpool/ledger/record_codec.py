@@ -1,0 +1,94 @@
+"""A block of records as compressed columns: what the ledger keeps instead of a key per item.
+
+A block is zlib over msgpack of one map. Columns that hold their default for the whole block are
+left out; times are integer nanoseconds, since small differences compress well.
+
+    i  index of the first record, then differences; left out when the indices are contiguous
+    n  number of records          f  index of the first record
+    s  position in RECORD_STATES per record      v  the values, as the text of a JSON list
+    L  the lanes                                 l  position in L per record
+    o  start since the epoch's start, first absolute, then differences
+    w  wall, c  CPU               g  shared sum as seen, as the text of a JSON list
+    e  {position: error}          a  {position: [attempt, tries]}
+"""
+
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from operator import itemgetter
+from typing import Any
+
+import msgpack
+
+from batchpool.model import RECORD_STATES, ExecutionSite, Outcome
+
+_STATE_CODE = {state: code for code, state in enumerate(RECORD_STATES)}
+
+
+def encode_block(outcomes: Sequence[Outcome], epoch_start_ns: int) -> bytes:
+    """Pack outcomes, which are sorted by index here, into one block.
+
+    Args:
+        epoch_start_ns: on the monotonic clock of the machine that made the outcomes.
+    """
+    rows = sorted(outcomes, key=itemgetter(0))
+    indices, states, values, errors, lanes, starts, walls, cpus, seen, attempts, tries = zip(
+        *rows, strict=True
+    )
+    first, count = indices[0], len(rows)
+    lane_table = {lane: code for code, lane in enumerate(dict.fromkeys(lanes))}
+    columns: dict[str, Any] = {
+        "n": count,
+        "f": first,
+        "v": json.dumps(values, separators=(",", ":")),
+        "L": list(lane_table),
+        "o": _differences([start - epoch_start_ns for start in starts]),
+        "w": walls,
+        "c": cpus,
+    }
+    if indices[-1] - first != count - 1:
+        columns["i"] = _differences(indices)
+    if set(states) != {"succeeded"}:
+        columns["s"] = bytes(_STATE_CODE[state] for state in states)
+        columns["e"] = {at: error for at, error in enumerate(errors) if error}
+    if len(lane_table) > 1:
+        columns["l"] = [lane_table[lane] for lane in lanes]
+    if any(value is not None for value in seen):
+        columns["g"] = json.dumps(seen, separators=(",", ":"))
+    if any(attempt > 1 for attempt in attempts):
+        columns["a"] = {at: (attempts[at], tries[at]) for at in range(count) if attempts[at] > 1}
+    return zlib.compress(msgpack.packb(columns), 1)
+
+
+def decode_block(block: bytes, epoch_start_ns: int = 0) -> Iterator[Outcome]:
+    """The outcomes of a block, by index; starts count from `epoch_start_ns`."""
+    columns = msgpack.unpackb(zlib.decompress(block), strict_map_key=False)
+    count, first = columns["n"], columns["f"]
+    indices = list(accumulate(columns["i"])) if "i" in columns else range(first, first + count)
+    table = [ExecutionSite(*lane) for lane in columns["L"]]
+    lanes = columns.get("l") or [0] * count
+    states = columns.get("s") or bytes(count)
+    seen = json.loads(columns["g"]) if "g" in columns else [None] * count
+    values = json.loads(columns["v"])
+    starts = accumulate(columns["o"])
+    errors, attempts = columns.get("e", {}), columns.get("a", {})
+    for at, start in enumerate(starts):
+        attempt, tries = attempts.get(at, (1, ()))
+        yield Outcome(
+            index=indices[at],
+            state=RECORD_STATES[states[at]],
+            value=values[at],
+            error=errors.get(at),
+            lane=table[lanes[at]],
+            started_ns=start + epoch_start_ns,
+            wall_ns=columns["w"][at],
+            cpu_ns=columns["c"][at],
+            sum_seen=seen[at],
+            attempt=attempt,
+            tries=tuple(tries),
+        )
+
+
+def _differences(numbers: Sequence[int]) -> list[int]:
+    return [numbers[0], *(after - before for before, after in pairwise(numbers))]

@@ -1,0 +1,177 @@
+"""Records read back: pages by item index, in bounded memory however large the job is."""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from redis import Redis
+
+from batchpool.ledger import keys
+from batchpool.ledger.connection import Commands
+from batchpool.ledger.entries import BatchEntry, Epoch, JobEntry
+from batchpool.ledger.jobs import ITEMS_PER_BLOCK, Jobs
+from batchpool.ledger.record_codec import decode_block
+from batchpool.model import Outcome
+from batchpool.timestamps import instant
+
+WINDOW = ITEMS_PER_BLOCK
+"""Indices that are decoded at once; a block that spans windows is decoded for each."""
+
+
+class Records:
+    """The records of the jobs in one Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Commands = redis
+        self._jobs = Jobs(redis)
+
+    def page(
+        self, job: JobEntry, first: int, limit: int, states: frozenset[str] | None = None
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        """Up to `limit` records from the index `first` on, and where the next page begins."""
+        found = list(islice(self.stream(job, first, states), limit + 1))
+        if len(found) <= limit:
+            return found, None
+        return found[:limit], found[limit]["index"]
+
+    def stream(
+        self, job: JobEntry, first: int = 0, states: frozenset[str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """All records by item index; items that never ran have one once their batch has ended."""
+        for batch in job.batches:
+            stop = batch.first + batch.count
+            heads = _BlockIndex(self._redis, job.id, batch) if stop > first else None
+            start = max(first, batch.first)
+            while heads and start < stop:
+                # Windows end where blocks of items do, so that each of those is read once.
+                end = min(stop, (start // WINDOW + 1) * WINDOW)
+                yield from self._window(job, batch, heads, range(start, end), states)
+                start = end
+
+    def _window(
+        self,
+        job: JobEntry,
+        batch: BatchEntry,
+        heads: "_BlockIndex",
+        window: range,
+        states: frozenset[str] | None,
+    ) -> Iterator[dict[str, Any]]:
+        found = heads.load(window)
+        rest = batch.rest
+        if not found and not (rest and (not states or rest in states)):
+            return
+        items = self._jobs.items(job.id, window.start, len(window))
+        for index in window:
+            item = items[index - window.start]
+            if index in found:
+                number, outcome = found[index]
+                record = _record(batch, number, outcome, item)
+            elif rest:
+                record = _not_run_record(job, batch, index, item)
+            else:
+                continue
+            if not states or record["state"] in states:
+                yield record
+
+
+class _BlockIndex:
+    """The headers of one batch's blocks, and the last blocks decoded."""
+
+    def __init__(self, redis: Commands, job_id: str, batch: BatchEntry) -> None:
+        self._redis: Commands = redis
+        self._blocks = keys.batch_key(job_id, batch.index) + ":blocks"
+        raw = redis.lrange(keys.batch_key(job_id, batch.index) + ":heads", 0, -1)
+        # An epoch that began after the job was read has no owner here yet: it is for the next read.
+        heads = (json.loads(head) for head in raw)
+        self._heads = [head for head in heads if head["e"] <= len(batch.epochs)]
+        self._decoded: dict[int, list[Outcome]] = {}
+
+    def load(self, window: range) -> dict[int, tuple[int, Outcome]]:
+        """Index -> (epoch, outcome) of what is recorded within `window`."""
+        wanted = [
+            at
+            for at, head in enumerate(self._heads)
+            if head["lo"] < window.stop and head["hi"] >= window.start
+        ]
+        # Blocks that reach into the next window stay decoded, the others are let go.
+        self._decoded = {at: self._decoded[at] for at in wanted if at in self._decoded}
+        self._decode([at for at in wanted if at not in self._decoded])
+        return {
+            outcome.index: (self._heads[at]["e"], outcome)
+            for at in wanted
+            for outcome in self._decoded[at]
+            if outcome.index in window
+        }
+
+    def _decode(self, missing: Sequence[int]) -> None:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for at in missing:
+                pipe.lindex(self._blocks, at)
+            for at, block in zip(missing, pipe.execute(), strict=True):
+                # None: the job was deleted, or its time was up, while it was being read.
+                self._decoded[at] = list(decode_block(block)) if block else []
+
+
+def _record(batch: BatchEntry, number: int, outcome: Outcome, item: Any) -> dict[str, Any]:
+    epoch = batch.epochs[number - 1]
+    lane = outcome.lane
+    started_s = epoch["started_ms"] / 1000 + outcome.started_ns / 1e9
+    return {
+        "index": outcome.index,
+        "item": item,
+        "state": outcome.state,
+        "value": outcome.value,
+        "error": outcome.error,
+        "batch": batch.index,
+        "epoch": number,
+        "attempt": outcome.attempt,
+        "tries": list(outcome.tries),
+        "worker": epoch["worker"],
+        "host": epoch["host"],
+        "pid": lane.pid,
+        "ppid": lane.ppid,
+        "thread_id": lane.thread_id,
+        "thread_name": lane.thread_name,
+        "interpreter": lane.interpreter,
+        "started_at": instant(started_s),
+        "offset_s": outcome.started_ns / 1e9,
+        "wall_s": outcome.wall_ns / 1e9,
+        "cpu_s": outcome.cpu_ns / 1e9,
+        "sum_seen": outcome.sum_seen,
+    }
+
+
+_NOT_RUN: dict[str, Any] = dict.fromkeys(
+    (
+        "value",
+        "error",
+        "epoch",
+        "worker",
+        "host",
+        "pid",
+        "ppid",
+        "thread_id",
+        "thread_name",
+        "interpreter",
+        "started_at",
+        "offset_s",
+        "wall_s",
+        "cpu_s",
+        "sum_seen",
+    )
+)
+
+
+def _not_run_record(job: JobEntry, batch: BatchEntry, index: int, item: Any) -> dict[str, Any]:
+    last: Epoch | None = batch.epochs[-1] if batch.epochs else None
+    return _NOT_RUN | {
+        "index": index,
+        "item": item,
+        "state": batch.rest,
+        "error": batch.error or job.error if batch.rest == "timeout" else None,
+        "batch": batch.index,
+        "epoch": len(batch.epochs) if last else None,
+        "attempt": 0,
+        "tries": [],
+    }

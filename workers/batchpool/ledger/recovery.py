@@ -1,0 +1,96 @@
+"""What the reconciler needs: owners that are gone, batches that wait, limits that passed."""
+
+from typing import NamedTuple
+
+from redis import Redis
+
+from batchpool.ledger import keys
+from batchpool.ledger.connection import Commands
+from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.scripts import LuaScript
+
+MOST_LOST_WORKERS = 20
+
+
+class Waiting(NamedTuple):
+    """A batch without an owner; `queue` is the class of workers it waits for."""
+
+    job_id: str
+    batch: int
+    queue: str
+    since_ms: int
+
+
+class Recovery:
+    """Each step checks again inside Redis, so that two reconcilers at once do no harm."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Commands = redis
+        self._expire = LuaScript(redis, "expire")
+        self._overdue = LuaScript(redis, "overdue")
+        self._move = LuaScript(redis, "move")
+
+    def run_id(self) -> str:
+        return str(self._redis.info("server")["run_id"])
+
+    def now_ms(self) -> int:
+        return Jobs(self._redis).now_ms()
+
+    def expire_leases(self, limit: int = 1000) -> list[Waiting]:
+        """Take batches from owners whose lease ran out; the ones that are queued again."""
+        due = self._redis.zrange(
+            keys.LEASES, "-inf", self.now_ms(), byscore=True, offset=0, num=limit
+        )
+        queued = []
+        for member in due:
+            job_id, batch = keys.split_member(member)
+            args = [batch, MOST_LOST_WORKERS]
+            if self._expire(keys.job_key(job_id), args) == b"queued":
+                queued.append(member)
+        return self._with_queue([(member, 0.0) for member in queued])
+
+    def waiting(self, limit: int = 10_000) -> list[Waiting]:
+        """Batches that are queued and that nobody owns, the longest waiting first."""
+        return self._with_queue(self._redis.zrange(keys.WAITING, 0, limit - 1, withscores=True))
+
+    def parked(self, limit: int = 10_000) -> list[Waiting]:
+        return self._with_queue(self._redis.zrange(keys.PARKED, 0, limit - 1, withscores=True))
+
+    def park(self, job_id: str, batch: int, reason: str) -> None:
+        self._move(keys.job_key(job_id), [batch, "park", reason])
+
+    def move(self, job_id: str, batch: int, queue: str) -> None:
+        """Let a queued or parked batch wait for the class `queue`; it must be enqueued after."""
+        self._move(keys.job_key(job_id), [batch, "queue", queue])
+
+    def expire_deadlines(self, limit: int = 1000) -> int:
+        """End what nobody owns of jobs past `timeout_s` or `queue_timeout_s`; how many jobs."""
+        due = self._redis.zrange(
+            keys.DEADLINES, "-inf", self.now_ms(), byscore=True, offset=0, num=limit
+        )
+        for job in due:
+            self._overdue(job)
+        return len(due)
+
+    def forget_finished(self) -> int:
+        """Trim the indices of jobs and comparisons whose keys have expired; how many."""
+        gone = self._redis.zrange(keys.FINISHED, "-inf", self.now_ms(), byscore=True)
+        if gone:
+            # No MULTI: before version 7, a full Redis refuses even what frees memory in one.
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.zrem(keys.JOBS, *gone)
+                pipe.zrem(keys.COMPARISONS, *gone)
+                pipe.zrem(keys.FINISHED, *gone)
+                pipe.execute()
+        return len(gone)
+
+    def _with_queue(self, members: list[tuple[bytes, float]]) -> list[Waiting]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for member, _ in members:
+                pipe.hget(keys.batch_key(*keys.split_member(member)), "queue")
+            queues = pipe.execute()
+        return [
+            Waiting(*keys.split_member(member), queue.decode(), int(since))
+            for (member, since), queue in zip(members, queues, strict=True)
+            if queue is not None
+        ]

@@ -1,0 +1,175 @@
+"""The values that pass between the layers: what a batch is, and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypedDict
+
+
+class Phases(TypedDict):
+    """When a batch's run got how far, in seconds since its last claim, on the owner's clock.
+
+    The backend was entered with the items at hand; it was ready to run them; all that ran a task
+    had ended; the last block was sent.
+    """
+
+    begin_s: float
+    ready_s: float
+    end_s: float
+    closed_s: float
+
+
+class Switches(TypedDict):
+    """Context switches."""
+
+    voluntary: int
+    involuntary: int
+
+
+class Usage(TypedDict):
+    """What a batch used of its machine; the runner's and that of all below it.
+
+    `throttled_s` is how long its control group was kept from the CPU, `load_1m` the load average
+    before it began; None for what could not be found out.
+    """
+
+    cpu_s: float
+    peak_pss_bytes: int | None
+    throttled_s: float | None
+    load_1m: float
+    cpus: float
+    quota: float | None
+    switches: Switches | None
+
+
+RecordState = Literal["succeeded", "failed", "timeout", "crashed", "cancelled"]
+BatchState = Literal["queued", "running", "parked", "succeeded", "failed", "cancelled"]
+JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+
+RECORD_STATES: tuple[RecordState, ...] = (
+    "succeeded",
+    "failed",
+    "timeout",
+    "crashed",
+    "cancelled",
+)
+TERMINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
+
+START_METHODS = ("fork", "spawn", "forkserver")
+DISPATCHES = ("map", "submit")
+POOLS = ("warm", "fresh")
+SHARED_SUMS = ("none", "global", "locked", "racy")
+ON_ERRORS = ("continue", "stop")
+
+MAX_VALUE_BYTES = 1 << 20
+"""A returned value longer than this as JSON becomes an error record of its item."""
+
+
+class TaskError(TypedDict):
+    """Why an item has no value."""
+
+    type: str
+    message: str
+    traceback: str | None
+
+
+class ExecutionSite(NamedTuple):
+    """Where a task ran: one thread of one process, in one interpreter of it."""
+
+    pid: int
+    ppid: int
+    thread_id: int
+    thread_name: str
+    interpreter: int
+
+
+class FailedAttempt(TypedDict):
+    """A failed try before the last one."""
+
+    error: TaskError
+    wall_s: float
+
+
+class Outcome(NamedTuple):
+    """What happened to one item; a record without the facts that a whole epoch shares.
+
+    Times are nanoseconds; `started_ns` is on the machine's monotonic clock, which
+    all processes of one host share. `value` is plain JSON data.
+    """
+
+    index: int  # type: ignore[assignment]  # hides tuple.index, which a record has no use for
+    state: RecordState
+    value: Any
+    error: TaskError | None
+    lane: ExecutionSite
+    started_ns: int
+    wall_ns: int
+    cpu_ns: int
+    sum_seen: int | float | None = None
+    attempt: int = 1
+    tries: tuple[FailedAttempt, ...] = ()
+
+
+class AutoChoice(TypedDict):
+    """What the backend `auto` chose for a batch; `measured` holds seconds, shares and counts."""
+
+    backend: str
+    concurrency: int
+    chunksize: int | None
+    measured: dict[str, Any]
+    why: str
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """How a job is to be run: the same for each of its batches."""
+
+    task: str
+    params: dict[str, Any] = field(default_factory=dict)
+    backend: str = "thread-pool"
+    concurrency: int = 1
+    dispatch: str = "map"
+    chunksize: int | None = None
+    start_method: str = "forkserver"
+    pool: str = "warm"
+    shared_sum: str = "none"
+    task_timeout_s: float | None = None
+    retries: int = 0
+    on_error: str = "continue"
+    measure: bool = False
+    """Whether the report says what the batch used of the machine."""
+
+
+@dataclass(frozen=True)
+class BatchSpec:
+    """One worker's share of a job, as the engine needs it.
+
+    `items[k]` is the item with the job-wide index `first + k`; `done` holds the
+    indices that are recorded already and must not run again.
+    """
+
+    run: RunSpec
+    items: Sequence[Any]
+    first: int = 0
+    done: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What a batch's run on one worker came to, besides its records."""
+
+    effective_concurrency: int
+    pool: str | None
+    start_method: str | None
+    startup_s: float
+    wall_s: float
+    observed: int | float | None
+    begin_ns: int
+    """The machine's monotonic clock when the backend was entered; then when it was ready to run
+    items, and when all that ran a task of the batch had ended."""
+    ready_ns: int
+    end_ns: int
+    drained: bool = False
+    """True when it was told to stop taking items before all had run."""
+    failed_fast: bool = False
+    """True when `on_error: stop` ended it at a failed item."""
+    chosen: AutoChoice | None = None

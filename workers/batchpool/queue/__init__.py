@@ -1,0 +1,1 @@
+"""RQ as transport: messages and their queue, both ends."""

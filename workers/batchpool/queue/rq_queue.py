@@ -1,0 +1,147 @@
+"""The service's one door to RQ: a batch is put in a queue here, and nothing is asked of RQ."""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from redis import Redis
+from redis.client import Pipeline
+from rq import Queue
+from rq.job import Job
+
+from batchpool.ledger.keys import QUEUE
+
+FUNCTION = "batchpool.worker.rq_worker.run_batch"
+NO_TIMEOUT = -1
+"""RQ's own alarm stays off: the worker has the deadline of the job, in Redis' time."""
+
+LEAST_TTL_S = 3600
+MESSAGE_TTL_S = 86_400
+
+
+def queue_name(class_id: str) -> str:
+    """The RQ queue of a class of workers."""
+    return QUEUE + class_id
+
+
+def rq_id(job_id: str, batch: int) -> str:
+    """The id of the RQ job that carries a batch."""
+    return f"{job_id}-{batch}"
+
+
+def enqueue(
+    redis: Redis,
+    pipe: Pipeline,
+    class_id: str,
+    batches: Iterable[tuple[str, int]],
+    ttl_s: float,
+    at_front: bool = False,
+) -> None:
+    """Add RQ jobs for (job id, batch) to `pipe`: no round trip, and nothing is imported.
+
+    Args:
+        at_front: before what waits already.
+        ttl_s: after this time in the queue RQ may forget them; the ledger ends the batch itself.
+    """
+    queue = Queue(queue_name(class_id), connection=redis, serializer="json")
+    # Set, since RQ asks the server otherwise, once for each new client.
+    queue.redis_server_version = (6, 2, 0)
+    ttl = max(LEAST_TTL_S, int(ttl_s) + LEAST_TTL_S)
+    datas = [
+        Queue.prepare_data(
+            FUNCTION,
+            args=[job_id, batch],
+            timeout=NO_TIMEOUT,
+            result_ttl=0,
+            failure_ttl=LEAST_TTL_S,
+            ttl=ttl,
+            description=f"{job_id}/{batch}",
+            job_id=rq_id(job_id, batch),
+            at_front=at_front,
+        )
+        for job_id, batch in batches
+    ]
+    queue.enqueue_many(datas, pipeline=pipe)
+
+
+def send(redis: Redis, class_id: str, function: str, name: str, args: list[Any]) -> None:
+    """Put a message for one worker into the queue of a class, in the place of an older copy."""
+    queue = Queue(queue_name(class_id), connection=redis, serializer="json")
+    queue.redis_server_version = (6, 2, 0)
+    data = Queue.prepare_data(
+        function,
+        args=args,
+        timeout=NO_TIMEOUT,
+        result_ttl=0,
+        failure_ttl=LEAST_TTL_S,
+        ttl=MESSAGE_TTL_S,
+        description=name,
+        job_id=name,
+    )
+    with redis.pipeline(transaction=True) as pipe:
+        _take_out(pipe, class_id, name)
+        queue.enqueue_many([data], pipeline=pipe)
+        pipe.execute()
+
+
+def drop_queue(redis: Redis, class_id: str) -> None:
+    """Remove the queue of a class that will never be again, with all that waits in it."""
+    queued, popped = queued_ids(redis, class_id)
+    forget(redis, class_id, queued | popped)
+    redis.srem(Queue.redis_queues_keys, _queue_key(class_id))
+
+
+def enqueue_again(
+    redis: Redis, class_id: str, batches: Iterable[tuple[str, int]], ttl_s: float
+) -> None:
+    """Put batches into the queue of a class, each once, whatever RQ still has of them."""
+    members = list(batches)
+    with redis.pipeline(transaction=True) as pipe:
+        for job_id, batch in members:
+            _take_out(pipe, class_id, rq_id(job_id, batch))
+        # They have waited once: a worker that died must not cost its batch a second turn.
+        enqueue(redis, pipe, class_id, members, ttl_s, at_front=True)
+        pipe.execute()
+
+
+def queued_ids(redis: Redis, class_id: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The RQ ids that wait in the queue of a class, and those that were popped and not begun.
+
+    The lists are read as they are: asking RQ's registries changes them.
+    """
+    key = _queue_key(class_id)
+    with redis.pipeline(transaction=True) as pipe:
+        pipe.lrange(key, 0, -1)
+        pipe.lrange(key + ":intermediate", 0, -1)
+        waiting, popped = cast(list[list[bytes]], pipe.execute())
+    return _decoded(waiting), _decoded(popped)
+
+
+def known_classes(redis: Redis) -> list[str]:
+    """The classes that a batch was ever put in a queue for."""
+    prefix = _queue_key("")
+    names = _decoded(redis.smembers(Queue.redis_queues_keys))
+    return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+
+
+def forget(redis: Redis, class_id: str, names: Iterable[str]) -> None:
+    """Take RQ jobs of batches that have ended, or moved, out of the queue of a class."""
+    # No MULTI: before version 7, a full Redis refuses even what frees memory in one.
+    with redis.pipeline(transaction=False) as pipe:
+        for name in names:
+            _take_out(pipe, class_id, name)
+            pipe.unlink(Job.key_for(name))
+        pipe.execute()
+
+
+def _queue_key(class_id: str) -> str:
+    return Queue.redis_queue_namespace_prefix + queue_name(class_id)
+
+
+def _take_out(pipe: Pipeline, class_id: str, name: str) -> None:
+    pipe.lrem(_queue_key(class_id), 0, name)
+    pipe.lrem(_queue_key(class_id) + ":intermediate", 0, name)
+
+
+def _decoded(ids: Iterable[Any]) -> frozenset[str]:
+    # Whatever somebody put there: what is no name of ours matches nothing.
+    return frozenset(name.decode(errors="replace") for name in ids)

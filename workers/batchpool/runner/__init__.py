@@ -1,0 +1,1 @@
+"""Runs a batch and writes its records."""

@@ -1,0 +1,261 @@
+"""`python -m batchpool.runner`: the process that runs a worker's batches, one after the other.
+
+It is started by its worker with one end of a socket pair, and holds what is kept warm. Any moment
+may be its last: what counts stands in the ledger, and everything below it can be killed with it.
+"""
+
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from batchpool.backends.context import RunnerContext
+from batchpool.backends.facts import facts_of
+from batchpool.errors import SpecError
+from batchpool.execution.in_flight import IN_FLIGHT_NAME, read_in_flight_table
+from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
+from batchpool.ledger import failpoints as killpoints
+from batchpool.ledger.connection import UNREACHABLE, connect
+from batchpool.ledger.entries import Report
+from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.ownership import Claim, Ending, Ownership
+from batchpool.model import BatchReport, BatchSpec, ExecutionSite, Outcome, Phases, TaskError, Usage
+from batchpool.runner.protocol import Assignment, CrashedItem, Ready, RunnerReply, read_peak
+from batchpool.runner.record_writer import FLUSH_AFTER_S, RETRY_AFTER_S, OwnershipLost, RecordWriter
+from batchpool.runner.run_batch import leak_check, run_batch
+from batchpool.settings import WorkerSettings
+from batchpool.system.limits import limit_behind, start_thread
+from batchpool.system.process_control import die_with_parent
+from batchpool.system.resource_usage import UsageMeter
+from batchpool.tasks.registry import TaskSources, load_tasks
+
+log = logging.getLogger("batchpool.runner")
+
+
+class Runner:
+    """Carries out assignments, one at a time, and hands what they yield to the ledger."""
+
+    def __init__(self, link: "Connection[RunnerReply | Ready, Assignment]", redis_url: str) -> None:
+        redis = connect(redis_url, socket_timeout_s=2.0)
+        self._link = link
+        self._ownership = Ownership(redis)
+        self._jobs = Jobs(redis)
+        self._flusher: RecordWriter | None = None
+        self._token = ""
+
+    def serve(self, station: RunnerContext) -> None:
+        """Carry out assignments until the worker closes the link."""
+        while True:
+            try:
+                assignment = self._link.recv()
+            except EOFError:
+                return
+            answer = self._carry_out(station, assignment)
+            if station.must_restart_because:
+                log.warning("a new runner takes over: %s", station.must_restart_because)
+                answer = replace(answer, spent=True)
+            self._link.send(answer)
+
+    def tick(self) -> None:
+        if self._flusher:
+            self._flusher.tick()
+
+    def _carry_out(self, station: RunnerContext, assignment: Assignment) -> RunnerReply:
+        try:
+            flusher = self._flusher_of(assignment, station.folder)
+            flusher.add([_as_outcome(item, assignment) for item in assignment.crashed])
+            spec = BatchSpec(
+                run=assignment.claim.run,
+                items=self._load_items(assignment.claim),
+                first=assignment.claim.first,
+                done=_skipped(assignment),
+            )
+            facts = facts_of(spec.run.backend)
+            # Whoever waits for the batch need not wait for the look at what it left behind.
+            with leak_check(station, facts) as sweep:
+                meter = UsageMeter() if spec.run.measure else None
+                sink = flusher.add_from_lane if facts.in_process else flusher.add
+                with _FlushThread(self._link, flusher, facts.in_process):
+                    report = run_batch(spec, sink=sink, station=station, sweeps=False).report
+                usage = meter.usage(read_peak(station.folder)) if meter else None
+                return _close(flusher, assignment, report, usage, sweep)
+        except OwnershipLost as refusal:
+            return RunnerReply("disowned", str(refusal))
+        except SpecError as error:
+            return RunnerReply("unfit", str(error))
+        # A border: whatever our own code failed at, the worker must hear of it and end the batch.
+        except Exception as error:
+            log.exception("an assignment failed")
+            limit = limit_behind(error, station.folder)
+            return RunnerReply("broken", limit or f"{type(error).__name__}: {error}")
+
+    def _flusher_of(self, assignment: Assignment, folder: Path) -> RecordWriter:
+        claim = assignment.claim
+        if self._flusher is None or self._token != claim.token:
+            self._token = claim.token
+            self._flusher = RecordWriter(
+                self._ownership, claim, assignment.claimed_ns, running=lambda: _count_busy(folder)
+            )
+        return self._flusher
+
+    def _load_items(self, claim: Claim) -> Sequence[Any]:
+        if not claim.listed:
+            return range(claim.first, claim.first + claim.count)
+        while True:
+            try:
+                return self._jobs.items(claim.job_id, claim.first, claim.count)
+            except UNREACHABLE:
+                time.sleep(RETRY_AFTER_S)
+
+
+class _FlushThread:
+    """While a backend runs tasks in this process, flushes from a thread beside them."""
+
+    def __init__(
+        self,
+        link: "Connection[RunnerReply | Ready, Assignment]",
+        flusher: RecordWriter,
+        needed: bool,
+    ) -> None:
+        self._link = link
+        self._flusher = flusher
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="flusher") if needed else None
+
+    def __enter__(self) -> None:
+        if self._thread:
+            start_thread(self._thread)
+
+    def __exit__(self, *exc: object) -> None:
+        self._done.set()
+        if self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._done.wait(0 if self._flusher.is_behind else FLUSH_AFTER_S / 2):
+                self._flusher.tick()
+        except OwnershipLost as refusal:
+            # No thread can be stopped from here: the worker ends this process when it hears this.
+            self._link.send(RunnerReply("disowned", str(refusal)))
+
+
+def _close(
+    flusher: RecordWriter,
+    assignment: Assignment,
+    report: BatchReport,
+    usage: Usage | None,
+    meanwhile: Callable[[], None],
+) -> RunnerReply:
+    if report.drained or not assignment.close:
+        flusher.close(None, meanwhile)
+        return RunnerReply("drained" if report.drained else "ran")
+    flusher.close(_ending_of(flusher, assignment, report, usage), meanwhile)
+    return RunnerReply("ended")
+
+
+def _ending_of(
+    flusher: RecordWriter, assignment: Assignment, report: BatchReport, usage: Usage | None
+) -> Callable[[Mapping[str, int]], Ending]:
+    claim = assignment.claim
+    measured = Report(usage=usage) if usage else Report()
+    if report.chosen is not None:
+        measured["chosen"] = report.chosen
+
+    def ending(counts: Mapping[str, int]) -> Ending:
+        return Ending(
+            state="succeeded" if counts.get("succeeded", 0) == claim.count else "failed",
+            report=Report(
+                effective_concurrency=report.effective_concurrency,
+                pool=report.pool,
+                start_method=report.start_method,
+                startup_s=report.startup_s,
+                wall_s=report.wall_s,
+                phases=_phases_of(report, assignment.claimed_ns),
+                observed=report.observed,
+                partial=claim.epoch > 1 and bool(claim.tally.recorded),
+                closing_sum=flusher.epoch_sum,
+                **measured,
+            ),
+            rest="cancelled" if sum(counts.values()) < claim.count else None,
+            stop_job=report.failed_fast,
+        )
+
+    return ending
+
+
+def _phases_of(report: BatchReport, claimed_ns: int) -> Phases:
+    def since_claim(ns: int) -> float:
+        return round((ns - claimed_ns) / 1e9, 6)
+
+    return Phases(
+        begin_s=since_claim(report.begin_ns),
+        ready_s=since_claim(report.ready_ns),
+        end_s=since_claim(report.end_ns),
+        closed_s=since_claim(time.monotonic_ns()),
+    )
+
+
+def _skipped(assignment: Assignment) -> frozenset[int]:
+    claim = assignment.claim
+    if assignment.only is not None:
+        return frozenset(range(claim.first, claim.first + claim.count)) - assignment.only
+    crashed = {item.index for item in assignment.crashed}
+    return claim.done | assignment.skip | crashed if crashed or assignment.skip else claim.done
+
+
+def _as_outcome(item: CrashedItem, assignment: Assignment) -> Outcome:
+    error = TaskError(type="crashed", message=item.message, traceback=None)
+    lane = ExecutionSite(item.pid, os.getppid(), 0, "", 0)
+    return Outcome(item.index, "crashed", None, error, lane, assignment.claimed_ns, 0, 0)
+
+
+def _count_busy(folder: Path) -> int:
+    own = len(read_in_flight_table(folder / IN_FLIGHT_NAME))
+    return own + sum(read_outbox(path) is not None for path in folder.glob(f"*{OUTBOX_SUFFIX}"))
+
+
+def _collect_seldom() -> None:
+    # Records live until they are flushed, some thousands of them: with Python's own thresholds the
+    # garbage collector looks at all of them again and again, for a fifth of a no-op's price.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+def main(arguments: Sequence[str]) -> None:
+    fd, folder, *options = arguments
+    die_with_parent()
+    # Ctrl-C and SIGTERM are the worker's business; it ends this process when it must.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    settings = WorkerSettings.from_env(os.environ)
+    killpoints.arm(os.environ)
+    logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper())
+    registry = load_tasks(TaskSources.from_env(os.environ))
+    link: Connection[RunnerReply | Ready, Assignment] = Connection(int(fd))
+    runner = Runner(link, settings.redis_url)
+    with RunnerContext(
+        registry, folder=Path(folder), tick=runner.tick, owns_process=True
+    ) as station:
+        signal.signal(signal.SIGUSR1, lambda *_: station.drain())
+        document: dict[str, object] = {}
+        if "--describe" in options:
+            from batchpool.runner.capabilities import capabilities
+
+            document = capabilities(registry)
+        link.send(Ready(os.getpid(), document))
+        _collect_seldom()
+        runner.serve(station)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,91 @@
+"""What a class of workers can run: workers with the same document take each other's batches."""
+
+import hashlib
+import json
+import logging
+import sys
+import types
+from typing import Any
+
+from batchpool.backends.facts import BACKENDS
+from batchpool.model import START_METHODS
+from batchpool.system.cpus import usable_cpus
+from batchpool.system.interpreter import gil_enabled, python_minor
+from batchpool.tasks.decorator import Task
+from batchpool.tasks.load_errors import MOST_ERROR_CHARS, LoadError, errors_to_json, printable
+from batchpool.tasks.registry import Registry
+
+SPEC_VERSION = 3
+"""Of the stored spec; workers of another version have queues of their own."""
+MOST_SCHEMA_BYTES = 256 * 1024
+
+log = logging.getLogger("batchpool.runner")
+
+
+def capabilities(registry: Registry) -> dict[str, Any]:
+    """Describe what can run here, and log each source of tasks that cannot.
+
+    Its `id` is a digest of what decides whether a batch can run here, and names the queue.
+    """
+    identity = {
+        "python": python_minor(),
+        "gil": gil_enabled(),
+        "version": registry.version,
+        "spec": SPEC_VERSION,
+    }
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    tasks, errors = _describe_tasks(registry)
+    for error in errors:
+        log.error("cannot load tasks: %s: %s\n%s", error.source, error.error, error.traceback or "")
+    return identity | {
+        "id": digest[:16],
+        "cpus": usable_cpus(),
+        "backends": [name for name, facts in BACKENDS.items() if facts.is_supported],
+        "start_methods": list(START_METHODS),
+        "tasks": tasks,
+        "errors": errors_to_json(errors),
+    }
+
+
+def _describe_tasks(registry: Registry) -> tuple[dict[str, Any], list[LoadError]]:
+    """What is announced of each task, and what is wrong with those that are left out."""
+    tasks: dict[str, Any] = {}
+    errors = list(registry.errors)
+    for name, task in sorted(registry.tasks.items()):
+        try:
+            tasks[name] = _describe_task(registry, name)
+        except BaseException as exc:  # the params class may be a user's, with methods of its own
+            errors.append(LoadError.of(f"params of task {name!r} in {task.module}", exc))
+    return tasks, errors
+
+
+def _describe_task(registry: Registry, name: str) -> dict[str, Any]:
+    task = registry[name]
+    about = {
+        "description": printable(task.description, MOST_ERROR_CHARS),
+        "schema": registry.schema_of(name),
+        "sync": task.run is not None,
+        "async": task.run_async is not None,
+        "bound": task.bound,
+        "interpreters": not _uses_pydantic(task),
+    }
+    # What the service and its clients could not read is that task's failure alone.
+    text = json.dumps(about, allow_nan=False, ensure_ascii=False).encode()
+    if len(text) > MOST_SCHEMA_BYTES:
+        raise ValueError(f"the schema has {len(text)} bytes; at most {MOST_SCHEMA_BYTES} allowed")
+    described: dict[str, Any] = json.loads(text)
+    return described
+
+
+def _uses_pydantic(task: Task) -> bool:
+    """Whether the task's module imports pydantic, whose C core no sub-interpreter can load."""
+    if hasattr(task.params, "__pydantic_core_schema__"):
+        return True
+    kinds = (type, types.FunctionType, types.ModuleType)
+    for value in vars(sys.modules.get(task.module, object)).values():
+        # By type(): to ask a lazy object of some framework for its class may make it or fail.
+        if issubclass(type(value), kinds):
+            origin = value.__name__ if type(value) is types.ModuleType else value.__module__
+            if str(origin).partition(".")[0] == "pydantic":
+                return True
+    return False

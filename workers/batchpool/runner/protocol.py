@@ -1,0 +1,73 @@
+"""What passes between a worker and its runner, over a socket pair of their own.
+
+Messages are pickled: both ends are this very program, and nothing from Redis is sent so.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from batchpool.ledger.ownership import Claim
+
+PEAK_NAME = "peak"
+"""The file in a runner's folder that holds what was seen so far."""
+
+
+def read_peak(folder: Path) -> int | None:
+    """The peak in bytes, None when no sample was taken."""
+    try:
+        text = (folder / PEAK_NAME).read_text()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None
+
+
+ReplyKind = Literal["ended", "ran", "drained", "disowned", "unfit", "broken"]
+
+
+@dataclass(frozen=True)
+class CrashedItem:
+    """An item that is given up: it ended, alone, every process that it ran in."""
+
+    index: int
+    pid: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A claimed batch, or a part of it, for the runner.
+
+    After a crash the suspects are `skip`ped at first and then run alone, one `only` at a time;
+    the batch is closed by a last assignment with `close`.
+    """
+
+    claim: Claim
+    claimed_ns: int
+    """The machine's monotonic clock when the claim was sent."""
+    skip: frozenset[int] = frozenset()
+    only: frozenset[int] | None = None
+    crashed: tuple[CrashedItem, ...] = ()
+    close: bool = True
+
+
+@dataclass(frozen=True)
+class RunnerReply:
+    """What became of an assignment.
+
+    ended: the batch is closed · ran: done, not closed · drained: stopped taking items as told ·
+    disowned: the ledger refused us · unfit: this worker cannot run it · broken: a bug of ours.
+    `spent` says that the runner must be replaced: a task left something in it.
+    """
+
+    verdict: ReplyKind
+    detail: str = ""
+    spent: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The runner's first message."""
+
+    pid: int
+    class_document: dict[str, object] = field(default_factory=dict)

@@ -1,0 +1,205 @@
+"""From a running batch into its ledger: records in blocks, soon after they were made."""
+
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from operator import itemgetter
+
+from batchpool.exact_sum import ExactSum
+from batchpool.ledger.connection import UNREACHABLE
+from batchpool.ledger.entries import Tally
+from batchpool.ledger.ownership import EMPTY_BLOCK, Block, Claim, Ending, Ownership, make_block
+from batchpool.model import Outcome
+
+FLUSH_AFTER_S = 0.1
+BLOCK_RECORDS = 4096
+BLOCK_BYTES = 4 << 20
+"""A block is closed when the values in it reach this size as JSON."""
+MOST_PENDING = 4 * BLOCK_RECORDS
+CATCH_UP_S = 0.001
+RETRY_AFTER_S = 0.5
+MOST_PIDS = 1000
+_SMALL = frozenset({int, float, bool, type(None)})
+_value_of = itemgetter(Outcome._fields.index("value"))
+
+
+class OwnershipLost(Exception):
+    """The ledger refused a block: this batch belongs to somebody else now."""
+
+
+class RecordWriter:
+    """Takes outcomes from any thread; hands them in, in order, from the one that calls `tick`.
+
+    A block whose answer was lost is sent again under its id until the ledger has answered.
+    """
+
+    def __init__(
+        self,
+        ownership: Ownership,
+        claim: Claim,
+        epoch_start_ns: int,
+        running: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ownership = ownership
+        self._claim = claim
+        self._epoch_start_ns = epoch_start_ns
+        self._running = running
+        self._clock = clock
+        # No lock: lanes add at one end while the flusher takes at the other.
+        self._pending: deque[Outcome] = deque()
+        self._unsent: list[tuple[Block, Tally]] = []
+        self._blocks = 0
+        self._totals = _Totals(claim.tally)
+        self._next_try = clock() + FLUSH_AFTER_S
+        self._shown_running = 0
+
+    @property
+    def epoch_sum(self) -> str:
+        """The exact sum of this epoch's own records, as text."""
+        return self._totals.epoch_sum.text()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Records by state over the whole batch, those of earlier epochs included."""
+        return {str(state): count for state, count in self._totals.counts.items()}
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        self._pending.extend(outcomes)
+
+    def add_from_lane(self, outcomes: Sequence[Outcome]) -> None:
+        """The same from a thread beside the one that calls `tick`: waits while that is behind.
+
+        Else lanes that run no-ops would leave the flusher no time, and records would pile up.
+        """
+        self._pending.extend(outcomes)
+        while len(self._pending) > MOST_PENDING:
+            time.sleep(CATCH_UP_S)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a whole block waits to be handed in."""
+        return len(self._pending) >= BLOCK_RECORDS
+
+    def tick(self) -> None:
+        """Hand in what is due; quick when nothing is. Redis being away is no error here.
+
+        Raises:
+            Disowned: stop running the batch.
+        """
+        if self._clock() < self._next_try and not self.is_behind:
+            return
+        try:
+            self._pack()
+            self._send(keep_last=False)
+            self._show_running()
+            self._next_try = self._clock() + FLUSH_AFTER_S
+        except UNREACHABLE:
+            self._next_try = self._clock() + RETRY_AFTER_S
+
+    def close(
+        self,
+        ending: Callable[[Mapping[str, int]], Ending] | None,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Hand in everything and, given how, end the batch with the last block.
+
+        Tries for as long as Redis is away, with `meanwhile` between the tries; whoever watches
+        over this process ends it when the job's limit has passed.
+        """
+        while True:
+            try:
+                self._pack()
+                self._send(keep_last=ending is not None)
+                if ending:
+                    last = self._unsent[0] if self._unsent else (EMPTY_BLOCK, self._totals.tally())
+                    self._hand_in(*last, ending(self.counts))
+                return
+            except UNREACHABLE:
+                meanwhile()
+                time.sleep(RETRY_AFTER_S)
+
+    def _pack(self) -> None:
+        take = self._pending.popleft
+        pending = [take() for _ in range(len(self._pending))]
+        for part in _split_blocks(pending):
+            self._blocks += 1
+            self._totals.add(part)
+            block = make_block(self._claim, self._blocks, part, self._epoch_start_ns)
+            # The tally goes with its block: it must not count what a later block still carries.
+            self._unsent.append((block, self._totals.tally()))
+
+    def _send(self, *, keep_last: bool) -> None:
+        while len(self._unsent) > keep_last:
+            block, tally = self._unsent[0]
+            self._hand_in(block, replace(tally, running=self._running()))
+            del self._unsent[0]
+
+    def _show_running(self) -> None:
+        if (running := self._running()) != self._shown_running:
+            self._hand_in(EMPTY_BLOCK, replace(self._totals.tally(), running=running))
+
+    def _hand_in(self, block: Block, tally: Tally, ending: Ending | None = None) -> None:
+        answer = self._ownership.flush(self._claim, block, tally, ending)
+        if answer not in ("ok", "again"):
+            raise OwnershipLost(answer)
+        self._shown_running = tally.running
+
+
+def _split_blocks(outcomes: Sequence[Outcome]) -> Iterator[list[Outcome]]:
+    rest = iter(outcomes)
+    while part := list(islice(rest, BLOCK_RECORDS)):
+        if _SMALL.issuperset(map(type, map(_value_of, part))):
+            yield part
+            continue
+        block, size = [], 0
+        for outcome in part:
+            block.append(outcome)
+            if isinstance(outcome.value, str | list | dict):
+                size += len(json.dumps(outcome.value))
+            if size >= BLOCK_BYTES:
+                yield block
+                block, size = [], 0
+        if block:
+            yield block
+
+
+class _Totals:
+    """The tally of the whole batch, continued from what earlier epochs left."""
+
+    def __init__(self, before: Tally) -> None:
+        self.counts = Counter(before.counts)
+        self.epoch_sum = ExactSum()
+        self._sum = ExactSum.parse(before.sum)
+        self._wall_s, self._cpu_s = before.wall_s, before.cpu_s
+        self._pids = dict.fromkeys(before.pids)
+        self._more_pids = before.pids_total - len(before.pids)
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """By columns: this is paid for every item, after its task and before its record counts."""
+        _, states, values, _, lanes, _, walls_ns, cpus_ns, *_ = zip(*outcomes, strict=True)
+        self.counts.update(states)
+        part = ExactSum()
+        part.add_all(values)
+        self.epoch_sum.merge(part)
+        self._sum.merge(part)
+        self._wall_s += sum(walls_ns) / 1e9
+        self._cpu_s += sum(cpus_ns) / 1e9
+        for pid in {lane.pid for lane in set(lanes)} - self._pids.keys():
+            if len(self._pids) < MOST_PIDS:
+                self._pids[pid] = None
+            else:
+                self._more_pids += 1
+
+    def tally(self) -> Tally:
+        return Tally(
+            counts=dict(self.counts),
+            sum=self._sum.text(),
+            wall_s=self._wall_s,
+            cpu_s=self._cpu_s,
+            pids=list(self._pids),
+            pids_total=len(self._pids) + self._more_pids,
+        )

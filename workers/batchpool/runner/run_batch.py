@@ -1,0 +1,234 @@
+"""Run one batch on this machine, without Redis and without RQ.
+
+At a prompt:
+
+    >>> from batchpool.runner.run_batch import run_batch
+    >>> from batchpool.model import BatchSpec, RunSpec
+    >>> result = run_batch(BatchSpec(RunSpec("echo", backend="thread-pool"), items=range(5)))
+    >>> [outcome.value for outcome in sorted(result.outcomes)]
+    [0, 1, 2, 3, 4]
+
+A worker's runner keeps one `RunnerContext` for its life and gives each batch a sink:
+
+    with Station(load_tasks(sources), folder=folder, tick=flush, owns_process=True) as station:
+        report = run_batch(spec, sink=buffer.extend, station=station).report
+        if station.tainted: ...  # a task left a thread: end this process, start another
+
+`sink` gets lists of final outcomes, each item's once, from whatever thread has them: it must be
+quick and safe to call from several threads at once. Backends whose facts say `in_process` run
+tasks in this process and never call `station.tick`; the others call it at least every 50 ms from
+the calling thread, which must be the main thread of a process without other threads.
+If a task takes this process down, its parent reads what ran from the folder: `read_in_flight`.
+Items without an outcome after `run_batch` were not taken: the report says `drained` or
+`failed_fast`.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from time import monotonic_ns
+
+from batchpool.backends import load_backend
+from batchpool.backends.base import Backend, Batch
+from batchpool.backends.context import RunnerContext
+from batchpool.backends.facts import NO_SHARED_SUM, BackendFacts, facts_of
+from batchpool.backends.outcomes import OutcomeCollector, Sink
+from batchpool.errors import SpecError, UnsupportedBackend, UnsupportedOption
+from batchpool.model import (
+    DISPATCHES,
+    ON_ERRORS,
+    POOLS,
+    SHARED_SUMS,
+    START_METHODS,
+    BatchReport,
+    BatchSpec,
+    Outcome,
+    RunSpec,
+)
+from batchpool.tasks.decorator import Task
+
+RETRY_BASE_S = 0.2
+RETRY_CAP_S = 30.0
+Backoff = Callable[[int], float]
+
+
+def full_jitter(attempt: int) -> float:
+    """How long to wait before attempt number `attempt`: anything up to a bound that doubles.
+
+    Source: AWS Architecture Blog, Exponential Backoff And Jitter (2015).
+    """
+    return random.uniform(0, min(RETRY_CAP_S, RETRY_BASE_S * 2 ** (attempt - 2)))  # noqa: S311
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What a batch came to; `outcomes` is empty when a sink took them."""
+
+    report: BatchReport
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+def run_batch(
+    spec: BatchSpec,
+    *,
+    sink: Sink | None = None,
+    station: RunnerContext | None = None,
+    backoff: Backoff = full_jitter,
+    sweeps: bool = True,
+) -> BatchResult:
+    """Run the items of a batch that are not done yet.
+
+    Args:
+        spec: what to run, and how.
+        sink: gets the outcomes as they come; without one they are in the result.
+        station: what is kept between batches; without one it lasts for this batch only.
+        backoff: the wait in seconds before an attempt of failed items, from the second one on.
+        sweeps: look for what tasks left behind before returning; else the caller does it, by
+            `leak_check`.
+    Raises:
+        SpecError: the batch cannot be run as ordered; no item was taken.
+        ChildrenWontStart: processes die before they run anything.
+    """
+    with ExitStack() as stack:
+        if station is None:
+            station = stack.enter_context(RunnerContext())
+        facts = check_run(spec.run, station.registry[spec.run.task])
+        outcomes: list[Outcome] = []
+        wave = pending_of(spec)
+        batch = _batch_of(spec, station, sink or outcomes.extend, len(wave))
+        with leak_check(station, facts) if sweeps else nullcontext():
+            report = _run(load_backend(facts.name)(batch), wave, backoff)
+        return BatchResult(replace(report, end_ns=monotonic_ns()), outcomes)
+
+
+@contextmanager
+def leak_check(station: RunnerContext, facts: BackendFacts) -> Iterator[Callable[[], None]]:
+    """Kill what tasks of the block leave running, and see whether they leave a thread.
+
+    Yields:
+        a way to do so earlier: once no task runs any more, and no thread that the block began.
+    """
+    # Interpreters are threads of a kept pool, and tell themselves when a task leaks one.
+    in_threads = facts.in_process and facts.lanes != "interpreters"
+    threads = station.count_threads() if in_threads else None
+    try:
+        yield lambda: station.check_leaks(threads)
+    finally:
+        station.check_leaks(threads)
+
+
+def _batch_of(spec: BatchSpec, station: RunnerContext, sink: Sink, items: int) -> Batch:
+    task = station.registry[spec.run.task]
+    params = station.registry.params_of(task.name, spec.run.params)
+    gate = station.new_stop_flag()
+    intake = OutcomeCollector(sink, gate, spec.first, len(spec.items))
+    intake.configure(spec.run.retries, spec.run.on_error == "stop")
+    return Batch(
+        spec=spec,
+        task=task,
+        params=params,
+        concurrency=effective_concurrency(spec.run, facts_of(spec.run.backend), items),
+        station=station,
+        stop_flag=gate,
+        outcomes=intake,
+    )
+
+
+def check_run(run: RunSpec, task: Task) -> BackendFacts:
+    """Refuse what the backend or the task cannot do, before anything runs.
+
+    Raises:
+        SpecError: and its kinds.
+    """
+    facts = facts_of(run.backend)
+    load_backend(run.backend)
+    if facts.form == "async" and task.run_async is None:
+        raise UnsupportedBackend("backend", f"task {task.name!r} has no async form for asyncio")
+    if facts.form == "sync" and task.run is None:
+        raise UnsupportedBackend("backend", f"task {task.name!r} is async only: use asyncio")
+    _check_options(run, facts)
+    _check_values(run)
+    return facts
+
+
+def _check_options(run: RunSpec, facts: BackendFacts) -> None:
+    if run.shared_sum != "none" and not facts.shares:
+        raise UnsupportedOption("shared_sum", f"{run.backend!r} has {NO_SHARED_SUM}")
+    if run.task_timeout_s is not None:
+        if facts.task_timeout == "no":
+            raise UnsupportedOption("task_timeout_s", f"{run.backend!r} cannot end a running task")
+        if run.task_timeout_s <= 0:
+            raise SpecError("task_timeout_s", f"{run.task_timeout_s}; allowed: more than 0")
+
+
+def _check_values(run: RunSpec) -> None:
+    for name, value, allowed in (
+        ("dispatch", run.dispatch, DISPATCHES),
+        ("start_method", run.start_method, START_METHODS),
+        ("pool", run.pool, POOLS),
+        ("shared_sum", run.shared_sum, SHARED_SUMS),
+        ("on_error", run.on_error, ON_ERRORS),
+    ):
+        if value not in allowed:
+            raise SpecError(name, f"{value!r}; allowed: {list(allowed)}")
+    for name, number, least in (
+        ("concurrency", run.concurrency, 1),
+        ("chunksize", run.chunksize, 1),
+        ("retries", run.retries, 0),
+    ):
+        if number is not None and number < least:
+            raise SpecError(name, f"{number}; allowed: {least} or more")
+
+
+def pending_of(spec: BatchSpec) -> "range | list[int]":
+    """The indices that are still to be run, in their order."""
+    everything = range(spec.first, spec.first + len(spec.items))
+    if not spec.done:
+        return everything
+    return [index for index in everything if index not in spec.done]
+
+
+def effective_concurrency(run: RunSpec, facts: BackendFacts, items: int) -> int:
+    """How many lanes a batch has use for."""
+    if facts.dispatch and run.dispatch == "map" and run.chunksize:
+        items = -(-items // run.chunksize)
+    return 1 if facts.lanes == "one" else max(1, min(run.concurrency, items))
+
+
+def _run(backend: Backend, wave: "range | list[int]", backoff: Backoff) -> BatchReport:
+    batch = backend.batch
+    begin_ns = monotonic_ns()
+    with backend:
+        ready_ns = monotonic_ns()
+        if wave:
+            backend.run(wave)
+        _run_again(backend, backoff)
+        observed = backend.observed()
+    end_ns = monotonic_ns()
+    return BatchReport(
+        effective_concurrency=backend.effective_concurrency,
+        pool=backend.pool,
+        start_method=backend.start_method,
+        startup_s=(ready_ns - begin_ns) / 1e9,
+        wall_s=(end_ns - begin_ns) / 1e9,
+        observed=observed,
+        begin_ns=begin_ns,
+        ready_ns=ready_ns,
+        end_ns=end_ns,
+        drained=batch.stop_flag.reason == "drained",
+        failed_fast=batch.stop_flag.reason == "failed_fast",
+        chosen=backend.chosen,
+    )
+
+
+def _run_again(backend: Backend, backoff: Backoff) -> None:
+    intake, gate = backend.batch.outcomes, backend.batch.stop_flag
+    attempt = 1
+    while intake.has_held and not gate.closed:
+        attempt += 1
+        backend.wait(backoff(attempt))
+        if not gate.closed:
+            backend.run(intake.take_retries())
+    if gate.reason == "failed_fast":
+        intake.give_up()

@@ -1,0 +1,1 @@
+"""CPUs, processes and memory of this machine; CPython's internals."""

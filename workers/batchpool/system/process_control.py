@@ -1,0 +1,176 @@
+"""Keeping and ending the processes below this one."""
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from batchpool.system.process_tree import (
+    ProcessSnapshotCache,
+    all_pids,
+    children_of,
+    is_alive,
+    kernel_lists_children,
+    parents_of,
+)
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_LINUX = sys.platform == "linux"
+_TRACKER = b"multiprocessing.resource_tracker"
+_census = ProcessSnapshotCache()
+
+
+def die_with_parent(parent: int | None = None) -> None:
+    """Have the kernel SIGKILL this process when the thread that started it ends (Linux only).
+
+    Args:
+        parent: the PID that the parent had; when it is gone already, this process ends now.
+    """
+    if _LINUX:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # The parent may have died between the fork and the line above.
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def become_subreaper() -> bool:
+    """Have orphans below this process become its children; False where no kernel offers it.
+
+    Without it a grandchild that called setsid and lost its parent is nobody's
+    descendant, and can be found by nobody.
+    """
+    if not _LINUX:
+        return False
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    return True
+
+
+def kill_tree(pid: int, spare: Iterable[int] = (), grace_s: float = 1.0) -> None:
+    """SIGKILL `pid` and everything below it; returns when all of it is dead.
+
+    Resource trackers are killed last: they unlink the named semaphores of the
+    others and end by themselves, or are killed after `grace_s`. `pid` itself is
+    left for its parent to reap; orphans that this process inherits are reaped here.
+
+    Args:
+        pid: the root of the tree.
+        spare: PIDs below it that are to live, and not to be looked into.
+        grace_s: how long a resource tracker may take to clean up.
+    """
+    kept = set(spare)
+    tree = _freeze_tree(pid, kept)
+    trackers = {member for member in tree if member != pid and _is_tracker(member)}
+    for member in tree - trackers:
+        _signal(member, signal.SIGKILL)
+    for tracker in trackers:
+        _signal(tracker, signal.SIGCONT)
+    _await_end(tree - trackers, time.monotonic() + 5.0)
+    if not _await_end(trackers, time.monotonic() + grace_s):
+        for tracker in trackers:
+            _signal(tracker, signal.SIGKILL)
+        _await_end(trackers, time.monotonic() + 5.0)
+    for member in tree - {pid}:
+        _reap(member)
+
+
+def kill_orphans(keep: Iterable[int] = ()) -> list[int]:
+    """SIGKILL every process below this one that is not in `keep`, until there are none.
+
+    Returns:
+        The topmost ones of those that were found alive.
+    """
+    kept = set(keep)
+    killed = []
+    while strays := _strays(kept):
+        for pid in strays:
+            if is_alive(pid):
+                killed.append(pid)
+            kill_tree(pid, kept)
+            _reap(pid)
+    return killed
+
+
+def _freeze_tree(pid: int, kept: set[int]) -> set[int]:
+    # A stopped process starts no other: stop all until no new ones turn up, then nobody escapes.
+    frozen: set[int] = set()
+    while True:
+        fresh = ({pid, *_below(pid, kept)}) - frozen
+        if not fresh:
+            return frozen
+        for member in fresh:
+            _signal(member, signal.SIGSTOP)
+        frozen |= fresh
+
+
+def _below(pid: int, kept: set[int]) -> list[int]:
+    parents = parents_of(all_pids())
+    found: list[int] = []
+    level = [pid]
+    while level:
+        above = set(level)
+        level = [c for c, parent in parents.items() if parent in above and c not in kept]
+        found += level
+    return found
+
+
+def _strays(kept: set[int]) -> list[int]:
+    if kernel_lists_children():
+        return _strays_among(children_of, kept)
+    children = _census.look(kept)
+    found = _strays_among(lambda pid: children.get(pid, []), kept)
+    if found:
+        _census.forget()
+    return found
+
+
+def _strays_among(children_of: Callable[[int], list[int]], kept: set[int]) -> list[int]:
+    found: list[int] = []
+    here = os.getpid()
+    level = [here]
+    while level:
+        children = [(child, pid) for pid in level for child in children_of(pid)]
+        # A zombie can be reaped by its parent only; below a child it is that child's affair.
+        found += [c for c, pid in children if c not in kept and (pid == here or is_alive(c))]
+        level = [c for c, _ in children if c in kept]
+    return found
+
+
+def _await_end(pids: set[int], deadline: float) -> bool:
+    left = set(pids)
+    while left := {pid for pid in left if is_alive(pid)}:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _is_tracker(pid: int) -> bool:
+    try:
+        return _TRACKER in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _prctl(option: int, value: int) -> None:
+    # Only here: sub-interpreters import this module, and need none of it.
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"prctl({option}): {errno.errorcode.get(code, code)}")

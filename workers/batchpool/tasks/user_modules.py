@@ -1,0 +1,98 @@
+"""How the modules of users' tasks are imported, in each process and interpreter that runs them."""
+
+import importlib
+import sys
+import types
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import Any
+
+from batchpool.tasks.decorator import forget_tasks
+
+DIR_PACKAGE = "batchpool_tasks"
+"""The package under which the files of a tasks folder are imported, in every process."""
+
+
+def add_root(root: str) -> None:
+    """Let task modules import the packages of the project whose worker was started in `root`.
+
+    After the standard library, so that no file there can take the place of one of its modules in
+    this process; before what is installed, as always in Python.
+    """
+    if root not in sys.path:
+        installed = (i for i, path in enumerate(sys.path) if path.endswith("-packages"))
+        sys.path.insert(next(installed, len(sys.path)), root)
+        importlib.invalidate_caches()
+
+
+def mount_folder(folder: Path) -> None:
+    """Make the files of a folder modules of DIR_PACKAGE; another folder that was is forgotten.
+
+    They may import each other: `from . import other`, or `import other` where nothing else has
+    that name.
+    """
+    folder = folder.resolve()
+    package = sys.modules.get(DIR_PACKAGE)
+    if package is not None and list(package.__path__) == [str(folder)]:
+        return
+    for name in [n for n in sys.modules if n == DIR_PACKAGE or n.startswith(f"{DIR_PACKAGE}.")]:
+        del sys.modules[name]
+        forget_tasks(name)
+    for finder in [each for each in sys.meta_path if isinstance(each, _NeighbourFinder)]:
+        finder.forget_all()
+        sys.meta_path.remove(finder)
+    package = types.ModuleType(DIR_PACKAGE, "The files of the tasks folder.")
+    package.__path__ = [str(folder)]
+    sys.modules[DIR_PACKAGE] = package
+    sys.meta_path.append(_NeighbourFinder(str(folder)))
+    importlib.invalidate_caches()
+
+
+class _NeighbourFinder:
+    """Finds modules and packages beside the task modules; the last one of `sys.meta_path`.
+
+    A module is the same object under both of its names, so that its tasks and classes exist once.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._found: list[str] = []
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: object = None
+    ) -> ModuleSpec | None:
+        if path is not None:
+            return None
+        spec = PathFinder.find_spec(name, [self._folder])
+        if spec is None:
+            return None
+        self._found.append(name)
+        if spec.submodule_search_locations is None:
+            # Not a subclass of importlib.abc.Loader: each child would import that at its start.
+            loader: Any = _SecondName(f"{DIR_PACKAGE}.{name}")
+            return ModuleSpec(name, loader, origin=spec.origin)
+        return spec
+
+    def forget_all(self) -> None:
+        for found in self._found:
+            for name in [n for n in sys.modules if n == found or n.startswith(f"{found}.")]:
+                del sys.modules[name]
+                forget_tasks(name)
+
+
+class _SecondName:
+    """A loader that loads nothing: the module is there, or is imported, under another name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._spec: ModuleSpec | None = None
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType:
+        module = importlib.import_module(self._name)
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        # The import system has just put the spec of the second name there.
+        module.__spec__ = self._spec

@@ -1,0 +1,1 @@
+"""Takes batches, owns the lease, supervises the runner."""

@@ -1,0 +1,38 @@
+"""`python -m batchpool.worker`: take batches from the queue until told to stop."""
+
+import logging
+import os
+import sys
+
+from batchpool.ledger import failpoints as killpoints
+from batchpool.ledger.connection import connect
+from batchpool.settings import BadSetting, WorkerSettings
+from batchpool.system.process_control import become_subreaper
+from batchpool.worker.rq_worker import serve
+from batchpool.worker.runner_process import RunnerDied, remove_stale_folders
+
+
+def main() -> int:
+    try:
+        settings = WorkerSettings.from_env(os.environ)
+        killpoints.arm(os.environ)
+    except (BadSetting, killpoints.KillPointRefused) as error:
+        sys.stderr.write(f"batchpool worker: {error}\n")
+        return 2
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    become_subreaper()
+    remove_stale_folders()
+    try:
+        serve(settings, connect)
+    except RunnerDied as error:
+        sys.stderr.write(f"batchpool worker: the runner does not start: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

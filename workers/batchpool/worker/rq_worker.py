@@ -1,0 +1,273 @@
+"""The worker's door to RQ: it pops batches with BLMOVE, and hands each to its supervisor.
+
+RQ carries a batch here and no further. Who owns it, how it ends and when it is run again stands in
+the ledger, so RQ's registries, results, retries and its command channel are left out.
+
+A comparison's messages come the same way: `reserve` through the queue of the class, and from then
+on batches, and at last `release`, through a queue that only the worker with the slot reads.
+"""
+
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
+
+from batchpool.ledger import keys
+from batchpool.ledger.connection import UNREACHABLE, is_temporary
+from batchpool.ledger.failpoints import failpoint
+from batchpool.ledger.ownership import Ownership
+from batchpool.ledger.presence import Presence
+from batchpool.ledger.recovery import Recovery
+from batchpool.ledger.reservations import Reservations
+from batchpool.queue.messages import Message, Release, Reserve, RunBatch, read_message
+from batchpool.settings import WorkerSettings
+from batchpool.system.cpus import usable_cpus
+from batchpool.system.interpreter import gil_enabled, python_minor
+from batchpool.worker.reservation import Reservation
+from batchpool.worker.supervisor import Supervisor
+
+WORKER_TTL_S = 20
+BEAT_EVERY_S = 2.0
+CLASS_EVERY_S = 60.0
+REFUSED_PAUSE_S = 1.0
+LOOK_EVERY_S = 2
+"""How often an idle worker that is reserved looks whether it still is."""
+
+log = logging.getLogger("batchpool.worker")
+
+
+def run_batch_message(job_id: str, batch: int) -> None:
+    """What a batch's RQ job names; only this package's worker runs it, through its runner."""
+    raise RuntimeError("a batch is run by 'python -m batchpool.worker', not by a plain RQ worker")
+
+
+class BatchWorker(Worker):
+    """An RQ worker on the one queue of its class.
+
+    Args:
+        redis: for RQ; rides out outages.
+        ledger: for the ledger; answers or fails within seconds.
+    """
+
+    def __init__(self, settings: WorkerSettings, redis: Redis, ledger: Redis) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._presence = Presence(ledger)
+        self._started_ms = int(time.time() * 1000)
+        self._running: str | None = None
+        self._next_beat = self._next_class = 0.0
+        self._me = psutil.Process()
+        self._supervisor = Supervisor(
+            Ownership(ledger, settings.lease_s),
+            Recovery(ledger),
+            self._owner_fields(),
+            beat=self.heartbeat,
+            draining=lambda: self._stop_requested,
+            grace_s=settings.grace_s,
+        )
+        self._class = self._supervisor.describe()
+        self._reservation = Reservation(Reservations(ledger), self._holder_fields())
+        self._reading = self._class_id
+        super().__init__(
+            [_queue_of(self._reading, redis)],
+            name=settings.name,
+            connection=redis,
+            serializer=JSONSerializer,
+            job_class=Message,
+            worker_ttl=WORKER_TTL_S,
+            log_job_description=False,
+        )
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """RQ's own, but it waits for a Redis that is full too, not only for one that is away."""
+        level = logging.WARNING
+        while True:
+            self._follow_reservation()
+            idle_s = LOOK_EVERY_S if self._reservation.seat else max_idle_time
+            try:
+                found = super().dequeue_job_and_maintain_ttl(timeout, idle_s)
+                if found is not None or not self._reservation.seat:
+                    return found
+                self._reservation.verify()
+            except RedisError as error:
+                if not is_temporary(error):
+                    raise
+                log.log(level, "Redis gives out no batches: %s", error)
+                level = logging.DEBUG
+                time.sleep(REFUSED_PAUSE_S)
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        failpoint("after pop")
+        self.set_state(WorkerStatus.BUSY)
+        try:
+            message = read_message(job)
+            if isinstance(message, RunBatch):
+                self._execute(*message, taken=lambda: self._forget(job, queue))
+                return
+            if message is None:
+                log.error("refused the RQ job %s: it is no message of ours", job.id)
+            else:
+                self._change_places(message)
+            self._forget(job, queue)
+        finally:
+            self._running = None
+
+    def _change_places(self, message: Reserve | Release) -> None:
+        if isinstance(message, Release):
+            self._reservation.release(message.seat)
+        elif not self._stop_requested:
+            self._reservation.take(message.seat)
+
+    def _follow_reservation(self) -> None:
+        """Read the queue of the class that we are of by now, and tell the service at once."""
+        if self._reading != self._class_id:
+            self._reading = self._class_id
+            # `queues` stays: by that one RQ knows, and at the end forgets, this worker.
+            self._ordered_queues = [_queue_of(self._reading, self.connection)]
+            self._next_beat = 0.0
+
+    @property
+    def _class_id(self) -> str:
+        return self._reservation.class_of(str(self._class["id"]))
+
+    def _execute(self, job_id: str, batch: int, taken: Callable[[], None]) -> None:
+        self._running = f"{job_id}/{batch}"
+        started = time.monotonic()
+        try:
+            how = self._supervisor.run(job_id, batch, taken)
+        except UNREACHABLE as error:
+            # Whether it was claimed or not, the reconciler finds it: by its lease, or as missing.
+            how = f"not taken ({error})"
+        level = logging.DEBUG if how == "ended" else logging.INFO
+        log.log(level, "batch %s: %s after %.3f s", self._running, how, time.monotonic() - started)
+
+    def _forget(self, job: Job, queue: Queue) -> None:
+        # The ledger has it now. All copies: one may be left of a worker that died.
+        try:
+            # Over the ledger's client: a batch must not wait for a Redis that is away.
+            with self._ledger.pipeline(transaction=False) as pipe:
+                pipe.lrem(queue.intermediate_queue_key, 0, job.id)
+                pipe.delete(job.key)
+                pipe.execute()
+        except RedisError as error:
+            log.warning("left the RQ job %s behind: %s", job.id, error)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """Say that we live, to RQ and to the service, at most every `BEAT_EVERY_S`."""
+        now = time.monotonic()
+        if now < self._next_beat:
+            return
+        self._next_beat = now + BEAT_EVERY_S
+        try:
+            # Over the ledger's client: RQ's own waits for a Redis that is away, and so would we.
+            with self._ledger.pipeline(transaction=False) as pipe:
+                super().heartbeat(timeout, pipe)
+                pipe.execute()
+            self._presence.announce(self._describe(), WORKER_TTL_S)
+            if now >= self._next_class:
+                self._presence.announce_class(self._class)
+                self._next_class = now + CLASS_EVERY_S
+        except RedisError as error:
+            log.debug("no heartbeat: %s", error)
+
+    def _owner_fields(self) -> dict[str, Any]:
+        return {
+            "worker": self._settings.name,
+            "host": socket.gethostname(),
+            "ppid": os.getpid(),
+            "python": python_minor(),
+            "gil": gil_enabled(),
+        }
+
+    def _holder_fields(self) -> dict[str, Any]:
+        names = ("worker", "host", "python", "gil")
+        owner = self._owner_fields()
+        return {name: owner[name] for name in names} | {"cpus": usable_cpus(), "pid": os.getpid()}
+
+    def _describe(self) -> dict[str, Any]:
+        state = "draining" if self._stop_requested else "busy" if self._running else "idle"
+        return {
+            "name": self._settings.name,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "python": sys.version.split()[0],
+            "gil": gil_enabled(),
+            "cpus": usable_cpus(),
+            "class": self._class_id,
+            "reserved": self._reservation.describe(),
+            "state": state,
+            "batch": self._running,
+            "runner_pid": self._supervisor.runner_pid,
+            "warm": [],
+            "rss_bytes": self._me.memory_info().rss,
+            "started_ms": self._started_ms,
+        }
+
+    def register_birth(self) -> None:
+        # Ours is the name: of two workers the one that was killed cannot say that it is gone, and
+        # in a container that is started again the next one has its host name and its PID.
+        self.connection.delete(self.key)
+        super().register_birth()  # type: ignore[no-untyped-call]
+
+    def register_death(self) -> None:
+        self._supervisor.close()
+        self._reservation.leave()
+        try:
+            self._presence.leave(self._settings.name)
+            super().register_death()  # type: ignore[no-untyped-call]
+        except UNREACHABLE as error:
+            # Not waited for: what Redis knows of us runs out by itself.
+            log.debug("left without a word: %s", error)
+
+    @property
+    def was_told_to_stop(self) -> bool:
+        return self._shutdown_requested_date is not None
+
+    def set_state(self, state: str, pipeline: Any = None) -> None:
+        # Not written: the ledger says what runs, and this would be a round trip per change.
+        self._state = state
+
+    def set_shutdown_requested_date(self) -> None:
+        """Not written: it happens in the signal handler, which must not wait for Redis."""
+
+    def subscribe(self) -> None:
+        """No command channel: a cancel stands in the ledger, and a stop comes as a signal."""
+
+    def unsubscribe(self) -> None:
+        """Nothing was subscribed."""
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """`rq suspend` is not for these queues, and asking would be a round trip per batch."""
+
+    def run_maintenance_tasks(self) -> None:
+        """The reconciler does this from the ledger; RQ's registries stay empty."""
+
+
+def _queue_of(class_id: str, redis: Redis) -> Queue:
+    return Queue(f"{keys.QUEUE}{class_id}", connection=redis, serializer=JSONSerializer)
+
+
+def serve(settings: WorkerSettings, connect: Callable[..., Redis]) -> None:
+    """Work until told to stop; start over should RQ's loop end for another reason."""
+    while True:
+        redis = connect(settings.redis_url, socket_timeout_s=WORKER_TTL_S, retries=60)
+        ledger = connect(settings.redis_url, socket_timeout_s=1.5)
+        worker = BatchWorker(settings, redis, ledger)
+        worker.work(logging_level="WARNING")
+        if worker.was_told_to_stop:
+            return
+        log.error("the worker's loop ended unasked; starting over")
+        time.sleep(1.0)

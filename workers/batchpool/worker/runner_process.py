@@ -1,0 +1,141 @@
+"""The worker's end of its runner: start it, hand it a batch, hear from it, end it."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from batchpool.execution.in_flight import read_in_flight
+from batchpool.runner.protocol import Assignment, Ready, RunnerReply
+from batchpool.system.process_control import kill_orphans, kill_tree
+from batchpool.system.semaphores import remove_semaphores
+
+READY_WITHIN_S = 60.0
+YOUNG_S = 10.0
+_PREFIX = "batchpool-run-"
+
+
+class RunnerDied(Exception):
+    """The runner ended without an answer; says how."""
+
+
+class RunnerProcess:
+    """One runner: a child in a session of its own, killable with all that it started.
+
+    It must be made by the worker's main thread: the runner is killed when that thread ends.
+    """
+
+    def __init__(self, describe: bool) -> None:
+        ours, theirs = socket.socketpair()
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        # Held for as long as this process lives, so that another can tell a folder left behind.
+        self._lock = open(self.folder / "lock", "w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        arguments = [str(theirs.fileno()), str(self.folder)]
+        # -P: no file where the user stands takes the place of one of ours or of the standard
+        # library; task modules find their project by `TaskSources.root`.
+        command = [sys.executable, "-P", "-m", "batchpool.runner", *arguments]
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+                [*command, *(["--describe"] if describe else [])],
+                pass_fds=[theirs.fileno()],
+                # What multiprocessing puts there goes with the folder, after a SIGKILL too.
+                env={**os.environ, "TMPDIR": str(self.folder)},
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._link: Connection[Assignment, RunnerReply | Ready] = Connection(ours.detach())
+        self.class_document: dict[str, object] = {}
+        self._is_ready = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_ready(self) -> None:
+        """Wait until it can take a batch.
+
+        Raises:
+            RunnerDied: it ended, or was not ready in time and was killed.
+        """
+        if self._is_ready:
+            return
+        message = self.receive(READY_WITHIN_S)
+        if not isinstance(message, Ready):
+            self.kill()
+            raise RunnerDied(f"the runner was not ready within {READY_WITHIN_S:g} s")
+        self.class_document = message.class_document
+        self._is_ready = True
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def send(self, assignment: Assignment) -> None:
+        try:
+            self._link.send(assignment)
+        except OSError as error:
+            raise self._death() from error
+
+    def receive(self, timeout_s: float) -> RunnerReply | Ready | None:
+        """Its next message, or None when there is none in time.
+
+        Raises:
+            RunnerDied: there will be none.
+        """
+        try:
+            return self._link.recv() if self._link.poll(timeout_s) else None
+        except (EOFError, OSError) as error:
+            raise self._death() from error
+
+    def drain(self) -> None:
+        """Tell it to take no more items and to answer when the running ones have ended."""
+        self._process.send_signal(signal.SIGUSR1)
+
+    def in_flight(self) -> frozenset[int]:
+        """The items that its own threads were running when it was last seen alive."""
+        return frozenset(index for index, _ in read_in_flight(self.folder))
+
+    def kill(self) -> None:
+        """End it with everything below it; returns when all of that is dead."""
+        kill_tree(self.pid)
+        self._process.wait()
+        self._link.close()
+        self._lock.close()
+        kill_orphans()
+        remove_semaphores(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _death(self) -> RunnerDied:
+        try:
+            code = self._process.wait(timeout=5.0)
+        except subprocess.TimeoutExpired:
+            return RunnerDied("the runner closed its link")
+        return RunnerDied(describe_exit(code))
+
+
+def describe_exit(code: int) -> str:
+    """`killed by SIGSEGV` or `exited with 3`, from a return code as subprocess gives it."""
+    if code >= 0:
+        return f"exited with {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
+
+
+def remove_stale_folders() -> None:
+    """Remove run folders whose worker is gone: SIGKILL leaves no time to tidy up."""
+    for folder in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
+        with contextlib.suppress(OSError), open(folder / "lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A young one may be about to be locked by the worker that has just made it.
+            if time.time() - os.fstat(lock.fileno()).st_mtime > YOUNG_S:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,260 @@
+"""Sees a claimed batch through, whatever becomes of the runner that runs it."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from batchpool.ledger.connection import UNREACHABLE
+from batchpool.ledger.ownership import Claim, Ending, Ownership
+from batchpool.ledger.recovery import Recovery
+from batchpool.model import TaskError
+from batchpool.runner.protocol import Assignment, Ready, RunnerReply
+from batchpool.worker.batch_deadlines import CHECK_EVERY_S, BatchDeadlines
+from batchpool.worker.crash_isolation import CrashIsolation
+from batchpool.worker.memory_sampler import MemorySampler
+from batchpool.worker.runner_process import RunnerDied, RunnerProcess
+
+STOP_RETRY_S = 2.0
+"""How long a worker that was told to stop tries to reach Redis for its last words."""
+MOST_UNEXPLAINED = 20
+"""A batch whose runner died so often, never with an item to blame, ends as failed."""
+
+log = logging.getLogger("batchpool.worker")
+
+
+class Supervisor:
+    """Owns the runner: keeps one warm, gives it batches, kills and replaces it.
+
+    It runs no task and imports none, so nothing that a task does can stop it.
+
+    Args:
+        owner: the fields of an `Epoch` that this worker fills in itself; the runner's pid is added.
+        beat: called about every `CHECK_EVERY_S` while a batch runs.
+        draining: whether the worker has been told to stop.
+    """
+
+    def __init__(
+        self,
+        ownership: Ownership,
+        recovery: Recovery,
+        owner: Mapping[str, Any],
+        beat: Callable[[], None],
+        draining: Callable[[], bool],
+        grace_s: float,
+    ) -> None:
+        self._ownership = ownership
+        self._recovery = recovery
+        self._owner = owner
+        self._beat = beat
+        self._draining = draining
+        self._grace_s = grace_s
+        self._runner: RunnerProcess | None = None
+
+    @property
+    def runner_pid(self) -> int | None:
+        return self._runner.pid if self._runner else None
+
+    def describe(self) -> dict[str, object]:
+        """Start the first runner; what it can run."""
+        self._runner = RunnerProcess(describe=True)
+        self._runner.wait_ready()
+        return self._runner.class_document
+
+    def run(self, job_id: str, batch: int, taken: Callable[[], None]) -> str:
+        """Claim a batch and see it through; says in a word how that went.
+
+        Args:
+            taken: called once, when RQ need not remember the batch any more; not while others
+                wait for the batch, which may be short.
+        """
+        claim, claimed_ns = self._claim(job_id, batch)
+        if isinstance(claim, str):
+            taken()
+            return claim
+        watch = BatchDeadlines(claim, claimed_ns, self._grace_s, taken)
+        try:
+            return self._run_to_end(watch)
+        except _BatchOver as over:
+            self._stop_runner()
+            return over.how
+        except BaseException:
+            # A second SIGTERM: leave at once, and leave the batch to others.
+            self.close()
+            with contextlib.suppress(*UNREACHABLE):
+                self._ownership.release(watch.claim)
+            raise
+
+    def close(self) -> None:
+        if self._runner:
+            self._runner.kill()
+            self._runner = None
+
+    def _claim(
+        self, job_id: str, batch: int, follows: Claim | None = None
+    ) -> tuple[Claim | str, int]:
+        """The ledger's answer, and when the batch was claimed, on our monotonic clock (ns)."""
+        owner = {**self._owner, "pid": self._ready_runner().pid}
+        # Before, not after: the answer waits until Redis has synced, the clock there does not.
+        claimed_ns = time.monotonic_ns()
+        return self._ownership.claim(job_id, batch, owner, follows), claimed_ns
+
+    def _run_to_end(self, watch: BatchDeadlines) -> str:
+        isolation = CrashIsolation()
+        unexplained = 0
+        while True:
+            plan = isolation.plan(watch.claim, watch.claimed_ns)
+            runner = self._ready_runner()
+            try:
+                answer = self._await_answer(runner, plan, watch)
+            except RunnerDied as death:
+                in_flight = runner.in_flight()
+                log.warning("runner %d %s, running items %s", runner.pid, death, _few(in_flight))
+                self._stop_runner()
+                if not isolation.died(plan, in_flight, runner.pid, str(death)):
+                    unexplained += 1
+                self._claim_again(watch, unexplained)
+                continue
+            if answer.verdict != "ran":
+                return self._conclude(watch, answer)
+            watch.claim = isolation.ran(plan)
+
+    def _await_answer(
+        self, runner: RunnerProcess, plan: Assignment, watch: BatchDeadlines
+    ) -> RunnerReply:
+        runner.send(plan)
+        sampler = MemorySampler(runner.pid, runner.folder) if plan.claim.run.measure else None
+        while True:
+            message = _listen(runner, watch.next_check_s(), sampler)
+            watch.taken()
+            if isinstance(message, RunnerReply):
+                return message
+            self._check(runner, watch)
+
+    def _check(self, runner: RunnerProcess, watch: BatchDeadlines) -> None:
+        """Check the lease, cancel, limit and drain; raises _BatchOver when the batch is over."""
+        try:
+            renewal = self._ownership.renew(watch.claim)
+            # Only now: a Redis that hangs must not cost us its time-out twice.
+            self._beat()
+            if renewal.held:
+                watch.renewed(renewal.left_ms)
+            elif not renewal.closed:
+                # What the runner itself has closed is not taken from us: its answer is on its way.
+                raise _BatchOver("disowned")
+            if renewal.cancel:
+                self._end(watch, "cancelled")
+        except UNREACHABLE:
+            # Our own clock still holds the job to its limit.
+            log.debug("the ledger is out of reach")
+        if watch.is_overdue():
+            self._end(watch, "timeout")
+        if self._draining():
+            if watch.begin_drain():
+                runner.drain()
+            if watch.grace_is_over():
+                self._stop_runner()
+                self._retry(lambda: self._ownership.release(watch.claim))
+                raise _BatchOver("released")
+
+    def _end(self, watch: BatchDeadlines, how: str) -> None:
+        self._stop_runner()
+        error: TaskError | None = None
+        if how == "timeout":
+            message = "the job ran into its limit (timeout_s)"
+            error = TaskError(type="timeout", message=message, traceback=None)
+            ending = Ending("failed", {}, "timeout", error)
+        else:
+            ending = Ending("cancelled", {}, "cancelled")
+        self._retry(lambda: self._ownership.end(watch.claim, ending))
+        raise _BatchOver(how)
+
+    def _conclude(self, watch: BatchDeadlines, answer: RunnerReply) -> str:
+        if answer.spent:
+            self._stop_runner()
+        if answer.verdict == "broken":
+            log.error("the runner failed: %s", answer.detail)
+            error = TaskError(type="internal", message=answer.detail, traceback=None)
+            ending = Ending("failed", {}, "cancelled", error)
+            self._retry(lambda: self._ownership.end(watch.claim, ending))
+        elif answer.verdict in ("drained", "unfit"):
+            self._retry(lambda: self._ownership.release(watch.claim))
+            if answer.verdict == "unfit":
+                claim = watch.claim
+                self._retry(lambda: self._recovery.park(claim.job_id, claim.batch, answer.detail))
+        if answer.verdict != "ended":
+            # It may still run something of a batch that is not ours any more.
+            self._stop_runner()
+        return answer.verdict
+
+    def _claim_again(self, watch: BatchDeadlines, unexplained: int) -> None:
+        if unexplained >= MOST_UNEXPLAINED:
+            message = f"the runner died {unexplained} times, and no item is to blame"
+            error = TaskError(type="runner_lost", message=message, traceback=None)
+            ending = Ending("failed", {}, "cancelled", error)
+            self._retry(lambda: self._ownership.end(watch.claim, ending))
+            raise _BatchOver("failed")
+        old = watch.claim
+        claim, claimed_ns = self._retry(lambda: self._claim(old.job_id, old.batch, follows=old))
+        if isinstance(claim, str):
+            raise _BatchOver(claim)
+        watch.claimed(claim, claimed_ns)
+
+    def _retry(self, step: Callable[[], Any]) -> Any:
+        """Take a step in the ledger, again while Redis is away; our token fences each try.
+
+        A worker that was told to stop does not wait for ever: its lease will run out instead.
+        """
+        patience_ends = None
+        while True:
+            try:
+                return step()
+            except UNREACHABLE:
+                if self._draining():
+                    now = time.monotonic()
+                    patience_ends = patience_ends or now + STOP_RETRY_S
+                    if now >= patience_ends:
+                        raise _BatchOver("disowned") from None
+                time.sleep(CHECK_EVERY_S)
+
+    def _ready_runner(self) -> RunnerProcess:
+        if self._runner and self._runner.has_ended():
+            self._stop_runner()
+        self._runner = self._runner or RunnerProcess(describe=False)
+        self._runner.wait_ready()
+        return self._runner
+
+    def _stop_runner(self) -> None:
+        """End the runner with all that it started, and have the next one on its way."""
+        if self._runner:
+            self._runner.kill()
+            self._runner = None if self._draining() else RunnerProcess(describe=False)
+
+
+def _listen(
+    runner: RunnerProcess, timeout_s: float, sampler: MemorySampler | None
+) -> RunnerReply | Ready | None:
+    """What the runner says within a time, during which its memory may be sampled."""
+    if sampler is None:
+        return runner.receive(timeout_s)
+    end = time.monotonic() + timeout_s
+    while True:
+        left = max(0.0, end - time.monotonic())
+        message = runner.receive(min(left, sampler.due_in_s()))
+        if message is not None or left == 0:
+            return message
+        sampler.tick()
+
+
+class _BatchOver(Exception):
+    """The batch is no longer ours to run; the runner must not go on."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(how)
+        self.how = how
+
+
+def _few(items: frozenset[int]) -> str:
+    shown = ", ".join(map(str, sorted(items)[:10]))
+    return f"{shown} and {len(items) - 10} more" if len(items) > 10 else shown or "none"
