@@ -1,0 +1,152 @@
+"""`python -m benchmarks.against COMMIT`: the code here beside that of a commit, by turns.
+
+    python -m benchmarks.against 9831fbc [--only W1,W3,W4] [--rounds 11] [--patience 60]
+
+Each has a stack of its own, `batchpool up` from a checkout and an environment of its own, and is
+ordered by the client of this checkout. In each round both are measured in a random order; the
+ratios are new to old throughput within a round. Tables go to stdout, progress to stderr.
+"""
+
+import argparse
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.adapters.base import die_with_parent
+from benchmarks.noise import QUIET, Neighbours
+from benchmarks.ours import WORKERS, Ours, ways
+from benchmarks.peers import ROOT
+from benchmarks.rounds import Plan, Result, find_pace, run_rounds
+from benchmarks.venvs import cache_folder
+from benchmarks.workloads import WORKLOADS, Pace
+from client import Client
+
+GOAL = 0.95
+OLD, NEW = "old", "new"
+
+
+def ensure_checkout(commit: str) -> Path:
+    """The files of a commit with an environment of their own; made once, in the cache."""
+    git = ["git", "-C", str(ROOT)]
+    named = [*git, "rev-parse", "--verify", f"{commit}^{{commit}}"]
+    sha = subprocess.run(named, check=True, capture_output=True, text=True).stdout.strip()
+    folder = cache_folder() / f"commit-{sha[:12]}"
+    if not folder.exists():
+        print(f"setting up {sha[:12]} ...", file=sys.stderr)
+        folder.mkdir(parents=True)
+        files = subprocess.run([*git, "archive", sha], check=True, capture_output=True).stdout
+        subprocess.run(["tar", "-x", "-C", str(folder)], input=files, check=True)
+    # Make knows whether the environment is complete.
+    subprocess.run(["make", "-s", ".venv/.local"], cwd=folder, check=True, stdout=sys.stderr)
+    return folder
+
+
+@contextmanager
+def run_stack(checkout: Path) -> Iterator[str]:
+    """Run the stack of a checkout while the block lasts; yields its URL."""
+    environ = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    with tempfile.TemporaryDirectory(prefix="bp-") as folder:
+        command = [checkout / ".venv" / "bin" / "batchpool", "up", "--port", "0"]
+        stack = subprocess.Popen(
+            [*command, "--workers", str(WORKERS), "--data", f"{folder}/data"],
+            env=environ | {"BATCHPOOL_LOG_LEVEL": "warning"},
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=die_with_parent,
+        )
+        try:
+            assert stack.stdout
+            word, _, url = stack.stdout.readline().strip().partition(" ")
+            if word != "ready":
+                raise RuntimeError(f"the stack of {checkout} does not start")
+            yield url
+        finally:
+            stack.terminate()
+            stack.wait()
+
+
+def measure(workload: str, clients: dict[str, Client], pace: Pace, plan: Plan) -> list[Result]:
+    """All ways of a workload on both stacks, in rounds."""
+    contestants = [
+        Ours(client, f"{way}, {side}", spec)
+        for way, spec in ways(workload).items()
+        for side, client in clients.items()
+    ]
+    return run_rounds(WORKLOADS[workload], contestants, pace, plan)
+
+
+def ratios(old: Result, new: Result, rounds: int) -> list[float]:
+    """New to old throughput in each round."""
+    return [
+        statistics.median(before) / statistics.median(after)
+        for before, after in zip(_by_round(old, rounds), _by_round(new, rounds), strict=True)
+    ]
+
+
+def _by_round(result: Result, rounds: int) -> list[list[float]]:
+    size = len(result.seconds) // rounds
+    return [result.seconds[at : at + size] for at in range(0, size * rounds, size)]
+
+
+def show(workload: str, results: Sequence[Result], rounds: int) -> str:
+    """A row for each way; the first is the one that the goal is held to."""
+    found = {result.name: result for result in results}
+    lines = [f"### {workload}: {WORKLOADS[workload].title}", "", _HEAD, "|---|---|---|---|---|"]
+    for way in ways(workload):
+        old, new = found[f"{way}, {OLD}"], found[f"{way}, {NEW}"]
+        by_round = ratios(old, new, rounds)
+        low, middle, high = statistics.quantiles(by_round, n=4)
+        times = " | ".join(f"{result.median * 1e3:.2f} ms" for result in (old, new))
+        lines.append(f"| {way} | {times} | {middle:.3f} | {low:.3f} to {high:.3f} |")
+        if way == next(iter(ways(workload))):
+            verdict = "held" if middle >= GOAL else "**not held**"
+    return "\n".join([*lines, "", f"Goal, new / old >= {GOAL}: {verdict}.", ""])
+
+
+_HEAD = "| way | old, median | new, median | throughput new / old | middle half of the rounds |"
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m benchmarks.against", description=__doc__)
+    parser.add_argument("commit")
+    parser.add_argument("--only", default="W1,W3,W4", help=f"of {','.join(WORKLOADS)}")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument(
+        "--patience", type=float, default=60.0, help="seconds to wait for a quiet machine"
+    )
+    options = parser.parse_args(arguments)
+    options.only = options.only.split(",")
+    if unknown := set(options.only) - set(WORKLOADS):
+        parser.error(f"unknown {sorted(unknown)}; known: {', '.join(WORKLOADS)}")
+    if options.rounds < 2:
+        parser.error("--rounds must be at least 2")
+    return options
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = _parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    checkouts = {OLD: ensure_checkout(options.commit), NEW: ROOT}
+    with ExitStack() as held:
+        urls = {side: held.enter_context(run_stack(path)) for side, path in checkouts.items()}
+        clients = {side: held.enter_context(Client(url)) for side, url in urls.items()}
+        pace = find_pace()
+        for workload in options.only:
+            neighbours = Neighbours(options.patience)
+            plan = Plan(options.rounds, neighbours, between=lambda: None)
+            results = measure(workload, clients, pace, plan)
+            print(show(workload, results, options.rounds))
+            loud = sum(share > QUIET for share in neighbours.shares)
+            print(f"{loud} of {len(neighbours.shares)} measurements were disturbed.\n", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
