@@ -7,16 +7,30 @@ VENV := .venv
 RUN := $(VENV)/bin
 UV ?= uv
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 4
+# Most tests wait, so more of them run at once than there are CPUs; what measures time runs alone.
+# Exit status 5: of what was asked for there is nothing in this part.
+PYTEST := $(RUN)/python -m pytest $(PYTEST_ARGS)
+BESIDE := -n $(TEST_PROCESSES)
+OR_NONE := || [ $$? -eq 5 ]
 
-.PHONY: help demo test chaos bench lint check lock clean
+.PHONY: help demo test test-full test-walks chaos bench lint check lock clean
 help:  ## Show what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.local  ## Run the notebook's six ways and one job on real input
 	@$(RUN)/batchpool demo
 
-test: $(VENV)/.dev  ## Run all tests (those that need Docker are skipped without one)
-	$(RUN)/python -m pytest $(PYTEST_ARGS)
+test: $(VENV)/.dev  ## Test each behaviour once, in minutes (what needs Docker is skipped without one)
+	$(PYTEST) $(BESIDE) -m 'not full and not alone' $(OR_NONE)
+	$(PYTEST) -m 'alone and not full' $(OR_NONE)
+
+test-full: $(VENV)/.dev  ## Test at full size: all walks, drills and other seeds too
+	$(PYTEST) $(BESIDE) -m 'not alone' $(OR_NONE)
+	$(PYTEST) -m alone $(OR_NONE)
+
+test-walks: $(VENV)/.dev  ## Run the full walks of the ledger, queue, worker and runner alone
+	$(PYTEST) $(BESIDE) -m full tests/faults
 
 chaos: $(VENV)/.dev  ## Kill and freeze a stack at random: make chaos SECONDS=300 SEED=1
 	@$(RUN)/python -m tests.faults.chaos $(or $(SECONDS),300) $(SEED)

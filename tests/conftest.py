@@ -1,6 +1,11 @@
-"""What holds for every test: it leaves no process, thread, file or semaphore behind."""
+"""What holds for every test: it leaves no process, thread, file or semaphore behind.
+
+Several test processes may run at once (pytest-xdist): each has a temp folder and a Redis of its
+own, inherits the orphans of its own tests, and looks for leftovers among these only.
+"""
 
 import os
+import random
 import shutil
 import tempfile
 import threading
@@ -9,24 +14,47 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+from hypothesis import settings
 
 from batchpool.system.process_control import become_subreaper
 from batchpool.system.process_tree import children_of, is_alive
 
-_GRACE_S = 2.0
+_GRACE_S = 10.0
 _SHARED_MEMORY = Path("/dev/shm")
+SEED = "BATCHPOOL_TEST_SEED"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the session a temp folder of its own, and have it inherit orphans."""
+    """Give the test process a temp folder and a seed, and have it inherit orphans."""
+    # In the environment, so that all processes of a parallel run have the same one.
+    is_small = "not full" in config.option.markexpr
+    os.environ.setdefault(SEED, "1" if is_small else str(random.randrange(10**6)))
+    config.option.hypothesis_seed = os.environ[SEED]
+    settings.register_profile("small", max_examples=50, deadline=None)
+    settings.register_profile("full", max_examples=300, deadline=None)
+    settings.load_profile("small" if is_small else "full")
     folder = tempfile.mkdtemp(prefix="bpt-", dir="/tmp")
     config.stash[_FOLDER] = (folder, os.environ.get("TMPDIR"))
     os.environ["TMPDIR"] = tempfile.tempdir = folder
     become_subreaper()
 
 
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say how the random choices of this run are made again."""
+    del config
+    return f"seed: {SEED}={os.environ[SEED]}"
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file together in a parallel run, unless they are marked otherwise."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the session's temp folder."""
+    """Remove the temp folder of the test process."""
     folder, before = config.stash[_FOLDER]
     if before is None:
         os.environ.pop("TMPDIR", None)
@@ -39,9 +67,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 _FOLDER: pytest.StashKey[tuple[str, str | None]] = pytest.StashKey()
 
 
+@pytest.fixture
+def seed() -> int:
+    """What a test seeds its random choices with; the header of the run says it."""
+    return int(os.environ[SEED])
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
-    """Fail a test that leaves something behind two seconds after its end.
+    """Fail a test that leaves something behind ten seconds after its end.
 
     What fixtures of a wider scope had running before the test may have changed in it:
     processes below them, and their files, are their own affair.
@@ -57,10 +91,13 @@ def nothing_is_left() -> Iterator[None]:
         checks.append(("temp files", lambda: set(_temp_files() - files)))
         checks.append(("semaphores", lambda: set(_unused(_semaphores() - semaphores))))
     end = monotonic() + _GRACE_S
-    while left := {kind: found for kind, look in checks if (found := look())}:
+    left = {kind: look() for kind, look in checks}
+    while any(left.values()):
         if monotonic() > end:
             pytest.fail(f"left behind: {left}")
         sleep(0.02)
+        # Only what was there each time: a semaphore of another program may be unused for a moment.
+        left = {kind: left[kind] & look() for kind, look in checks}
 
 
 def _children() -> set[int]:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,9 @@ from batchpool.ledger.presence import Presence
 from batchpool.system.process_tree import descendants, is_alive
 from batchpool.system.resource_usage import cpu_clocks
 from batchpool.worker.runner_process import remove_stale_folders
+from tests.support.waiting import wait_until
 
 TERMINAL = {"succeeded", "failed", "cancelled"}
-
-
-def wait_until(condition: Callable[[], Any], within_s: float, what: str) -> Any:
-    deadline = time.monotonic() + within_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
-        time.sleep(0.02)
-    return found
 
 
 def settled_clocks(pid: int) -> dict[int, float]:

@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 
 from tests.compose.conftest import docker
-from tests.compose.test_compose import wait_until
+from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("compose"),
+]
 
 ITEMS = 90
 

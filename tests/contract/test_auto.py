@@ -1,9 +1,10 @@
 """`auto` chooses by what it sees of the first items, and runs each item once, come what may."""
 
 import os
-import signal
+import threading
 from collections import Counter
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -246,11 +247,15 @@ def test_what_runs_during_a_probe_can_be_read_by_the_supervisor(station: RunnerC
 
 
 def test_a_drain_during_the_probe_ends_it(station: RunnerContext) -> None:
-    previous = signal.signal(signal.SIGALRM, lambda *_: station.drain())
-    signal.setitimer(signal.ITIMER_REAL, 0.01)
-    try:
-        result = run_auto(station, "nap", [0.3] * 50, concurrency=2)
-    finally:
-        signal.signal(signal.SIGALRM, previous)
+    def drain_once_one_runs() -> None:
+        end = monotonic() + 20
+        while not read_in_flight(station.folder) and monotonic() < end:
+            sleep(0.005)
+        station.drain()
+
+    drainer = threading.Thread(target=drain_once_one_runs)
+    drainer.start()
+    result = run_auto(station, "nap", [0.3] * 50, concurrency=2)
+    drainer.join()
     assert result.report.drained
     assert 1 <= len(result.outcomes) <= 2

@@ -17,6 +17,7 @@ import pytest
 from batchpool.children.start_methods import fork_server_pid
 from batchpool.system.process_control import kill_tree
 from batchpool.system.process_tree import children_of, descendants, is_alive
+from tests.support.waiting import check_time, wait_until
 
 HOWS = ("exit 0", "kill", "segfault", "terminate", "close files")
 
@@ -81,7 +82,7 @@ def test_a_hang_in_c_code_is_ended_at_its_time(way: Any, station: Any, folder: s
     result = way.run(station, "hang", items, params={"folder": folder}, task_timeout_s=0.5)
     states = [outcome.state for outcome in sorted(result.outcomes)]
     assert states == ["succeeded", "succeeded", "timeout", "succeeded", "succeeded"]
-    assert monotonic() - begun < 10
+    check_time("the end of a hang", monotonic() - begun, 10)
 
 
 @pytest.mark.ways(lambda way: not way.in_process)
@@ -170,10 +171,3 @@ def test_nothing_outlives_a_killed_runner(
         kill_tree(runner.pid)
     runner.wait()
     wait_until(lambda: not any(map(is_alive, below)), 2)
-
-
-def wait_until(is_so: Any, timeout_s: float) -> None:
-    end = monotonic() + timeout_s
-    while not is_so():
-        assert monotonic() < end, "it did not come true in time"
-        sleep(0.01)

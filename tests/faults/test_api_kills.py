@@ -10,11 +10,13 @@ import pytest
 from batchpool.ledger import keys
 from batchpool.ledger.failpoints import MARKER, TESTING, VARIABLE
 from batchpool.system.process_tree import is_alive
-from tests.crew import Crew, wait_until
+from tests.crew import Crew
 from tests.faults.apis import start_api
+from tests.support.sampling import full
+from tests.support.waiting import wait_until
 
 ITEMS = 30
-POINTS = ("before", "after")
+POINTS = ["after", *full("before")]
 ORDER = {"task": "sleep", "params": {"seconds": 0.05}, "count": ITEMS, "batches": 2}
 
 

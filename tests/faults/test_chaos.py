@@ -1,17 +1,15 @@
-"""A minute of chaos with a fixed seed; `make chaos` runs it for longer, with any."""
+"""Chaos for a while; `make chaos` runs it for longer, and judges how long recovery takes."""
 
 import pytest
 
 from tests.faults.chaos import soak
+from tests.support.sampling import full
 
-SECONDS, SEED = 60, 20261122
 
-
-@pytest.mark.timeout(300)
-def test_a_minute_of_chaos_loses_doubles_and_leaves_nothing() -> None:
-    found = soak(SECONDS, SEED)
-    assert len(found.hits) >= 12 and len({hit.kind for hit in found.hits}) >= 5
+@pytest.mark.parametrize("seconds", [15, *full(60)])
+def test_chaos_loses_doubles_and_leaves_nothing(seconds: int, seed: int) -> None:
+    found = soak(seconds, seed)
+    assert len(found.hits) >= seconds / 5 and len({hit.kind for hit in found.hits}) >= 3
     assert any(hit.in_flight for hit in found.hits)
-    # How long each recovery took is for `make chaos` on a quiet machine, no gate here.
     counts = (found.lost, found.doubled, found.blamed, found.unended, found.leftovers)
     assert counts == (0, 0, 0, 0, 0), counts

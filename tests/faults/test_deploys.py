@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.crew import Crew, wait_until
+from tests.crew import Crew
+from tests.support.sampling import full
+from tests.support.waiting import wait_until
 
 TASK = "from batchpool.tasks import task\n\n@task({name!r})\ndef run(item):\n    return {value}\n"
 
 
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("backend", ["thread-pool", "process-pool", "multiprocessing"])
+@pytest.mark.parametrize("backend", ["thread-pool", "process-pool", *full("multiprocessing")])
 def test_a_rolling_restart_under_load_fails_and_reruns_nothing(crew: Crew, backend: str) -> None:
     crew.start("batchpool.reconciler")
     workers = crew.start_workers(2)

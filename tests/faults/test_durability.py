@@ -10,8 +10,7 @@ from batchpool.ledger.jobs import Jobs
 from tests.crew import Crew
 from tests.faults.servers import Server, synced_bytes
 from tests.integration.conftest import class_document, worker_document
-
-ROUNDS = int(os.environ.get("BATCHPOOL_TEST_ROUNDS", "10"))
+from tests.support.sampling import full
 
 
 def accepted_jobs_lost(make_crew: Callable[..., Crew], rounds: int, *options: str) -> int:
@@ -41,15 +40,14 @@ def strace() -> None:
         tell("strace is missing: apt-get install strace")
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("strace")
+@pytest.mark.parametrize("rounds", [3, *full(20)])
 def test_no_accepted_job_is_lost_when_redis_dies_and_its_unsynced_data_is_gone(
-    make_crew: Callable[..., Crew],
+    make_crew: Callable[..., Crew], rounds: int
 ) -> None:
-    assert accepted_jobs_lost(make_crew, ROUNDS) == 0
+    assert accepted_jobs_lost(make_crew, rounds) == 0
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("strace")
 def test_the_same_on_everysec_loses_jobs_so_the_test_above_can_fail(
     make_crew: Callable[..., Crew],

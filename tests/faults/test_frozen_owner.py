@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 
 from batchpool.system.process_tree import descendants
-from tests.crew import Crew, wait_until
+from tests.crew import Crew
+from tests.support.sampling import full
+from tests.support.waiting import wait_until
 
-FREEZES = int(os.environ.get("BATCHPOOL_TEST_ROUNDS", "2"))
 
-
-@pytest.mark.timeout(60 + 30 * FREEZES)
-@pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
-def test_a_frozen_and_thawed_worker_writes_nothing(crew: Crew, backend: str) -> None:
+@pytest.mark.parametrize(
+    ("backend", "freezes"),
+    [("thread-pool", 1), ("process-pool", 1), *full(("thread-pool", 4), ("process-pool", 4))],
+)
+def test_a_frozen_and_thawed_worker_writes_nothing(crew: Crew, backend: str, freezes: int) -> None:
     crew.start("batchpool.reconciler")
     crew.start_workers(2)
-    for _ in range(FREEZES):
+    for _ in range(freezes):
         freeze_and_thaw(crew, backend)
 
 

@@ -10,8 +10,10 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 
 from batchpool.ledger.job_creation import CapacityLimits
-from tests.crew import Crew, wait_until
+from tests.crew import Crew
 from tests.faults.servers import Server
+from tests.support.sampling import full
+from tests.support.waiting import wait_until
 
 ITEMS = 20_000
 ROOM = 8 << 20
@@ -76,7 +78,7 @@ def test_orders_are_refused_while_there_is_room_to_finish_all_that_were_accepted
     wait_until(lambda: post(crew, items).status_code == 202, 5, "an order taken again")
 
 
-@pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
+@pytest.mark.parametrize("backend", ["thread-pool", *full("process-pool")])
 def test_a_redis_that_is_really_full_stops_work_only_until_it_is_not(
     backend: str, server: Server, crew: Crew
 ) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -296,7 +295,6 @@ def exact(values: Any) -> str:
     return total.text()
 
 
-@pytest.mark.timeout(240)
 def test_the_ledger_follows_its_model() -> None:
     with tempfile.TemporaryDirectory(prefix="bp-") as name:
         server = start_valkey(Path(name), "--appendfsync", "no")
@@ -305,7 +303,6 @@ def test_the_ledger_follows_its_model() -> None:
                 wait_until_answering(client)
                 machine = type("Machine", (LedgerMachine,), {"redis": client})
                 machine.TestCase.settings = settings(
-                    max_examples=100,
                     stateful_step_count=40,
                     deadline=None,
                     suppress_health_check=list(HealthCheck),

@@ -7,19 +7,32 @@ from pathlib import Path
 import pytest
 
 from batchpool.system.process_tree import children_of, descendants, is_alive
-from tests.crew import Crew, wait_until
+from tests.crew import Crew
+from tests.support.sampling import full
+from tests.support.waiting import wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
-WAYS = [
-    (backend, method)
+WALK = [
+    (backend, method, task, victim)
     for backend in ("process-pool", "multiprocessing")
     for method in ("fork", "spawn", "forkserver")
+    for task in ("sleep", "stuck-in-c")
+    for victim in ("worker", "runner")
+]
+SAMPLE = [
+    ("process-pool", "fork", "sleep", "worker"),
+    ("process-pool", "spawn", "stuck-in-c", "runner"),
+    ("process-pool", "forkserver", "stuck-in-c", "worker"),
+    ("multiprocessing", "fork", "stuck-in-c", "worker"),
+    ("multiprocessing", "spawn", "sleep", "worker"),
+    ("multiprocessing", "forkserver", "sleep", "runner"),
 ]
 
 
-@pytest.mark.parametrize("victim", ["worker", "runner"])
-@pytest.mark.parametrize("task", ["sleep", "stuck-in-c"])
-@pytest.mark.parametrize(("backend", "start_method"), WAYS, ids=[f"{b}-{m}" for b, m in WAYS])
+@pytest.mark.parametrize(
+    ("backend", "start_method", "task", "victim"),
+    [*SAMPLE, *full(*(case for case in WALK if case not in SAMPLE))],
+)
 def test_a_long_task_does_not_outlive_its_supervisor(
     crew: Crew, backend: str, start_method: str, task: str, victim: str
 ) -> None:

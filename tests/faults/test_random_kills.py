@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from batchpool.system.process_tree import descendants, is_alive
-from tests.crew import Crew, wait_until
+from tests.crew import Crew
+from tests.support.sampling import full
+from tests.support.waiting import wait_until
 
-KILLS = int(os.environ.get("BATCHPOOL_TEST_ROUNDS", "2"))
 TASKS = str(Path(__file__).parent / "tasks")
 ITEMS = 2000
 CONCURRENCY = 4
@@ -29,17 +30,21 @@ WAYS = [
     ("sequential", None),
     ("auto", None),
 ]
+MANY = 5
 
 
-@pytest.mark.timeout(120 + 40 * KILLS)
-@pytest.mark.parametrize(("backend", "start_method"), WAYS, ids=[f"{b}-{m}" for b, m in WAYS])
+@pytest.mark.parametrize(
+    ("backend", "start_method", "kills"),
+    [*((*way, 1) for way in WAYS), *full(*((*way, MANY) for way in WAYS))],
+)
 def test_a_killed_process_costs_few_reruns_and_no_item(
-    backend: str, start_method: str | None, crew: Crew, tmp_path: Path
+    backend: str, start_method: str | None, kills: int, seed: int, crew: Crew, tmp_path: Path
 ) -> None:
     crew.start("batchpool.reconciler")
     crew.start_workers(2, BATCHPOOL_TASKS_DIR=TASKS)
-    for seed in range(KILLS):
-        kill_one(crew, backend, start_method, tmp_path / f"runs-{seed}", random.Random(seed))
+    chance = random.Random(seed)
+    for kill in range(kills):
+        kill_one(crew, backend, start_method, tmp_path / f"runs-{kill}", chance)
 
 
 def kill_any(alive: Callable[[], list[int]], chance: random.Random) -> int:

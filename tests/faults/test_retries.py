@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from batchpool.runner.run_batch import RETRY_BASE_S, RETRY_CAP_S
-from tests.crew import Crew, wait_until
+from tests.crew import Crew
+from tests.support.waiting import wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
 ITEMS = 12

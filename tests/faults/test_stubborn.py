@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from batchpool.system.process_tree import descendants, is_alive
-from tests.crew import Crew, wait_until
+from tests.crew import Crew
+from tests.support.sampling import full
+from tests.support.waiting import wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
-BACKENDS = ["sequential", "threading", "thread-pool", "multiprocessing", "process-pool"]
+BACKENDS = ["thread-pool", "process-pool", *full("sequential", "threading", "multiprocessing")]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -4,6 +4,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from batchpool.ledger.ownership import Claim, Ending, Ownership
 from batchpool.ledger.presence import Presence
 from batchpool.model import ExecutionSite, Outcome, TaskError
 from batchpool.runner.record_writer import RecordWriter
+from tests.crew import Crew
 from tests.integration.api_process import Api
 
 
@@ -66,18 +68,8 @@ def wait_until_answering(client: Redis, within_s: float = 10) -> None:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    # Not tmp_path: the path of a unix socket may have 107 bytes at most.
-    with tempfile.TemporaryDirectory(prefix="bp-") as name:
-        folder = Path(name)
-        server = start_valkey(folder)
-        url = f"unix://{folder / 'redis.sock'}"
-        try:
-            with connect(url) as client:
-                wait_until_answering(client)
-            yield url
-        finally:
-            server.terminate()
-            server.wait(10)
+    with own_valkey() as url:
+        yield url
 
 
 @pytest.fixture
@@ -219,6 +211,23 @@ def _outcome(index: int, item: Any, fails: bool) -> Outcome:
     return Outcome(index, "failed" if fails else "succeeded", value, error, lane, 1000, 2000, 500)
 
 
+@contextmanager
+def own_valkey() -> Iterator[str]:
+    """The URL of a server that lasts as long as the context."""
+    # Not tmp_path: the path of a unix socket may have 107 bytes at most.
+    with tempfile.TemporaryDirectory(prefix="bp-") as name:
+        folder = Path(name)
+        server = start_valkey(folder)
+        url = f"unix://{folder / 'redis.sock'}"
+        try:
+            with connect(url) as client:
+                wait_until_answering(client)
+            yield url
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
 SETTINGS_FOR_TESTS = {"BATCHPOOL_API_MAX_EVENT_STREAMS": "3", "BATCHPOOL_EVENT_HEARTBEAT_S": "0.2"}
 
 
@@ -228,6 +237,30 @@ def bare(redis: Redis) -> Stage:
     app = create_app(Settings.from_env(SETTINGS_FOR_TESTS), redis)
     app.testing = False
     return Stage(redis, app)
+
+
+@pytest.fixture(scope="module")
+def crew_environ() -> dict[str, str]:
+    """What all processes of a crew see; a module that needs something else says so."""
+    return {}
+
+
+@pytest.fixture
+def crew(redis_url: str, bare: Stage, crew_environ: dict[str, str]) -> Iterator[Crew]:
+    """A crew without members yet, on an empty database, that a test may kill as it likes."""
+    with Crew(redis_url, bare.redis, bare, crew_environ) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_crew(crew_environ: dict[str, str]) -> Iterator[Crew]:
+    """A crew of one worker for all tests of a module, none of which kills anything."""
+    with own_valkey() as url, connect(url) as redis:
+        app = create_app(Settings.from_env(SETTINGS_FOR_TESTS), redis)
+        app.testing = False
+        with Crew(url, redis, Stage(redis, app), crew_environ) as made:
+            made.start_workers(1)
+            yield made
 
 
 @pytest.fixture

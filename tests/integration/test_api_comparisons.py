@@ -280,9 +280,7 @@ LIKELY = st.builds(
 )
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODIES | LIKELY | JSON_VALUES)
 def test_any_json_is_accepted_or_refused_and_never_fails(stage: Any, body: Any) -> None:
     data = json.dumps(body)

@@ -308,9 +308,7 @@ BODIES = st.fixed_dictionaries(
 )
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODIES | JSON_VALUES)
 def test_any_json_is_accepted_or_refused_and_never_fails(stage: Any, body: Any) -> None:
     data = json.dumps(body)
@@ -323,9 +321,7 @@ def test_any_json_is_accepted_or_refused_and_never_fails(stage: Any, body: Any) 
         assert response.status_code in (400, 422)
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode()))
 def test_any_bytes_are_refused_and_never_fail(stage: Any, data: bytes) -> None:
     response = stage.http.post("/v1/jobs", data=data, content_type="application/json")

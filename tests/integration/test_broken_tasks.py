@@ -1,11 +1,8 @@
 """A worker whose task folder holds broken modules runs all the others."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from redis import Redis
 
 from tests.crew import Crew
 
@@ -19,12 +16,6 @@ BAD = {
         "@task('bad', params=P)\ndef bad(item, params): return item\n"
     ),
 }
-
-
-@pytest.fixture
-def crew(redis_url: str, redis: Redis, bare: Any) -> Iterator[Crew]:
-    with Crew(redis_url, redis, bare) as made:
-        yield made
 
 
 def test_broken_modules_cost_only_themselves(

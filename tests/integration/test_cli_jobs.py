@@ -12,8 +12,6 @@ import pytest
 from batchpool.client import Client
 from batchpool.stack.local_stack import LocalStack, StackOptions
 
-pytestmark = pytest.mark.timeout(120)
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

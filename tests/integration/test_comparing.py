@@ -2,18 +2,16 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from redis import Redis
 
 from batchpool.ledger import keys
-from tests.crew import TERMINAL, Crew, wait_until
-
-pytestmark = pytest.mark.timeout(180)
+from tests.crew import TERMINAL, Crew
+from tests.support.waiting import check_time, wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
 PATH = "/v1/comparisons"
@@ -29,13 +27,16 @@ ORDER: dict[str, Any] = {
 RUNS = 2 + 3 * 6
 
 
-@pytest.fixture
-def crew(redis_url: str, redis: Redis, bare: Any) -> Iterator[Crew]:
+@pytest.fixture(scope="module")
+def crew_environ() -> dict[str, str]:
     # A long lease: a machine that is too busy for a heartbeat must not disturb a run.
-    environ = {"BATCHPOOL_TASKS_DIR": TASKS, "BATCHPOOL_LEASE_S": "20"}
-    with Crew(redis_url, redis, bare, environ) as crew:
-        crew.start("batchpool.reconciler")
-        yield crew
+    return {"BATCHPOOL_TASKS_DIR": TASKS, "BATCHPOOL_LEASE_S": "20"}
+
+
+@pytest.fixture
+def crew(crew: Crew) -> Crew:
+    crew.start("batchpool.reconciler")
+    return crew
 
 
 @pytest.fixture
@@ -218,10 +219,9 @@ def test_a_cancel_ends_the_run_under_way_and_sends_the_workers_home(crew: Crew) 
     running = wait_for(crew, name, lambda seen: seen["progress"]["job"])
     crew.wait_running(running["progress"]["job"])
     assert crew.stage.http.post(f"{PATH}/{name}/cancel").status_code == 202
-    # Two seconds are promised; the rest is for a loaded machine.
     asked = time.monotonic()
     ended = finish(crew, name)
-    assert time.monotonic() - asked < 10
+    check_time("a cancel", time.monotonic() - asked, 2)
     assert ended["state"] == "cancelled" and "no verdict" in ended["conclusion"][0]
     job = crew.finish(running["progress"]["job"], 10)
     assert job["state"] == "cancelled"

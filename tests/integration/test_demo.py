@@ -4,26 +4,27 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from typing import Any
 
 import psutil
 import pytest
 
 from batchpool.cli.demo import SIX_WAYS, standard_library
-
-pytestmark = pytest.mark.timeout(180)
+from tests.support.waiting import check_time
 
 MARK = "BATCHPOOL_TEST"
+DEMO = uuid.uuid4().hex
 
 
 @pytest.fixture(scope="module")
 def told() -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "batchpool", "demo", "--json"],
-        env={**os.environ, MARK: "demo", "NO_COLOR": "1"},
+        env={**os.environ, MARK: DEMO, "NO_COLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=280,
     )
 
 
@@ -45,11 +46,11 @@ def test_it_runs_the_six_ways_twice_and_real_input_on_one_and_two_batches(
 
 
 def test_it_is_over_in_90_seconds_and_leaves_no_process(report: dict[str, Any]) -> None:
-    assert report["total_s"] < 90
+    check_time("the demo", report["total_s"], 90)
     left = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == "demo":
+            if process.environ().get(MARK) == DEMO:
                 left.append(process.cmdline())
         except (psutil.Error, OSError):
             pass
@@ -58,9 +59,11 @@ def test_it_is_over_in_90_seconds_and_leaves_no_process(report: dict[str, Any]) 
 
 def test_waiting_overlaps_in_every_way_but_the_sequential_one(report: dict[str, Any]) -> None:
     sleep = rows(report, 0)
-    assert 10.0 <= sleep["sequential"]["wall_s"] < 10.5
+    alone_s = sleep["sequential"]["wall_s"]
+    assert alone_s >= 10.0
     for way in sleep.keys() - {"sequential"}:
-        assert 2.0 <= sleep[way]["wall_s"] < 3.2, way
+        # 2.0 to 3.2 s on a quiet machine.
+        assert 2.0 <= sleep[way]["wall_s"] < alone_s / 2, way
 
 
 def test_the_pids_tell_threads_from_processes(report: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from batchpool.ledger.comparisons import Change, ComparisonEntry, Comparisons, N
 from batchpool.ledger.entries import NewJob
 from batchpool.ledger.jobs import Jobs
 from batchpool.model import TaskError
-from tests.crew import wait_until
+from tests.support.waiting import wait_until
 
 ID = "0123456789abcdef01234567"
 LONG_S = 60.0

@@ -20,10 +20,9 @@ from batchpool.api.settings import Settings
 from batchpool.ledger import keys
 from batchpool.ledger.connection import connect
 from batchpool.ledger.jobs import Jobs
-from tests.crew import Crew, wait_until
+from tests.crew import Crew
 from tests.integration.conftest import Stage, start_valkey, wait_until_answering
-
-pytestmark = pytest.mark.timeout(120)
+from tests.support.waiting import wait_until
 
 DATA = Path(__file__).parents[1] / "data" / "ledger_9831fbc"
 OPEN = ("queued", "running")

@@ -14,8 +14,6 @@ import pytest
 from batchpool.client import Client
 from batchpool.stack.local_stack import LocalStack, StackOptions
 
-pytestmark = pytest.mark.timeout(120)
-
 README = (Path(__file__).parents[2] / "README.md").read_text()
 ADDRESS = "localhost:8000"
 

@@ -2,12 +2,10 @@
 
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
 from rq import Queue
 
 from batchpool.ledger import keys
@@ -17,7 +15,9 @@ from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.reservations import Reservations, WorkerSlot
 from batchpool.queue import rq_queue
-from tests.crew import Crew, wait_until
+from tests.crew import Crew
+from tests.support.sampling import full
+from tests.support.waiting import wait_until
 
 COMPARISON = "c0ffee"
 GOES_BACK_WITHIN_S = 5 + 5  # what is promised, and what a loaded machine may add
@@ -94,9 +94,8 @@ class Driver:
 
 
 @pytest.fixture
-def driver(redis_url: str, redis: Redis, bare: Any) -> Iterator[Driver]:
-    with Crew(redis_url, redis, bare) as crew:
-        yield Driver(crew)
+def driver(crew: Crew) -> Driver:
+    return Driver(crew)
 
 
 def name_of(driver: Driver, process: subprocess.Popen[bytes]) -> str:
@@ -235,7 +234,7 @@ def test_after_a_sigkill_another_worker_takes_the_slot_when_it_is_wanted_again(
     assert driver.worker_of(driver.post(again)) == successor["worker"]
 
 
-@pytest.mark.parametrize("point", ["after pop", "before take", "after take"])
+@pytest.mark.parametrize("point", ["after take", *full("after pop", "before take")])
 def test_a_worker_killed_while_it_takes_a_slot_costs_the_comparison_one_more_wish(
     driver: Driver, point: str, tmp_path: Path
 ) -> None:
@@ -253,7 +252,7 @@ def test_a_worker_killed_while_it_takes_a_slot_costs_the_comparison_one_more_wis
     assert driver.worker_of(driver.post(again)) == holder["worker"]
 
 
-@pytest.mark.parametrize("point", ["before leave", "after leave"])
+@pytest.mark.parametrize("point", ["after leave", *full("before leave")])
 def test_a_worker_killed_while_it_leaves_can_be_replaced(
     driver: Driver, point: str, tmp_path: Path
 ) -> None:

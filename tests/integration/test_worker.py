@@ -2,39 +2,14 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from redis import Redis
 
 from batchpool.system.process_tree import descendants, is_alive
-from tests.crew import Crew, wait_until
-
-
-@pytest.fixture
-def crew(redis_url: str, redis: Redis, bare: Any) -> Iterator[Crew]:
-    with Crew(redis_url, redis, bare) as made:
-        yield made
-
-
-@pytest.mark.parametrize(
-    "backend",
-    ["sequential", "threading", "thread-pool", "multiprocessing", "process-pool", "auto"],
-)
-def test_a_job_is_run_and_summed_by_each_backend(crew: Crew, backend: str) -> None:
-    (worker,) = crew.start_workers(1)
-    job = crew.run(task="sleep", params={"seconds": 0.05}, count=5, backend=backend, concurrency=5)
-    assert job["state"] == "succeeded" and job["sum"] == 10
-    assert job["progress"]["succeeded"] == 5
-    records = crew.records(job["id"])
-    assert [record["value"] for record in records] == [0, 1, 2, 3, 4]
-    assert {record["ppid"] for record in records} != {worker.pid} or backend in (
-        "sequential",
-        "threading",
-        "thread-pool",
-        "auto",
-    )
+from tests.crew import Crew
+from tests.support.waiting import wait_until
 
 
 def test_auto_says_over_http_what_it_chose_and_why(crew: Crew) -> None:

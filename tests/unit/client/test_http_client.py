@@ -20,6 +20,7 @@ from batchpool.client import (
     Unreachable,
     WaitTimeout,
 )
+from tests.support.waiting import check_time
 
 
 def job_document(state: str = "queued", **changes: Any) -> dict[str, Any]:
@@ -138,7 +139,7 @@ def test_nobody_there_is_said_at_once() -> None:
         started = time.monotonic()
         with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
             client.job("j1")
-        assert time.monotonic() - started < 5
+        check_time("the answer", time.monotonic() - started, 5)
 
 
 def test_a_submission_is_repeated_with_the_same_key_when_its_answer_is_lost(

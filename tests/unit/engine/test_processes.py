@@ -5,9 +5,8 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
 
@@ -15,6 +14,7 @@ from batchpool.system import process_control as processes
 from batchpool.system.process_control import kill_orphans, kill_tree
 from batchpool.system.process_tree import children_of, descendants, is_alive
 from batchpool.system.semaphores import remove_semaphores
+from tests.support.waiting import wait_until
 
 TREE = """
     import os, signal, subprocess, sys, time
@@ -67,13 +67,6 @@ def tree(others: set[int]) -> Iterator[subprocess.Popen[str]]:
 
 def is_tracker(pid: int) -> bool:
     return b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    end = monotonic() + 10
-    while not is_so():
-        assert monotonic() < end, "it did not come true in time"
-        sleep(0.01)
 
 
 def test_all_of_a_tree_is_found_and_killed(tree: subprocess.Popen[str]) -> None:
