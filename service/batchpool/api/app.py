@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from batchpool.api.context import EXTENSION, ApiContext
 from batchpool.api.http import problem_response
+from batchpool.api.large_bodies import LargeBodies, too_much_memory
 from batchpool.api.problems import Problem, StorageFull, Unavailable
 from batchpool.api.routes import BLUEPRINTS
 from batchpool.api.settings import Settings
@@ -21,23 +22,30 @@ MOST_SUM_DIGITS = 5000
 """A million numbers of 4300 digits, the longest that are taken, add up to 4306."""
 
 
-def create_app(settings: Settings, redis: Redis, bulk: Redis | None = None) -> Flask:
+def create_app(
+    settings: Settings,
+    redis: Redis,
+    bulk: Redis | None = None,
+    large_bodies: LargeBodies | None = None,
+) -> Flask:
     """The API over one Redis.
 
     Args:
         redis: a client that gives up within `settings.redis_timeout_s`.
         bulk: the same Redis with the patience of `settings.submit_timeout_s`; default: `redis`.
+        large_bodies: where large bodies are handled; default: in this process.
     """
     # A sum is written in full, and Python refuses to write an int of more digits than it reads.
     sys.set_int_max_str_digits(max(MOST_SUM_DIGITS, sys.get_int_max_str_digits()))
     app = Flask("batchpool.api", static_folder=None)
-    app.extensions[EXTENSION] = ApiContext.over(settings, redis, bulk or redis)
+    app.extensions[EXTENSION] = ApiContext.over(settings, redis, bulk or redis, large_bodies)
     app.url_map.strict_slashes = True
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.register_error_handler(Problem, problem_response)
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(RedisError, _redis_problem)
+    app.register_error_handler(MemoryError, _no_memory)
     app.register_error_handler(Exception, _unexpected)
     return app
 
@@ -63,6 +71,10 @@ def _redis_problem(error: RedisError) -> Response:
     return problem_response(
         Unavailable("Redis does not answer; send an order again with its Idempotency-Key")
     )
+
+
+def _no_memory(error: MemoryError) -> Response:
+    return problem_response(too_much_memory())
 
 
 def _unexpected(error: Exception) -> Response:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from flask import current_app
 from redis import Redis
 
+from batchpool.api.large_bodies import LargeBodies
 from batchpool.api.metrics import Metrics
 from batchpool.api.settings import Settings
 from batchpool.jobs.fleet import FleetCache
@@ -70,10 +71,17 @@ class ApiContext:
     metrics: Metrics
     streams: ThreadLimit
     waits: ThreadLimit
+    large_bodies: LargeBodies | None
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
-    def over(cls, settings: Settings, redis: Redis, bulk: Redis) -> "ApiContext":
+    def over(
+        cls,
+        settings: Settings,
+        redis: Redis,
+        bulk: Redis,
+        large_bodies: LargeBodies | None = None,
+    ) -> "ApiContext":
         presence = Presence(redis)
         return cls(
             settings=settings,
@@ -91,6 +99,7 @@ class ApiContext:
             metrics=Metrics(redis),
             streams=ThreadLimit(settings.max_event_streams),
             waits=ThreadLimit(settings.max_waits),
+            large_bodies=large_bodies,
         )
 
 

@@ -12,6 +12,7 @@ from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from batchpool.api.app import create_app
 from batchpool.api.context import EXTENSION
+from batchpool.api.large_bodies import LargeBodies
 from batchpool.api.settings import Settings
 from batchpool.ledger.connection import connect
 
@@ -60,6 +61,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             settings,
             connect(settings.redis_url, socket_timeout_s=settings.redis_timeout_s),
             connect(settings.redis_url, socket_timeout_s=settings.submit_timeout_s),
+            LargeBodies(settings),
         )
         tune_collector()
         return app

@@ -17,7 +17,8 @@ from batchpool.api.http import (
     no_such_comparison,
     read_query,
 )
-from batchpool.api.json_body import read_json
+from batchpool.api.json_body import parse_json, read_body
+from batchpool.api.large_bodies import LARGE_BYTES
 from batchpool.api.long_poll import wait_for_end
 from batchpool.api.problems import Conflict
 from batchpool.api.submit_comparison import submit_comparison
@@ -43,7 +44,10 @@ def post_comparison() -> Response:
     negotiate()
     read_query(NoQuery)
     here = service()
-    order = read_model(ComparisonRequest, read_json(request, here.settings.max_body_bytes))
+    body = read_body(request, here.settings.max_body_bytes)
+    if here.large_bodies and len(body) > LARGE_BYTES:
+        return here.large_bodies.post(request.path, request.headers, body)
+    order = read_model(ComparisonRequest, parse_json(body))
     comparison_id, seen = submit_comparison(here, order)
     location = {"Location": f"/v1/comparisons/{comparison_id}"}
     if seen is None:

@@ -15,7 +15,8 @@ from batchpool.api.http import (
     no_such_job,
     read_query,
 )
-from batchpool.api.json_body import read_json
+from batchpool.api.json_body import parse_json, read_body
+from batchpool.api.large_bodies import LARGE_BYTES
 from batchpool.api.long_poll import wait_for_end
 from batchpool.api.problems import Conflict
 from batchpool.api.retry_job import retry_job
@@ -35,8 +36,14 @@ def post_job() -> Response:
     negotiate()
     here = service()
     wait_s = _wait_s(here)
-    order = read_model(JobRequest, read_json(request, here.settings.max_body_bytes))
-    submitted = submit(here, order)
+    body = read_body(request, here.settings.max_body_bytes)
+    if here.large_bodies and len(body) > LARGE_BYTES:
+        response = here.large_bodies.post(request.path, request.headers, body)
+        if response.status_code != 202:
+            return response
+        submitted = SubmittedJob(response.headers["Location"].rpartition("/")[2], None)
+    else:
+        submitted = submit(here, read_model(JobRequest, parse_json(body)))
     if wait_s > 0:
         # It is accepted, whatever becomes of the wait: Redis may go away, or the job be deleted.
         with suppress(RedisError):

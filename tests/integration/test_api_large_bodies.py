@@ -1,0 +1,147 @@
+"""Large bodies: accepted or refused, while everybody else is answered."""
+
+import gc
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import pytest
+
+from batchpool.api.json_body import GcPause
+from tests.integration.api_process import Api
+
+MILLION = 1_000_000
+ACCEPTED = {
+    "numbers": b",".join(b"%d" % n for n in range(MILLION)),
+    "objects": b",".join(
+        b'{"path":"/data/%06d","size":%d,"tags":["a","b"]}' % (n, n) for n in range(MILLION)
+    ),
+}
+REFUSED = {
+    "empty lists": b"[" + b"[]," * 22_000_000 + b"[]]",
+    "empty objects": b"[" + b"{}," * 22_000_000 + b"{}]",
+    "names": b"{" + b",".join(b'"%x":0' % n for n in range(6_000_000)) + b"}",
+}
+
+
+@contextmanager
+def _watched(api: Api) -> Iterator[list[float]]:
+    """Ask /healthz all the time; the seconds that each answer took."""
+    took: list[float] = []
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(0.05):
+            began = time.monotonic()
+            assert api.ask("GET", "/healthz")[0] == 200
+            took.append(time.monotonic() - began)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield took
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _order(items: bytes) -> bytes:
+    return b'{"task":"echo","items":[%s]}' % items
+
+
+@pytest.mark.parametrize("kind", ACCEPTED)
+def test_a_million_items_are_accepted_and_block_nobody(api: Api, stage: Any, kind: str) -> None:
+    with _watched(api) as took:
+        status, job = api.ask("POST", "/v1/jobs", _order(ACCEPTED[kind]))
+    assert status == 202, job
+    assert job["progress"]["total"] == MILLION
+    assert max(took) < 1, took
+    api.end()
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_body_that_needs_too_much_memory_is_413_and_blocks_nobody(
+    api: Api, stage: Any, kind: str
+) -> None:
+    with _watched(api) as took:
+        status, problem = api.ask("POST", "/v1/jobs", _order(REFUSED[kind]))
+    assert (status, problem["status"]) == (413, 413), problem
+    assert "MiB of memory" in problem["detail"]
+    assert max(took) < 1, took
+    assert api.ask("POST", "/v1/jobs", _order(b"1"))[0] == 202
+    assert api.ask("POST", "/v1/jobs", _order(b"0," * MILLION + b"0"))[0] == 422
+
+
+TWO_MEGABYTES = _order(b",".join([b'"%s"' % (b"x" * 1000)] * 2000))
+
+
+def test_a_large_order_is_idempotent_and_can_be_waited_for(api: Api, stage: Any) -> None:
+    first = api.ask("POST", "/v1/jobs", TWO_MEGABYTES, Idempotency_Key="k")
+    again = api.ask("POST", "/v1/jobs?wait=0.1", TWO_MEGABYTES, Idempotency_Key="k")
+    assert first[0] == again[0] == 202
+    assert first[1]["id"] == again[1]["id"]
+    assert api.ask("POST", "/v1/jobs", TWO_MEGABYTES[:-1] + b" }", Idempotency_Key="k")[0] == 202
+    other = TWO_MEGABYTES.replace(b"x", b"y", 1)
+    assert api.ask("POST", "/v1/jobs", other, Idempotency_Key="k")[0] == 409
+
+
+def _process_of(api: Api) -> psutil.Process:
+    (found,) = (
+        process
+        for process in psutil.Process(api.process.pid).children(recursive=True)
+        if any("large_body_process" in word for word in process.cmdline())
+    )
+    return found
+
+
+def test_a_killed_large_body_process_is_replaced(api: Api, stage: Any) -> None:
+    assert api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0] == 202
+    process = _process_of(api)
+    process.kill()
+    stage.until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+    assert api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0] == 202
+    api.end()
+
+
+def test_the_large_body_process_ends_with_its_server(api: Api, stage: Any) -> None:
+    assert api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0] == 202
+    process = _process_of(api)
+    for one in [*psutil.Process(api.process.pid).children(), psutil.Process(api.process.pid)]:
+        one.kill()
+    process.wait(2)
+    api.process.communicate()
+
+
+def test_one_large_body_too_many_is_503(api: Api, stage: Any) -> None:
+    assert api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0] == 202
+    frozen = _process_of(api)
+    frozen.suspend()
+    statuses: list[int] = []
+    orders = [
+        threading.Thread(
+            target=lambda: statuses.append(api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0])
+        )
+        for _ in range(6)
+    ]
+    for order in orders:
+        order.start()
+    stage.until(lambda: statuses == [503, 503])
+    frozen.resume()
+    for order in orders:
+        order.join()
+    assert sorted(statuses) == [202] * 4 + [503] * 2
+
+
+def test_the_collector_is_paused_until_the_last_thread_has_left() -> None:
+    pause = GcPause()
+    with pause:
+        with pause:
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="x"), pause:
+        raise ValueError("x")
+    assert gc.isenabled()
