@@ -48,11 +48,11 @@ check: lint test  ## What CI runs
 
 lock:  ## Write the locked requirements anew (needs uv)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(LOCK_ARGS) \
-		pyproject.toml --extra embedded --extra dev --group build -o requirements/dev.lock
+		pyproject.toml --extra local --extra dev --group build -o requirements/dev.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements/dev.lock \
-		pyproject.toml --extra embedded --group build --no-annotate -o requirements/local.lock
+		pyproject.toml --extra local --group build --no-annotate -o requirements/local.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements/dev.lock \
-		pyproject.toml --no-annotate -o requirements/image.lock
+		pyproject.toml --extra service --no-annotate -o requirements/image.lock
 
 clean:  ## Remove .venv and all caches
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

