@@ -11,10 +11,11 @@ from werkzeug.exceptions import HTTPException
 from batchpool.api.context import EXTENSION, ApiContext
 from batchpool.api.http import problem_response
 from batchpool.api.large_bodies import LargeBodies, too_much_memory
-from batchpool.api.problems import Problem, StorageFull, Unavailable
+from batchpool.api.problems import Problem, StorageFull, Unavailable, problem_of
 from batchpool.api.routes import BLUEPRINTS
 from batchpool.api.settings import Settings
 from batchpool.ledger.connection import TemporarilyRefused
+from batchpool.schemas.refusals import Refusal
 
 LOG = logging.getLogger("batchpool.api")
 
@@ -43,11 +44,16 @@ def create_app(
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.register_error_handler(Problem, problem_response)
+    app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(RedisError, _redis_problem)
     app.register_error_handler(MemoryError, _no_memory)
     app.register_error_handler(Exception, _unexpected)
     return app
+
+
+def _refused(refusal: Refusal) -> Response:
+    return problem_response(problem_of(refusal))
 
 
 def _http_problem(error: HTTPException) -> Response:

@@ -1,33 +1,27 @@
-"""What the service refuses, and how it says so (RFC 9457).
+"""What the API answers instead of what was asked for: RFC 9457, the only place with HTTP statuses.
 
 Problem
-├── MalformedBody             400  the body is not JSON
-├── NotFound        404  no such job, cursor target, route
+├── MalformedBody       400  the body is not JSON
+├── NotFound            404  no such job, cursor target, route
 ├── Conflict            409  the state of the job, or a used Idempotency-Key
-├── Unprocessable       422  fields that are out of bounds, with `errors`
-├── TooMuchQueued       429  more items wait for workers, or comparisons, than may
+├── InvalidRequest      422  fields that are wrong, with `errors`
+├── TooMuchQueued       429  more items wait for workers, or more comparisons, than may
 ├── Unavailable         503  Redis, workers or a free thread are missing for now
 └── StorageFull         507  Redis has no room for more jobs
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-MOST_ERRORS = 20
-"""Field errors named in one answer; the rest is counted."""
+from batchpool.jobs.refusals import NoWorkerSeen
+from batchpool.schemas.refusals import MOST_ERRORS, FieldError, InvalidFields, Refusal
 
-
-class FieldError(NamedTuple):
-    """One field that is wrong: a dotted path, and what is allowed there."""
-
-    field: str
-    message: str
+NO_WORKER_RETRY_S = 5
 
 
 @dataclass
 class Problem(Exception):
-    """An answer that is not what the client hoped for."""
+    """An error answer: its status, title, detail, wrong fields and headers."""
 
     status: int
     title: str
@@ -54,7 +48,7 @@ class Conflict(Problem):
         super().__init__(409, "Conflict", detail)
 
 
-class Unprocessable(Problem):
+class InvalidRequest(Problem):
     def __init__(self, errors: Iterable[FieldError]) -> None:
         found = list(errors)
         shown = found[:MOST_ERRORS]
@@ -80,6 +74,17 @@ class StorageFull(Problem):
         super().__init__(507, "Redis is full", detail, headers={"Retry-After": "10"})
 
 
-def field_problem(field_name: str, message: str) -> Unprocessable:
-    """The refusal of a single field."""
-    return Unprocessable([FieldError(field_name, message)])
+def field_problem(field_name: str, message: str) -> InvalidRequest:
+    """The problem of a single field."""
+    return InvalidRequest([FieldError(field_name, message)])
+
+
+def problem_of(refusal: Refusal) -> Problem:
+    """What the API answers when the domain refuses."""
+    match refusal:
+        case InvalidFields(errors=errors):
+            return InvalidRequest(errors)
+        case NoWorkerSeen():
+            return Unavailable(str(refusal), NO_WORKER_RETRY_S)
+        case _:
+            raise AssertionError(f"no status for {refusal!r}")

@@ -5,13 +5,14 @@ from typing import Any
 from batchpool.api.context import ApiContext
 from batchpool.api.http import no_such_job
 from batchpool.api.idempotency import idempotency_key
-from batchpool.api.problems import Conflict, Problem, Unavailable
+from batchpool.api.problems import Conflict, Problem
 from batchpool.api.submit_job import SubmittedJob, store
 from batchpool.jobs.admission import Admitted
 from batchpool.jobs.aggregation import show_summary
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.items_digest import describe_items
 from batchpool.jobs.planning import Requirements, rank_classes, split_ranges
+from batchpool.jobs.refusals import NoWorkerSeen
 from batchpool.ledger.entries import JobEntry
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
 
@@ -60,7 +61,7 @@ def _class_id(spec: dict[str, Any], fleet: Fleet) -> str:
     if ranked:
         return str(ranked[0]["id"])
     if not fleet.classes:
-        raise Unavailable("no worker was ever seen; start one, then send the request again", 5)
+        raise NoWorkerSeen
     raise Problem(
         422,
         "Invalid request",

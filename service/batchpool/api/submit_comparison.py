@@ -7,7 +7,7 @@ from flask import request
 
 from batchpool.api.context import ApiContext
 from batchpool.api.idempotency import idempotency_key
-from batchpool.api.problems import Conflict, Problem, TooMuchQueued, field_problem
+from batchpool.api.problems import Conflict, TooMuchQueued, field_problem
 from batchpool.api.submit_job import new_job_id
 from batchpool.comparisons.admission import AdmittedComparison, admit_comparison
 from batchpool.comparisons.duration import TaskTime, known_wait_s, least_s
@@ -15,6 +15,7 @@ from batchpool.ledger.comparisons import ComparisonSnapshot, NewComparison
 from batchpool.ledger.job_creation import KeyReused, QueueFull
 from batchpool.model import TERMINAL_STATES
 from batchpool.schemas.comparison_requests import MOST_SEED, ComparisonRequest
+from batchpool.schemas.refusals import Refusal
 
 LOOKED_AT = 100
 """Jobs, the newest first, among which one of the same task and params is looked for."""
@@ -63,7 +64,7 @@ def _admit(here: ApiContext, order: ComparisonRequest) -> AdmittedComparison:
     most_batches = here.settings.max_batches
     try:
         return admit_comparison(order, here.fleets.cached(), most_batches, _seed)
-    except Problem:
+    except Refusal:
         return admit_comparison(order, here.fleets.fresh(), most_batches, _seed)
 
 

@@ -9,7 +9,7 @@ from redis.client import Pipeline
 
 from batchpool.api.context import ApiContext
 from batchpool.api.idempotency import idempotency_key
-from batchpool.api.problems import Conflict, Problem, StorageFull, TooMuchQueued
+from batchpool.api.problems import Conflict, StorageFull, TooMuchQueued
 from batchpool.jobs.admission import Admitted, Limits, admit
 from batchpool.ledger.entries import JobEntry, NewJob, new_entry
 from batchpool.ledger.job_creation import (
@@ -21,6 +21,7 @@ from batchpool.ledger.job_creation import (
 )
 from batchpool.queue import rq_queue
 from batchpool.schemas.job_requests import JobRequest
+from batchpool.schemas.refusals import Refusal
 
 
 def new_job_id() -> str:
@@ -39,19 +40,21 @@ def submit(service: ApiContext, order: JobRequest) -> SubmittedJob:
     """Store the job that was ordered, unless the same key has done so before.
 
     Raises:
-        Problem: 409, 422, 429, 503 or 507.
+        Refusal: what cannot be admitted.
+        Problem: 409, 429 or 507.
     """
     admitted = _admit(service, order)
     return store(service, admitted, order.items, _order_key(service, order, admitted.spec))
 
 
 def _admit(service: ApiContext, order: JobRequest) -> Admitted:
+    """Admit by the cached fleet; refuse by a fresh one only, since a worker may have just come."""
     settings = service.settings
     # A job that could never wait would be told for ever to come back later.
     limits = Limits(min(settings.max_items, settings.max_queued_items), settings.max_batches)
     try:
         return admit(order, service.fleets.cached(), limits)
-    except Problem:
+    except Refusal:
         return admit(order, service.fleets.fresh(), limits)
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batchpool.api.problems import FieldError, Problem, Unprocessable, field_problem
 from batchpool.backends.facts import BACKENDS
 from batchpool.comparisons.analysis.significance import rounds_needed
-from batchpool.comparisons.arms import ARM_FIELDS, find_reference, name_arms, nested, read_arms
+from batchpool.comparisons.arms import ARM_FIELDS, find_reference, name_arms, read_arms
 from batchpool.comparisons.planning import workers_needed
+from batchpool.comparisons.refusals import nested
 from batchpool.jobs.admission import Admitted, Limits, admit
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.items_digest import describe_items
@@ -21,6 +21,7 @@ from batchpool.schemas.comparison_requests import (
     ComparisonRequest,
     job_of,
 )
+from batchpool.schemas.refusals import FieldError, InvalidFields, invalid_field
 
 MOST_ITEMS = 100_000
 """Of a comparison: each run reads the records of all of them in the pause after it."""
@@ -40,8 +41,8 @@ def admit_comparison(
     """The comparison as it will be run.
 
     Raises:
-        Unprocessable: what no worker could do, what is out of bounds, or too much of it.
-        Unavailable: no worker was ever seen.
+        InvalidFields: what no worker could do, what is out of bounds, or too much of it.
+        NoWorkerSeen: no worker was ever seen.
     """
     _check_size(order)
     ordered = read_arms(order)
@@ -64,20 +65,20 @@ def _check_size(order: ComparisonRequest) -> None:
     if order.total > MOST_ITEMS:
         source = "items" if order.items is not None else "count"
         shown = order.total if order.total < 1 << 64 else "a very large number of"
-        raise field_problem(source, f"{shown} items; allowed in a comparison are 1 to {MOST_ITEMS}")
+        raise invalid_field(source, f"{shown} items; allowed in a comparison are 1 to {MOST_ITEMS}")
 
 
 def _check_rounds(order: ComparisonRequest, arms: int) -> None:
     needed = rounds_needed(arms)
     runs = (arms + 1) * order.rounds
     if order.rounds < needed:
-        raise field_problem(
+        raise invalid_field(
             "rounds",
             f"{order.rounds} rounds with {arms} arms can never reach a verdict (smallest possible "
             f"p after Holm's adjustment is above 0.05); allowed are {needed} to {MOST_ROUNDS}",
         )
     if runs > MOST_RUNS:
-        raise field_problem(
+        raise invalid_field(
             "rounds",
             f"({arms} arms + 1 control) × {order.rounds} rounds are {runs} runs; allowed are "
             f"{MOST_RUNS}",
@@ -97,17 +98,17 @@ def _admit_arm(
         message = (
             f"{arm.backend} chooses by itself; allowed in a comparison are backends that do not"
         )
-        raise field_problem(f"{field}.backend", message)
+        raise invalid_field(f"{field}.backend", message)
     try:
         return admit(job_of(order, arm), fleet, limits, described)
-    except Unprocessable as problem:
-        raise Unprocessable(_blamed(field, problem)) from None
+    except InvalidFields as refusal:
+        raise InvalidFields(_blamed(field, refusal)) from None
 
 
-def _blamed(field: str, problem: Problem) -> list[FieldError]:
+def _blamed(field: str, refusal: InvalidFields) -> list[FieldError]:
     """The errors, with those that are an arm's own named as such."""
     errors = []
-    for error in problem.errors:
+    for error in refusal.errors:
         is_own = error.field.partition(".")[0] in ARM_FIELDS
         errors += nested(field, [error]) if is_own else [error]
     return errors
@@ -119,7 +120,7 @@ def _classes_for_all(specs: Sequence[dict[str, Any]], fleet: Fleet) -> dict[str,
     ranked = rank_classes(able, fleet.workers, needs[0])
     if not ranked:
         seen = ", ".join(sorted(f"Python {document['python']}" for document in fleet.classes))
-        raise field_problem(
+        raise invalid_field(
             "arms",
             f"each can be run, but no single class of workers can run them all; seen: {seen}",
         )
@@ -168,7 +169,7 @@ def _check_workers(spec: dict[str, Any], document: dict[str, Any], fleet: Fleet)
     needed = workers_needed(spec)
     if needed > live:
         widest = max(spec["arms"], key=lambda arm: int(arm["batches"]))
-        raise field_problem(
+        raise invalid_field(
             "arms",
             f"{widest['name']!r} needs {needed} workers at once; live workers that can run all "
             f"arms: {live}",

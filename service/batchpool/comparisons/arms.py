@@ -1,12 +1,12 @@
 """From a request to its arms: a grid multiplied out, each arm read and named, one the reference."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
-from batchpool.api.problems import FieldError, Unprocessable, field_problem
 from batchpool.backends.facts import BACKENDS
+from batchpool.comparisons.refusals import nested
 from batchpool.schemas.comparison_requests import (
     MOST_ARMS,
     ArmRequest,
@@ -14,6 +14,7 @@ from batchpool.schemas.comparison_requests import (
     GridRequest,
 )
 from batchpool.schemas.job_requests import read_model
+from batchpool.schemas.refusals import InvalidFields, invalid_field
 
 ARM_FIELDS = (
     "backend",
@@ -32,7 +33,7 @@ def read_arms(order: ComparisonRequest) -> list[tuple[str, ArmRequest]]:
     """The arms that were ordered, each with the field to blame for what is wrong with it.
 
     Raises:
-        Unprocessable: an arm is none, or there are too few or too many of them.
+        InvalidFields: an arm is none, or there are too few or too many of them.
     """
     if order.grid is not None:
         return [("grid", arm) for arm in expand_grid(_read("grid", GridRequest, order.grid))]
@@ -45,23 +46,15 @@ def read_arms(order: ComparisonRequest) -> list[tuple[str, ArmRequest]]:
 def _read(field: str, model: type[Any], body: Any) -> Any:
     try:
         return read_model(model, body)
-    except Unprocessable as problem:
-        raise Unprocessable(nested(field, problem.errors)) from None
-
-
-def nested(field: str, errors: Iterable[FieldError]) -> list[FieldError]:
-    """The same errors, of a part of the body."""
-    return [
-        FieldError(f"{field}.{error.field}" if error.field else field, error.message)
-        for error in errors
-    ]
+    except InvalidFields as refusal:
+        raise InvalidFields(nested(field, refusal.errors)) from None
 
 
 def expand_grid(grid: GridRequest) -> list[ArmRequest]:
     """Each combination once, without what its backend does not have.
 
     Raises:
-        Unprocessable: fewer than 2 or more than `MOST_ARMS` are left.
+        InvalidFields: fewer than 2 or more than `MOST_ARMS` are left.
     """
     axes = [name for name in ARM_FIELDS if getattr(grid, name, None) is not None]
     # Each axis has at most 20 values, but seven of them would multiply to a billion.
@@ -69,7 +62,7 @@ def expand_grid(grid: GridRequest) -> list[ArmRequest]:
     for name in axes:
         size *= len(getattr(grid, name))
     if size > 10_000:
-        raise field_problem("grid", f"{size} combinations; allowed are 2 to {MOST_ARMS} arms")
+        raise invalid_field("grid", f"{size} combinations; allowed are 2 to {MOST_ARMS} arms")
     arms: dict[str, ArmRequest] = {}
     for values in product(*(getattr(grid, name) for name in axes)):
         arm = _applicable(dict(zip(axes, values, strict=True)))
@@ -77,7 +70,7 @@ def expand_grid(grid: GridRequest) -> list[ArmRequest]:
             arms.setdefault(repr(sorted(arm.items(), key=str)), _read("grid", ArmRequest, arm))
     if not 2 <= len(arms) <= MOST_ARMS:
         kept = f" with {grid.in_flight} tasks in flight" if grid.in_flight else ""
-        raise field_problem(
+        raise invalid_field(
             "grid", f"{len(arms)} different arms{kept}; allowed are 2 to {MOST_ARMS}"
         )
     return list(arms.values())
@@ -106,12 +99,12 @@ def name_arms(arms: Sequence[dict[str, Any]], given: Sequence[str | None]) -> li
     Args:
         arms: their complete `ARM_FIELDS`.
     Raises:
-        Unprocessable: two arms were given one name.
+        InvalidFields: two arms were given one name.
     """
     taken = Counter(name for name in given if name is not None)
     twice = sorted(name for name, times in taken.items() if times > 1)
     if twice:
-        raise field_problem("arms", f"{twice[0]!r} names {taken[twice[0]]} arms; allowed is one")
+        raise invalid_field("arms", f"{twice[0]!r} names {taken[twice[0]]} arms; allowed is one")
     names = [name or _short_name(arm) for arm, name in zip(arms, given, strict=True)]
     for field in ("pool", "dispatch", "start_method", "chunksize", "shared_sum"):
         for same in _clashes(names):
@@ -151,7 +144,7 @@ def find_reference(wanted: Any, arms: Sequence[dict[str, Any]]) -> int:
     Args:
         wanted: a name, an index, or None for the first `sequential` arm, else the first.
     Raises:
-        Unprocessable: there is no such arm.
+        InvalidFields: there is no such arm.
     """
     names = [arm["name"] for arm in arms]
     if wanted is None:
@@ -161,4 +154,4 @@ def find_reference(wanted: Any, arms: Sequence[dict[str, Any]]) -> int:
     if type(wanted) is int and 0 <= wanted < len(arms):
         return wanted
     shown = ", ".join(repr(name) for name in names)
-    raise field_problem("reference", f"{str(wanted)[:80]!r} is no arm; there are: {shown}")
+    raise invalid_field("reference", f"{str(wanted)[:80]!r} is no arm; there are: {shown}")

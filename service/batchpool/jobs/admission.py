@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batchpool.api.problems import FieldError, Unavailable, Unprocessable, field_problem
 from batchpool.backends.facts import BACKENDS, NO_SHARED_SUM, BackendFacts
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.items_digest import describe_items
@@ -16,8 +15,10 @@ from batchpool.jobs.planning import (
     split_ranges,
     task_runs_on,
 )
+from batchpool.jobs.refusals import NoWorkerSeen
 from batchpool.model import START_METHODS
 from batchpool.schemas.job_requests import JobRequest
+from batchpool.schemas.refusals import FieldError, InvalidFields, invalid_field
 
 DEFAULT_START_METHOD = "forkserver"
 MOST_IN_FLIGHT = {
@@ -59,8 +60,8 @@ def admit(
     Args:
         described: its items, where that is known already.
     Raises:
-        Unprocessable: what no worker that was seen could do, or what is out of bounds.
-        Unavailable: no worker was ever seen, so nothing can be said.
+        InvalidFields: what no worker that was seen could do, or what is out of bounds.
+        NoWorkerSeen: no worker was ever seen, so nothing can be said.
     """
     _check(_size_errors(order, limits))
     facts = _facts(order.backend)
@@ -79,7 +80,7 @@ def admit(
 def _check(errors: Iterable[FieldError]) -> None:
     found = list(errors)
     if found:
-        raise Unprocessable(found)
+        raise InvalidFields(found)
 
 
 def _size_errors(order: JobRequest, limits: Limits) -> Iterable[FieldError]:
@@ -97,7 +98,7 @@ def _size_errors(order: JobRequest, limits: Limits) -> Iterable[FieldError]:
 def _facts(backend: str) -> BackendFacts:
     facts = BACKENDS.get(backend)
     if facts is None:
-        raise field_problem("backend", f"unknown {backend[:80]!r}; known: {', '.join(BACKENDS)}")
+        raise invalid_field("backend", f"unknown {backend[:80]!r}; known: {', '.join(BACKENDS)}")
     return facts
 
 
@@ -142,16 +143,16 @@ def choose_class(order: JobRequest, facts: BackendFacts, fleet: Fleet) -> dict[s
     """The class document of the workers that get the job.
 
     Raises:
-        Unprocessable: no class that was seen can run it; says what each lacks.
-        Unavailable: no class was ever seen.
+        InvalidFields: no class that was seen can run it; says what each lacks.
+        NoWorkerSeen: no class was ever seen.
     """
     if not fleet.classes:
-        raise Unavailable("no worker was ever seen; start one, then send the job again", 5)
+        raise NoWorkerSeen
     need = Requirements(order.task, order.backend, _start_method(order, facts))
     ranked = rank_classes(fleet.classes, fleet.workers, need)
     if ranked:
         return ranked[0]
-    raise Unprocessable([_why_not(need, fleet.classes)])
+    raise InvalidFields([_why_not(need, fleet.classes)])
 
 
 def _start_method(order: JobRequest, facts: BackendFacts) -> str | None:

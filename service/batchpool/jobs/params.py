@@ -12,7 +12,7 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from batchpool.api.problems import MOST_ERRORS, FieldError, Unprocessable
+from batchpool.schemas.refusals import MOST_ERRORS, FieldError, InvalidFields
 
 LOG = logging.getLogger("batchpool.api")
 
@@ -25,14 +25,14 @@ def fill_params(schema: Mapping[str, Any] | None, params: dict[str, Any]) -> dic
     Args:
         schema: of an object; None for a task that takes no params.
     Raises:
-        Unprocessable: with a dotted path under `params` for each of the first errors.
+        InvalidFields: with a dotted path under `params` for each of the first errors.
     """
     properties = (schema or {}).get("properties", {})
     closed = schema is None or schema.get("additionalProperties", False) is False
     unknown = [name for name in params if name not in properties] if closed else []
     if unknown:
         known = ", ".join(properties) or "none, the task takes no params"
-        raise Unprocessable(
+        raise InvalidFields(
             FieldError(f"params.{name[:80]}", f"unknown; known: {known}")
             for name in unknown[: MOST_ERRORS + 1]
         )
@@ -42,7 +42,7 @@ def fill_params(schema: Mapping[str, Any] | None, params: dict[str, Any]) -> dic
     found = islice(_errors(schema, params), MOST_ERRORS)
     errors = [_field_error(error) for error in found]
     if errors:
-        raise Unprocessable(errors)
+        raise InvalidFields(errors)
     defaults = {name: about["default"] for name, about in properties.items() if "default" in about}
     return defaults | params
 

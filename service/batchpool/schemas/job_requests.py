@@ -15,10 +15,10 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from batchpool.api.problems import MOST_ERRORS, FieldError, Unprocessable
 from batchpool.backends.facts import BACKENDS
 from batchpool.model import RECORD_STATES, START_METHODS
 from batchpool.schemas.fields import Concurrency, Count, Items, Labels, Params, Retries, Seconds
+from batchpool.schemas.refusals import MOST_ERRORS, FieldError, InvalidFields
 
 
 class Request(BaseModel):
@@ -164,10 +164,10 @@ def read_model(model: type[RequestT], body: Any) -> RequestT:
     """The body as a `model`.
 
     Raises:
-        Unprocessable: names the fields that are wrong, at most `MOST_ERRORS` of them.
+        InvalidFields: names the fields that are wrong, at most `MOST_ERRORS` of them.
     """
     if not isinstance(body, Mapping):
-        raise Unprocessable([FieldError("", f"allowed is an object, not {_kind(body)}")])
+        raise InvalidFields([FieldError("", f"allowed is an object, not {_kind(body)}")])
     known = model.model_fields
     # Looked at here, not by pydantic: a megabyte of unknown names would make 100,000 error objects.
     unknown = [name for name in body if name not in known]
@@ -179,7 +179,7 @@ def read_model(model: type[RequestT], body: Any) -> RequestT:
     try:
         found = model.model_validate({name: body[name] for name in body if name in known})
     except ValidationError as error:
-        raise Unprocessable(
+        raise InvalidFields(
             errors
             + [
                 _field_error(details, body)
@@ -189,7 +189,7 @@ def read_model(model: type[RequestT], body: Any) -> RequestT:
             ]
         ) from None
     if errors:
-        raise Unprocessable(errors)
+        raise InvalidFields(errors)
     return found
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from batchpool.api.problems import Unavailable, Unprocessable
 from batchpool.comparisons.admission import admit_comparison
 from batchpool.comparisons.duration import TaskTime, expected_s, known_wait_s, least_s
 from batchpool.comparisons.planning import (
@@ -17,8 +16,10 @@ from batchpool.comparisons.planning import (
     run_job_id,
 )
 from batchpool.jobs.fleet import Fleet
+from batchpool.jobs.refusals import NoWorkerSeen
 from batchpool.schemas.comparison_requests import ComparisonRequest
 from batchpool.schemas.job_requests import read_model
+from batchpool.schemas.refusals import InvalidFields
 from tests.integration.conftest import class_document, worker_document
 
 ARMS = [{"backend": "sequential"}, {"backend": "thread-pool", "concurrency": 4}]
@@ -34,7 +35,7 @@ def admit(change: dict[str, Any] | None = None, fleet: Fleet = FLEET) -> dict[st
 
 
 def refused(change: dict[str, Any], fleet: Fleet = FLEET) -> dict[str, str]:
-    with pytest.raises(Unprocessable) as caught:
+    with pytest.raises(InvalidFields) as caught:
         admit(change, fleet)
     return {error.field: error.message for error in caught.value.errors}
 
@@ -166,7 +167,7 @@ def test_all_arms_need_one_class_that_can_run_them_all() -> None:
 
 
 def test_without_any_worker_ever_it_is_unavailable() -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(NoWorkerSeen):
         admit({}, Fleet([], []))
 
 

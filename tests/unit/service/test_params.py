@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from batchpool.api.problems import Unprocessable
 from batchpool.jobs.params import fill_params
+from batchpool.schemas.refusals import InvalidFields
 
 SCHEMA = {
     "type": "object",
@@ -36,7 +36,7 @@ def test_defaults_of_absent_properties_are_filled_in() -> None:
 def test_what_does_not_fit_is_named(
     schema: dict[str, Any] | None, params: dict[str, Any], field: str
 ) -> None:
-    with pytest.raises(Unprocessable) as caught:
+    with pytest.raises(InvalidFields) as caught:
         fill_params(schema, params)
     assert [error.field for error in caught.value.errors] == [field]
 
@@ -44,7 +44,7 @@ def test_what_does_not_fit_is_named(
 def test_a_schema_that_allows_more_takes_more() -> None:
     schema = {"type": "object", "additionalProperties": {"type": "integer"}}
     assert fill_params(schema, {"x": 1}) == {"x": 1}
-    with pytest.raises(Unprocessable):
+    with pytest.raises(InvalidFields):
         fill_params(schema, {"x": "1"})
 
 
