@@ -19,19 +19,19 @@ from pathlib import Path
 
 from batchpool.client import Client
 from batchpool.stack.local_stack import LocalStack
-from benchmarks import breakdown, costs, crowd, idle, scale
-from benchmarks.contest import contest
+from benchmarks import idle_stack, item_costs, latency_breakdown, load, scale
+from benchmarks.contestants import contest
 from benchmarks.goals import Facts
-from benchmarks.noise import QUIET, Neighbours
-from benchmarks.ours import make_stack
+from benchmarks.machine_noise import QUIET, Neighbours
+from benchmarks.own_stack import make_stack
+from benchmarks.peer_venvs import version_of
 from benchmarks.peers import PEERS
+from benchmarks.redis_servers import find_program, redis_server
 from benchmarks.report import best_peer, show
 from benchmarks.rounds import Plan, Result, find_pace, run_rounds, serial_cpu_s
-from benchmarks.servers import find_program, redis_server
-from benchmarks.venvs import version_of
 from benchmarks.workloads import WORKLOADS, Pace, Workload
 
-_ALL = (*WORKLOADS, "W6", "breakdown", "crowd", "costs", "idle")
+_ALL = (*WORKLOADS, "W6", "breakdown", "load", "costs", "idle")
 _QUICK_ROUNDS = 3
 
 
@@ -90,10 +90,10 @@ def main(arguments: Sequence[str]) -> None:
 
 _OWN: dict[str, Callable[[LocalStack, Client, bool], str]] = {
     "W6": scale.measure,
-    "breakdown": breakdown.measure,
-    "crowd": crowd.measure,
-    "costs": costs.measure,
-    "idle": idle.measure,
+    "breakdown": latency_breakdown.measure,
+    "load": load.measure,
+    "costs": item_costs.measure,
+    "idle": idle_stack.measure,
 }
 
 

@@ -18,14 +18,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from batchpool.client import Client
 from benchmarks.adapters.base import die_with_parent
-from benchmarks.noise import QUIET, Neighbours
-from benchmarks.ours import WORKERS, Ours, ways
+from benchmarks.machine_noise import QUIET, Neighbours
+from benchmarks.own_stack import WORKERS, Ours, ways
+from benchmarks.peer_venvs import cache_folder
 from benchmarks.peers import ROOT
 from benchmarks.rounds import Plan, Result, find_pace, run_rounds
-from benchmarks.venvs import cache_folder
 from benchmarks.workloads import WORKLOADS, Pace
-from client import Client
 
 GOAL = 0.95
 OLD, NEW = "old", "new"

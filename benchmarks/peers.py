@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from benchmarks.venvs import ensure_venv
+from benchmarks.peer_venvs import ensure_venv
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "BENCH_MARK"

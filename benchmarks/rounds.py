@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.adapters.work import spin
-from benchmarks.noise import Neighbours
+from benchmarks.machine_noise import Neighbours
 from benchmarks.peers import Contestant
 from benchmarks.workloads import Pace, Workload
 

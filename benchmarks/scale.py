@@ -11,7 +11,7 @@ from batchpool.client import Client, Job
 from batchpool.ledger.connection import connect
 from batchpool.model import ExecutionSite, Outcome
 from batchpool.stack.local_stack import LocalStack
-from benchmarks.processes import MB, Peaks, watching
+from benchmarks.process_usage import MB, Peaks, watching
 
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _ROUNDS = 3

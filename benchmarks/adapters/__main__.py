@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 
-from benchmarks.adapters.base import serve
+from benchmarks.adapters.serve import serve
 
 os.environ["BENCH_ADAPTER"] = f"benchmarks.adapters.{sys.argv[1]}"
 # Imported, not run as __main__: workers must find the tasks under the same module name.

@@ -1,18 +1,11 @@
-"""What all adapters share: the dialogue with the harness, and workers that go with it.
-
-One JSON object a line. In: `{"do": "batch", "work": [[kind, amount], …], "count": n, "chunk": n}`
-or `{"do": "calls", "count": n}`. Out: `{"ready": true}` once, then `{"seconds": [...]}` or
-`{"error": text}` for each order. The end of stdin is the order to stop.
-"""
+"""Base classes of the adapters: a peer, and a queue with worker processes."""
 
 import ctypes
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -156,43 +149,3 @@ def die_with_parent() -> None:
     """A process that is stopped sees no end of its stdin, but SIGKILL reaches it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def serve(make: Callable[[Setup], Peer]) -> None:
-    """Talk with the harness until it closes stdin."""
-    die_with_parent()
-    talk = os.fdopen(os.dup(1), "w", buffering=1)
-    # What workers and libraries print must not get between the lines.
-    os.dup2(2, 1)
-
-    def say(answer: dict[str, Any]) -> None:
-        talk.write(json.dumps(answer) + "\n")
-
-    setup = Setup.from_env()
-    peer = make(setup)
-    if setup.route:
-        from benchmarks.adapters.route import Routed
-
-        peer = Routed(peer)
-    try:
-        peer.start()
-        say({"ready": True})
-        for line in sys.stdin:
-            order = json.loads(line)
-            try:
-                say({"seconds": _carry_out(peer, order)})
-            except Exception as error:  # the harness decides what a failed measurement means
-                say({"error": f"{type(error).__name__}: {error}"})
-    finally:
-        peer.stop()
-
-
-def _carry_out(peer: Peer, order: dict[str, Any]) -> list[float]:
-    if order["do"] == "batch":
-        return [peer.batch(order)]
-    times = []
-    for _ in range(order["count"]):
-        started = time.perf_counter()
-        peer.call()
-        times.append(time.perf_counter() - started)
-    return times

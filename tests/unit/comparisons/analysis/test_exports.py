@@ -10,7 +10,7 @@ import pytest
 
 from batchpool.comparisons.analysis.analyse import analyse
 from batchpool.comparisons.analysis.exports import to_csv, to_hyperfine, to_markdown
-from tests.unit.analysis.sessions import NOTEBOOK, Machine
+from tests.unit.comparisons.analysis.sample_sessions import NOTEBOOK, Machine
 
 
 @pytest.fixture

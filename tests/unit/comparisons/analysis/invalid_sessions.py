@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from batchpool.comparisons.analysis.analyse import ComparisonData
-from tests.unit.analysis.sessions import Sample, base, of_arm
+from tests.unit.comparisons.analysis.sample_sessions import Sample, base, of_arm
 
 
 def _edit(

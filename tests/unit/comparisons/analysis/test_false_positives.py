@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.honesty import LEAST_COVERED, MOST_FALSE, NOISE, TRUE_RATIO, Plan, tally
+from benchmarks.false_positives import LEAST_COVERED, MOST_FALSE, NOISE, TRUE_RATIO, Plan, tally
 from tests.support.sampling import full
 
 RECORDED = json.loads(NOISE.read_text())

@@ -16,8 +16,8 @@ from batchpool.ledger.jobs import Jobs
 from batchpool.queue.rq_queue import enqueue
 from batchpool.stack.local_stack import LocalStack
 from benchmarks.peers import PEERS, Driven
-from benchmarks.servers import redis_server
-from benchmarks.timeline import trace
+from benchmarks.redis_servers import redis_server
+from benchmarks.redis_timeline import trace
 
 _CALLS = 200
 _RQ_CALLS = 100

@@ -4,7 +4,7 @@ import time
 
 from batchpool.client import Client
 from batchpool.stack.local_stack import LocalStack
-from benchmarks.processes import MB, cpu_s_by_member, rss_by_process
+from benchmarks.process_usage import MB, cpu_s_by_member, rss_by_process
 
 _WATCH_S = 30.0
 _SETTLE_S = 3.0

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.ours import make_stack
+from benchmarks.own_stack import make_stack
 
 ROUNDS = 10
 MOST_FALSE = 0.10

@@ -8,7 +8,7 @@ import pytest
 
 from batchpool.comparisons.analysis.analyse import ComparisonData, analyse
 from batchpool.comparisons.analysis.scalability_laws import Fit, fit
-from tests.unit.analysis.sessions import Machine, arm, base, of_arm
+from tests.unit.comparisons.analysis.sample_sessions import Machine, arm, base, of_arm
 
 LANES = [1, 2, 4, 8, 16]
 

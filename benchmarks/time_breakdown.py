@@ -1,6 +1,6 @@
 """Whether the parts of a run's time add up to it, and contention is where it should be.
 
-    python -m benchmarks.parts
+    python -m benchmarks.time_breakdown
 
 Runs real comparisons of six mixes of work under seven arms, and prints for each arm what of its
 wall time no part covers, and how long a task was held up by others.
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from benchmarks.ours import make_stack
+from benchmarks.own_stack import make_stack
 
 ROUNDS = 10
 MOST_UNACCOUNTED = 0.02

@@ -1,6 +1,6 @@
 """What one batch of one no-op costs by the shape of the worker's processes.
 
-    python -m benchmarks.process_shape [ROUNDS]
+    python -m benchmarks.worker_shapes [ROUNDS]
 
 fork: RQ's own worker, a work horse per job · in-process: RQ's SimpleWorker, which no deadline or
 cancel can stop · warm runner: ours, with claim, ledger and lease. All on one Redis that syncs every

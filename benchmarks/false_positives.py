@@ -1,8 +1,8 @@
 """How often a comparison declares a winner that is none, on recorded noise and on a real stack.
 
-    python -m benchmarks.honesty simulate [--sessions 2000]     on the noise in noise.json
-    python -m benchmarks.honesty real [--count 40] [--url URL]  with a load that steps up
-    python -m benchmarks.honesty record [--runs 400]            measure noise anew
+    python -m benchmarks.false_positives simulate [--sessions 2000]     on the noise in noise.json
+    python -m benchmarks.false_positives real [--count 40] [--url URL]  with a load that steps up
+    python -m benchmarks.false_positives record [--runs 400]            measure noise anew
 
 Tables go to stdout as Markdown, progress to stderr.
 """
@@ -22,7 +22,7 @@ from batchpool.comparisons.analysis.analyse import ComparisonData, analyse
 from batchpool.comparisons.analysis.verdicts import Ratio, decide
 from batchpool.model import BatchSpec, RunSpec
 from batchpool.runner.run_batch import run_batch
-from benchmarks import honesty_live
+from benchmarks import false_positives_live
 
 NOISE = Path(__file__).with_name("noise.json")
 STEP = 1.2
@@ -230,7 +230,7 @@ def _would_win(shown: dict[str, Any]) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser("python -m benchmarks.honesty", description=__doc__)
+    parser = argparse.ArgumentParser("python -m benchmarks.false_positives", description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
     kinds.add_parser("simulate").add_argument("--sessions", type=int, default=2000)
     noise = kinds.add_parser("record")
@@ -245,7 +245,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.kind == "record":
         record(options.runs, options.label)
         return 0
-    return honesty_live.measure(options.count, options.url)
+    return false_positives_live.measure(options.count, options.url)
 
 
 if __name__ == "__main__":

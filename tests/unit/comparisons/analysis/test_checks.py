@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from batchpool.comparisons.analysis.analyse import ComparisonData, analyse
-from tests.unit.analysis.sessions import GOOD, NOTEBOOK, arm, base, good, of_arm
-from tests.unit.analysis.spoilt import BAD, bad
+from tests.unit.comparisons.analysis.invalid_sessions import BAD, bad
+from tests.unit.comparisons.analysis.sample_sessions import GOOD, NOTEBOOK, arm, base, good, of_arm
 
 SEEDS = range(5)
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 
 from batchpool.client import Client
-from benchmarks.ours import Ours, ways
+from benchmarks.own_stack import Ours, ways
 from benchmarks.peers import (
     CHUNKABLE,
     PEERS,

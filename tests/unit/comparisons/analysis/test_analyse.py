@@ -8,8 +8,15 @@ import pytest
 
 from batchpool.comparisons.analysis.analyse import analyse
 from batchpool.comparisons.analysis.verdicts import Ratio, decide, shows_a_difference
-from tests.unit.analysis.sessions import GOOD, NOTEBOOK, Machine, arm, good, of_arm
-from tests.unit.analysis.spoilt import BAD, bad
+from tests.unit.comparisons.analysis.invalid_sessions import BAD, bad
+from tests.unit.comparisons.analysis.sample_sessions import (
+    GOOD,
+    NOTEBOOK,
+    Machine,
+    arm,
+    good,
+    of_arm,
+)
 
 CPU = Machine(seed=1, arms=NOTEBOOK, computes_s=0.3)
 SLEEP = Machine(seed=1, arms=NOTEBOOK, waits_s=0.3, computes_s=0.0005)
