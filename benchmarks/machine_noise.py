@@ -14,19 +14,19 @@ _LOOK_S = 0.25
 
 @dataclass
 class Neighbours:
-    """Keeps account of others; spends at most `patience_s` in all on waiting for them."""
+    """Keeps account of others; spends at most `retry_for_s` in all on waiting for them."""
 
-    patience_s: float
+    retry_for_s: float
     shares: list[float] = field(default_factory=list)
 
     def wait_for_quiet(self) -> None:
         """Return when nobody else is busy, or when patience is at its end."""
-        while self.patience_s > 0:
+        while self.retry_for_s > 0:
             started = time.monotonic()
             with self.watched():
                 time.sleep(_LOOK_S)
             quiet = self.shares.pop() <= QUIET
-            self.patience_s -= time.monotonic() - started
+            self.retry_for_s -= time.monotonic() - started
             if quiet:
                 return
 

@@ -113,7 +113,7 @@ def _measure(workload: Workload, contestant: Contestant, pace: Pace, plan: Plan)
             plan.neighbours.wait_for_quiet()
             with plan.neighbours.watched():
                 found = contestant.ask(order)
-            if plan.neighbours.last_was_quiet or plan.neighbours.patience_s <= 0:
+            if plan.neighbours.last_was_quiet or plan.neighbours.retry_for_s <= 0:
                 return [seconds * scale for seconds in found]
             plan.neighbours.shares.pop()
     finally:

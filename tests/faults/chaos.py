@@ -296,7 +296,7 @@ def soak(seconds: float, seed: int) -> Findings:
         environ |= {"BATCHPOOL_TASKS_DIR": TASKS, "BATCHPOOL_LOG_LEVEL": "error"}
         options = StackOptions(workers=WORKERS, temporary=True, environ=environ)
         stack = LocalStack(options)
-        with stack, Client(stack.url, patience_s=60) as client:
+        with stack, Client(stack.url, retry_for_s=60) as client:
             found = Soak(stack, client, Path(name), seed).run(seconds)
         found.leftovers = stack.leftovers
         found.reruns = _reruns(Path(name))

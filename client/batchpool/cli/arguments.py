@@ -1,4 +1,4 @@
-"""From what was typed to what is sent: params and items of a job."""
+"""Parse command-line arguments: params, items, arms, comparison files."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import click
 
 
 def parse_params(pairs: Iterable[str], *, as_text: bool = False) -> dict[str, Any]:
-    """Read NAME=VALUE pairs; a value that is JSON is taken as such, any other as text."""
+    """Parse NAME=VALUE pairs; a value is parsed as JSON if it is JSON, else kept as text."""
     params: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -87,7 +87,7 @@ def _lines(text: str) -> list[tuple[int, str]]:
 def comparison_request(
     task: str | None, order: dict[str, Any], given: dict[str, Any]
 ) -> dict[str, Any]:
-    """The order of the file, with what was given as options in its place."""
+    """Merge a comparison file with command-line options; options win."""
     items, lines, count = given.pop("items"), given.pop("lines"), given.pop("count")
     if sum(source is not None for source in (count, items, lines)) > 1:
         raise click.UsageError("give one of --count, --items and --lines")

@@ -1,4 +1,4 @@
-"""What people see of a comparison: a bar while it runs, then what came of it and why."""
+"""Print a comparison: a progress bar while it runs, then the result table."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,7 +18,7 @@ _LEAST_SHARE = 0.005
 
 
 def follow_comparison(events: Iterable[Event]) -> None:
-    """Draw a progress bar while the events come; says once each thing that is waited for."""
+    """Draw a progress bar from the event stream; print each reason for waiting once."""
     console = stderr_console()
     waited: str | None = None
     with Progress(
@@ -54,7 +54,7 @@ def _progress_text(now: dict[str, Any]) -> str:
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
-    """The conclusion first, then what it rests on."""
+    """Print the conclusion, then the data behind it."""
     for sentence in comparison.conclusion:
         console.print(sentence, style="bold", markup=False)
     if comparison.arms:
@@ -93,7 +93,7 @@ def _arms_table(comparison: Comparison) -> Table:
 
 
 def _parts_table(comparison: Comparison) -> Table | None:
-    """Where the wall time of each arm went, in percent of it."""
+    """Build the table of how each arm's wall time was spent, in percent."""
     arms = [arm for arm in comparison.arms if arm["parts"] and arm["median_s"]]
     shown = [
         name

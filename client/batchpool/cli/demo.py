@@ -1,4 +1,4 @@
-"""`batchpool demo`: the notebook's six ways, then real input, measured in one sitting."""
+"""`batchpool demo`: the notebook's six variants, then real input, measured in one session."""
 
 import os
 import sys
@@ -33,7 +33,7 @@ _JOB_LIMIT_S = 60.0
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the notebook's six ways to run the same tasks."""
+    """One of the notebook's six variants of running the same tasks."""
 
     name: str
     spec: Mapping[str, Any]
@@ -54,7 +54,7 @@ class DemoFailed(BatchpoolError):
 
 
 class DemoRunner:
-    """Runs the demo's jobs one after the other and shows how far it is."""
+    """Runs the demo's jobs one after the other and shows progress."""
 
     def __init__(self, client: Client, console: Console, jobs: int) -> None:
         self._client = client
@@ -79,7 +79,7 @@ class DemoRunner:
         self._progress.stop()
 
     def run(self, what: str, task: str, **spec: Any) -> Job:
-        """Run one job to its end; the bar moves with its items."""
+        """Run one job to its end, with a progress bar that counts its items."""
         if not self._console.is_terminal:
             self._console.print(what)
         job = self._client.submit(task, timeout_s=_JOB_LIMIT_S, **spec)
@@ -94,19 +94,19 @@ class DemoRunner:
         return ended
 
     def records(self, job: Job) -> Iterator[dict[str, Any]]:
-        """What happened to each item."""
+        """Return the records of a job."""
         return self._client.records(job)
 
 
 class BackgroundLoad:
-    """How busy the machine is with other things than the demo, from its making on."""
+    """Measures the CPU load of other programs since it was created."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
         self._busy_s = _busy_s()
 
     def cpus(self, section: Section) -> float:
-        """CPUs that were busy with neither the section's tasks nor nothing."""
+        """Return how many CPUs other programs used, on average."""
         elapsed_s = time.monotonic() - self._started
         ours_s = sum(row.cpu_s for row in section.rows)
         return max(0.0, (_busy_s() - self._busy_s - ours_s) / elapsed_s)
@@ -121,7 +121,7 @@ def _busy_s() -> float:
 
 
 def run_demo(environ: Mapping[str, str]) -> DemoReport:
-    """Start a stack of two workers, run everything on it, end it.
+    """Start a stack with two workers, run the demo on it, stop it.
 
     Raises:
         BatchpoolError: the stack did not come up, or a job failed.
@@ -163,7 +163,7 @@ def run_demo(environ: Mapping[str, str]) -> DemoReport:
 
 
 def _warm_up(guide: DemoRunner) -> None:
-    """Start both workers' fork server and pool, so that no way pays for being the first."""
+    """Start both workers' fork server and pool, so that no variant pays for the first start."""
     for backend in ("multiprocessing", "process-pool"):
         # Long enough that one worker cannot take both batches.
         guide.run(
@@ -246,7 +246,7 @@ def _files(guide: DemoRunner, sources: list[str]) -> Section:
 
 
 def standard_library() -> tuple[Path, list[str]]:
-    """The folder of the running Python's standard library, and its .py files relative to it."""
+    """Return the folder of this Python's standard library, and its .py files relative to it."""
     root = Path(sysconfig.get_paths()["stdlib"]).resolve()
     found: list[str] = []
     for folder, names, files in os.walk(root):

@@ -1,4 +1,4 @@
-"""The demo's table, as wide as the terminal allows."""
+"""Print the demo's table, as wide as the terminal allows."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _BAD, _GOOD = "yellow", "green"
 
 
 def print_demo(report: DemoReport) -> None:
-    """Print the table and what is to be seen in it."""
+    """Print the table and its interpretation."""
     console = stdout_console()
     for line in _lines(report, console):
         console.print(line, soft_wrap=True)
@@ -69,5 +69,5 @@ def _cells(row: Row) -> list[str]:
         str(row.workers),
         str(row.sum),
         "–" if row.observed is None else str(row.observed),
-        row.reading,
+        row.interpretation,
     ]

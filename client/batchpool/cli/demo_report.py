@@ -1,4 +1,4 @@
-"""What the demo measured, and what is to be seen in it; pure."""
+"""Rows and lessons of the demo's report; pure."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,7 +14,7 @@ _BUSY_CPUS = 0.25
 
 @dataclass(frozen=True)
 class Row:
-    """One way: a job that ran, and its speedup against the sequential run of the same sitting."""
+    """One variant: a finished job and its speedup over the sequential run of the same session."""
 
     way: str
     wall_s: float
@@ -25,16 +25,16 @@ class Row:
     workers: int
     sum: int | float
     observed: int | float | None
-    """What the shared global held at the end, where the batch was run; added over batches."""
+    """Final value of the shared global in the process that ran the batch; added over batches."""
 
     @property
     def faster(self) -> bool:
-        """Clearly faster than the sequential run of the same sitting."""
+        """Whether it was clearly faster than the sequential run of the same session."""
         return self.speedup is not None and self.speedup >= _GAIN
 
     @property
-    def reading(self) -> str:
-        """What this row shows: tasks in flight at once need not be a gain."""
+    def interpretation(self) -> str:
+        """Interpret the row in a few words: concurrent tasks are not always faster."""
         if self.parallelism < _GAIN:
             return "one after another"
         return "at once, faster" if self.faster else "at once, no gain"
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """Rows that ran the same tasks; the first is the sequential one."""
+    """Rows that ran the same tasks; the first row is the sequential run."""
 
     title: str
     rows: tuple[Row, ...]
@@ -50,7 +50,7 @@ class Section:
 
 @dataclass(frozen=True)
 class DemoReport:
-    """Everything that the demo measured."""
+    """All measurements of the demo."""
 
     sections: tuple[Section, ...]
     total_s: float
@@ -61,18 +61,18 @@ class DemoReport:
     """How many CPUs programs beside the demo kept busy while it computed."""
 
     def as_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return the report as JSON data."""
         return {**asdict(self), "lessons": self.lessons()}
 
     def lessons(self) -> list[str]:
-        """What is to be seen, in sentences made from the numbers."""
+        """Interpret the numbers in sentences."""
         sleep, cpu, files = self.sections
         lessons = [_on_sleep(sleep), _on_cpu(cpu, self.gil), _on_files(files)]
         return [*lessons, *_on_noise(cpu, self.others_cpus)]
 
 
 def row_of(way: str, job: Job, sequential_s: float | None) -> Row:
-    """Sum a finished job up; without `sequential_s` it is itself the sequential run."""
+    """Make the row of a finished job; without `sequential_s` it is the sequential run itself."""
     wall_s = float(job.timing["wall_s"])
     observed = [seen for seen in job["shared_sum"]["observed"] if seen is not None]
     return Row(

@@ -1,4 +1,4 @@
-"""`batchpool doctor`: what is here, and whether a local stack can run on it."""
+"""`batchpool doctor`: checks whether a local stack can run on this machine."""
 
 import os
 import platform
@@ -25,7 +25,7 @@ _PACKAGES = ("batchpool", "rq", "redis", "flask", "gunicorn", "pydantic", "httpx
 
 
 def examine(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Look at everything that a local stack needs; `ok` says whether it would come up."""
+    """Check everything that a local stack needs; `ok` says whether it can start."""
     redis = _redis(environ)
     return {
         "ok": redis["error"] is None,
@@ -75,14 +75,14 @@ def _is_free(port: int) -> bool:
 
 def _service(url: str) -> dict[str, Any]:
     try:
-        with Client(url, patience_s=0, timeout_s=2.0) as client:
+        with Client(url, retry_for_s=0, timeout_s=2.0) as client:
             return {"url": url, "status": client.ready().get("status", "not batchpool")}
     except (BatchpoolError, ValueError) as error:
         return {"url": url, "status": None, "error": str(error)}
 
 
 def print_findings(findings: Mapping[str, Any]) -> None:
-    """The findings as a table."""
+    """Print the findings as a table."""
     table = Table(box=box.SIMPLE_HEAD, show_header=False, padding=(0, 1), pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

@@ -1,4 +1,4 @@
-"""The optional parts of the distribution that a command needs."""
+"""Check that the extra of a command is installed."""
 
 import sys
 from collections.abc import Callable
@@ -18,7 +18,7 @@ MODULES = {
 
 
 def missing_modules(extra: str) -> list[str]:
-    """The modules of `extra` that are not installed."""
+    """Return the modules of `extra` that are not installed."""
     extras = list(MODULES) if extra == "local" else [extra]
     return [name for part in extras for name in MODULES[part] if not _is_installed(name)]
 

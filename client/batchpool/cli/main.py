@@ -1,4 +1,4 @@
-"""The command `batchpool`: data on stdout, progress on stderr, and an exit code for each end.
+"""The command `batchpool`: data on stdout, progress on stderr, one exit code per outcome.
 
 0  it worked, and the job succeeded
 1  the job did not succeed, or the stack did not come up
@@ -45,7 +45,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON o
 
 @contextmanager
 def _exit_codes() -> Iterator[None]:
-    """Turn what went wrong into a message on stderr and an exit code."""
+    """Turn exceptions into a message on stderr and an exit code."""
     from batchpool.cli.output import print_error
 
     try:
@@ -86,7 +86,7 @@ def main() -> None:
 )
 @needs_extra("local")
 def up(workers: int, port: int, data: Path | None) -> None:
-    """Start a whole stack on this machine and keep it up until Ctrl-C."""
+    """Start a local stack on this machine and keep it running until Ctrl-C."""
     from batchpool.cli.output import LogPrinter
     from batchpool.stack.local_stack import LocalStack, StackOptions
 
@@ -117,7 +117,7 @@ def doctor(as_json: bool) -> None:
 @json_option
 @needs_extra("local")
 def demo(as_json: bool) -> None:
-    """Run the notebook's six ways, and one job on real input, on a stack of its own."""
+    """Run the notebook's six variants and one job on real input, on a stack of its own."""
     from batchpool.cli.demo import run_demo
     from batchpool.cli.demo_output import print_demo
 
@@ -138,7 +138,7 @@ def worker() -> None:
 
 
 def _job_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The fields of a job that are passed on as they are; the service knows what they may be."""
+    """Add the options that are passed on unchanged; the service validates them."""
     options = [
         click.option(
             "--backend", help="How a worker runs its batch (GET /v1/backends lists them)."
@@ -187,7 +187,7 @@ def submit(
     lines: TextIO | None,
     **rest: Any,
 ) -> None:
-    """Order a job: TASK over the items; prints its id."""
+    """Submit a job that runs TASK over the items; print its id."""
     url, as_json, watching = rest.pop("url"), rest.pop("as_json"), rest.pop("watching")
     if sum(source is not None for source in (count, items, lines)) != 1:
         raise click.UsageError("give one of --count, --items and --lines")
@@ -209,7 +209,7 @@ def submit(
 @json_option
 @url_option
 def watch(job: str, as_json: bool, url: str) -> None:
-    """Follow JOB until it has ended, then sum it up."""
+    """Follow JOB until it has ended, then print a summary."""
     with _exit_codes(), Client(url) as client:
         _watch(client, job, as_json)
 
@@ -269,7 +269,7 @@ def _watch(client: Client, job_id: str, as_json: bool) -> None:
 @json_option
 @url_option
 def compare(task: str | None, body: TextIO | None, as_json: bool, url: str, **rest: Any) -> None:
-    """Run TASK under several arms in interleaved rounds, and say which to take."""
+    """Run TASK under several arms in interleaved rounds and recommend one."""
     as_format = rest.pop("as_format")
     as_format = "json" if as_json else as_format
     order = comparison_request(task, read_document(body) if body else {}, rest)

@@ -1,4 +1,4 @@
-"""What people see: logs with a coloured prefix, a progress bar, the summary of a job."""
+"""Consoles, log prefix, progress bar and the summary of a job."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -16,17 +16,17 @@ _STATE_STYLES = {"succeeded": "bold green", "failed": "bold red", "cancelled": "
 
 
 def stdout_console() -> Console:
-    """For what was asked for: stdout."""
+    """Return the console on stdout, for data."""
     return Console(highlight=False)
 
 
 def stderr_console() -> Console:
-    """For everything on the way there: stderr."""
+    """Return the console on stderr, for progress and messages."""
     return Console(stderr=True, highlight=False)
 
 
 class LogPrinter:
-    """Writes the members' log lines to stderr, each with the name of who said it."""
+    """Writes the log lines of the stack's processes to stderr, each with the process name."""
 
     def __init__(self) -> None:
         self._console = stderr_console()
@@ -39,7 +39,7 @@ class LogPrinter:
 
 
 def job_progress(console: Console) -> Progress:
-    """A progress bar that counts items; nothing is drawn where stderr is no terminal."""
+    """Return a progress bar that counts items; it draws nothing unless stderr is a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -52,7 +52,7 @@ def job_progress(console: Console) -> Progress:
 
 
 def follow(events: Iterable[Event]) -> Iterator[Job]:
-    """Draw a progress bar while the events come; yields each snapshot of the job."""
+    """Draw a progress bar from the event stream; yield each snapshot of the job."""
     with job_progress(stderr_console()) as progress:
         bar = progress.add_task("queued", total=None)
         for event in events:
@@ -69,7 +69,7 @@ def follow(events: Iterable[Event]) -> Iterator[Job]:
 
 
 def print_summary(console: Console, job: Job) -> None:
-    """What became of a job, in a few lines."""
+    """Print the outcome of a job in a few lines."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -110,7 +110,7 @@ def _count(job: Job, name: str, noun: str) -> str:
 
 
 def print_failures(console: Console, records: Iterable[dict[str, Any]], most: int = 5) -> None:
-    """The first few items that have no value, and why."""
+    """Print the first few failed items with their errors."""
     for seen, record in enumerate(records):
         if seen == most:
             console.print("  …", style="dim")
@@ -123,7 +123,7 @@ def print_failures(console: Console, records: Iterable[dict[str, Any]], most: in
 
 
 def print_error(message: str) -> None:
-    """Say on stderr what went wrong."""
+    """Print an error message on stderr."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print(Text("error: ", "bold red"), Text(message), sep="")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""The Python client, the command line and the local stack of batchpool."""
+"""The Python client of batchpool."""
 
 from batchpool.client.client import Client
 from batchpool.client.comparisons import Comparison

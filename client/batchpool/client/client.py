@@ -8,30 +8,30 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from batchpool.client.comparisons import Comparison, Comparisons, comparison_body
+from batchpool.client.comparisons import Comparison, Comparisons
 from batchpool.client.errors import Unavailable
 from batchpool.client.follow import LONGEST_WAIT_S, follow_events, wait_ended
 from batchpool.client.resources import Event, Job
-from batchpool.client.transport import Call, Transport
+from batchpool.client.transport import Call, Transport, request_body
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 class Client:
-    """Talks to one batchpool service.
+    """Client of one batchpool service.
 
     A service that has never answered raises `Unreachable` at once; one that answered before
-    is asked again for `patience_s`, so that a restart of the API is not seen by the caller.
+    is retried for `retry_for_s`, so that callers do not notice a restart of the API.
     That never orders a job twice: each submission carries an idempotency key.
     """
 
     def __init__(
-        self, url: str = DEFAULT_URL, *, patience_s: float = 15.0, timeout_s: float = 30.0
+        self, url: str = DEFAULT_URL, *, retry_for_s: float = 15.0, timeout_s: float = 30.0
     ) -> None:
         self.url = url.rstrip("/")
-        self._patience_s = patience_s
-        self._transport = Transport(self.url, patience_s, timeout_s)
-        self.comparisons = Comparisons(self._transport, patience_s)
+        self._retry_for_s = retry_for_s
+        self._transport = Transport(self.url, retry_for_s, timeout_s)
+        self.comparisons = Comparisons(self._transport, retry_for_s)
 
     def __enter__(self) -> Self:
         return self
@@ -59,14 +59,14 @@ class Client:
         idempotency_key: str | None = None,
         **spec: Any,
     ) -> Job:
-        """Order a job and return it as accepted.
+        """Submit a job and return it as accepted.
 
         Args:
             spec: any other field of `POST /v1/jobs`, e.g. `params`, `backend`, `concurrency`.
         Raises:
             InvalidRequest: the service cannot run that; `.fields` names the fields.
         """
-        return self._order(_body(task, count, items, spec), idempotency_key, wait_s=0)
+        return self._order(request_body(task, count, items, spec), idempotency_key, wait_s=0)
 
     def run(
         self,
@@ -77,7 +77,7 @@ class Client:
         timeout_s: float | None = None,
         **spec: Any,
     ) -> Job:
-        """Order a job and return it once it has ended; a short one takes a single request.
+        """Submit a job and return it once it has ended; a short job takes a single request.
 
         Args:
             timeout_s: the longest wait; the job itself goes on.
@@ -87,7 +87,7 @@ class Client:
         """
         begun = time.monotonic()
         wait_s = min(LONGEST_WAIT_S, math.inf if timeout_s is None else timeout_s)
-        job = self._order(_body(task, count, items, spec), None, wait_s)
+        job = self._order(request_body(task, count, items, spec), None, wait_s)
         if job.done:
             return job
         left_s = None if timeout_s is None else begun + timeout_s - time.monotonic()
@@ -102,13 +102,13 @@ class Client:
                     query={"wait": f"{wait_s:.3f}"} if wait_s > 0 else None,
                     body=body,
                     headers={"Idempotency-Key": key or uuid.uuid4().hex},
-                    more_time_s=wait_s,
+                    extra_timeout_s=wait_s,
                 )
             )
         )
 
     def job(self, job: Job | str) -> Job:
-        """Load a job as it is now."""
+        """Load the current state of a job."""
         return Job(self._transport.json(Call("GET", f"/v1/jobs/{_id(job)}")))
 
     def jobs(
@@ -119,7 +119,7 @@ class Client:
         return map(Job, self._transport.pages("/v1/jobs", "jobs", query))
 
     def wait(self, job: Job | str, timeout_s: float | None = None) -> Job:
-        """Wait until the job has ended and return it; the service holds the answer back.
+        """Wait until the job has ended, by long polling, and return it.
 
         Raises:
             WaitTimeout: it has not ended within `timeout_s`.
@@ -140,23 +140,23 @@ class Client:
                     yield json.loads(line)
 
     def events(self, job: Job | str) -> Iterator[Event]:
-        """Iterate over the job's events until it has ended; a cut stream is taken up again."""
+        """Iterate over the job's events until it has ended; reconnects when the stream is cut."""
         path = f"/v1/jobs/{_id(job)}/events"
-        return follow_events(self._transport, path, f"job {_id(job)}", self._patience_s)
+        return follow_events(self._transport, path, f"job {_id(job)}", self._retry_for_s)
 
     def cancel(self, job: Job | str) -> Job:
-        """Cancel a job that runs."""
+        """Cancel a queued or running job."""
         job_id = _id(job)
         return Job(self._transport.json(Call("POST", f"/v1/jobs/{job_id}/cancel")))
 
     def retry(self, job: Job | str) -> Job:
-        """Order a new job of the items that had no success."""
+        """Submit a new job of the items that did not succeed."""
         job_id = _id(job)
         key = {"Idempotency-Key": uuid.uuid4().hex}
         return Job(self._transport.json(Call("POST", f"/v1/jobs/{job_id}/retry", headers=key)))
 
     def delete(self, job: Job | str) -> None:
-        """Forget a job that has ended."""
+        """Delete a job that has ended."""
         job_id = _id(job)
         self._transport.call(Call("DELETE", f"/v1/jobs/{job_id}"))
 
@@ -172,7 +172,7 @@ class Client:
         timeout_s: float | None = None,
         **spec: Any,
     ) -> Comparison:
-        """Order a comparison and return it once it has ended.
+        """Submit a comparison and return it once it has ended.
 
         `self.comparisons` orders without waiting, follows, cancels, lists and exports.
 
@@ -184,13 +184,13 @@ class Client:
             InvalidRequest: the service cannot run that; `.fields` names the fields.
             WaitTimeout: it has not ended within `timeout_s`.
         """
-        ordered = self.comparisons.submit(comparison_body(task, arms, count, items, spec))
+        ordered = self.comparisons.submit(request_body(task, count, items, spec, arms))
         return self.comparisons.wait(ordered, timeout_s)
 
     # -- what is there
 
     def workers(self) -> list[dict[str, Any]]:
-        """List the workers that are alive."""
+        """List the live workers."""
         return list(self._transport.json(Call("GET", "/v1/workers"))["workers"])
 
     def backends(self) -> list[dict[str, Any]]:
@@ -202,22 +202,11 @@ class Client:
         return list(self._transport.json(Call("GET", "/v1/tasks"))["tasks"])
 
     def ready(self) -> dict[str, Any]:
-        """What `/readyz` says, be it green or red (`status`)."""
+        """Load `/readyz`, whether its `status` is good or bad."""
         try:
             return dict(self._transport.json(Call("GET", "/readyz")))
         except Unavailable as error:
             return error.problem
-
-
-def _body(
-    task: str, count: int | None, items: Iterable[Any] | None, spec: dict[str, Any]
-) -> dict[str, Any]:
-    body: dict[str, Any] = {"task": task, **spec}
-    if count is not None:
-        body["count"] = count
-    if items is not None:
-        body["items"] = list(items)
-    return body
 
 
 def _id(job: Job | str) -> str:

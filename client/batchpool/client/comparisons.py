@@ -1,7 +1,7 @@
-"""Comparisons from the client's side: ordered, followed, read and exported."""
+"""Client side of comparisons: submit, follow, load, export."""
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from batchpool.client.follow import follow_events, wait_ended
@@ -16,35 +16,35 @@ class Comparison(Resource):
 
     @property
     def progress(self) -> dict[str, Any]:
-        """How many runs of the plan are done, and what runs or is waited for."""
+        """Runs done and planned, the current run, and the reason for waiting, if any."""
         found: dict[str, Any] = self.data["progress"]
         return found
 
     @property
     def arms(self) -> list[dict[str, Any]]:
-        """What the rounds of each arm came to; empty until the end."""
+        """Results of each arm; empty until the end."""
         return list(self.data.get("arms") or ())
 
     @property
     def verdicts(self) -> dict[str, str | None]:
-        """By name of the arm: faster, slower, no difference shown, or None."""
+        """Verdict by name of arm: faster, slower, no difference shown, or None."""
         return {arm["name"]: arm["verdict"] for arm in self.arms}
 
     @property
     def conclusion(self) -> list[str]:
-        """A few plain sentences made from the data; empty until the end."""
+        """The conclusion in sentences; empty until the end."""
         return list(self.data.get("conclusion") or ())
 
 
 class Comparisons:
-    """The comparisons of one service; a `Client` has one."""
+    """The comparisons of one service, as `Client.comparisons`."""
 
-    def __init__(self, transport: Transport, patience_s: float) -> None:
+    def __init__(self, transport: Transport, retry_for_s: float) -> None:
         self._transport = transport
-        self._patience_s = patience_s
+        self._retry_for_s = retry_for_s
 
     def submit(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Comparison:
-        """Order a comparison and return it as accepted.
+        """Submit a comparison and return it as accepted.
 
         Args:
             body: the fields of `POST /v1/comparisons`.
@@ -55,7 +55,7 @@ class Comparisons:
         return Comparison(self._transport.json(Call("POST", _PATH, body=dict(body), headers=key)))
 
     def get(self, comparison: Comparison | str) -> Comparison:
-        """Load a comparison as it is now."""
+        """Load the current state of a comparison."""
         return Comparison(self._transport.json(Call("GET", _path(comparison))))
 
     def list(
@@ -75,40 +75,22 @@ class Comparisons:
         return Comparison(wait_ended(self._transport, _path(comparison), what, timeout_s))
 
     def events(self, comparison: Comparison | str) -> Iterator[Event]:
-        """Iterate over its events until it has ended; a cut stream is taken up again."""
+        """Iterate over its events until it has ended; reconnects when the stream is cut."""
         what, path = f"comparison {_id(comparison)}", f"{_path(comparison)}/events"
-        return follow_events(self._transport, path, what, self._patience_s)
+        return follow_events(self._transport, path, what, self._retry_for_s)
 
     def export(self, comparison: Comparison | str, format: str) -> str:
-        """The results as text: `json`, `markdown`, `csv` or `hyperfine` (JSON)."""
+        """Return the results as text: `json`, `markdown`, `csv` or `hyperfine` (JSON)."""
         call = Call("GET", _path(comparison), query={"format": format}, headers={"Accept": "*/*"})
         return self._transport.call(call).text
 
     def cancel(self, comparison: Comparison | str) -> Comparison:
-        """Cancel a comparison, and the run that is under way."""
+        """Cancel a comparison and its current run."""
         return Comparison(self._transport.json(Call("POST", f"{_path(comparison)}/cancel")))
 
     def delete(self, comparison: Comparison | str) -> None:
-        """Forget a comparison that has ended, with all its jobs."""
+        """Delete a comparison that has ended, with all its jobs."""
         self._transport.call(Call("DELETE", _path(comparison)))
-
-
-def comparison_body(
-    task: str,
-    arms: Sequence[Mapping[str, Any]] | None,
-    count: int | None,
-    items: Iterable[Any] | None,
-    spec: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The body of an order, without what was not said."""
-    body: dict[str, Any] = {"task": task, **spec}
-    if arms is not None:
-        body["arms"] = [dict(arm) for arm in arms]
-    if count is not None:
-        body["count"] = count
-    if items is not None:
-        body["items"] = list(items)
-    return body
 
 
 def _id(comparison: Comparison | str) -> str:

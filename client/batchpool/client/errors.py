@@ -1,4 +1,4 @@
-"""What can go wrong on the client's side.
+"""Exceptions of the client.
 
 BatchpoolError
 ├── Unreachable            nobody answers at the URL
@@ -17,11 +17,11 @@ from typing import Any
 
 
 class BatchpoolError(Exception):
-    """Anything this package raises on purpose."""
+    """Base class of the exceptions raised by this package."""
 
 
 class Unreachable(BatchpoolError):
-    """Nobody answers at the service's URL."""
+    """No service answers at the URL."""
 
 
 class ApiError(BatchpoolError):
@@ -41,26 +41,26 @@ class ApiError(BatchpoolError):
 
     def _text(self) -> str:
         text = self.title if not self.detail else f"{self.title}: {self.detail}"
-        # The detail of a single wrong field tells it already.
-        told = [f"{field}: {message}" for field, message in self.fields.items()]
-        more = "; ".join(line for line in told if line not in self.detail)
+        # The detail of a single wrong field says so already.
+        named = [f"{field}: {message}" for field, message in self.fields.items()]
+        more = "; ".join(line for line in named if line not in self.detail)
         return f"{text} ({more})" if more else text
 
 
 class InvalidRequest(ApiError):
-    """What was sent is not something that the service can run (400, 415, 422)."""
+    """The request is invalid (400, 415, 422)."""
 
 
 class NotFound(ApiError):
-    """There is no such thing, or no longer (404)."""
+    """The resource does not exist or has expired (404)."""
 
 
 class Conflict(ApiError):
-    """The job's state does not allow it, or an idempotency key was used for another body (409)."""
+    """The job's state does not allow it, or the idempotency key has another body (409)."""
 
 
 class Unavailable(ApiError):
-    """The service cannot take it now, but may later (429, 503, 507)."""
+    """The service cannot take the request now, but may later (429, 503, 507)."""
 
     def __init__(
         self, status: int, problem: Mapping[str, Any], retry_after_s: float | None = None
@@ -70,12 +70,12 @@ class Unavailable(ApiError):
 
 
 class WaitTimeout(BatchpoolError):
-    """The job has not ended within the time that the caller gave it."""
+    """The job did not end within the time given by the caller."""
 
 
 class NoRedis(BatchpoolError):
-    """No Redis server can be used here; the message lists the ways out."""
+    """No usable Redis server was found; the message lists the fixes."""
 
 
 class StackFailed(BatchpoolError):
-    """The local stack did not come up; the message has the reason."""
+    """The local stack did not start; the message has the reason."""

@@ -1,14 +1,14 @@
-"""Waiting for what the service has under way: by long polls, or by its events."""
+"""Wait for a job or comparison by long polling, or follow its event stream."""
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
 
 from batchpool.client.errors import Unavailable, Unreachable, WaitTimeout
 from batchpool.client.resources import TERMINAL_STATES, Event
-from batchpool.client.sse import parse_events
 from batchpool.client.transport import Call, Transport
 
 # The service's cap is 60; an API that dies in mid-wait is asked anew, for as long again.
@@ -17,7 +17,7 @@ _BUSY_PAUSE_S = 0.5
 
 
 def wait_ended(transport: Transport, path: str, what: str, timeout_s: float | None) -> Any:
-    """What is at `path` once its state is terminal; the service holds the answer back.
+    """Long-poll `path` until the state is terminal and return the document.
 
     Raises:
         WaitTimeout: it has not ended within `timeout_s`.
@@ -25,20 +25,24 @@ def wait_ended(transport: Transport, path: str, what: str, timeout_s: float | No
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     while True:
         left_s = LONGEST_WAIT_S if deadline is None else deadline - time.monotonic()
-        hold_s = max(0.0, min(left_s, LONGEST_WAIT_S))
+        poll_s = max(0.0, min(left_s, LONGEST_WAIT_S))
         asked = time.monotonic()
-        query = {"wait": f"{hold_s:.3f}"}
-        found = transport.json(Call("GET", path, query=query, more_time_s=hold_s, outlast_503=True))
+        query = {"wait": f"{poll_s:.3f}"}
+        found = transport.json(
+            Call("GET", path, query=query, extra_timeout_s=poll_s, retry_on_503=True)
+        )
         if found["state"] in TERMINAL_STATES:
             return found
         if deadline is not None and time.monotonic() >= deadline:
             raise WaitTimeout(f"{what} is {found['state']} after {timeout_s:g} s")
         # With too many waiting already the service answers at once: then it is asked slowly.
-        time.sleep(max(0.0, min(_BUSY_PAUSE_S, hold_s) - (time.monotonic() - asked)))
+        time.sleep(max(0.0, min(_BUSY_PAUSE_S, poll_s) - (time.monotonic() - asked)))
 
 
-def follow_events(transport: Transport, path: str, what: str, patience_s: float) -> Iterator[Event]:
-    """The events at `path` until the last one; a cut stream is taken up again."""
+def follow_events(
+    transport: Transport, path: str, what: str, retry_for_s: float
+) -> Iterator[Event]:
+    """Iterate over the events at `path` until the last one; reconnects when the stream is cut."""
     last_id: str | None = None
     cut_since: float | None = None
     while True:
@@ -55,6 +59,25 @@ def follow_events(transport: Transport, path: str, what: str, patience_s: float)
                         return
         except (httpx.TransportError, Unavailable) as error:
             cut_since = cut_since or time.monotonic()
-            if time.monotonic() - cut_since > patience_s:
+            if time.monotonic() - cut_since > retry_for_s:
                 raise Unreachable(f"the event stream of {what} broke: {error}") from error
             time.sleep(0.2)
+
+
+def parse_events(lines: Iterable[str]) -> Iterator[Event]:
+    """Parse Server-Sent Events (WHATWG HTML, section 9.2.6), as far as the service uses them."""
+    kind, data, last_id = "message", list[str](), None
+    for line in lines:
+        if not line:
+            if data:
+                yield Event(last_id, kind, json.loads("\n".join(data)))
+            kind, data = "message", []
+            continue
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "event":
+            kind = value
+        elif name == "data":
+            data.append(value)
+        elif name == "id":
+            last_id = value

@@ -1,4 +1,4 @@
-"""What the client hands out: jobs and their events, as the service told them."""
+"""Resources that the client returns: Job, Event and their base class."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ TERMINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 
 @dataclass(frozen=True)
 class Resource:
-    """What the service has under way, as it was when it answered; `data` is all of the JSON."""
+    """A snapshot of a job or comparison; `data` is the whole JSON document."""
 
     data: dict[str, Any]
 
@@ -17,7 +17,7 @@ class Resource:
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """The id."""
         return str(self.data["id"])
 
     @property
@@ -27,12 +27,12 @@ class Resource:
 
     @property
     def done(self) -> bool:
-        """True once its state can change no more."""
+        """True once the state is terminal."""
         return self.state in TERMINAL_STATES
 
     @property
     def succeeded(self) -> bool:
-        """True for a job all of whose items succeeded, and for a comparison run to its end."""
+        """True for a job whose items all succeeded, and for a comparison that was completed."""
         return self.state == "succeeded"
 
 
@@ -47,13 +47,13 @@ class Job(Resource):
 
     @property
     def progress(self) -> dict[str, int]:
-        """How many items are in which state, and `total`."""
+        """Number of items by state, and `total`."""
         counts: dict[str, int] = self.data["progress"]
         return counts
 
     @property
     def finished_items(self) -> int:
-        """How many items have come to an end, good or bad."""
+        """Number of items that have ended, in any state."""
         return self.progress["total"] - self.progress["pending"] - self.progress["running"]
 
     @property

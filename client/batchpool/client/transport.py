@@ -1,7 +1,7 @@
-"""How requests get to the service, and its refusals become errors."""
+"""Send one request with retries; turn problem documents into exceptions."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -32,20 +32,20 @@ _LATER = frozenset({429, 503, 507})
 
 @dataclass(frozen=True)
 class Call:
-    """One request: what is the same in each try of it."""
+    """One request, the same in each try."""
 
     method: str
     path: str
     query: Mapping[str, Any] | None = None
     body: Any = None
     headers: Mapping[str, str] | None = None
-    more_time_s: float = 0.0
-    outlast_503: bool = False
+    extra_timeout_s: float = 0.0
+    retry_on_503: bool = False
     """Ask again while the service answers that it cannot now: it has no Redis, say."""
 
 
 class Stream:
-    """An answer that is read while it comes, closed at the end of the `with`."""
+    """A response that is read while it arrives, closed at the end of the `with`."""
 
     def __init__(self, answer: httpx.Response) -> None:
         self._answer = answer
@@ -58,12 +58,12 @@ class Stream:
 
 
 class Transport:
-    """Sends requests; asks again for a while when a service that has answered falls silent."""
+    """Sends requests; retries for a while once a service that has answered is unreachable."""
 
-    def __init__(self, url: str, patience_s: float, timeout_s: float) -> None:
+    def __init__(self, url: str, retry_for_s: float, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._url = url
-        self._patience_s = patience_s
+        self._retry_for_s = retry_for_s
         self._answered = False
         try:
             # trust_env off: a proxy for the way out has no business with a service on this machine.
@@ -79,11 +79,11 @@ class Transport:
         self._http.close()
 
     def json(self, call: Call) -> Any:
-        """Send a request and return the JSON of its answer."""
+        """Send a request and return the JSON of the response."""
         return self.call(call).json()
 
     def pages(self, path: str, name: str, query: Mapping[str, Any]) -> Iterator[Any]:
-        """Iterate over a list, page by page; what is None in the query is not asked for."""
+        """Iterate over a list, page by page; query parameters that are None are left out."""
         wanted = {key: value for key, value in query.items() if value is not None}
         while True:
             page = self.json(Call("GET", path, query=wanted))
@@ -93,7 +93,7 @@ class Transport:
             wanted["cursor"] = page["next"]
 
     def call(self, call: Call) -> httpx.Response:
-        """Send a request and return its answer; a refusal is raised as an `ApiError`."""
+        """Send a request and return the response; a problem document is raised as an `ApiError`."""
 
         def ask() -> httpx.Response:
             return self._http.request(
@@ -102,10 +102,10 @@ class Transport:
                 params=call.query,
                 json=call.body,
                 headers=call.headers,
-                timeout=self._limits(call.more_time_s),
+                timeout=self._limits(call.extra_timeout_s),
             )
 
-        answer = self._patiently(ask, outlast_503=call.outlast_503)
+        answer = self._with_retries(ask, retry_on_503=call.retry_on_503)
         if answer.is_success:
             return answer
         _raise_for(answer)
@@ -114,17 +114,17 @@ class Transport:
         connect_s = min(_CONNECT_TIMEOUT_S, self._timeout_s)
         return httpx.Timeout(self._timeout_s + more_s, connect=connect_s)
 
-    def _patiently(
-        self, ask: Callable[[], httpx.Response], *, outlast_503: bool = False
+    def _with_retries(
+        self, ask: Callable[[], httpx.Response], *, retry_on_503: bool = False
     ) -> httpx.Response:
         pause_s = 0.1
-        # From the first failure on: a long poll may have been held for longer before it was cut.
+        # Counted from the first failure: a long poll may have lasted longer before it was cut.
         deadline: float | None = None
         while True:
             try:
                 answer = ask()
                 self._answered = True
-                if answer.status_code != 503 or not outlast_503 or _is_over(deadline):
+                if answer.status_code != 503 or not retry_on_503 or _is_over(deadline):
                     return answer
             except httpx.TransportError as error:
                 if not self._answered or _is_over(deadline):
@@ -132,7 +132,7 @@ class Transport:
                     raise Unreachable(f"no answer from {self._url}: {reason}") from error
             except httpx.InvalidURL as error:
                 raise BatchpoolError(f"{self._url!r} is not a URL: {error}") from None
-            deadline = deadline or time.monotonic() + self._patience_s
+            deadline = deadline or time.monotonic() + self._retry_for_s
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, 2.0)
 
@@ -143,7 +143,7 @@ class Transport:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str],
     ) -> Stream:
-        """Open an answer that is read piece by piece."""
+        """Open a response that is read in chunks."""
 
         def ask() -> httpx.Response:
             request = self._http.build_request(
@@ -155,7 +155,7 @@ class Transport:
             )
             return self._http.send(request, stream=True)
 
-        answer = self._patiently(ask)
+        answer = self._with_retries(ask)
         if not answer.is_success:
             answer.read()
             answer.close()
@@ -184,3 +184,19 @@ def _retry_after_s(answer: httpx.Response) -> float | None:
         return float(answer.headers.get("Retry-After", ""))
     except ValueError:
         return None
+
+
+def request_body(
+    task: str,
+    count: int | None,
+    items: Iterable[Any] | None,
+    spec: Mapping[str, Any],
+    arms: Sequence[Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Build the body of a job or comparison, without fields that are None."""
+    given = {
+        "arms": None if arms is None else [dict(arm) for arm in arms],
+        "count": count,
+        "items": None if items is None else list(items),
+    }
+    return {"task": task, **spec, **{k: v for k, v in given.items() if v is not None}}

@@ -13,9 +13,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Have the kernel SIGKILL this process when its parent goes; kept over `exec`.
+    """Ask the kernel to SIGKILL this process when its parent exits; kept over `exec`.
 
-    Linux only; elsewhere it does nothing, and members outlive a parent that is SIGKILLed.
+    Linux only; elsewhere it does nothing, and processes outlive a parent that is SIGKILLed.
     """
     if not sys.platform.startswith("linux"):
         return

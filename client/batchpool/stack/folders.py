@@ -1,4 +1,4 @@
-"""Where a local stack keeps its jobs, and what it needs only while it runs."""
+"""Data folder of a local stack with its lock; run folder with a short path."""
 
 import fcntl
 import os
@@ -13,34 +13,34 @@ from urllib.parse import quote
 
 from batchpool.client.errors import StackFailed
 
-# A socket's path has room for 104 bytes on macOS, 108 on Linux. Below the members' TMPDIR a
+# A socket's path has room for 104 bytes on macOS, 108 on Linux. Below the TMPDIR of the processes a
 # worker makes a folder, multiprocessing one in that, and puts its sockets there: some 55 more.
 _LONGEST_RUN_DIR = 47
 _PLAIN = re.compile(r"[\w./+,@~-]+", re.ASCII)
 
 
 class DataFolder:
-    """A data folder that one stack owns while this object is open.
+    """A data folder, locked by one stack while this object is open.
 
     Two Redis servers on one append-only file would destroy it, so the folder is locked. In it are
-    `redis` for that file, and `run` for the socket and the members' temporary files: a stack that
+    `redis` for that file, and `run` for the socket and the processes' temporary files: a stack that
     is killed leaves its rubbish where the next one finds and removes it.
     """
 
     def __init__(self, data: Path) -> None:
-        # Redis changes into its folder: what it is told must not depend on where we are.
+        # Redis changes into its folder: its configuration must not depend on our working directory.
         self.data = data.absolute()
         self.redis = self.data / "redis"
         self.run = self.data / "run"
-        self._held = ExitStack()
+        self._cleanup = ExitStack()
 
     def __enter__(self) -> Self:
-        with ExitStack() as held:
+        with ExitStack() as cleanup:
             try:
-                self._open(held)
+                self._open(cleanup)
             except OSError as error:
                 raise StackFailed(f"the data folder {self.data} cannot be used: {error}") from None
-            self._held = held.pop_all()
+            self._cleanup = cleanup.pop_all()
         return self
 
     def __exit__(
@@ -49,21 +49,21 @@ class DataFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._held.close()
+        self._cleanup.close()
 
-    def _open(self, held: ExitStack) -> None:
+    def _open(self, cleanup: ExitStack) -> None:
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock(held)
+        self._lock(cleanup)
         self.redis.mkdir(mode=0o700, exist_ok=True)
         if not _can_hold_sockets(self.run, _LONGEST_RUN_DIR):
-            self.run = make_run_dir(held)
+            self.run = make_run_dir(cleanup)
             return
         shutil.rmtree(self.run, ignore_errors=True)
         self.run.mkdir(mode=0o700)
-        held.callback(shutil.rmtree, self.run, ignore_errors=True)
+        cleanup.callback(shutil.rmtree, self.run, ignore_errors=True)
 
-    def _lock(self, held: ExitStack) -> None:
-        lock = held.enter_context((self.data / "lock").open("a+", encoding="ascii"))
+    def _lock(self, cleanup: ExitStack) -> None:
+        lock = cleanup.enter_context((self.data / "lock").open("a+", encoding="ascii"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -79,7 +79,7 @@ class DataFolder:
 
     @property
     def socket(self) -> Path:
-        """Where the folder's Redis listens."""
+        """Unix socket of the folder's Redis."""
         return self.run / "redis.sock"
 
     @property
@@ -88,13 +88,13 @@ class DataFolder:
         return f"unix://{quote(str(self.socket))}"
 
 
-def make_run_dir(held: ExitStack) -> Path:
-    """A folder with a short path for what is of use only while the stack runs."""
+def make_run_dir(cleanup: ExitStack) -> Path:
+    """Make a folder with a short path for files that are needed only while the stack runs."""
     parent = tempfile.gettempdir()
     if not _can_hold_sockets(Path(parent), _LONGEST_RUN_DIR - len("/batchpool-12345678")):
         parent = "/tmp"  # noqa: S108  mkdtemp makes a private folder in it
     folder = Path(tempfile.mkdtemp(prefix="batchpool-", dir=parent))
-    held.callback(shutil.rmtree, folder, ignore_errors=True)
+    cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 

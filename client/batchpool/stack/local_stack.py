@@ -1,4 +1,4 @@
-"""A whole batchpool on this machine: Redis, API, workers and reconciler as processes."""
+"""A complete stack on this machine: Redis, API, reconciler and workers as processes."""
 
 import os
 import socket
@@ -39,10 +39,10 @@ _GIVEN_REDIS_READY_S = 3.0
 
 @dataclass(frozen=True)
 class StackOptions:
-    """How a local stack is to be.
+    """Options of a local stack.
 
     `data=None` keeps jobs in the user's state folder; `temporary` in a folder that goes with
-    the stack. `environ` is what the members see, besides what the stack sets itself.
+    the stack. `environ` is what the processes see, besides what the stack sets itself.
     """
 
     workers: int = 2
@@ -60,9 +60,9 @@ def _silent(_name: str, _line: str) -> None:
 
 
 class LocalStack:
-    """A stack that lives as long as the `with` block, and never longer than this process.
+    """A stack that runs for the `with` block, and never outlives this process.
 
-    One thread starts, watches and ends all members: the kernel ties their lives to the thread
+    One thread starts, watches and ends all processes: the kernel ties their lives to the thread
     that started them.
     """
 
@@ -97,7 +97,7 @@ class LocalStack:
         self.stop()
 
     def start(self) -> None:
-        """Bring everything up and return once jobs can run.
+        """Start everything and return once jobs can run.
 
         Raises:
             NoRedis, StackFailed: with the reason; nothing is left running then.
@@ -114,13 +114,13 @@ class LocalStack:
             raise self._failure or StackFailed("the stack was ended before it was ready")
 
     def stop(self) -> None:
-        """End everything; returns when no process of the stack is left."""
+        """Stop everything; return when no process of the stack is left."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def request_stop(self) -> None:
-        """Ask for the end without waiting (for signal handlers); the second time it hurries."""
+        """Request a stop without waiting (for signal handlers); the second request forces it."""
         now = time.monotonic()
         if not self._stop.is_set():
             self._asked = now
@@ -129,7 +129,7 @@ class LocalStack:
         self._stop.set()
 
     def wait(self) -> None:
-        """Return when the stack has ended, for whatever reason.
+        """Return when the stack has ended, for any reason.
 
         Raises:
             StackFailed: it ended because it could not go on.
@@ -143,52 +143,52 @@ class LocalStack:
             raise StackFailed("the thread that watched the stack broke")
 
     def pids(self) -> dict[str, int]:
-        """The members that run now, by name."""
+        """PIDs of the running processes, by name."""
         return self._crew.pids()
 
     @property
     def restarts(self) -> int:
-        """How often a member had to be started again."""
+        """Number of restarts of all processes."""
         return self._crew.restarts
 
     @property
     def leftovers(self) -> int:
-        """How many processes had to be killed at the end because they did not go by themselves."""
+        """Number of processes that had to be killed at the end."""
         return self._crew.leftovers
 
     # -- everything below runs in the stack's own thread
 
     def _run(self) -> None:
         try:
-            with ExitStack() as held:
-                self._start_all(held)
+            with ExitStack() as cleanup:
+                self._start_all(cleanup)
                 self._watch()
         except BatchpoolError as error:
             self._failure = error
         finally:
             self._over.set()
 
-    def _start_all(self, held: ExitStack) -> None:
+    def _start_all(self, cleanup: ExitStack) -> None:
         options = self.options
         grace_s = read_grace_s(options.environ)
-        listener = held.enter_context(_bind(options.port))
+        listener = cleanup.enter_context(_bind(options.port))
         # An explicit data folder asks for a Redis of our own.
         own = options.prefer_own_redis or options.data is not None
         choice = self.choice = choose_redis(options.environ, prefer_own=own)
         self._log("stack", f"Redis: {choice.why}")
         folder: DataFolder | None = None
         if choice.program is not None:
-            folder = held.enter_context(DataFolder(self._data_dir(held)))
+            folder = cleanup.enter_context(DataFolder(self._data_dir(cleanup)))
             self._log("stack", f"data in {folder.data}")
-        run_dir = folder.run if folder is not None else make_run_dir(held)
+        run_dir = folder.run if folder is not None else make_run_dir(cleanup)
         self.redis_url = folder.url if folder is not None else str(choice.url)
         lineup = StackProcesses(self._id, self.redis_url, run_dir, grace_s, options.environ)
-        held.callback(self._end)
+        cleanup.callback(self._end)
         if folder is not None and choice.program is not None:
             command = server_command(choice.program, folder.redis, folder.socket)
             self._crew.start(lineup.redis(command))
-        patience_s = _GIVEN_REDIS_READY_S if folder is None else _OWN_REDIS_READY_S
-        self._await(self._redis_answers, patience_s, self._redis_name())
+        retry_for_s = _GIVEN_REDIS_READY_S if folder is None else _OWN_REDIS_READY_S
+        self._await(self._redis_answers, retry_for_s, self._redis_name())
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         workers = lineup.workers(options.workers)
         for spec in (lineup.api(listener.fileno()), lineup.reconciler(), *workers):
@@ -196,11 +196,11 @@ class LocalStack:
         self._await(self._can_run_jobs, options.ready_timeout_s, "the stack")
         self._ready.set()
 
-    def _data_dir(self, held: ExitStack) -> Path:
+    def _data_dir(self, cleanup: ExitStack) -> Path:
         if self.options.data is not None:
             return self.options.data
         if self.options.temporary:
-            return make_run_dir(held)
+            return make_run_dir(cleanup)
         return default_data_dir(self.options.environ)
 
     def _await(self, reached: Callable[[], bool], timeout_s: float, what: str) -> None:
@@ -235,7 +235,7 @@ class LocalStack:
 
     def _can_run_jobs(self) -> bool:
         try:
-            with Client(self.url, patience_s=0, timeout_s=1.0) as client:
+            with Client(self.url, retry_for_s=0, timeout_s=1.0) as client:
                 ready = client.ready()
                 seen = {worker["pid"] for worker in client.workers()}
         except BatchpoolError as error:
@@ -264,7 +264,7 @@ class LocalStack:
 
 
 def _bind(port: int) -> socket.socket:
-    """Listen at once, so that the port is ours and requests wait while the API restarts."""
+    """Open the listening socket, so that requests wait in it while the API restarts."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

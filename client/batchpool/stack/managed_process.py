@@ -1,4 +1,4 @@
-"""The processes of a local stack: each in a session of its own, watched, with its log."""
+"""One child process of a local stack: start, log, restart with back-off, stop."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ LogSink = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """What a member runs, and how long it may take to end."""
+    """Command line, environment and grace period of a process."""
 
     name: str
     command: Sequence[str]
@@ -35,7 +35,7 @@ class ProcessSpec:
 
 
 class ManagedProcess:
-    """One process that is started again when it dies.
+    """A process that is restarted when it dies.
 
     All methods belong to one thread: the kernel's "parent has died" signal is sent when the
     *thread* that started a process ends.
@@ -86,7 +86,7 @@ class ManagedProcess:
         process.stdout.close()
 
     def poll(self) -> str | None:
-        """Say how it ended, once; None while it runs or waits to be started again."""
+        """Return once how it ended; None while it runs or waits for its restart."""
         if self._process is None:
             return None
         code = self._process.poll()
@@ -103,7 +103,7 @@ class ManagedProcess:
         return _ended(code)
 
     def restart_if_due(self) -> bool:
-        """Start it again once its pause is over; True if it was started."""
+        """Restart it once its back-off is over; True if it was started."""
         if self._process is not None or time.monotonic() < self._start_after:
             return False
         self.restarts += 1
@@ -112,15 +112,15 @@ class ManagedProcess:
 
     @property
     def pause_s(self) -> float:
-        """How long it stays down before it is started again."""
+        """Remaining back-off before the restart, in seconds."""
         return self._delay_s
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Send SIGTERM."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it, and its group, now."""
+        """Kill it and its process group."""
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -133,7 +133,7 @@ class ManagedProcess:
                 self._process.send_signal(number)
 
     def wait(self, deadline: float) -> bool:
-        """Wait until it has ended; False when the deadline (monotonic) came first."""
+        """Wait until it has ended; False if the deadline (monotonic) passed first."""
         if self._process is None:
             return True
         try:
@@ -146,7 +146,7 @@ class ManagedProcess:
         self._process = None
 
     def join_log(self) -> None:
-        """Wait for the rest of the log; call it when no process of the member is left."""
+        """Wait for the rest of the log; call it once the process and its children have ended."""
         if self._reader is not None:
             self._reader.join(2.0)
 

@@ -1,4 +1,4 @@
-"""All members of one local stack together: watched, mended, and ended without a trace."""
+"""All child processes of one stack: start, restart, stop, find leftovers."""
 
 import os
 import threading
@@ -18,80 +18,80 @@ _LOOK_S = 0.1
 
 
 class ProcessGroup:
-    """The members of a stack, in the order of their start."""
+    """The processes of a stack, in start order."""
 
     def __init__(self, stack_id: str, log: LogSink) -> None:
         self.leftovers = 0
         self._stack_id = stack_id
         self._log = log
-        self._members: dict[str, ManagedProcess] = {}
+        self._processes: dict[str, ManagedProcess] = {}
 
     def start(self, spec: ProcessSpec) -> None:
-        """Start one more member."""
-        member = ManagedProcess(spec, self._log)
-        self._members[spec.name] = member
-        member.start()
+        """Start one more process."""
+        process = ManagedProcess(spec, self._log)
+        self._processes[spec.name] = process
+        process.start()
 
     def pids(self) -> dict[str, int]:
-        """The members that run now, by name."""
-        members = list(self._members.items())
-        return {name: pid for name, member in members if (pid := member.pid) is not None}
+        """PIDs of the running processes, by name."""
+        processes = list(self._processes.items())
+        return {name: pid for name, process in processes if (pid := process.pid) is not None}
 
     @property
     def restarts(self) -> int:
-        """How often a member had to be started again."""
-        return sum(member.restarts for member in list(self._members.values()))
+        """Number of restarts of all processes."""
+        return sum(process.restarts for process in list(self._processes.values()))
 
     def ended(self) -> Iterator[tuple[str, str]]:
-        """The members that have ended since the last look, and how."""
-        for name, member in self._members.items():
-            if (how := member.poll()) is not None:
+        """Processes that have ended since the last call, and how."""
+        for name, process in self._processes.items():
+            if (how := process.poll()) is not None:
                 yield name, how
 
     def log_tail(self, name: str) -> str:
-        """The end of a dead member's log, indented, for an error message."""
-        member = self._members[name]
-        member.join_log()
-        lines = "\n".join(f"  {line}" for line in member.tail)
+        """Return the last log lines of a process, indented, for an error message."""
+        process = self._processes[name]
+        process.join_log()
+        lines = "\n".join(f"  {line}" for line in process.tail)
         return f"; its last words:\n{lines}" if lines else ""
 
     def restart_dead(self) -> None:
-        """Start again who has died, after a pause that grows."""
+        """Restart dead processes with back-off."""
         for name, how in self.ended():
-            self._log("stack", f"{name} {how}; starts again in {self._members[name].pause_s:g} s")
-        for name, member in self._members.items():
-            if member.restart_if_due():
+            self._log("stack", f"{name} {how}; starts again in {self._processes[name].pause_s:g} s")
+        for name, process in self._processes.items():
+            if process.restart_if_due():
                 self._log("stack", f"{name} started again")
 
     def end(self, last: str, hurry: threading.Event) -> None:
-        """End all members, `last` after all others, and whatever they left behind."""
-        for members in (
-            [member for name, member in self._members.items() if name != last],
-            [member for name, member in self._members.items() if name == last],
+        """Stop all processes, `last` after the others, and kill what they left behind."""
+        for processes in (
+            [process for name, process in self._processes.items() if name != last],
+            [process for name, process in self._processes.items() if name == last],
         ):
-            self._end(members, hurry)
+            self._end(processes, hurry)
         killed = end_leftovers(self._stack_id, 0.0 if hurry.is_set() else _LEFTOVERS_S)
         self.leftovers += len(killed)
         for process in killed:
             self._log("stack", f"process {process.pid} was left over; killed")
-        for member in self._members.values():
-            member.join_log()
+        for managed in self._processes.values():
+            managed.join_log()
 
-    def _end(self, members: list[ManagedProcess], hurry: threading.Event) -> None:
-        for member in members:
-            member.terminate()
-        deadline = time.monotonic() + max((m.spec.grace_s for m in members), default=0.0)
-        for member in members:
-            while not member.wait(time.monotonic() + _LOOK_S):
+    def _end(self, processes: list[ManagedProcess], hurry: threading.Event) -> None:
+        for process in processes:
+            process.terminate()
+        deadline = time.monotonic() + max((m.spec.grace_s for m in processes), default=0.0)
+        for process in processes:
+            while not process.wait(time.monotonic() + _LOOK_S):
                 if time.monotonic() >= deadline or hurry.is_set():
-                    self._log("stack", f"{member.spec.name} does not end; killed")
-                    member.kill()
-                    member.wait(time.monotonic() + 5.0)
+                    self._log("stack", f"{process.spec.name} does not end; killed")
+                    process.kill()
+                    process.wait(time.monotonic() + 5.0)
                     break
 
 
 def marked_processes(stack_id: str) -> list[psutil.Process]:
-    """All processes of the stack, whoever their parent is now; never the caller."""
+    """Find all processes of the stack, whatever their parent is now; never the caller."""
     found = []
     for process in psutil.process_iter():
         if process.pid == os.getpid():
@@ -102,12 +102,12 @@ def marked_processes(stack_id: str) -> list[psutil.Process]:
     return found
 
 
-def end_leftovers(stack_id: str, patience_s: float) -> list[psutil.Process]:
-    """Wait for the stack's last processes to go by themselves, then kill what stays.
+def end_leftovers(stack_id: str, retry_for_s: float) -> list[psutil.Process]:
+    """Wait for the stack's last processes to exit, then kill the rest.
 
     Returns: what had to be killed.
     """
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + retry_for_s
     left = marked_processes(stack_id)
     while left and time.monotonic() < deadline:
         psutil.wait_procs(left, timeout=0.1)

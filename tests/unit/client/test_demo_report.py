@@ -24,7 +24,7 @@ def test_parallelism_is_never_shown_as_speedup() -> None:
     assert threads.parallelism == 2.0
     assert threads.speedup == 1.0
     assert not threads.faster
-    assert threads.reading == "at once, no gain"
+    assert threads.interpretation == "at once, no gain"
 
 
 def test_the_sequential_run_has_no_speedup() -> None:
@@ -34,7 +34,7 @@ def test_the_sequential_run_has_no_speedup() -> None:
 def test_speedup_is_against_the_sequential_wall_time() -> None:
     processes = row_of("process-pool map", finished(2.0, 1.9, 2, (0,)), sequential_s=4.0)
     assert processes.speedup == 2.0
-    assert processes.reading == "at once, faster"
+    assert processes.interpretation == "at once, faster"
     assert processes.observed == 0
 
 

@@ -81,7 +81,7 @@ def script() -> Iterator[Script]:
 
 @pytest.fixture
 def client(script: Script) -> Iterator[Client]:
-    with Client(script.url, patience_s=3) as client:
+    with Client(script.url, retry_for_s=3) as client:
         yield client
 
 
@@ -135,7 +135,7 @@ def test_an_error_that_is_no_problem_document_is_still_told(
 
 
 def test_nobody_there_is_said_at_once() -> None:
-    with Client("http://127.0.0.1:9", patience_s=30) as client:
+    with Client("http://127.0.0.1:9", retry_for_s=30) as client:
         started = time.monotonic()
         with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
             client.job("j1")

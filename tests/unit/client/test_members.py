@@ -96,7 +96,7 @@ def test_what_a_member_left_in_a_session_of_its_own_is_ended_and_counted(stage: 
     orphan = f"import subprocess; subprocess.Popen({list(SLEEPER)!r}, start_new_session=True)"
     stage.crew.start(stage.spec("parent", sys.executable, "-c", orphan))
     wait_until(lambda: len(marked_processes(stage.id)) == 1 and ("parent", "up") in stage.lines)
-    killed = end_leftovers(stage.id, patience_s=0.1)
+    killed = end_leftovers(stage.id, retry_for_s=0.1)
     assert len(killed) == 1
     assert not marked_processes(stage.id)
 
