@@ -10,15 +10,24 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("few_processes.py")
+SCRIPT = Path(__file__).with_name("little_room.py")
 ANOTHER_USER = 61_234
+PROCESSES = (
+    "multiprocessing",
+    "multiprocessing start_method=fork",
+    "process-pool",
+    "process-pool start_method=fork",
+    "process-pool dispatch=submit start_method=spawn",
+)
 THREADED = ("threading", "thread-pool dispatch=map", "thread-pool dispatch=submit")
 
 
-def run_with_room(room: int, backend: str, concurrency: int) -> tuple[dict[str, Any], ...]:
-    """What is said of a batch, and of the next one, where so many processes can be started."""
+def run_with_room(
+    room: int, backend: str, limit: str = "RLIMIT_NPROC", concurrency: int = 40
+) -> tuple[dict[str, Any], ...]:
+    """What is said of a batch, and of the next one, where a limit leaves so much room."""
     name, *options = backend.split()
-    command = [sys.executable, SCRIPT, str(room), name, str(concurrency), *options]
+    command = [sys.executable, SCRIPT, limit, str(room), name, str(concurrency), *options]
     if os.getuid() == 0:
         # The limit does not hold for root: another user, who may read what root may.
         if shutil.which("setpriv") is None:
@@ -33,22 +42,51 @@ def run_with_room(room: int, backend: str, concurrency: int) -> tuple[dict[str, 
 
 @pytest.mark.parametrize("backend", THREADED)
 def test_threads_that_cannot_be_started_are_done_without(backend: str) -> None:
-    batch, after = run_with_room(5, backend, concurrency=40)
-    assert batch["states"] == ["succeeded"] * 60
+    batch, after = run_with_room(5, backend)
+    assert batch["states"] == ["succeeded"] * 30
     assert 1 <= batch["concurrency"] <= 5
     assert batch["seconds"] < 10
     assert after["states"] == ["succeeded"] * 5
 
 
+@pytest.mark.parametrize("backend", PROCESSES)
+def test_processes_that_cannot_be_started_are_done_without(backend: str) -> None:
+    batch, after = run_with_room(14, backend)
+    assert batch["states"] == ["succeeded"] * 30
+    assert 1 <= batch["concurrency"] <= 14
+    assert batch["seconds"] < 10
+    assert after["states"] == ["succeeded"] * 5
+
+
 def test_auto_does_without_threads_that_cannot_be_started() -> None:
-    batch, after = run_with_room(1, "auto", concurrency=40)
-    assert batch["states"] == ["succeeded"] * 60
+    batch, after = run_with_room(1, "auto")
+    assert batch["states"] == ["succeeded"] * 30
+    assert after["states"] == ["succeeded"] * 5
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 3])
+@pytest.mark.parametrize("backend", PROCESSES)
+def test_without_any_process_a_batch_ends_and_names_the_limit(backend: str, room: int) -> None:
+    batch, after = run_with_room(room, backend)
+    assert "RLIMIT_NPROC" in batch.get("error", "") or batch["states"] == ["succeeded"] * 30
+    assert batch["seconds"] < 10
     assert after["states"] == ["succeeded"] * 5
 
 
 @pytest.mark.parametrize("backend", [*THREADED, "auto"])
 def test_without_any_thread_a_batch_ends_and_names_the_limit(backend: str) -> None:
-    batch, after = run_with_room(0, backend, concurrency=40)
+    batch, after = run_with_room(0, backend)
     assert "RLIMIT_NPROC" in batch["error"]
+    assert batch["seconds"] < 10
+    assert after["states"] == ["succeeded"] * 5
+
+
+@pytest.mark.parametrize("room", [3, 10, 45])
+@pytest.mark.parametrize("backend", ["multiprocessing", "process-pool"])
+def test_where_descriptors_run_out_a_batch_has_fewer_or_names_the_limit(
+    backend: str, room: int
+) -> None:
+    batch, after = run_with_room(room, backend, "RLIMIT_NOFILE")
+    assert "RLIMIT_NOFILE" in batch.get("error", "") or batch["states"] == ["succeeded"] * 30
     assert batch["seconds"] < 10
     assert after["states"] == ["succeeded"] * 5

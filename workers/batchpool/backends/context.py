@@ -23,7 +23,7 @@ from batchpool.errors import ContextClosed
 from batchpool.execution.in_flight import IN_FLIGHT_NAME
 from batchpool.system.process_control import become_subreaper, kill_orphans
 from batchpool.system.process_tree import has_children
-from batchpool.system.semaphores import name_semaphores
+from batchpool.system.semaphores import name_semaphores, remove_semaphores
 from batchpool.tasks.registry import Registry, load_tasks
 
 _THREAD_GRACE_S = 0.1
@@ -160,6 +160,8 @@ class RunnerContext:
             if not self._has_found_server:
                 stop_helpers(tracker_too=self.owns_process)
             if self.owns_process:
+                # Those that no tracker knows: it could not be started.
+                remove_semaphores(self.folder)
                 name_semaphores(None)
             if self._made_folder:
                 shutil.rmtree(self.folder, ignore_errors=True)

@@ -31,6 +31,7 @@ class PoolBackend(ChildBackend):
         self._chunks: dict[int, Chunk] = {}
         self._hold: ExecutorPool | None = None
         self._feed: Chunker
+        self._most = batch.concurrency
 
     @property
     def method(self) -> str | None:
@@ -60,6 +61,7 @@ class PoolBackend(ChildBackend):
         size, warm = self.batch.concurrency, run.pool == "warm"
         try:
             self._hold, was_kept = keeper.take(self.method, size, warm)
+            self._most = min(self._most, self._hold.size)
         except ChildStartFailed as failure:
             first = self.batch.spec.first
             everything = range(first, first + len(self.batch.spec.items))
@@ -97,7 +99,11 @@ class PoolBackend(ChildBackend):
     @property
     def lanes(self) -> int:
         """How many tasks may be in flight now."""
-        return self.batch.concurrency
+        return self._most
+
+    @property
+    def effective_concurrency(self) -> int:
+        return self._most
 
     def on_chunk(self, number: int) -> None:
         chunk = self._chunks.pop(number, None)
@@ -125,7 +131,7 @@ class PoolBackend(ChildBackend):
             return
         lanes = self.lanes
         self._fill(lanes)
-        if self._feed.has_more and lanes == self.batch.concurrency:
+        if self._feed.has_more and lanes == self._most:
             # Some chunks more wait in the executor's queue, so that no child waits for us; but a
             # child that is not to run any must not take them.
             with contextlib.suppress(OSError):

@@ -18,6 +18,7 @@ from batchpool.children.start_methods import (
 )
 from batchpool.errors import ChildStartFailed
 from batchpool.model import TaskError
+from batchpool.system.limits import limit_behind, limit_of_exit
 
 CRASHES_ALLOWED = 3
 """An item that ended its process this often, alone in it, is given up."""
@@ -29,6 +30,7 @@ _LINGER_NS = 1_000_000_000
 class ProcessPerTask(ChildBackend):
     """Runs each item in a process of its own, with never more than `concurrency` alive.
 
+    Where no more processes can be started it goes on with those that there are.
     An item whose process dies under it is run again; after three deaths it is recorded as
     `crashed`. A process that does not end within a second after its item is killed.
     """
@@ -40,6 +42,7 @@ class ProcessPerTask(ChildBackend):
         self._answered_ns: dict[ChildHandle, int] = {}
         self._crashes: Counter[int] = Counter()
         self._failed_starts = 0
+        self._most = batch.concurrency
         self._is_full = False
         self._context = multiprocessing.get_context(batch.run.start_method)
 
@@ -48,8 +51,6 @@ class ProcessPerTask(ChildBackend):
         station = self.batch.station
         if self.batch.run.start_method == "fork":
             station.pools.close()
-        elif self.batch.run.start_method == "forkserver":
-            start_fork_server(station.registry.sources, station.folder)
         path = station.folder / f"alone-{station.next_number()}.socket"
         self._hub = ChildMonitor(path)
         self._setup = ChildSetup(station.registry.sources, station.folder, path)
@@ -62,10 +63,14 @@ class ProcessPerTask(ChildBackend):
             self._hub.close()
             super().__exit__(*exc)
 
+    @property
+    def effective_concurrency(self) -> int:
+        return self._most
+
     def run(self, wave: Sequence[int]) -> None:
         self._todo = deque(wave)
         while self._items or (self._todo and not self.batch.stop_flag.closed):
-            while len(self._items) < self.batch.concurrency and self._may_start():
+            while len(self._items) < self._most and self._may_start():
                 self._start(self._todo.popleft())
             self.poll(self._hub)
             self._end_lingering()
@@ -84,7 +89,10 @@ class ProcessPerTask(ChildBackend):
         elif running is None:
             # It died before its item began: that is no fault of the item.
             self._todo.append(index)
-            self._count_failed_start(how_it_ended(child))
+            if limit := limit_of_exit(child.process.exitcode, self.batch.station.folder):
+                self._do_with_fewer(limit)
+            else:
+                self._count_failed_start(f"a new process {how_it_ended(child)}")
         else:
             self._count_crash(child, index)
         child.process.close()
@@ -93,39 +101,51 @@ class ProcessPerTask(ChildBackend):
         return bool(self._todo) and not (self.batch.stop_flag.closed or self._is_full)
 
     def _start(self, index: int) -> None:
-        if self.batch.run.start_method == "fork":
+        process: BaseProcess | None = None
+        try:
+            process = self._start_process(index)
+            self._items[self._hub.watch(process)] = index
+        except (OSError, EOFError, MemoryError) as refusal:
+            # EOFError: the fork server has died, or refused. Then the next start finds a new one.
+            if process is not None:
+                process.kill()
+                process.join()
+            self._todo.appendleft(index)
+            if limit := limit_behind(refusal, self.batch.station.folder):
+                self._do_with_fewer(limit)
+            elif self._items:
+                self._is_full = True
+            else:
+                self._count_failed_start(f"a new process could not be started: {refusal!r}")
+
+    def _start_process(self, index: int) -> BaseProcess:
+        method, station = self.batch.run.start_method, self.batch.station
+        if method == "fork":
             check_fork_is_safe()
+        elif method == "forkserver":
+            start_fork_server(station.registry.sources, station.folder)
         process: BaseProcess = self._context.Process(  # type: ignore[attr-defined]
             target=run_alone,
             args=(self._setup, self.order, index, self.batch.item(index)),
             name=f"item-{index}",
             daemon=False,
         )
-        try:
-            with without_main_module():
-                process.start()
-        except (OSError, EOFError) as refusal:
-            self._todo.appendleft(index)
-            self._wait_for_room(refusal)
-            return
-        self._items[self._hub.watch(process)] = index
+        with without_main_module():
+            process.start()
+        return process
 
-    def _wait_for_room(self, refusal: Exception) -> None:
-        # No room for another process: one that runs must end first. Or the fork server has died:
-        # then the next start finds a new one.
+    def _do_with_fewer(self, limit: str) -> None:
         if self._items:
-            self._is_full = True
+            self._most = len(self._items)
         else:
-            self._count_failed_start(f"could not be started: {refusal!r}")
-        if self.batch.run.start_method == "forkserver":
-            station = self.batch.station
-            start_fork_server(station.registry.sources, station.folder)
+            self._most = 1
+            self._count_failed_start(f"there is no room for a process: {limit}")
 
     def _count_failed_start(self, why: str) -> None:
         self._failed_starts += 1
         if self._failed_starts >= _STARTS_ALLOWED:
             unanswered = self.batch.outcomes.unanswered([*self._items.values(), *self._todo])
-            raise ChildStartFailed(f"a new process {why}", unanswered)
+            raise ChildStartFailed(why, unanswered)
         # A fork server that was killed refuses for some milliseconds before it counts as dead.
         self.wait(_RESTART_S * self._failed_starts)
 

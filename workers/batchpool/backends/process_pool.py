@@ -59,12 +59,16 @@ class ProcessPool(PoolBackend):
     def after_turn(self) -> None:
         if self._dead:
             self._replace_pool()
-        elif self._broken_ns and monotonic_ns() - self._broken_ns > _BROKEN_NS:
+        elif not self.held.has_manager or self._is_broken_for_long:
             # Broken, and nobody has died: it is of no use all the same.
             for process in self.held.processes:
                 process.kill()
         else:
             super().after_turn()
+
+    @property
+    def _is_broken_for_long(self) -> bool:
+        return self._broken_ns != 0 and monotonic_ns() - self._broken_ns > _BROKEN_NS
 
     def _replace_pool(self) -> None:
         """Put a new pool in the place of the broken one."""

@@ -1,10 +1,12 @@
 """What happens inside a child: a process of a pool, a process for one item, or an interpreter."""
 
 import _thread
+import contextlib
 import marshal
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Sequence
@@ -14,10 +16,12 @@ from typing import Any, NamedTuple
 
 from batchpool.children.channel import ChannelWriter, FrameKind, to_record
 from batchpool.children.parking import wait_while_locked
+from batchpool.errors import LimitReached
 from batchpool.execution.outbox import NOT_YET_NS, OUTBOX_SUFFIX, Outbox, pack_record
 from batchpool.execution.run_item import Work, current_site, run_item
 from batchpool.execution.shared_sum import FileSum, SharedSum, child_sum
 from batchpool.model import ExecutionSite, Outcome
+from batchpool.system.limits import exit_status_of, start_thread
 from batchpool.system.process_control import die_with_parent
 from batchpool.tasks.registry import TaskSources, find_task
 
@@ -119,7 +123,19 @@ _child: Child | None = None
 
 
 def enter_process(setup: ChildSetup) -> None:
-    """Become a child process that runs tasks, and ends with its supervisor."""
+    """Become a child process that runs tasks, and ends with its supervisor.
+
+    A child that cannot, ends with the number of the error as its status.
+    """
+    try:
+        _enter_process(setup)
+    except BaseException as error:
+        traceback.print_exc(file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(exit_status_of(error))
+
+
+def _enter_process(setup: ChildSetup) -> None:
     global _child
     # Only here: sub-interpreters cannot import all of it.
     from multiprocessing import parent_process
@@ -128,7 +144,9 @@ def enter_process(setup: ChildSetup) -> None:
     parent = parent_process()
     assert parent is not None
     die_with_parent()
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    with contextlib.suppress(LimitReached):
+        # On Linux the line above is enough.
+        start_thread(threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True))
     _child = Child(setup)
     _child.threads = _thread._count()
 

@@ -1,12 +1,13 @@
 """Executors kept between batches."""
 
+import gc
 import itertools
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 
 from batchpool.children.pools import _RESTART_S, _STARTS_ALLOWED, ExecutorPool, _nothing
-from batchpool.errors import ChildStartFailed
+from batchpool.errors import ChildStartFailed, LimitReached
 from batchpool.tasks.registry import Registry
 
 UNKNOWN_STARTUP_S = 0.4
@@ -47,8 +48,11 @@ class PoolCache:
     def take(self, method: str | None, size: int, warm: bool) -> tuple[ExecutorPool, bool]:
         """A pool of at least `size` children, and whether it was kept from another batch.
 
+        Where there is no room for so many it has fewer.
+
         Raises:
-            ChildStartFailed: several pools in a row lost a child while they started.
+            ChildStartFailed: several pools in a row lost a child while they started, or there is
+                no room for even one.
             UnsupportedOption: it would have to fork beside other threads.
         """
         if warm and (kept := self._kept.pop(method, None)) is not None:
@@ -57,22 +61,36 @@ class PoolCache:
             kept.close()
         if method == "fork":
             self.close()
-        for attempt in itertools.count(1):
-            name = f"pool-{next(self._made)}"
-            pool = ExecutorPool(self._registry, self._folder, name, method)
-            began_s = monotonic()
-            try:
-                # Interpreters run in this process: its owner flushes from a thread, not here.
-                pool.start(size, _nothing if method is None else self._tick)
-            except ChildStartFailed:
-                if attempt == _STARTS_ALLOWED:
-                    raise
-                self._tick()
-                sleep(_RESTART_S * attempt)
-            else:
-                self._startup_s[method] = monotonic() - began_s
-                return pool, False
-        raise AssertionError
+        attempts = 0
+        while not isinstance(pool := self._make(method, size), ExecutorPool):
+            attempts += 1
+            # A queue whose thread could not be started is in a cycle, and its semaphores with it.
+            gc.collect()
+            if isinstance(pool, LimitReached):
+                if size == 1:
+                    raise ChildStartFailed(str(pool), ())
+                size, attempts = size // 2, 0
+            elif attempts == _STARTS_ALLOWED:
+                raise pool
+            self._tick()
+            sleep(_RESTART_S * (attempts + 1))
+        return pool, False
+
+    def _make(
+        self, method: str | None, size: int
+    ) -> ExecutorPool | LimitReached | ChildStartFailed:
+        """A new pool, or why there is none; an error that was raised would keep the pool alive."""
+        pool = ExecutorPool(self._registry, self._folder, f"pool-{next(self._made)}", method)
+        began_s = monotonic()
+        try:
+            # Interpreters run in this process: its owner flushes from a thread, not here.
+            pool.start(size, _nothing if method is None else self._tick)
+        except LimitReached as limit:
+            return LimitReached(str(limit))
+        except ChildStartFailed as failure:
+            return ChildStartFailed(failure.why, ())
+        self._startup_s[method] = monotonic() - began_s
+        return pool
 
     def give_back(self, pool: ExecutorPool, keep: bool, is_idle: bool) -> None:
         """Keep a pool for the next batch, or end it; it is kept only if it is sound and idle."""

@@ -12,14 +12,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from batchpool.children.child import ChildSetup, enter_interpreter, enter_process, park, ready
-from batchpool.children.monitor import ChildMonitor
+from batchpool.children.monitor import ChildHandle, ChildMonitor
 from batchpool.children.parking import Parking
 from batchpool.children.start_methods import (
     check_fork_is_safe,
     start_fork_server,
     without_main_module,
 )
-from batchpool.errors import ChildStartFailed
+from batchpool.errors import ChildStartFailed, LimitReached
+from batchpool.system.limits import limit_behind, limit_of_exit
 from batchpool.system.process_control import kill_tree
 from batchpool.system.process_tree import children_of
 from batchpool.tasks.registry import Registry
@@ -28,6 +29,7 @@ _CLOSE_GRACE_S = 1.0
 _START_POLL_S = 0.04
 _STARTS_ALLOWED = 5
 _RESTART_S = 0.02
+_EXIT_CODE_S = 0.5
 
 
 class ExecutorPool:
@@ -56,22 +58,48 @@ class ExecutorPool:
         """Start all children and wait until each is there.
 
         Raises:
+            LimitReached: there is no room for so many.
             ChildStartFailed: one of them died before that.
             UnsupportedOption: it would have to fork beside other threads.
         """
         self.size = size
         try:
-            if self.method is None:
-                self._start_interpreters()
-            else:
-                self._start_processes(self.method)
-            while sum(child.lane is not None for child in self.hub.children) < size:
-                tick()
-                if any(event.frame is None for event in self.hub.poll(_START_POLL_S)):
-                    raise ChildStartFailed("a child of the pool died while it started", ())
+            self._start(tick)
+        except (OSError, EOFError, RuntimeError, MemoryError) as error:
+            # EOFError, ConnectionError: the fork server died under our hands.
+            limit = limit_behind(error, self._setup.folder)
+            self.kill()
+            if limit is not None:
+                raise LimitReached(f"no room for {size} children of a pool: {limit}") from None
+            raise ChildStartFailed(f"the pool died while it started: {error!r}", ()) from None
         except BaseException:
             self.kill()
             raise
+
+    def _start(self, tick: Callable[[], None]) -> None:
+        if self.method is None:
+            self._start_interpreters()
+        else:
+            self._start_processes(self.method)
+        while sum(child.lane is not None for child in self.hub.children) < self.size:
+            tick()
+            for event in self.hub.poll(_START_POLL_S):
+                if event.frame is None:
+                    self._explain_death(event.child)
+        # Its last thread is begun with the first call: without it no call would ever be answered.
+        while not self._first.done():
+            tick()
+            if not self.has_manager:
+                raise RuntimeError("can't start new thread")
+            concurrent.futures.wait([self._first], _START_POLL_S)
+
+    def _explain_death(self, child: ChildHandle) -> None:
+        process = child.process
+        if process is not None:
+            process.join(_EXIT_CODE_S)
+            if limit := limit_of_exit(process.exitcode, self._setup.folder):
+                raise LimitReached(f"no room for {self.size} children of a pool: {limit}")
+        raise ChildStartFailed("a child of the pool died while it started", ())
 
     def park(self, children: int) -> None:
         """Keep so many children from taking what is submitted from now on, until `unpark`.
@@ -106,6 +134,14 @@ class ExecutorPool:
         return list((getattr(self.executor, "_processes", None) or {}).values())
 
     @property
+    def has_manager(self) -> bool:
+        """Whether the thread runs that passes calls on to processes; interpreters need none."""
+        if isinstance(self.executor, ThreadPoolExecutor):
+            return True
+        manager: threading.Thread | None = getattr(self.executor, "_executor_manager_thread", None)
+        return manager is not None and manager.is_alive()
+
+    @property
     def threads(self) -> int:
         """How many threads of this process its executor has."""
         if isinstance(self.executor, ThreadPoolExecutor):
@@ -128,6 +164,7 @@ class ExecutorPool:
             self.size, initializer=enter_interpreter, initargs=(self._setup,)
         )
         self.executor = executor
+        self._first = executor.submit(ready)
         while len(executor._threads) < self.size:
             executor.submit(ready)
 
@@ -143,13 +180,10 @@ class ExecutorPool:
             initargs=(self._setup,),
         )
         self.executor = executor
-        try:
-            with without_main_module():
-                while len(executor._processes) < self.size:
-                    executor.submit(ready)
-        except (BrokenProcessPool, EOFError, OSError) as error:
-            # EOFError, ConnectionError: the fork server died under our hands.
-            raise ChildStartFailed(f"the pool died while it started: {error!r}", ()) from None
+        with without_main_module():
+            self._first = executor.submit(ready)
+            while len(executor._processes) < self.size:
+                executor.submit(ready)
         for process in executor._processes.values():
             self.hub.watch(process)
 
@@ -176,6 +210,8 @@ class ExecutorPool:
         # Not before: they would take what still waits in the queue.
         self.unpark()
         manager: threading.Thread | None = getattr(executor, "_executor_manager_thread", None)
+        if not self.has_manager:
+            manager = None
         executor.shutdown(wait=False, cancel_futures=True)
         if manager is not None:
             manager.join(grace_s or None)

@@ -1,5 +1,6 @@
 """Imported by the fork server before its first fork, so that each child finds the tasks loaded."""
 
+import errno
 import json
 import os
 import sys
@@ -16,6 +17,7 @@ def _prepare() -> None:
     if note is None:
         return
     die_with_parent()
+    _outlive_failed_forks()
     given = json.loads(note)
     if given["PYTHONPATH"] is None:
         os.environ.pop("PYTHONPATH", None)
@@ -23,6 +25,32 @@ def _prepare() -> None:
         os.environ["PYTHONPATH"] = given["PYTHONPATH"]
     sources = given["sources"]
     load_tasks(TaskSources(**{**sources, "files_roots": tuple(sources["files_roots"])}))
+
+
+def _outlive_failed_forks() -> None:
+    """Have the fork server refuse a child that it cannot fork.
+
+    CPython's ends instead, and the kernel ends all its children with it, see `die_with_parent`.
+    """
+    fork = os.fork
+
+    def fork_or_refuse() -> int:
+        try:
+            pid = fork()
+        except OSError as refusal:
+            request = sys._getframe(1).f_locals
+            if not {"child_r", "child_w", "fds"} <= request.keys():
+                raise
+            # Whoever asked for the child waits for an answer, or for the end of this pipe.
+            for fd in (request["child_r"], request["child_w"], *request["fds"]):
+                os.close(fd)
+            # The one kind of OSError that the server's loop goes on after.
+            raise ConnectionAbortedError(errno.ECONNABORTED, str(refusal)) from refusal
+        if pid == 0:
+            os.fork = fork
+        return pid
+
+    os.fork = fork_or_refuse
 
 
 try:

@@ -34,7 +34,7 @@ from batchpool.backends.base import Backend, Batch
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import NO_SHARED_SUM, BackendFacts, facts_of
 from batchpool.backends.outcomes import OutcomeCollector, Sink
-from batchpool.errors import SpecError, UnsupportedBackend, UnsupportedOption
+from batchpool.errors import LimitReached, SpecError, UnsupportedBackend, UnsupportedOption
 from batchpool.model import (
     DISPATCHES,
     ON_ERRORS,
@@ -46,6 +46,7 @@ from batchpool.model import (
     Outcome,
     RunSpec,
 )
+from batchpool.system.limits import limit_behind
 from batchpool.tasks.decorator import Task
 
 RETRY_BASE_S = 0.2
@@ -89,6 +90,7 @@ def run_batch(
     Raises:
         SpecError: the batch cannot be run as ordered; no item was taken.
         ChildrenWontStart: processes die before they run anything.
+        LimitReached: a limit of the machine leaves no room for anything that runs tasks.
     """
     with ExitStack() as stack:
         if station is None:
@@ -98,7 +100,7 @@ def run_batch(
         wave = pending_of(spec)
         batch = _batch_of(spec, station, sink or outcomes.extend, len(wave))
         with leak_check(station, facts) if sweeps else nullcontext():
-            report = _run(load_backend(facts.name)(batch), wave, backoff)
+            report = _run_within_limits(load_backend(facts.name)(batch), wave, backoff)
         return BatchResult(replace(report, end_ns=monotonic_ns()), outcomes)
 
 
@@ -194,6 +196,17 @@ def effective_concurrency(run: RunSpec, facts: BackendFacts, items: int) -> int:
     if facts.dispatch and run.dispatch == "map" and run.chunksize:
         items = -(-items // run.chunksize)
     return 1 if facts.lanes == "one" else max(1, min(run.concurrency, items))
+
+
+def _run_within_limits(
+    backend: Backend, wave: "range | list[int]", backoff: Backoff
+) -> BatchReport:
+    try:
+        return _run(backend, wave, backoff)
+    except (OSError, RuntimeError, MemoryError) as error:
+        if limit := limit_behind(error, backend.batch.station.folder):
+            raise LimitReached(f"the batch could not be run: {limit}") from error
+        raise
 
 
 def _run(backend: Backend, wave: "range | list[int]", backoff: Backoff) -> BatchReport:

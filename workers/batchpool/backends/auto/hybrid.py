@@ -61,7 +61,7 @@ class HybridPool(ProcessPool):
 
     @property
     def lanes(self) -> int:
-        return min(self.batch.concurrency, self._room())
+        return min(super().lanes, self._room())
 
     @property
     def poll_s(self) -> float:

@@ -1,8 +1,9 @@
-"""Run one batch where hardly any thread or process can be started, then one that needs none.
+"""Run one batch where a limit leaves little room, then one that needs none.
 
-    python few_processes.py ROOM BACKEND CONCURRENCY [OPTION=VALUE ...]
+    python little_room.py LIMIT ROOM BACKEND CONCURRENCY [OPTION=VALUE ...]
 
-Takes RLIMIT_NPROC down to what this user runs now and ROOM more. Prints a line of JSON per batch.
+Takes RLIMIT_NPROC or RLIMIT_NOFILE down to what is in use now and ROOM more. Prints a line of JSON
+per batch.
 """
 
 import json
@@ -29,6 +30,10 @@ def count_threads_of_user() -> int:
     return count
 
 
+def count_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
 def report(spec: BatchSpec, station: RunnerContext) -> None:
     began_s = monotonic()
     try:
@@ -41,20 +46,19 @@ def report(spec: BatchSpec, station: RunnerContext) -> None:
     sys.stdout.write(json.dumps({**said, "seconds": monotonic() - began_s}) + "\n")
 
 
-def main(room: int, backend: str, concurrency: int, options: dict[str, str]) -> None:
-    nap = RunSpec("sleep", {"seconds": 0.02}, backend, concurrency, **options)
+COUNTS = {"RLIMIT_NPROC": count_threads_of_user, "RLIMIT_NOFILE": count_descriptors}
+
+
+def main(limit: str, room: int, backend: str, concurrency: int, options: dict[str, str]) -> None:
+    nap = RunSpec("sleep", {"seconds": 0.1}, backend, concurrency, **options)
     echo = RunSpec("echo", backend="sequential")
     with RunnerContext(owns_process=True) as station:
-        most = count_threads_of_user() + room
-        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
-        report(BatchSpec(nap, range(60)), station)
+        most = COUNTS[limit]() + room
+        resource.setrlimit(getattr(resource, limit), (most, most))
+        report(BatchSpec(nap, range(30)), station)
         report(BatchSpec(echo, range(5)), station)
 
 
 if __name__ == "__main__":
-    main(
-        int(sys.argv[1]),
-        sys.argv[2],
-        int(sys.argv[3]),
-        dict(pair.split("=") for pair in sys.argv[4:]),
-    )
+    limit, room, backend, concurrency, *options = sys.argv[1:]
+    main(limit, int(room), backend, int(concurrency), dict(pair.split("=") for pair in options))
