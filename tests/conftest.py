@@ -20,6 +20,7 @@ from batchpool.system.process_control import become_subreaper
 from batchpool.system.process_tree import children_of, is_alive
 
 _GRACE_S = 10.0
+_LONGEST_FIRST = ("compose", "faults", "integration", "contract")
 _SHARED_MEMORY = Path("/dev/shm")
 SEED = "BATCHPOOL_TEST_SEED"
 
@@ -46,11 +47,14 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file together in a parallel run, unless they are marked otherwise."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of a file together in a parallel run, and begin with the longest."""
+    if not hasattr(config, "workerinput"):
+        return
     for item in items:
         if not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
+    items.sort(key=lambda item: [folder not in item.path.parts for folder in _LONGEST_FIRST])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -78,7 +82,8 @@ def nothing_is_left() -> Iterator[None]:
     """Fail a test that leaves something behind ten seconds after its end.
 
     What fixtures of a wider scope had running before the test may have changed in it:
-    processes below them, and their files, are their own affair.
+    processes below them, and their files, are their own affair. Semaphores are the machine's:
+    one that is left fails whatever test ends beside it, too.
     """
     processes, threads = _children(), set(threading.enumerate())
     files, semaphores = _temp_files(), _semaphores()
@@ -94,7 +99,7 @@ def nothing_is_left() -> Iterator[None]:
     left = {kind: look() for kind, look in checks}
     while any(left.values()):
         if monotonic() > end:
-            pytest.fail(f"left behind: {left}")
+            pytest.fail(f"left behind: { {kind: found for kind, found in left.items() if found} }")
         sleep(0.02)
         # Only what was there each time: a semaphore of another program may be unused for a moment.
         left = {kind: left[kind] & look() for kind, look in checks}

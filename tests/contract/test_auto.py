@@ -129,6 +129,7 @@ def test_a_change_of_mind_loses_no_item_and_runs_none_twice(
     assert len(runs) == 1500
 
 
+@pytest.mark.alone
 def test_the_first_items_are_looked_at_and_remembered_for_the_next_batch(
     station: RunnerContext,
 ) -> None:
@@ -147,12 +148,14 @@ def test_the_first_items_are_looked_at_and_remembered_for_the_next_batch(
     assert not other["measured"]["remembered"]
 
 
+@pytest.mark.alone
 def test_what_waits_gets_more_lanes_than_cpus(station: RunnerContext) -> None:
     report = run_auto(station, "sleep", range(64), params={"seconds": 0.05}, concurrency=32).report
     assert report.chosen["backend"] in ("asyncio", "thread-pool")
     assert report.effective_concurrency == 32
 
 
+@pytest.mark.alone
 def test_tasks_that_take_far_longer_than_remembered_are_looked_at_anew(
     station: RunnerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +219,7 @@ def test_what_begins_by_waiting_is_begun_in_a_warm_pool(station: RunnerContext) 
     assert "should it compute yet" in result.report.chosen["why"]
 
 
+@pytest.mark.alone
 def test_a_task_that_keeps_the_gil_gets_no_second_thread_here(station: RunnerContext) -> None:
     if not gil_enabled():
         pytest.skip("this Python has no GIL")

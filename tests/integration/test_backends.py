@@ -59,6 +59,7 @@ def started(way: dict[str, Any]) -> int:
     return {"multiprocessing": ITEMS, "process-pool": LANES}.get(way["backend"], 0)
 
 
+@pytest.mark.alone
 def test_the_cpu_time_of_a_batch_is_that_of_its_tasks_and_a_little(
     shared_crew: Crew, way: dict[str, Any]
 ) -> None:

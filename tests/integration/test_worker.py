@@ -12,6 +12,7 @@ from tests.crew import Crew
 from tests.support.waiting import wait_until
 
 
+@pytest.mark.alone
 def test_auto_says_over_http_what_it_chose_and_why(crew: Crew) -> None:
     crew.start_workers(1)
     for remembered in (False, True):
