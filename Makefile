@@ -14,7 +14,7 @@ PYTEST := $(RUN)/python -m pytest $(PYTEST_ARGS)
 BESIDE := -n $(TEST_PROCESSES)
 OR_NONE := || [ $$? -eq 5 ]
 
-.PHONY: help demo test test-full test-walks chaos bench lint check lock clean
+.PHONY: help demo test test-full test-walks chaos bench lint check docs lock clean
 help:  ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -45,6 +45,9 @@ lint: $(VENV)/.dev  ## Format, lint, types, layers: check only
 	$(RUN)/lint-imports
 
 check: lint test  ## What CI runs
+
+docs: $(VENV)/.dev  ## Write the pages that are made from the code
+	@$(RUN)/python docs/make_configuration.py
 
 lock:  ## Write the locked requirements anew (needs uv)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(LOCK_ARGS) \

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from batchpool.api.app import create_app
-from batchpool.api.settings import Settings
+from batchpool.api.settings import ApiSettings
 from tests.crew import Crew
 from tests.faults.servers import Server
 from tests.integration.conftest import Stage
@@ -29,7 +29,7 @@ def make_crew() -> Iterator[Callable[..., Crew]]:
         def make(server: Server, **environ: str) -> Crew:
             settings = {"BATCHPOOL_LEASE_S": str(LEASE_S)} | environ
             redis = stack.enter_context(server.client())
-            api = Settings.from_env(settings)
+            api = ApiSettings.from_env(settings)
             client = stack.enter_context(server.client(api.redis_timeout_s))
             app = create_app(api, client)
             app.testing = False

@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from batchpool.api.app import create_app
-from batchpool.api.settings import Settings
+from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import connect
 from batchpool.ledger.entries import Report
 from batchpool.ledger.jobs import Jobs
@@ -234,7 +234,7 @@ SETTINGS_FOR_TESTS = {"BATCHPOOL_API_MAX_EVENT_STREAMS": "3", "BATCHPOOL_EVENT_H
 @pytest.fixture
 def bare(redis: Redis) -> Stage:
     """The app over a database that no worker was ever in."""
-    app = create_app(Settings.from_env(SETTINGS_FOR_TESTS), redis)
+    app = create_app(ApiSettings.from_env(SETTINGS_FOR_TESTS), redis)
     app.testing = False
     return Stage(redis, app)
 
@@ -256,7 +256,7 @@ def crew(redis_url: str, bare: Stage, crew_environ: dict[str, str]) -> Iterator[
 def shared_crew(crew_environ: dict[str, str]) -> Iterator[Crew]:
     """A crew of one worker for all tests of a module, none of which kills anything."""
     with own_valkey() as url, connect(url) as redis:
-        app = create_app(Settings.from_env(SETTINGS_FOR_TESTS), redis)
+        app = create_app(ApiSettings.from_env(SETTINGS_FOR_TESTS), redis)
         app.testing = False
         with Crew(url, redis, Stage(redis, app), crew_environ) as made:
             made.start_workers(1)

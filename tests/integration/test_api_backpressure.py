@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batchpool.api.app import create_app
-from batchpool.api.settings import Settings
+from batchpool.api.settings import ApiSettings
 from batchpool.ledger import keys
 
 MOST = 10
@@ -17,7 +17,7 @@ MOST = 10
 def small(stage: Any) -> Any:
     """The stage, with an API that lets ten items wait."""
     stage.app = create_app(
-        Settings.from_env({"BATCHPOOL_MAX_QUEUED_ITEMS": str(MOST)}), stage.redis
+        ApiSettings.from_env({"BATCHPOOL_MAX_QUEUED_ITEMS": str(MOST)}), stage.redis
     )
     return stage
 

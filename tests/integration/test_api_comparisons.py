@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from batchpool.api.settings import Settings
 from batchpool.comparisons.driver import Driver
 from batchpool.ledger import keys
 from batchpool.ledger.comparisons import Comparisons
+from batchpool.settings import ReconcilerSettings
 from tests.integration.conftest import SETTINGS_FOR_TESTS
 
 ARMS = [{"backend": "sequential"}, {"backend": "thread-pool", "concurrency": 4}]
@@ -127,7 +127,7 @@ def test_what_earlier_jobs_took_tells_how_long_it_will_be(stage: Any) -> None:
 def test_a_comparison_ends_as_too_long_once_it_is_known(stage: Any) -> None:
     shown = post(stage)
     short = SETTINGS_FOR_TESTS | {"BATCHPOOL_COMPARISON_MAX_S": "1"}
-    driver = Driver(stage.redis, Settings.from_env(short))
+    driver = Driver(stage.redis, ReconcilerSettings.from_env(short))
     driver.run_step()
     stage.redis.hincrby(keys.comparison_key(shown["id"]), "started_ms", -2000)
     stage.until(lambda: driver.run_step() is not None and _ended(stage, shown["id"]))

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from batchpool.api.app import create_app
-from batchpool.api.settings import Settings
+from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import connect
 from batchpool.ledger.presence import Presence
 from tests.support.waiting import check_time
 
-SETTINGS = Settings.from_env({"BATCHPOOL_API_REDIS_TIMEOUT_S": "1.0"})
+SETTINGS = ApiSettings.from_env({"BATCHPOOL_API_REDIS_TIMEOUT_S": "1.0"})
 ROUTES = ("/v1/jobs", "/v1/workers", "/v1/tasks", "/readyz", "/v1/jobs/0123456789abcdef01234567")
 
 

@@ -38,7 +38,7 @@ def test_a_bad_setting_ends_it_with_its_name() -> None:
         timeout=20,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("BATCHPOOL_API_PORT='http': allowed is")
+    assert done.stderr.startswith("BATCHPOOL_API_PORT='http': must be")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from batchpool.api.settings import Settings
 from batchpool.comparisons.driver import Driver
 from batchpool.ledger import keys
 from batchpool.ledger.comparisons import ComparisonEntry, Comparisons
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.reservations import Reservations, WorkerSlot
 from batchpool.queue import rq_queue
+from batchpool.settings import ReconcilerSettings
 
 ORDER = {
     "task": "sleep",
@@ -30,7 +30,7 @@ class Scene:
         self.redis: Redis = stage.redis
         self.stage = stage
         self.now_s = 0.0
-        self.driver = Driver(stage.redis, Settings.from_env({}), lambda: self.now_s)
+        self.driver = Driver(stage.redis, ReconcilerSettings.from_env({}), lambda: self.now_s)
         self.reservations = Reservations(stage.redis)
         self.workers = [stage.worker_document(name=name, pid=pid) for name, pid in PEOPLE.items()]
         stage.announce(stage.class_document(), *self.workers)
@@ -90,7 +90,7 @@ def test_a_driver_that_starts_anew_vacates_no_slot_that_is_held(scene: Scene) ->
         scene.announce(slot)
     before = scene.reservations.holders(scene.id)
     assert set(before) == {0, 1}
-    scene.driver = Driver(scene.redis, Settings.from_env({}))
+    scene.driver = Driver(scene.redis, ReconcilerSettings.from_env({}))
     # As if the lead of the one before had run out.
     scene.redis.delete(keys.LEADER)
     assert scene.steps().job_id is not None

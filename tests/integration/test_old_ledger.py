@@ -16,7 +16,7 @@ import pytest
 from redis import Redis
 
 from batchpool.api.app import create_app
-from batchpool.api.settings import Settings
+from batchpool.api.settings import ApiSettings
 from batchpool.ledger import keys
 from batchpool.ledger.connection import connect
 from batchpool.ledger.jobs import Jobs
@@ -69,7 +69,7 @@ def old_redis() -> Iterator[tuple[str, Redis]]:
 
 
 def serve(redis: Redis) -> Stage:
-    return Stage(redis, create_app(Settings.from_env({}), redis))
+    return Stage(redis, create_app(ApiSettings.from_env({}), redis))
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from batchpool.api.settings import Settings
 from batchpool.ledger.presence import Presence
 from batchpool.reconciler.reconciler import Reconciler
+from batchpool.settings import ReconcilerSettings
 
-SETTINGS = Settings.from_env({"BATCHPOOL_CLASS_GONE_S": "15"})
+SETTINGS = ReconcilerSettings.from_env({"BATCHPOOL_CLASS_GONE_S": "15"})
 QUEUE = "rq:queue:batchpool:c311"
 
 
@@ -251,4 +251,4 @@ def test_a_bad_setting_ends_the_process_with_its_name() -> None:
         timeout=20,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("BATCHPOOL_RECONCILE_INTERVAL_S='often': allowed is")
+    assert done.stderr.startswith("BATCHPOOL_RECONCILE_INTERVAL_S='often': must be")

@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchpool.client.errors import StackFailed
-from batchpool.settings import BadSetting, read_seconds
+from batchpool.settings import BadSetting, WorkerSettings, declared_settings
 from batchpool.stack.managed_process import ProcessSpec
 from batchpool.stack.process_group import STACK_ID_VARIABLE
 
@@ -25,7 +25,8 @@ def read_grace_s(environ: Mapping[str, str]) -> float:
         StackFailed: the environment names no such time.
     """
     try:
-        return read_seconds(environ, GRACE, _GRACE_S, most=3600.0)
+        declared = declared_settings(WorkerSettings)["grace_s"]
+        return float(replace(declared, default=_GRACE_S).read(environ))
     except BadSetting as error:
         raise StackFailed(str(error)) from None
 

@@ -4,13 +4,14 @@ import os
 import sys
 
 from batchpool.api.server import run
-from batchpool.api.settings import BadSetting, Settings
+from batchpool.api.settings import ApiSettings
 from batchpool.ledger import failpoints as killpoints
+from batchpool.settings import BadSetting
 
 
 def main() -> int:
     try:
-        settings = Settings.from_env(os.environ)
+        settings = ApiSettings.from_env(os.environ)
         killpoints.arm(os.environ)
     except (BadSetting, killpoints.KillPointRefused) as error:
         sys.stderr.write(f"{error}\n")

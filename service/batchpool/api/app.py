@@ -13,7 +13,7 @@ from batchpool.api.http import problem_response
 from batchpool.api.large_bodies import LargeBodies, too_much_memory
 from batchpool.api.problems import Problem, StorageFull, Unavailable, problem_of
 from batchpool.api.routes import BLUEPRINTS
-from batchpool.api.settings import Settings
+from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import TemporarilyRefused
 from batchpool.schemas.refusals import Refusal
 
@@ -24,7 +24,7 @@ MOST_SUM_DIGITS = 5000
 
 
 def create_app(
-    settings: Settings,
+    settings: ApiSettings,
     redis: Redis,
     bulk: Redis | None = None,
     large_bodies: LargeBodies | None = None,

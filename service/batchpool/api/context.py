@@ -10,7 +10,7 @@ from redis import Redis
 
 from batchpool.api.large_bodies import LargeBodies
 from batchpool.api.metrics import Metrics
-from batchpool.api.settings import Settings
+from batchpool.api.settings import ApiSettings
 from batchpool.jobs.fleet import FleetCache
 from batchpool.ledger import keys
 from batchpool.ledger.comparisons import Comparisons
@@ -56,7 +56,7 @@ class ApiContext:
         bulk: the same Redis, given the time that storing a whole job may take.
     """
 
-    settings: Settings
+    settings: ApiSettings
     redis: Redis
     slow_redis: Redis
     jobs: Jobs
@@ -77,7 +77,7 @@ class ApiContext:
     @classmethod
     def over(
         cls,
-        settings: Settings,
+        settings: ApiSettings,
         redis: Redis,
         bulk: Redis,
         large_bodies: LargeBodies | None = None,

@@ -19,7 +19,7 @@ from typing import IO, Any
 from flask import Response
 
 from batchpool.api.problems import Problem, Unavailable
-from batchpool.api.settings import Settings
+from batchpool.api.settings import ApiSettings
 
 LOG = logging.getLogger("batchpool.api")
 
@@ -71,7 +71,7 @@ def read_exactly(stream: IO[bytes], length: int) -> bytes:
 class LargeBodies:
     """Passes large bodies, one at a time, to a process that is started when it is needed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ApiSettings) -> None:
         self._settings = settings
         self._places = threading.BoundedSemaphore(MOST_WAITING)
         self._turn = threading.Lock()

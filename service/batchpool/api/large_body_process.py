@@ -18,7 +18,7 @@ from werkzeug.wsgi import LimitedStream
 
 from batchpool.api.app import create_app
 from batchpool.api.large_bodies import MEMORY_BYTES, read_head, write_message
-from batchpool.api.settings import Settings
+from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import connect
 
 KEPT_BYTES = 256 << 20
@@ -36,7 +36,7 @@ def main() -> None:
     requests = sys.stdin.buffer
     threading.Thread(target=_exit_when_closed, args=(requests,), daemon=True).start()
     with contextlib.suppress(EOFError, BrokenPipeError):
-        settings = Settings(**read_head(requests)[0])
+        settings = ApiSettings(**read_head(requests)[0])
         app = create_app(
             settings,
             connect(settings.redis_url, socket_timeout_s=settings.redis_timeout_s),

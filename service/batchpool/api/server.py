@@ -13,7 +13,7 @@ from gunicorn.workers import gthread  # type: ignore[import-untyped]
 from batchpool.api.app import create_app
 from batchpool.api.context import EXTENSION
 from batchpool.api.large_bodies import LargeBodies
-from batchpool.api.settings import Settings
+from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import connect
 
 GRACE_S = 2
@@ -42,9 +42,9 @@ class StreamingWorker(gthread.ThreadWorker):  # type: ignore[misc]
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """The API under gunicorn, configured by `Settings` alone."""
+    """The API under gunicorn, configured by `ApiSettings` alone."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ApiSettings) -> None:
         self._settings = settings
         super().__init__()
 
@@ -78,7 +78,7 @@ def tune_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def server_options(settings: Settings) -> dict[str, Any]:
+def server_options(settings: ApiSettings) -> dict[str, Any]:
     """gunicorn's options for these settings."""
     inherited = settings.listen_fd >= 0
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -107,7 +107,7 @@ def _announce(arbiter: Arbiter) -> None:
     sys.stdout.flush()
 
 
-def run(settings: Settings) -> None:
+def run(settings: ApiSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s"

@@ -14,7 +14,6 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from batchpool.api.settings import Settings
 from batchpool.comparisons.analysis.analyse import ComparisonData, analyse
 from batchpool.comparisons.environment import describe_environment, with_usage
 from batchpool.comparisons.execution import ComparisonExecution
@@ -23,6 +22,7 @@ from batchpool.comparisons.worker_reservation import ReservedWorkers, WorkerRese
 from batchpool.ledger.comparisons import Change, ComparisonEntry, Comparisons, ComparisonSnapshot
 from batchpool.ledger.jobs import Jobs
 from batchpool.model import TERMINAL_STATES, TaskError
+from batchpool.settings import ReconcilerSettings
 
 LOG = logging.getLogger("batchpool.comparisons")
 
@@ -49,7 +49,10 @@ class Driver:
     """Drives comparisons, one at a time; two of these at once do no harm."""
 
     def __init__(
-        self, redis: Redis, settings: Settings, clock: Callable[[], float] = time.monotonic
+        self,
+        redis: Redis,
+        settings: ReconcilerSettings,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis = redis
         self._settings = settings

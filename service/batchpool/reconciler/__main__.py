@@ -17,11 +17,11 @@ from typing import Any, Self
 
 from redis.exceptions import RedisError
 
-from batchpool.api.settings import BadSetting, Settings
 from batchpool.comparisons.driver import Driver, drive_forever
 from batchpool.ledger import failpoints as killpoints
 from batchpool.ledger.connection import connect
 from batchpool.reconciler.reconciler import Reconciler
+from batchpool.settings import BadSetting, ReconcilerSettings
 
 LOG = logging.getLogger("batchpool.reconciler")
 
@@ -86,7 +86,7 @@ def run_forever(reconciler: Reconciler, interval_s: float, stop: StopSignals) ->
 
 
 @contextmanager
-def driving(settings: Settings) -> Iterator[None]:
+def driving(settings: ReconcilerSettings) -> Iterator[None]:
     """Drive comparisons in a thread for as long as the `with` lasts."""
     stop = threading.Event()
     with connect(settings.redis_url, socket_timeout_s=REDIS_TIMEOUT_S) as redis:
@@ -104,7 +104,7 @@ def driving(settings: Settings) -> Iterator[None]:
 
 def main() -> int:
     try:
-        settings = Settings.from_env(os.environ)
+        settings = ReconcilerSettings.from_env(os.environ)
         killpoints.arm(os.environ)
     except (BadSetting, killpoints.KillPointRefused) as error:
         sys.stderr.write(f"{error}\n")

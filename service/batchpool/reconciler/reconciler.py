@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 from redis import Redis
 
-from batchpool.api.settings import Settings
 from batchpool.jobs.planning import Requirements
 from batchpool.ledger.failpoints import failpoint
 from batchpool.ledger.jobs import Jobs
@@ -22,6 +21,7 @@ from batchpool.reconciler.policy import (
     Requeue,
     RequeuePolicy,
 )
+from batchpool.settings import ReconcilerSettings
 
 LOG = logging.getLogger("batchpool.reconciler")
 
@@ -38,7 +38,10 @@ class Reconciler:
     """Keeps jobs going; every step is checked again in Redis, so two of these do no harm."""
 
     def __init__(
-        self, redis: Redis, settings: Settings, clock: Callable[[], float] = time.monotonic
+        self,
+        redis: Redis,
+        settings: ReconcilerSettings,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis = redis
         self._settings = settings
