@@ -55,25 +55,50 @@ class Admitted:
 def admit(
     order: JobRequest, fleet: Fleet, limits: Limits, described: dict[str, Any] | None = None
 ) -> Admitted:
-    """The job as it will be run.
+    """Check a job and complete its spec for the best class of workers that can run it.
 
     Args:
-        described: its items, where that is known already.
+        described: a summary of its items, if known already.
     Raises:
-        InvalidFields: what no worker that was seen could do, or what is out of bounds.
-        NoWorkerSeen: no worker was ever seen, so nothing can be said.
+        InvalidFields: a field is out of bounds, or no worker that was seen can run the job.
+        NoWorkerSeen: no worker has ever announced itself.
+    """
+    facts = check_request(order, limits)
+    return complete(order, capable_classes(order, facts, fleet)[0], fleet, described)
+
+
+def check_request(order: JobRequest, limits: Limits) -> BackendFacts:
+    """Check what needs no knowledge of the workers; returns the facts of the backend.
+
+    Raises:
+        InvalidFields: names each field that is out of bounds.
     """
     _check(_size_errors(order, limits))
     facts = _facts(order.backend)
     _check(_option_errors(order, facts))
-    chosen = choose_class(order, facts, fleet)
-    params = fill_params(chosen["tasks"][order.task]["schema"], order.params)
-    cpus = class_cpus(chosen, fleet.workers)
-    concurrency = order.concurrency or facts.default_concurrency(cpus)
+    return facts
+
+
+def complete(
+    order: JobRequest,
+    document: dict[str, Any],
+    fleet: Fleet,
+    described: dict[str, Any] | None = None,
+) -> Admitted:
+    """Fill in the spec of a checked job for a class of workers that can run it.
+
+    Raises:
+        InvalidFields: the params do not fit the schema of the task.
+    """
+    facts = _facts(order.backend)
+    params = fill_params(document["tasks"][order.task]["schema"], order.params)
+    concurrency = order.concurrency or facts.default_concurrency(
+        class_cpus(document, fleet.workers)
+    )
     return Admitted(
         spec=_complete_spec(order, facts, params, concurrency, described),
         ranges=split_ranges(order.total, order.batches),
-        class_id=chosen["id"],
+        class_id=document["id"],
     )
 
 
@@ -139,8 +164,8 @@ def _start_method_errors(backend: str, method: str, facts: BackendFacts) -> Iter
         yield FieldError("start_method", f"unknown {method!r}; known: {', '.join(START_METHODS)}")
 
 
-def choose_class(order: JobRequest, facts: BackendFacts, fleet: Fleet) -> dict[str, Any]:
-    """The class document of the workers that get the job.
+def capable_classes(order: JobRequest, facts: BackendFacts, fleet: Fleet) -> list[dict[str, Any]]:
+    """The classes of workers that can run the job, best first; never empty.
 
     Raises:
         InvalidFields: no class that was seen can run it; says what each lacks.
@@ -150,9 +175,9 @@ def choose_class(order: JobRequest, facts: BackendFacts, fleet: Fleet) -> dict[s
         raise NoWorkerSeen
     need = Requirements(order.task, order.backend, _start_method(order, facts))
     ranked = rank_classes(fleet.classes, fleet.workers, need)
-    if ranked:
-        return ranked[0]
-    raise InvalidFields([_why_not(need, fleet.classes)])
+    if not ranked:
+        raise InvalidFields([_why_not(need, fleet.classes)])
+    return ranked
 
 
 def _start_method(order: JobRequest, facts: BackendFacts) -> str | None:
