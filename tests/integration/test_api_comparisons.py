@@ -104,14 +104,14 @@ def test_as_many_may_wait_as_the_setting_says(stage: Any) -> None:
     for seed in range(50):
         post(stage, seed=seed)
     problem = refusal(stage.http.post(PATH, json=ORDER), 429)
-    assert "allowed are 50" in problem["detail"]
+    assert "at most 50 can" in problem["detail"]
 
 
 def test_what_would_take_too_long_is_refused_with_the_estimate(stage: Any) -> None:
     problem = post(stage, 422, params={"seconds": 60})
     (error,) = problem["errors"]
     # Alone 21 runs of 8 minutes each, and 11 of two.
-    assert f"at least {21 * 480 + 11 * 120} s; allowed are 7200 s" in error["message"]
+    assert f"at least {21 * 480 + 11 * 120} s; it can take at most 7200 s" in error["message"]
 
 
 def test_what_earlier_jobs_took_tells_how_long_it_will_be(stage: Any) -> None:
@@ -133,7 +133,7 @@ def test_a_comparison_ends_as_too_long_once_it_is_known(stage: Any) -> None:
     stage.until(lambda: driver.run_step() is not None and _ended(stage, shown["id"]))
     ended = stage.get(f"{PATH}/{shown['id']}")
     assert (ended["state"], ended["error"]["type"]) == ("failed", "too_long")
-    assert "allowed are 1 s" in ended["error"]["message"]
+    assert "it can take at most 1 s" in ended["error"]["message"]
 
 
 def _ended(stage: Any, comparison_id: str) -> bool:
@@ -184,7 +184,7 @@ def test_a_comparison_that_is_not_there_is_404(stage: Any, name: str, what: str)
 
 
 def test_without_any_worker_ever_it_is_503(bare: Any) -> None:
-    assert "no worker was ever seen" in refusal(bare.http.post(PATH, json=ORDER), 503)["detail"]
+    assert "no worker has been seen yet" in refusal(bare.http.post(PATH, json=ORDER), 503)["detail"]
 
 
 def test_answers_are_as_described(stage: Any) -> None:

@@ -50,7 +50,7 @@ def test_a_process_that_answers_is_alive(bare: Any) -> None:
 
 def test_it_is_ready_once_a_worker_was_seen(bare: Any) -> None:
     found = bare.get("/readyz", 503)
-    assert found["reasons"] == ["no worker was ever seen; start one"]
+    assert found["reasons"] == ["no worker has been seen yet; start one"]
     bare.announce(bare.class_document(), bare.worker_document())
     found = bare.get("/readyz")
     assert found["status"] == "ready"

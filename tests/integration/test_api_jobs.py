@@ -192,13 +192,13 @@ def test_with_too_many_waiting_a_further_one_is_answered_at_once(stage: Any) -> 
     job = stage.post(task="echo", count=1)
     slots = stage.app.extensions["batchpool"].waits
     taken = 0
-    while slots.take():
+    while slots.acquire():
         taken += 1
     response = stage.http.get(f"/v1/jobs/{job['id']}?wait=30")
     assert response.get_json()["state"] == "queued"
     assert response.headers["Retry-After"] == "1"
     for _ in range(taken):
-        slots.give_back()
+        slots.release()
 
 
 def test_a_queued_job_is_cancelled_at_once_and_again_is_a_conflict(stage: Any) -> None:

@@ -193,7 +193,7 @@ def test_compare_takes_a_file_and_prints_what_was_asked_for(
 def test_a_comparison_that_cannot_be_is_refused_with_the_reason(stack: LocalStack) -> None:
     told = run(stack.url, "compare", "echo", "--count", "4", "--arm", "sequential")
     assert told.returncode == 2
-    assert "allowed are 2 to 20" in told.stderr
+    assert "must have 2 to 20" in told.stderr
 
 
 def test_the_client_compares_and_exports(stack: LocalStack) -> None:

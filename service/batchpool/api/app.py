@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from redis import Redis
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from werkzeug.exceptions import HTTPException
@@ -62,20 +62,24 @@ def _http_problem(error: HTTPException) -> Response:
     kept = ("Allow", "Retry-After", "Location")
     headers = {name: value for name, value in error.get_headers() if name in kept}
     detail = error.description or error.name
-    if "Allow" in headers:
-        detail = f"allowed here: {headers['Allow']}"
+    if error.code == 404:
+        detail = f"unknown path {request.path[:80]!r}"
+    elif "Allow" in headers:
+        detail = f"allowed methods: {', '.join(sorted(headers['Allow'].split(', ')))}"
     return problem_response(Problem(error.code, error.name, detail, headers=headers))
 
 
 def _redis_problem(error: RedisError) -> Response:
     LOG.warning("Redis: %s: %s", type(error).__name__, error)
     if isinstance(error, OutOfMemoryError) or "OOM" in str(error):
-        return problem_response(StorageFull("Redis is full; delete jobs or give it memory"))
+        return problem_response(StorageFull("Redis is full; delete jobs, or raise its maxmemory"))
     if isinstance(error, (ResponseError, TemporarilyRefused)):
         # READONLY, LOADING, MISCONF, NOAUTH: the server is there and will not write.
-        return problem_response(Unavailable(f"Redis refuses: {str(error)[:200]}", 5))
+        return problem_response(Unavailable(f"Redis refused the command: {str(error)[:200]}", 5))
     return problem_response(
-        Unavailable("Redis does not answer; send an order again with its Idempotency-Key")
+        Unavailable(
+            "Redis does not answer; send the request again, an order with its Idempotency-Key"
+        )
     )
 
 
@@ -84,5 +88,9 @@ def _no_memory(error: MemoryError) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    LOG.exception("a request failed in a way that nobody thought of", exc_info=error)
-    return problem_response(Problem(500, "Internal error", "the service failed; its log says how"))
+    LOG.exception("unhandled exception in a request", exc_info=error)
+    return problem_response(
+        Problem(
+            500, "Internal error", "unhandled exception in the service; its log has the traceback"
+        )
+    )

@@ -55,7 +55,7 @@ def stream_events(here: ApiContext, source: EventSource, last_event_id: str | No
     """
     if not here.streams.acquire():
         most = here.settings.max_event_streams
-        raise Unavailable(f"{most} event streams are open, which is all; poll with ?wait=", 5)
+        raise Unavailable(f"all {most} event streams are in use; poll with ?wait= instead", 5)
     try:
         stream = _open(here, source, request.headers.get("Last-Event-ID") or last_event_id)
     except BaseException:

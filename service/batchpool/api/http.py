@@ -57,7 +57,7 @@ def negotiate(offered: Iterable[str] = (JSON,)) -> str:
         return types[0]
     best = request.accept_mimetypes.best_match(types)
     if best is None:
-        raise Problem(406, "Not acceptable", f"offered here: {', '.join(types)}")
+        raise Problem(406, "Not acceptable", f"offered media types: {', '.join(types)}")
     return best
 
 
@@ -79,7 +79,7 @@ def check_comparison_id(comparison_id: str) -> str:
 
 def no_such_comparison(comparison_id: str) -> NotFound:
     name = f"no comparison {comparison_id[:80]!r}"
-    return NotFound(f"{name}: never submitted, deleted, or past its time")
+    return NotFound(f"{name}: never submitted, deleted, or expired")
 
 
 def check_job_id(job_id: str) -> str:
@@ -94,7 +94,7 @@ def check_job_id(job_id: str) -> str:
 
 
 def no_such_job(job_id: str) -> NotFound:
-    return NotFound(f"no job {job_id[:80]!r}: never submitted, deleted, or past its time")
+    return NotFound(f"no job {job_id[:80]!r}: never submitted, deleted, or expired")
 
 
 def next_link(cursor: str | int) -> str:

@@ -19,7 +19,7 @@ def idempotency_key(service: ApiContext, asked: dict[str, Any]) -> IdempotencyKe
         return None
     if not (0 < len(key) <= MOST_KEY_CHARS and key.isascii() and key.isprintable()):
         raise field_problem(
-            "Idempotency-Key", f"allowed are 1 to {MOST_KEY_CHARS} printable ASCII characters"
+            "Idempotency-Key", f"must be 1 to {MOST_KEY_CHARS} printable ASCII characters"
         )
     caller = canonical_digest(request.headers.get("Authorization", ""))
     return IdempotencyKey(

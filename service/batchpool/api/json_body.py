@@ -61,7 +61,7 @@ def read_body(request: Request, max_bytes: int) -> bytes:
     """The whole body, not parsed.
 
     Raises:
-        Problem: 400, 413 or 415, saying what was sent and what is allowed.
+        Problem: 400, 413 or 415, with what was sent and what it must be.
     """
     _check_headers(request, max_bytes)
     # Bound the read itself too: a chunked body has no length to look at before. One byte more than
@@ -74,7 +74,7 @@ def read_body(request: Request, max_bytes: int) -> bytes:
     except Exception as error:
         # The parser of the HTTP server raises exceptions of its own for malformed chunks.
         LOG.info("unreadable body: %r", error)
-        raise MalformedBody("the body is not correctly chunked, or ends before its end") from None
+        raise MalformedBody("the body is badly chunked, or incomplete") from None
     if len(raw) > max_bytes:
         raise _too_large(max_bytes)
     if request.content_length is not None and len(raw) != request.content_length:
@@ -113,19 +113,19 @@ def _check_headers(request: Request, max_bytes: int) -> None:
         raise Problem(
             415,
             "Unsupported media type",
-            f"Content-Encoding {encoding[:80]!r}; allowed: none, the body is sent as it is",
+            f"Content-Encoding must be absent, got {encoding[:80]!r}",
             headers={"Accept-Encoding": "identity"},
         )
     if request.mimetype != "application/json":
         raise Problem(
             415,
             "Unsupported media type",
-            f"Content-Type {request.mimetype[:80]!r}; allowed: application/json",
+            f"Content-Type must be application/json, got {request.mimetype[:80]!r}",
             headers={"Accept": "application/json"},
         )
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if charset not in ("utf-8", "utf8", "us-ascii"):
-        raise Problem(415, "Unsupported media type", f"charset {charset[:80]!r}; allowed: utf-8")
+        raise Problem(415, "Unsupported media type", f"charset must be utf-8, got {charset[:80]!r}")
     if (request.content_length or 0) > max_bytes:
         raise _too_large(max_bytes)
 
@@ -134,7 +134,7 @@ def _too_large(max_bytes: int) -> Problem:
     return Problem(
         413,
         "Content too large",
-        f"the body is longer than {max_bytes} bytes (BATCHPOOL_MAX_BODY_BYTES)",
+        f"the body must be at most {max_bytes} bytes (BATCHPOOL_MAX_BODY_BYTES)",
         headers={"Connection": "close"},
     )
 
@@ -160,12 +160,12 @@ def _parse(text: str, parse_int: Callable[[str], int] | None) -> Any:
 
 def _bounded_int(digits: str) -> int:
     if len(digits.removeprefix("-")) > MAX_DIGITS:
-        raise MalformedBody(f"an integer of {len(digits)} digits; allowed are {MAX_DIGITS}")
+        raise MalformedBody(f"integers must have at most {MAX_DIGITS} digits, got {len(digits)}")
     return int(digits)
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise MalformedBody(f"{name} is not JSON; allowed are finite numbers")
+    raise MalformedBody(f"{name} is not JSON; numbers must be finite")
 
 
 def _children(level: list[Any]) -> chain[Any]:
@@ -198,11 +198,11 @@ def _check_scalars(value: Any) -> None:
 
 def _check_scalar(value: Any) -> None:
     if type(value) is float and not math.isfinite(value):
-        raise MalformedBody("a number too large for a float; allowed are finite numbers")
+        raise MalformedBody("a number is too large for a float; numbers must be finite")
     if type(value) is str and not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
             raise MalformedBody(
-                "a string with half of a surrogate pair (\\ud800 to \\udfff)"
+                "a string has half of a surrogate pair (\\ud800 to \\udfff)"
             ) from None

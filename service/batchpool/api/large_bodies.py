@@ -160,5 +160,5 @@ def too_much_memory() -> Problem:
         413,
         "Content too large",
         f"the values in the body take more than {MEMORY_BYTES >> 20} MiB of memory; "
-        "allowed: fewer or shorter items, or several jobs",
+        "send fewer or shorter items, or several jobs",
     )

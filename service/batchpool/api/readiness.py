@@ -77,7 +77,7 @@ def evaluate(answers: Sequence[Any], live: int) -> Readiness:
     info: dict[str, Any] = {**server, **replication, **persistence, **memory}
     reasons = list(_faults(info))
     if not classes:
-        reasons.append("no worker was ever seen; start one")
+        reasons.append("no worker has been seen yet; start one")
     return Readiness(
         reasons=reasons,
         durability=_durability(info, fsync),
@@ -97,7 +97,7 @@ def _faults(info: Mapping[str, Any]) -> Sequence[str]:
     found = []
     version = _version(info)
     if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < LEAST_VERSION:
-        found.append(f"Redis {version} is too old; allowed are 6.2 and later")
+        found.append(f"Redis must be 6.2 or later, got {version}")
     if info.get("role") != "master":
         found.append(f"Redis is a {info.get('role')}, so read-only; connect to its primary")
     if info.get("loading"):

@@ -30,11 +30,11 @@ def retry_job(service: ApiContext, job_id: str) -> SubmittedJob:
     if job is None:
         raise no_such_job(job_id)
     if job.state not in TERMINAL_STATES:
-        raise Conflict(f"the job is {job.state}; allowed is to retry a job that is terminal")
+        raise Conflict(f"the job is {job.state}; only jobs that have ended can be retried")
     progress = show_summary(job, 0)["progress"]
     if progress["succeeded"] == progress["total"]:
         # Seen without reading what may be a million records.
-        raise Conflict("every item of the job has succeeded; there is nothing to retry")
+        raise Conflict("all items of the job have succeeded; there is nothing to retry")
     items = [record["item"] for record in service.records.stream(job, states=NOT_SUCCEEDED)]
     spec = _again(job, items)
     admitted = Admitted(spec, _ranges(spec), _class_id(spec, service.fleets.fresh()))
@@ -65,5 +65,5 @@ def _class_id(spec: dict[str, Any], fleet: Fleet) -> str:
     raise Problem(
         422,
         "Invalid request",
-        f"no worker that was seen can run {spec['task']!r} on {spec['backend']} any more",
+        f"no worker that was seen can run task {spec['task']!r} on {spec['backend']} now",
     )

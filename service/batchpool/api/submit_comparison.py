@@ -50,11 +50,11 @@ def submit_comparison(here: ApiContext, order: ComparisonRequest) -> SubmittedCo
         comparison_id, _ = here.comparisons_writer.create(new, most, key)
     except KeyReused:
         raise Conflict(
-            "this Idempotency-Key was used for another body; allowed: the same body, or a new key"
+            "this Idempotency-Key was used with another body; send that body, or use a new key"
         ) from None
     except QueueFull as full:
         raise TooMuchQueued(
-            f"with this one, {full.used} comparisons would wait or run; allowed are {full.most} "
+            f"with this one, {full.used} comparisons would wait or run; at most {full.most} can "
             "(BATCHPOOL_MAX_COMPARISONS)"
         ) from None
     return SubmittedComparison(comparison_id, here.comparisons.load(comparison_id))
@@ -80,8 +80,8 @@ def _check_time(here: ApiContext, admitted: AdmittedComparison) -> None:
     if least > most:
         raise field_problem(
             "rounds",
-            f"the comparison would take at least {least:.0f} s; allowed are {most:g} s "
-            "(BATCHPOOL_COMPARISON_MAX_S): take fewer rounds, arms or items, or shorter tasks",
+            f"the comparison would take at least {least:.0f} s; it can take at most {most:g} s "
+            "(BATCHPOOL_COMPARISON_MAX_S): use fewer rounds, arms or items, or shorter tasks",
         )
 
 

@@ -86,17 +86,17 @@ def store(
         job_id, submitted_ms = service.jobs_writer.create(new, enqueue, key, room)
     except KeyReused:
         raise Conflict(
-            "this Idempotency-Key was used for another body; allowed: the same body, or a new key"
+            "this Idempotency-Key was used with another body; send that body, or use a new key"
         ) from None
     except QueueFull as full:
         raise TooMuchQueued(
-            f"with this job, {full.used} items would wait for a worker; allowed are {full.most} "
+            f"with this job, {full.used} items would wait for a worker; at most {full.most} can "
             "(BATCHPOOL_MAX_QUEUED_ITEMS)"
         ) from None
     except MemoryFull as full:
         raise StorageFull(
-            f"with this job, Redis would come to {full.used} bytes of the {full.most} that jobs "
-            "may fill; delete jobs, or wait until some are"
+            f"with this job, Redis would hold {full.used} bytes; jobs can use at most {full.most}. "
+            "Delete jobs, or wait until some expire"
         ) from None
     return SubmittedJob(job_id, None if submitted_ms is None else new_entry(new, submitted_ms))
 

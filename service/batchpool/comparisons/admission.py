@@ -9,7 +9,7 @@ from batchpool.comparisons.analysis.significance import rounds_needed
 from batchpool.comparisons.arms import ARM_FIELDS, find_reference, name_arms, read_arms
 from batchpool.comparisons.planning import workers_needed
 from batchpool.comparisons.refusals import nested
-from batchpool.jobs.admission import Admitted, Limits, admit
+from batchpool.jobs.admission import Admitted, Limits, admit, shown_count
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.items_digest import describe_items
 from batchpool.jobs.planning import Requirements, can_run, rank_classes
@@ -64,8 +64,10 @@ def admit_comparison(
 def _check_size(order: ComparisonRequest) -> None:
     if order.total > MOST_ITEMS:
         source = "items" if order.items is not None else "count"
-        shown = order.total if order.total < 1 << 64 else "a very large number of"
-        raise invalid_field(source, f"{shown} items; allowed in a comparison are 1 to {MOST_ITEMS}")
+        got = shown_count(order.total)
+        raise invalid_field(
+            source, f"must be at most {MOST_ITEMS} items in a comparison, got {got}"
+        )
 
 
 def _check_rounds(order: ComparisonRequest, arms: int) -> None:
@@ -74,14 +76,14 @@ def _check_rounds(order: ComparisonRequest, arms: int) -> None:
     if order.rounds < needed:
         raise invalid_field(
             "rounds",
-            f"{order.rounds} rounds with {arms} arms can never reach a verdict (smallest possible "
-            f"p after Holm's adjustment is above 0.05); allowed are {needed} to {MOST_ROUNDS}",
+            f"must be {needed} to {MOST_ROUNDS} with {arms} arms, got {order.rounds}: with fewer "
+            f"no verdict is possible (the least p after Holm's adjustment is above 0.05)",
         )
     if runs > MOST_RUNS:
         raise invalid_field(
             "rounds",
-            f"({arms} arms + 1 control) × {order.rounds} rounds are {runs} runs; allowed are "
-            f"{MOST_RUNS}",
+            f"({arms} arms + 1 control) × {order.rounds} rounds are {runs} runs; "
+            f"at most {MOST_RUNS} are possible",
         )
 
 
@@ -95,9 +97,7 @@ def _admit_arm(
 ) -> Admitted:
     facts = BACKENDS.get(arm.backend)
     if facts is not None and facts.lanes == "chosen":
-        message = (
-            f"{arm.backend} chooses by itself; allowed in a comparison are backends that do not"
-        )
+        message = f"{arm.backend} chooses how it runs, so it cannot be an arm"
         raise invalid_field(f"{field}.backend", message)
     try:
         return admit(job_of(order, arm), fleet, limits, described)
@@ -122,7 +122,7 @@ def _classes_for_all(specs: Sequence[dict[str, Any]], fleet: Fleet) -> dict[str,
         seen = ", ".join(sorted(f"Python {document['python']}" for document in fleet.classes))
         raise invalid_field(
             "arms",
-            f"each can be run, but no single class of workers can run them all; seen: {seen}",
+            f"each arm can be run, but no single class of workers can run all; seen: {seen}",
         )
     return ranked[0]
 
@@ -171,6 +171,6 @@ def _check_workers(spec: dict[str, Any], document: dict[str, Any], fleet: Fleet)
         widest = max(spec["arms"], key=lambda arm: int(arm["batches"]))
         raise invalid_field(
             "arms",
-            f"{widest['name']!r} needs {needed} workers at once; live workers that can run all "
+            f"arm {widest['name']!r} needs {needed} workers at once; live workers that can run all "
             f"arms: {live}",
         )

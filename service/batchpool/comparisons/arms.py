@@ -62,7 +62,7 @@ def expand_grid(grid: GridRequest) -> list[ArmRequest]:
     for name in axes:
         size *= len(getattr(grid, name))
     if size > 10_000:
-        raise invalid_field("grid", f"{size} combinations; allowed are 2 to {MOST_ARMS} arms")
+        raise invalid_field("grid", f"must have 2 to {MOST_ARMS} combinations, got {size}")
     arms: dict[str, ArmRequest] = {}
     for values in product(*(getattr(grid, name) for name in axes)):
         arm = _applicable(dict(zip(axes, values, strict=True)))
@@ -71,7 +71,7 @@ def expand_grid(grid: GridRequest) -> list[ArmRequest]:
     if not 2 <= len(arms) <= MOST_ARMS:
         kept = f" with {grid.in_flight} tasks in flight" if grid.in_flight else ""
         raise invalid_field(
-            "grid", f"{len(arms)} different arms{kept}; allowed are 2 to {MOST_ARMS}"
+            "grid", f"must have 2 to {MOST_ARMS} different arms{kept}, got {len(arms)}"
         )
     return list(arms.values())
 
@@ -104,7 +104,9 @@ def name_arms(arms: Sequence[dict[str, Any]], given: Sequence[str | None]) -> li
     taken = Counter(name for name in given if name is not None)
     twice = sorted(name for name, times in taken.items() if times > 1)
     if twice:
-        raise invalid_field("arms", f"{twice[0]!r} names {taken[twice[0]]} arms; allowed is one")
+        raise invalid_field(
+            "arms", f"names must differ, but {taken[twice[0]]} arms are named {twice[0]!r}"
+        )
     names = [name or _short_name(arm) for arm, name in zip(arms, given, strict=True)]
     for field in ("pool", "dispatch", "start_method", "chunksize", "shared_sum"):
         for same in _clashes(names):
@@ -154,4 +156,4 @@ def find_reference(wanted: Any, arms: Sequence[dict[str, Any]]) -> int:
     if type(wanted) is int and 0 <= wanted < len(arms):
         return wanted
     shown = ", ".join(repr(name) for name in names)
-    raise invalid_field("reference", f"{str(wanted)[:80]!r} is no arm; there are: {shown}")
+    raise invalid_field("reference", f"unknown arm {str(wanted)[:80]!r}; arms: {shown}")

@@ -94,7 +94,7 @@ class Driver:
             raise
         except Exception as error:
             # One comparison that cannot be read must not keep all others waiting.
-            LOG.exception("comparison %s failed in a way that nobody thought of", current.entry.id)
+            LOG.exception("unhandled exception in comparison %s", current.entry.id)
             reason = f"{type(error).__name__}: {error}"
             self._end(current.entry, "failed", _error("internal", reason))
             return WAIT_S
@@ -198,7 +198,7 @@ class Driver:
         if passed_s + left_s <= most_s:
             return None
         return (
-            f"it would take about {passed_s + left_s:.0f} s; allowed are {most_s:g} s "
+            f"it would take about {passed_s + left_s:.0f} s; it can take at most {most_s:g} s "
             "(BATCHPOOL_COMPARISON_MAX_S)"
         )
 
@@ -293,7 +293,7 @@ def drive_forever(driver: Driver, stop: threading.Event) -> None:
             # The reconciler's own passes say so where people see it.
             LOG.debug("Redis is away, going on: %s", error)
         except Exception:
-            LOG.exception("a step failed in a way that nobody thought of")
+            LOG.exception("unhandled exception in a step of the comparison driver")
         stop.wait(pause_s)
     try:
         driver.give_up()

@@ -112,18 +112,26 @@ def _size_errors(order: JobRequest, limits: Limits) -> Iterable[FieldError]:
     total = order.total
     if total > limits.items:
         source = "items" if order.items is not None else "count"
-        shown = total if total < 1 << 64 else "a very large number of"
-        yield FieldError(source, f"{shown} items; allowed are 1 to {limits.items}")
+        yield FieldError(source, f"must be at most {limits.items} items, got {shown_count(total)}")
     most = min(total, limits.batches)
     if order.batches > most:
-        shown = order.batches if order.batches < 1 << 64 else "a very large number of"
-        yield FieldError("batches", f"{shown} batches; allowed are 1 to {most} here")
+        why = "" if most == limits.batches else ", the number of items"
+        yield FieldError(
+            "batches", f"must be at most {most}{why}, got {shown_count(order.batches)}"
+        )
+
+
+def shown_count(count: int) -> str:
+    """The number as messages show it: without the thousands of digits that it may have."""
+    return str(count) if count < 1 << 64 else "a very large number"
 
 
 def _facts(backend: str) -> BackendFacts:
     facts = BACKENDS.get(backend)
     if facts is None:
-        raise invalid_field("backend", f"unknown {backend[:80]!r}; known: {', '.join(BACKENDS)}")
+        raise invalid_field(
+            "backend", f"unknown backend {backend[:80]!r}; known: {', '.join(BACKENDS)}"
+        )
     return facts
 
 
@@ -142,16 +150,21 @@ def _option_errors(order: JobRequest, facts: BackendFacts) -> Iterable[FieldErro
         yield FieldError("shared_sum", f"{backend} has {NO_SHARED_SUM}")
     if order.task_timeout_s is not None and facts.task_timeout == "no":
         can = _backends_where(lambda each: each.task_timeout != "no")
-        yield FieldError("task_timeout_s", f"{backend} cannot end a running task; these can: {can}")
+        yield FieldError(
+            "task_timeout_s", f"{backend} cannot end a running task; backends that can: {can}"
+        )
     most = MOST_IN_FLIGHT[facts.lanes]
     if order.concurrency is not None and order.concurrency > most:
-        yield FieldError("concurrency", f"{order.concurrency}; allowed with {backend}: 1 to {most}")
+        yield FieldError(
+            "concurrency", f"must be at most {most} with {backend}, got {order.concurrency}"
+        )
 
 
 def _no_pool(backend: str, facts: BackendFacts) -> str:
     if facts.lanes == "chosen":
-        return f"{backend} chooses this by itself, and says in the report what it chose"
-    return f"{backend} has no pool; pools are: {_backends_where(lambda each: each.dispatch)}"
+        return f"must be left out: {backend} chooses it, and the report says what it chose"
+    pools = _backends_where(lambda each: each.dispatch)
+    return f"{backend} has no pool; backends that have one: {pools}"
 
 
 def _start_method_errors(backend: str, method: str, facts: BackendFacts) -> Iterable[FieldError]:
@@ -159,9 +172,13 @@ def _start_method_errors(backend: str, method: str, facts: BackendFacts) -> Iter
         yield FieldError("start_method", _no_pool(backend, facts))
     elif not facts.start_method:
         these = _backends_where(lambda each: each.start_method)
-        yield FieldError("start_method", f"{backend} starts no processes; these do: {these}")
+        yield FieldError(
+            "start_method", f"{backend} starts no processes; backends that do: {these}"
+        )
     elif method not in START_METHODS:
-        yield FieldError("start_method", f"unknown {method!r}; known: {', '.join(START_METHODS)}")
+        yield FieldError(
+            "start_method", f"unknown start method {method!r}; known: {', '.join(START_METHODS)}"
+        )
 
 
 def capable_classes(order: JobRequest, facts: BackendFacts, fleet: Fleet) -> list[dict[str, Any]]:
@@ -189,14 +206,14 @@ def _why_not(need: Requirements, classes: Sequence[dict[str, Any]]) -> FieldErro
     if not having:
         known = sorted({name for document in classes for name in document["tasks"]})
         failed = _failed_sources(classes)
-        return FieldError("task", f"unknown {need.task!r}; known: {', '.join(known)}{failed}")
+        return FieldError("task", f"unknown task {need.task!r}; known: {', '.join(known)}{failed}")
     offering = [document for document in having if need.backend in document["backends"]]
     if not offering:
         seen = ", ".join(
             sorted(f"Python {doc['python']} ({', '.join(doc['backends'])})" for doc in having)
         )
         return FieldError(
-            "backend", f"no worker that has {need.task!r} can run {need.backend}; seen: {seen}"
+            "backend", f"no worker that has task {need.task!r} can run {need.backend}; seen: {seen}"
         )
     if not any(task_runs_on(document["tasks"][need.task], need.backend) for document in offering):
         if need.backend == "interpreter-pool" and having[0]["tasks"][need.task]["sync"]:
@@ -205,13 +222,14 @@ def _why_not(need: Requirements, classes: Sequence[dict[str, Any]]) -> FieldErro
                 f"the module of task {need.task!r} uses pydantic, which sub-interpreters "
                 "cannot import; params may be a dataclass instead",
             )
-        lacks = "an async form" if need.backend == "asyncio" else "a plain form"
+        form = "async" if need.backend == "asyncio" else "sync"
         return FieldError(
-            "backend", f"the task {need.task!r} lacks {lacks}, so {need.backend} cannot run it"
+            "backend", f"task {need.task!r} has no {form} form, so {need.backend} cannot run it"
         )
     methods = sorted({method for document in offering for method in document["start_methods"]})
     return FieldError(
-        "start_method", f"{need.start_method!r}; the workers have: {', '.join(methods)}"
+        "start_method",
+        f"no worker has start method {need.start_method!r}; seen: {', '.join(methods)}",
     )
 
 

@@ -12,6 +12,7 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from batchpool.schemas.job_requests import shown
 from batchpool.schemas.refusals import MOST_ERRORS, FieldError, InvalidFields
 
 LOG = logging.getLogger("batchpool.api")
@@ -33,7 +34,7 @@ def fill_params(schema: Mapping[str, Any] | None, params: dict[str, Any]) -> dic
     if unknown:
         known = ", ".join(properties) or "none, the task takes no params"
         raise InvalidFields(
-            FieldError(f"params.{name[:80]}", f"unknown; known: {known}")
+            FieldError(f"params.{name[:80]}", f"unknown param; known: {known}")
             for name in unknown[: MOST_ERRORS + 1]
         )
     if schema is None:
@@ -70,6 +71,27 @@ def _validator(schema: str) -> Draft202012Validator | None:
     return Draft202012Validator(parsed, registry=Registry())
 
 
+_MESSAGES: dict[str, str] = {
+    "type": "must be of type {limit}",
+    "minimum": "must be at least {limit}",
+    "maximum": "must be at most {limit}",
+    "exclusiveMinimum": "must be greater than {limit}",
+    "exclusiveMaximum": "must be less than {limit}",
+    "enum": "must be one of {limit}",
+    "minLength": "must have at least {limit} characters",
+    "maxLength": "must have at most {limit} characters",
+}
+"""By keyword of JSON Schema; for others the validator's own message is taken."""
+
+
 def _field_error(error: ValidationError) -> FieldError:
     path = ".".join(["params", *(str(part)[:80] for part in error.absolute_path)])
-    return FieldError(path, error.message[:MOST_MESSAGE_CHARS])
+    text = _MESSAGES.get(str(error.validator))
+    if text is None:
+        return FieldError(path, error.message[:MOST_MESSAGE_CHARS])
+    message = text.format(limit=_in_words(error.validator_value)) + f", got {shown(error.instance)}"
+    return FieldError(path, message[:MOST_MESSAGE_CHARS])
+
+
+def _in_words(value: Any) -> str:
+    return ", ".join(map(_in_words, value)) if isinstance(value, list) else str(value)

@@ -29,7 +29,7 @@ def split_ranges(count: int, batches: int) -> list[tuple[int, int]]:
         ValueError: a batch would be empty.
     """
     if not 1 <= batches <= count:
-        raise ValueError(f"{batches} batches for {count} items: allowed is 1 to {count}")
+        raise ValueError(f"batches must be 1 to {count} for {count} items, got {batches}")
     size, larger = divmod(count, batches)
     ranges = []
     first = 0

@@ -12,4 +12,4 @@ class NoWorkerSeen(Refusal):
     """No worker has ever announced itself."""
 
     def __init__(self) -> None:
-        super().__init__("no worker was ever seen; start one, then send the job again")
+        super().__init__("no worker has been seen yet; start one, then send the request again")

@@ -80,7 +80,7 @@ def run_forever(reconciler: Reconciler, interval_s: float, stop: StopSignals) ->
             away = True
         except Exception:
             # One job that cannot be read must not end the care for all others.
-            LOG.exception("a pass failed in a way that nobody thought of")
+            LOG.exception("unhandled exception in a pass of the reconciler")
         if stop.wait(interval_s):
             return
 

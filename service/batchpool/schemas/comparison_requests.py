@@ -38,21 +38,21 @@ MOST_SEED = 2**53 - 1
 
 def _plain_arms(value: Any) -> Any:
     if type(value) is not list:
-        raise ValueError("allowed is a list of arms")
+        raise ValueError("must be a list of arms")
     if not 2 <= len(value) <= MOST_ARMS:
-        raise ValueError(f"{len(value)} arms; allowed are 2 to {MOST_ARMS}")
+        raise ValueError(f"must have 2 to {MOST_ARMS} arms, got {len(value)}")
     return value
 
 
 def _plain_grid(value: Any) -> Any:
     if type(value) is not dict:
-        raise ValueError("allowed is an object of lists")
+        raise ValueError("must be an object of lists")
     return value
 
 
 def _name_or_index(value: Any) -> Any:
     if type(value) not in (str, int) or (type(value) is str and len(value) > MOST_NAME_CHARS):
-        raise ValueError("allowed is the name of an arm, or its index from 0")
+        raise ValueError("must be the name of an arm, or its index from 0")
     return value
 
 
@@ -77,7 +77,7 @@ class ArmRequest(Request):
 
 def _plain_axis(value: Any) -> Any:
     if type(value) is not list or not 1 <= len(value) <= MOST_ARMS:
-        raise ValueError(f"allowed is a list of 1 to {MOST_ARMS} values")
+        raise ValueError(f"must be a list of 1 to {MOST_ARMS} values")
     return value
 
 
@@ -178,9 +178,9 @@ class ComparisonRequest(Request):
     @model_validator(mode="after")
     def _one_source_each(self) -> "ComparisonRequest":
         if (self.count is None) == (self.items is None):
-            raise ValueError("allowed is exactly one of `count` and `items`")
+            raise ValueError("exactly one of `count` and `items` must be given")
         if (self.arms is None) == (self.grid is None):
-            raise ValueError("allowed is exactly one of `arms` and `grid`")
+            raise ValueError("exactly one of `arms` and `grid` must be given")
         return self
 
     @property

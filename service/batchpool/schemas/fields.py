@@ -28,27 +28,27 @@ def _plain_int(value: Any) -> Any:
     if type(value) is float and value.is_integer():
         return int(value)
     if type(value) is not int:
-        raise ValueError("allowed is a whole number")
+        raise ValueError("must be a whole number")
     return value
 
 
 def _plain_number(value: Any) -> Any:
     if type(value) not in (int, float):
-        raise ValueError("allowed is a number")
+        raise ValueError("must be a number")
     return value
 
 
 def _plain_list(value: Any) -> Any:
     if type(value) is not list:
-        raise ValueError("allowed is a list of JSON values")
+        raise ValueError("must be a list of JSON values")
     if not value:
-        raise ValueError("allowed is at least one item")
+        raise ValueError("must have at least one item, got none")
     return value
 
 
 def _plain_object(value: Any) -> Any:
     if type(value) is not dict:
-        raise ValueError("allowed is an object")
+        raise ValueError("must be an object")
     return value
 
 
@@ -56,11 +56,11 @@ def _plain_labels(value: Any) -> Any:
     _plain_object(value)
     # One message, not one for each of what may be a million wrong labels.
     if len(value) > MAX_LABELS:
-        raise ValueError(f"{len(value)} labels; allowed are {MAX_LABELS}")
+        raise ValueError(f"must have at most {MAX_LABELS} labels, got {len(value)}")
     for name, label in value.items():
         if type(label) is not str or max(len(name), len(label)) > MAX_LABEL_CHARS:
             raise ValueError(
-                f"label {name[:40]!r}: allowed is text of up to {MAX_LABEL_CHARS} characters"
+                f"label {name[:40]!r} must be text of at most {MAX_LABEL_CHARS} characters"
             )
     return value
 

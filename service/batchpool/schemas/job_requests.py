@@ -1,5 +1,6 @@
 """What clients send: the bodies and query strings, with their bounds."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
@@ -70,7 +71,7 @@ class JobRequest(Request):
     @model_validator(mode="after")
     def _one_source_of_items(self) -> "JobRequest":
         if (self.count is None) == (self.items is None):
-            raise ValueError("allowed is exactly one of `count` and `items`")
+            raise ValueError("exactly one of `count` and `items` must be given")
         return self
 
     @property
@@ -88,7 +89,7 @@ _STATE = f"({'|'.join(RECORD_STATES)})"
 def _known_states(text: str) -> str:
     unknown = sorted(set(text.split(",")) - set(RECORD_STATES))
     if unknown:
-        raise ValueError(f"unknown {unknown}; known: {', '.join(RECORD_STATES)}")
+        raise ValueError(f"unknown state {unknown[0][:80]!r}; known: {', '.join(RECORD_STATES)}")
     return text
 
 
@@ -100,7 +101,7 @@ def _number_from_text(value: Any) -> Any:
     try:
         return float(value)
     except ValueError:
-        raise ValueError("allowed is a number") from None
+        raise ValueError("must be a number") from None
 
 
 Limit = Annotated[int, Field(ge=1, le=500), BeforeValidator(_from_text)]
@@ -167,12 +168,12 @@ def read_model(model: type[RequestT], body: Any) -> RequestT:
         InvalidFields: names the fields that are wrong, at most `MOST_ERRORS` of them.
     """
     if not isinstance(body, Mapping):
-        raise InvalidFields([FieldError("", f"allowed is an object, not {_kind(body)}")])
+        raise InvalidFields([FieldError("", f"must be an object, got {_kind(body)}")])
     known = model.model_fields
     # Looked at here, not by pydantic: a megabyte of unknown names would make 100,000 error objects.
     unknown = [name for name in body if name not in known]
     errors = [
-        FieldError(str(name)[:80], f"unknown field; known: {', '.join(known)}")
+        FieldError(str(name)[:80], f"unknown field; known: {', '.join(known) or 'none'}")
         for name in unknown[:MOST_ERRORS]
     ]
     errors += [FieldError("", "unknown field")] * (len(unknown) - len(errors))
@@ -183,9 +184,7 @@ def read_model(model: type[RequestT], body: Any) -> RequestT:
             errors
             + [
                 _field_error(details, body)
-                for details in error.errors(
-                    include_url=False, include_context=False, include_input=False
-                )
+                for details in error.errors(include_url=False, include_input=False)
             ]
         ) from None
     if errors:
@@ -196,23 +195,56 @@ def read_model(model: type[RequestT], body: Any) -> RequestT:
 def _field_error(details: ErrorDetails, body: Mapping[str, Any]) -> FieldError:
     # The rest of the path is pydantic's own: tags of the members of a union.
     path = [str(part) for part in details["loc"][:1]]
-    message = details["msg"].removeprefix("Value error, ")
-    if path and path[0] in body:
-        message += f" (got {_shown(body[path[0]])})"
-    # What is wrong with fields together names them; it is told under the first.
+    message = _message(details)
+    if message.startswith("must ") and ", got " not in message and path and path[0] in body:
+        message += f", got {shown(body[path[0]])}"
+    # A message about several fields names them; it is reported under the first.
     named = _NAMED_FIELD.search(message)
     return FieldError(".".join(path) or (named[1] if named else ""), message)
 
 
+_MESSAGES = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:.15g}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+}
+"""By pydantic's types of errors; its own texts begin otherwise, and differ between its versions."""
+
+
+def _message(details: ErrorDetails) -> str:
+    text = _MESSAGES.get(details["type"])
+    if text is None:
+        return details["msg"].removeprefix("Value error, ")
+    return text.format_map(details.get("ctx", {}))
+
+
 def _kind(value: Any) -> str:
-    kinds = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    kinds = {
+        list: "an array",
+        dict: "an object",
+        str: "a string",
+        bool: "a boolean",
+        type(None): "null",
+    }
     return kinds.get(type(value), "a number")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as messages show it, never long."""
     if isinstance(value, list | dict):
-        return f"{'an array' if isinstance(value, list) else 'an object'} of {len(value)}"
+        return _kind(value)
     if isinstance(value, int) and value.bit_length() > 200:
         return "a very large number"
-    text = repr(value)
+    text = json.dumps(value) if value in (None, True, False) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

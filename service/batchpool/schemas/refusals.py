@@ -12,7 +12,7 @@ MOST_ERRORS = 20
 
 
 class FieldError(NamedTuple):
-    """One wrong field: its dotted path, and what is allowed there."""
+    """One wrong field: its dotted path, and what it must be."""
 
     field: str
     message: str

@@ -45,7 +45,7 @@ def test_ranges_cover_all_items_once_in_order_and_differ_by_at_most_one(
 
 @pytest.mark.parametrize(("count", "batches"), [(3, 4), (3, 0), (3, -1)])
 def test_an_empty_batch_is_refused(count: int, batches: int) -> None:
-    with pytest.raises(ValueError, match="allowed is 1 to 3"):
+    with pytest.raises(ValueError, match="must be 1 to 3"):
         split_ranges(count, batches)
 
 

@@ -34,14 +34,14 @@ def test_a_safe_redis_with_a_known_class_of_workers_is_ready() -> None:
 @pytest.mark.parametrize(
     ("at", "change", "says"),
     [
-        (0, {"redis_version": "6.0.16"}, "too old; allowed are 6.2"),
+        (0, {"redis_version": "6.0.16"}, "must be 6.2 or later"),
         (1, {"role": "slave"}, "read-only"),
         (2, {"aof_enabled": 0}, "appendonly yes"),
         (2, {"loading": 1}, "still loading"),
         (2, {"aof_last_write_status": "err"}, "its disk"),
         (3, {"maxmemory_policy": "allkeys-lru"}, "set noeviction"),
         (0, AuthenticationError("NOAUTH Authentication required."), "wants a password"),
-        (5, 0, "no worker was ever seen"),
+        (5, 0, "no worker has been seen yet"),
     ],
 )
 def test_what_is_unsafe_is_red_with_the_reason(at: int, change: Any, says: str) -> None:

@@ -10,7 +10,7 @@ Lanes = Literal["one", "threads", "processes", "interpreters", "coroutines", "ch
 
 
 NO_SHARED_SUM = (
-    "no shared sum: what is shared depends on the backend, and which one runs is not known before"
+    "no shared sum: its meaning depends on the backend, which is chosen only when the batch runs"
 )
 
 

@@ -91,7 +91,9 @@ def _in_format(name: str, seen: ComparisonSnapshot, headers: dict[str, str]) -> 
         return json_response(document, headers=headers)
     if seen.entry.analysis is None:
         state = seen.entry.state
-        raise Conflict(f"the comparison is {state}, without results; allowed is format=json")
+        raise Conflict(
+            f"the comparison is {state} and has no results; only format=json is possible"
+        )
     if name == "hyperfine":
         return json_response(to_hyperfine(document), headers=headers)
     text, media_type = (
@@ -136,7 +138,10 @@ def cancel_comparison(comparison_id: str) -> Response:
         raise no_such_comparison(comparison_id)
     if outcome == "terminal":
         state = seen.entry.state
-        raise Conflict(f"the comparison is {state}; allowed is to cancel one that is not terminal")
+        raise Conflict(
+            f"the comparison has already ended ({state}); "
+            "only queued or running comparisons can be cancelled"
+        )
     return json_response(_shown(seen), 202)
 
 
@@ -149,7 +154,9 @@ def delete_comparison(comparison_id: str) -> Response:
         raise no_such_comparison(comparison_id)
     if seen.entry.state not in TERMINAL_STATES:
         state = seen.entry.state
-        raise Conflict(f"the comparison is {state}; allowed is to delete one that is terminal")
+        raise Conflict(
+            f"the comparison is {state}; only comparisons that have ended can be deleted"
+        )
     # Its jobs first: what is cut off in between can be asked for again.
     for job_id in dict.fromkeys(_job_ids(seen)):
         here.jobs.delete(job_id)

@@ -86,7 +86,9 @@ def cancel_job(job_id: str) -> Response:
         raise no_such_job(job_id)
     if outcome == "terminal":
         state = seen.job.state
-        raise Conflict(f"the job is {state}; allowed is to cancel a job that is not terminal")
+        raise Conflict(
+            f"the job has already ended ({state}); only queued or running jobs can be cancelled"
+        )
     return json_response(_shown(seen), 202)
 
 
@@ -107,7 +109,7 @@ def delete_job(job_id: str) -> Response:
     if job is None or outcome == "missing":
         raise no_such_job(job_id)
     if outcome == "running":
-        raise Conflict(f"the job is {job.state}; allowed is to delete a job that is terminal")
+        raise Conflict(f"the job is {job.state}; only jobs that have ended can be deleted")
     for queue in {batch.queue for batch in job.batches}:
         mine = (batch for batch in job.batches if batch.queue == queue)
         names = [rq_queue.rq_id(job_id, batch.index) for batch in mine]

@@ -88,9 +88,9 @@ def _load(job_id: str) -> JobEntry:
 def _page(job: JobEntry, query: RecordsQuery) -> Response:
     limit = query.limit or PAGE
     if limit > MOST_ON_A_PAGE:
-        streams = f"or ask for {NDJSON} or {CSV}"
+        streams = f"{NDJSON} and {CSV} have no limit"
         raise field_problem(
-            "limit", f"{limit}; allowed are 1 to {MOST_ON_A_PAGE} as JSON, {streams}"
+            "limit", f"must be at most {MOST_ON_A_PAGE} as JSON, got {limit}; {streams}"
         )
     records, cursor = service().records.page(job, query.cursor, limit, query.states)
     following = None if cursor is None else str(cursor)
