@@ -8,6 +8,7 @@ EngineError
 │   ├── UnsupportedOption     the backend cannot do what was asked of it
 │   └── InvalidParams
 ├── LimitReached              a limit of the machine leaves no room for anything that runs tasks
+├── CodeChanged               new processes load other code than this one has
 ├── ChildStartFailed         new processes die before they run anything
 └── ContextClosed             a batch was given to a station that has ended
 """
@@ -61,6 +62,10 @@ class ChildStartFailed(EngineError):
         super().__init__(f"{why}; unanswered items: {shown}{more}")
         self.why = why
         self.unanswered = tuple(unanswered)
+
+
+class CodeChanged(EngineError):
+    """The task's files changed after this process loaded them; new processes have other code."""
 
 
 class ContextClosed(EngineError):

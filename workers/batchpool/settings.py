@@ -152,6 +152,13 @@ class WorkerSettings(StackSettings):
         (0, 3600),
         default_text="`20.0` (`batchpool up`: `5.0`)",
     )
+    reload: str = setting(
+        "BATCHPOOL_RELOAD",
+        "off",
+        "`on`: load the tasks again, between batches, when their files change",
+        choices=("off", "on"),
+        default_text="`off` (`batchpool up --reload`: `on`)",
+    )
 
 
 @dataclass(frozen=True)

@@ -84,13 +84,19 @@ def main() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the jobs are kept (default: the user's state folder); implies a Redis of its own.",
 )
+@click.option(
+    "--reload", is_flag=True, help="Load the tasks again, between batches, when their files change."
+)
 @needs_extra("local")
-def up(workers: int, port: int, data: Path | None) -> None:
+def up(workers: int, port: int, data: Path | None, reload: bool) -> None:
     """Start a local stack on this machine and keep it running until Ctrl-C."""
     from batchpool.cli.output import LogPrinter
     from batchpool.stack.local_stack import LocalStack, StackOptions
 
-    options = StackOptions(workers=workers, port=port, data=data, follow_parent=True)
+    environ = {**os.environ, "BATCHPOOL_RELOAD": "on"} if reload else os.environ
+    options = StackOptions(
+        workers=workers, port=port, data=data, follow_parent=True, environ=environ
+    )
     stack = LocalStack(options, LogPrinter())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stack.request_stop())

@@ -10,16 +10,20 @@ from batchpool.ledger.keys import base_class
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a worker must be able to do to run a job."""
+    """What a worker must be able to do to run a job.
+
+    `code` is the version of the task with which the job has begun; None if it has not.
+    """
 
     task: str
     backend: str
     start_method: str | None = None
+    code: str | None = None
 
     @classmethod
-    def of_spec(cls, spec: dict[str, Any]) -> "Requirements":
+    def of_spec(cls, spec: dict[str, Any], code: str | None = None) -> "Requirements":
         """The need of a job that was planned before."""
-        return cls(spec["task"], spec["backend"], spec.get("start_method"))
+        return cls(spec["task"], spec["backend"], spec.get("start_method"), code)
 
 
 def split_ranges(count: int, batches: int) -> list[tuple[int, int]]:
@@ -54,6 +58,8 @@ def can_run(document: dict[str, Any], need: Requirements) -> bool:
     if task is None or need.backend not in document["backends"]:
         return False
     if need.start_method is not None and need.start_method not in document["start_methods"]:
+        return False
+    if need.code is not None and task.get("code", need.code) != need.code:
         return False
     return task_runs_on(task, need.backend)
 

@@ -1,10 +1,11 @@
 """What the reconciler does about what it sees; pure, so that each case can be shown in a test."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from batchpool.jobs.planning import Requirements, live_by_class, rank_classes
+from batchpool.jobs.planning import Requirements, can_run, live_by_class, rank_classes
+from batchpool.ledger.keys import base_class
 from batchpool.ledger.recovery import Waiting
 from batchpool.queue.rq_queue import rq_id
 
@@ -26,6 +27,8 @@ class Move(NamedTuple):
 
     batch: Waiting
     class_id: str
+    code: str = ""
+    """The version of its task there; '' where the class does not say."""
 
 
 class Park(NamedTuple):
@@ -71,8 +74,12 @@ class RequeuePolicy:
         gone = self._classes_gone(view)
         missing = self._missing_long(view)
         placing = _ClassMatcher(view)
+        lost = [batch for batch in missing if batch.queue not in gone]
+        # A worker of that class has just refused it.
+        strays = [batch for batch in lost if not placing.may_wait(batch)]
         return [
-            *(self._lost(batch) for batch in missing if batch.queue not in gone),
+            *(self._lost(batch) for batch in lost if batch not in strays),
+            *placing.of_stranded(strays),
             *placing.of_stranded(batch for batch in view.waiting if batch.queue in gone),
             *placing.of_parked(view.parked),
         ]
@@ -112,7 +119,14 @@ class _ClassMatcher:
         self._view = view
         live = live_by_class(view.workers)
         self._live = [document for document in view.classes if document["id"] in live]
-        self._chosen: dict[Requirements, str | None] = {}
+        self._chosen: dict[tuple[Requirements, frozenset[str]], Move | None] = {}
+
+    def may_wait(self, batch: Waiting) -> bool:
+        """Whether the class that the batch waits for can run it, as far as that is known."""
+        need = self._view.need_of(batch.job_id)
+        waits_for = base_class(batch.queue)
+        known = [document for document in self._view.classes if document["id"] == waits_for]
+        return not known or need is None or _fits(known[0], need, batch.unfit)
 
     def of_stranded(self, batches: Iterable[Waiting]) -> Iterator[Action]:
         """Where batches go whose class is gone, or that they are parked."""
@@ -120,30 +134,41 @@ class _ClassMatcher:
             need = self._view.need_of(batch.job_id)
             if need is None:
                 continue
-            class_id = self._class_for(need)
-            if class_id is None:
-                yield Park(batch, _reason(need))
-            else:
-                yield Move(batch, class_id)
+            yield self._move(batch, need) or Park(batch, self._reason(need))
 
     def of_parked(self, batches: Iterable[Waiting]) -> Iterator[Action]:
         """The parked batches that somebody can run now."""
         for batch in batches if self._live else ():
             need = self._view.need_of(batch.job_id)
-            class_id = self._class_for(need) if need else None
-            if class_id is not None:
-                yield Move(batch, class_id)
+            if need is not None and (move := self._move(batch, need)):
+                yield move
 
-    def _class_for(self, need: Requirements) -> str | None:
-        if need not in self._chosen:
-            ranked = rank_classes(self._live, self._view.workers, need)
-            self._chosen[need] = ranked[0]["id"] if ranked else None
-        return self._chosen[need]
+    def _move(self, batch: Waiting, need: Requirements) -> Move | None:
+        key = need, batch.unfit
+        if key not in self._chosen:
+            fitting = [document for document in self._live if _fits(document, *key)]
+            ranked = rank_classes(fitting, self._view.workers, need)
+            self._chosen[key] = _move_to(batch, ranked[0], need.task) if ranked else None
+        found = self._chosen[key]
+        return found._replace(batch=batch) if found else None
+
+    def _reason(self, need: Requirements) -> str:
+        anyhow = replace(need, code=None)
+        if need.code and any(can_run(document, anyhow) for document in self._live):
+            return (
+                f"the code of task {need.task!r} has changed since the job began, and no live "
+                "worker has the old one; cancel the job, then retry runs the rest with the new one"
+            )
+        how = f" with {need.start_method}" if need.start_method else ""
+        return f"no live worker can run the task {need.task!r} on {need.backend}{how}"
 
 
-def _reason(need: Requirements) -> str:
-    how = f" with {need.start_method}" if need.start_method else ""
-    return f"no live worker can run the task {need.task!r} on {need.backend}{how}"
+def _fits(document: dict[str, Any], need: Requirements, unfit: frozenset[str]) -> bool:
+    return document["id"] not in unfit and can_run(document, need)
+
+
+def _move_to(batch: Waiting, document: dict[str, Any], task: str) -> Move:
+    return Move(batch, document["id"], document["tasks"][task].get("code", ""))
 
 
 @dataclass

@@ -102,22 +102,27 @@ class Reconciler:
         # A spec never changes, and loading a job reads all of its batches.
         if job_id not in self._needs:
             job = self._jobs.load(job_id)
-            self._needs[job_id] = Requirements.of_spec(job.spec) if job else None
+            code = self._recovery.bound_to(job_id)
+            self._needs[job_id] = Requirements.of_spec(job.spec, code) if job else None
         return self._needs[job_id]
 
     def _forget_needs(self, job_ids: set[str]) -> None:
         self._needs = {job_id: need for job_id, need in self._needs.items() if job_id in job_ids}
 
     def _act(self, action: Action) -> None:
-        job_id, number, old_class, _ = batch = action.batch
+        batch = action.batch
+        job_id, number, old_class = batch.job_id, batch.batch, batch.queue
         name = f"{job_id}/{number}"
         match action:
             case Requeue():
                 LOG.warning("batch %s was in no queue; put into %s again", name, batch.queue)
                 self._enqueue([batch])
-            case Move(class_id=class_id):
+            case Move(class_id=class_id, code=code):
+                if not self._recovery.move(job_id, number, class_id, code):
+                    # The job has begun meanwhile, with another version: see what it needs now.
+                    self._needs.pop(job_id, None)
+                    return
                 LOG.info("batch %s goes from class %s to %s", name, old_class, class_id)
-                self._recovery.move(job_id, number, class_id)
                 rq_queue.forget(self._redis, old_class, [rq_queue.rq_id(job_id, number)])
                 self._enqueue([batch._replace(queue=class_id)])
             case Park(reason=reason):
@@ -135,6 +140,8 @@ class Reconciler:
             failpoint("after requeue")
 
     def _sweep(self) -> None:
+        # What binds a job to a version may have been given back before an item ran.
+        self._needs = {job_id: need for job_id, need in self._needs.items() if not _is_bound(need)}
         forgotten = self._recovery.forget_finished()
         if forgotten:
             LOG.info("forgot %d finished jobs whose time was up", forgotten)
@@ -165,3 +172,7 @@ class Reconciler:
                 LOG.info("took %d ended batches out of the queue of %s", len(again), class_id)
                 rq_queue.forget(self._redis, class_id, again)
         self._orphaned = useless
+
+
+def _is_bound(need: Requirements | None) -> bool:
+    return need is not None and need.code is not None

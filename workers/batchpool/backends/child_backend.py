@@ -8,7 +8,7 @@ from batchpool.backends.base import Backend, Batch
 from batchpool.children.channel import FrameKind
 from batchpool.children.child import BatchOrder
 from batchpool.children.monitor import ChildHandle, ChildMonitor
-from batchpool.errors import EngineError
+from batchpool.errors import CodeChanged, EngineError
 from batchpool.execution.run_item import current_site
 from batchpool.execution.run_item_async import timeout_error
 from batchpool.execution.shared_sum import FileSum, GlobalSum, Number
@@ -73,6 +73,8 @@ class ChildBackend(Backend):
                 self.on_death(event.child)
             elif event.frame.kind is FrameKind.CHUNK:
                 self.on_chunk(event.frame.number)
+            elif event.frame.kind is FrameKind.STALE:
+                raise CodeChanged(f"the code of task {self.order.task!r} has changed")
             elif event.frame.kind is FrameKind.BROKEN:
                 raise EngineError(f"in child {event.child.pid}: {event.frame.data.decode()}")
         if self.batch.stop_flag.closed and not self._closed:

@@ -4,6 +4,7 @@
     rows    finished records
     chunk   finished records; and the chunk of that number is over
     leaked  a task left a thread in this process
+    stale   the files of the task have changed since the supervisor loaded them; nothing was run
     broken  the engine's own code failed in the child; the text says how
 
 A frame is its length, kind and number, then data. Rows are marshalled: plain data and no classes,
@@ -35,6 +36,7 @@ class FrameKind(IntEnum):
     CHUNK = 3
     LEAKED = 4
     BROKEN = 5
+    STALE = 6
 
 
 class Frame(NamedTuple):

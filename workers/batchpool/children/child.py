@@ -16,14 +16,16 @@ from typing import Any, NamedTuple
 
 from batchpool.children.channel import ChannelWriter, FrameKind, to_record
 from batchpool.children.parking import wait_while_locked
-from batchpool.errors import LimitReached
+from batchpool.errors import CodeChanged, LimitReached
 from batchpool.execution.outbox import NOT_YET_NS, OUTBOX_SUFFIX, Outbox, pack_record
 from batchpool.execution.run_item import Work, current_site, run_item
 from batchpool.execution.shared_sum import FileSum, SharedSum, child_sum
 from batchpool.model import ExecutionSite, Outcome
 from batchpool.system.limits import exit_status_of, start_thread
 from batchpool.system.process_control import die_with_parent
+from batchpool.tasks.decorator import Task
 from batchpool.tasks.registry import TaskSources, find_task
+from batchpool.tasks.user_modules import is_current
 
 _SEND_AT_ONCE_NS = 2_000_000
 _SEND_AFTER_NS = 20_000_000
@@ -55,6 +57,7 @@ class Child:
 
     def __init__(self, setup: ChildSetup) -> None:
         self._sources = setup.sources
+        self._folder = setup.folder
         self.lane: ExecutionSite = current_site()
         name = f"{self.lane.pid}-{self.lane.interpreter}{OUTBOX_SUFFIX}"
         self.desk = Outbox(setup.folder / name)
@@ -69,7 +72,7 @@ class Child:
     def work_for(self, order: BatchOrder) -> Work:
         """The function of a batch, made once per batch; module globals of its sum start anew."""
         if order.number != self._order_number:
-            task = find_task(self._sources, order.task, order.module)
+            task = self._find(order)
             assert task.run is not None
             # Only our own supervisor calls this.
             args = () if order.params is None else (pickle.loads(order.params),)  # noqa: S301
@@ -80,6 +83,17 @@ class Child:
             self._work = Work(task.run, args, add)
             self._order_number = order.number
         return self._work
+
+    def _find(self, order: BatchOrder) -> Task:
+        try:
+            task = find_task(self._sources, order.task, order.module)
+        except Exception as error:
+            if not is_current(order.module, self._folder):
+                raise CodeChanged(order.module) from error
+            raise
+        if not is_current(order.module, self._folder):
+            raise CodeChanged(order.module)
+        return task
 
     def run_chunk(self, order: BatchOrder, chunk: int, indices: Sequence[int], items: Any) -> None:
         """Run items until they are done, or the chunk is revoked."""
@@ -169,6 +183,8 @@ def run_chunk(order: BatchOrder, chunk: int, indices: Sequence[int], items: Any)
     except ConnectionError:
         if _child.lane.interpreter == 0:
             _end()
+    except CodeChanged:
+        _child.link.send(FrameKind.STALE, chunk)
     except BaseException:
         _child.link.send(FrameKind.BROKEN, chunk, traceback.format_exc().encode())
 

@@ -5,11 +5,13 @@ import json
 import os
 import sys
 import traceback
+from pathlib import Path
 
 import batchpool.children.child  # noqa: F401 - what children run, imported once for all of them
 from batchpool.children.start_methods import PRELOAD_VARIABLE
 from batchpool.system.process_control import die_with_parent
 from batchpool.tasks.registry import TaskSources, load_tasks
+from batchpool.tasks.user_modules import note_loaded
 
 
 def _prepare() -> None:
@@ -25,6 +27,7 @@ def _prepare() -> None:
         os.environ["PYTHONPATH"] = given["PYTHONPATH"]
     sources = given["sources"]
     load_tasks(TaskSources(**{**sources, "files_roots": tuple(sources["files_roots"])}))
+    note_loaded(Path(given["folder"]))
 
 
 def _outlive_failed_forks() -> None:

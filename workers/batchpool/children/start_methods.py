@@ -41,7 +41,11 @@ def start_fork_server(sources: TaskSources, folder: Path) -> None:
     multiprocessing.set_forkserver_preload([PRELOAD])
     # Else multiprocessing makes a folder of its own, which stays when this process is killed.
     _config().setdefault("tempdir", str(folder))
-    note = {"sources": asdict(sources), "PYTHONPATH": os.environ.get("PYTHONPATH")}
+    note = {
+        "sources": asdict(sources),
+        "folder": str(folder),
+        "PYTHONPATH": os.environ.get("PYTHONPATH"),
+    }
     # The server is a bare `python -c`: it must find what this process finds.
     paths = os.pathsep.join(path for path in sys.path if path)
     with (

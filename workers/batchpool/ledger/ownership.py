@@ -15,6 +15,8 @@ from batchpool.ledger.record_codec import encode_block
 from batchpool.ledger.scripts import LuaScript
 from batchpool.model import Outcome, RunSpec, TaskError
 
+OTHER_VERSION = "other version"
+"""Why there is no claim: the job has begun with another version of its task."""
 LEASE_S = 8.0
 """How long a silent owner keeps its batch, unless BATCHPOOL_LEASE_S says otherwise."""
 
@@ -89,17 +91,24 @@ class Ownership:
         self._finish = LuaScript(redis, "finish")
 
     def claim(
-        self, job_id: str, batch: int, owner: Mapping[str, Any], follows: Claim | None = None
+        self,
+        job_id: str,
+        batch: int,
+        owner: Mapping[str, Any],
+        follows: Claim | None = None,
+        codes: str = "",
     ) -> Claim | str:
-        """The claim, or why there is none: missing, ended, or the state that the batch is in.
+        """The claim, or why there is none: missing, ended, OTHER_VERSION, or the batch's state.
 
         Args:
             owner: the fields of an `Epoch` but its times.
+            codes: JSON of the version of each task here, without blanks; a job that nobody has
+                begun is bound to the one of its task.
             follows: our claim whose runner crashed; nothing that it still sends is taken.
         """
         token = follows.token if follows else ""
         new = secrets.token_hex(8)
-        args = [batch, new, self._lease_ms, json.dumps(dict(owner)), token, "crashed"]
+        args = [batch, new, self._lease_ms, json.dumps(dict(owner)), token, "crashed", codes]
         answer = self._claim(keys.job_key(job_id), args)
         if answer[0] == b"no":
             return str(answer[1].decode())
@@ -137,9 +146,13 @@ class Ownership:
         word, cancel, left = self._renew(keys.job_key(claim.job_id), args)
         return Renewal(word == b"ok", cancel.decode(), int(left), word == b"closed")
 
-    def release(self, claim: Claim) -> bool:
-        """Give the batch back, to be run on by another worker; False when it was not ours."""
-        return self._give_up(claim, ["release", "", "", ""])
+    def release(self, claim: Claim, untouched: bool = False) -> bool:
+        """Give the batch back, to be run on by another worker; False when it was not ours.
+
+        Args:
+            untouched: no item ran under this claim, so that it does not bind the job to our code.
+        """
+        return self._give_up(claim, ["release", "untouched" if untouched else "", "", ""])
 
     def end(self, claim: Claim, ending: Ending) -> bool:
         """End the batch as it stands, without a last block; False when it was not ours."""

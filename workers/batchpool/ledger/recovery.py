@@ -13,12 +13,16 @@ MOST_LOST_WORKERS = 20
 
 
 class Waiting(NamedTuple):
-    """A batch without an owner; `queue` is the class of workers it waits for."""
+    """A batch without an owner; `queue` is the class of workers it waits for.
+
+    `unfit` are the classes that could not run it when they had it.
+    """
 
     job_id: str
     batch: int
     queue: str
     since_ms: int
+    unfit: frozenset[str] = frozenset()
 
 
 class Recovery:
@@ -56,12 +60,30 @@ class Recovery:
     def parked(self, limit: int = 10_000) -> list[Waiting]:
         return self._with_queue(self._redis.zrange(keys.PARKED, 0, limit - 1, withscores=True))
 
-    def park(self, job_id: str, batch: int, reason: str) -> None:
-        self._move(keys.job_key(job_id), [batch, "park", reason])
+    def park(self, job_id: str, batch: int, reason: str, unfit: str = "") -> None:
+        """Let a queued batch wait until there is somebody who can run it.
 
-    def move(self, job_id: str, batch: int, queue: str) -> None:
-        """Let a queued or parked batch wait for the class `queue`; it must be enqueued after."""
-        self._move(keys.job_key(job_id), [batch, "queue", queue])
+        Args:
+            unfit: the class of workers that could not, for a reason that only it can see.
+        """
+        self._move(keys.job_key(job_id), [batch, "park", reason, unfit])
+
+    def move(self, job_id: str, batch: int, queue: str, code: str = "") -> bool:
+        """Let a queued or parked batch wait for the class `queue`; it must be enqueued after.
+
+        Args:
+            code: the version of its task there.
+
+        Returns:
+            False when the batch does not wait any more, or its job began with another version.
+        """
+        args = [batch, "queue", queue, code]
+        return bool(self._move(keys.job_key(job_id), args) == b"yes")
+
+    def bound_to(self, job_id: str) -> str | None:
+        """The version of its task with which a job has begun; None if it has not."""
+        code = self._redis.hget(keys.job_key(job_id), "code")
+        return code.decode() if code else None
 
     def expire_deadlines(self, limit: int = 1000) -> int:
         """End what nobody owns of jobs past `timeout_s` or `queue_timeout_s`; how many jobs."""
@@ -87,10 +109,15 @@ class Recovery:
     def _with_queue(self, members: list[tuple[bytes, float]]) -> list[Waiting]:
         with self._redis.pipeline(transaction=False) as pipe:
             for member, _ in members:
-                pipe.hget(keys.batch_key(*keys.split_member(member)), "queue")
-            queues = pipe.execute()
+                pipe.hmget(keys.batch_key(*keys.split_member(member)), "queue", "unfit")
+            found = pipe.execute()
         return [
-            Waiting(*keys.split_member(member), queue.decode(), int(since))
-            for (member, since), queue in zip(members, queues, strict=True)
+            Waiting(
+                *keys.split_member(member),
+                queue.decode(),
+                int(since),
+                frozenset((unfit or b"").decode().split()),
+            )
+            for (member, since), (queue, unfit) in zip(members, found, strict=True)
             if queue is not None
         ]

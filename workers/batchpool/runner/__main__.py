@@ -19,7 +19,7 @@ from typing import Any
 
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import facts_of
-from batchpool.errors import SpecError
+from batchpool.errors import CodeChanged, SpecError
 from batchpool.execution.in_flight import IN_FLIGHT_NAME, read_in_flight_table
 from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
 from batchpool.ledger import failpoints as killpoints
@@ -28,14 +28,21 @@ from batchpool.ledger.entries import Report
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import Claim, Ending, Ownership
 from batchpool.model import BatchReport, BatchSpec, ExecutionSite, Outcome, Phases, TaskError, Usage
+from batchpool.runner.capabilities import capabilities, class_id
 from batchpool.runner.protocol import Assignment, CrashedItem, Ready, RunnerReply, read_peak
 from batchpool.runner.record_writer import FLUSH_AFTER_S, RETRY_AFTER_S, OwnershipLost, RecordWriter
 from batchpool.runner.run_batch import leak_check, run_batch
 from batchpool.settings import WorkerSettings
+from batchpool.system.file_stamps import ALL_FILES, is_changed_since, write_stamps
 from batchpool.system.limits import limit_behind, start_thread
 from batchpool.system.process_control import die_with_parent
 from batchpool.system.resource_usage import UsageMeter
-from batchpool.tasks.registry import TaskSources, load_tasks
+from batchpool.tasks.registry import Registry, TaskSources, load_tasks
+
+_MOST_TRIES = 10
+_RELOAD_AFTER_S = 0.1
+# File times have the kernel's tick as their step, and may lie that much in the past.
+_CLOCK_STEP_NS = 20_000_000
 
 log = logging.getLogger("batchpool.runner")
 
@@ -91,6 +98,10 @@ class Runner:
             return RunnerReply("disowned", str(refusal))
         except SpecError as error:
             return RunnerReply("unfit", str(error))
+        except CodeChanged as error:
+            # What has been recorded stays, and binds the job to the code that we have.
+            flusher.close(None)
+            return RunnerReply("stale", str(error), untouched=not flusher.has_records)
         # A border: whatever our own code failed at, the worker must hear of it and end the batch.
         except Exception as error:
             log.exception("an assignment failed")
@@ -231,8 +242,27 @@ def _collect_seldom() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
+def _load_tasks(folder: Path, tries: int) -> Registry:
+    """Load the tasks, and note from which files for those that load them later.
+
+    Starts over, in a new program, when a file changed meanwhile: then nobody can say what it was
+    that was loaded, and it may have been half written.
+    """
+    began_ns = time.time_ns() - _CLOCK_STEP_NS
+    registry = load_tasks(TaskSources.from_env(os.environ))
+    files = {module: code.files for module, code in registry.codes.items()}
+    write_stamps(folder, files | {ALL_FILES: registry.watched})
+    if is_changed_since({path for paths in files.values() for path in paths}, began_ns):
+        if tries < _MOST_TRIES:
+            time.sleep(_RELOAD_AFTER_S)
+            program = sys.orig_argv[:-1]
+            os.execv(sys.executable, [*program, str(tries + 1)])  # noqa: S606 - this very program
+        log.warning("files of tasks change all the time; going on with what was loaded last")
+    return registry
+
+
 def main(arguments: Sequence[str]) -> None:
-    fd, folder, *options = arguments
+    fd, folder, known_class, tries = arguments
     die_with_parent()
     # Ctrl-C and SIGTERM are the worker's business; it ends this process when it must.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -240,18 +270,14 @@ def main(arguments: Sequence[str]) -> None:
     settings = WorkerSettings.from_env(os.environ)
     killpoints.arm(os.environ)
     logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper())
-    registry = load_tasks(TaskSources.from_env(os.environ))
+    registry = _load_tasks(Path(folder), int(tries))
     link: Connection[RunnerReply | Ready, Assignment] = Connection(int(fd))
     runner = Runner(link, settings.redis_url)
     with RunnerContext(
         registry, folder=Path(folder), tick=runner.tick, owns_process=True
     ) as station:
         signal.signal(signal.SIGUSR1, lambda *_: station.drain())
-        document: dict[str, object] = {}
-        if "--describe" in options:
-            from batchpool.runner.capabilities import capabilities
-
-            document = capabilities(registry)
+        document = {} if class_id(registry) == known_class else capabilities(registry)
         link.send(Ready(os.getpid(), document))
         _collect_seldom()
         runner.serve(station)

@@ -22,23 +22,31 @@ MOST_SCHEMA_BYTES = 256 * 1024
 log = logging.getLogger("batchpool.runner")
 
 
-def capabilities(registry: Registry) -> dict[str, Any]:
-    """Describe what can run here, and log each source of tasks that cannot.
+def class_id(registry: Registry) -> str:
+    """The class of workers of this process, which names its queue: what its code can run, and how.
 
-    Its `id` is a digest of what decides whether a batch can run here, and names the queue.
+    A digest of what decides whether a batch can run here, and of the version of each task.
     """
-    identity = {
+    text = json.dumps(_identity(registry), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _identity(registry: Registry) -> dict[str, Any]:
+    return {
         "python": python_minor(),
         "gil": gil_enabled(),
         "version": registry.version,
         "spec": SPEC_VERSION,
     }
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def capabilities(registry: Registry) -> dict[str, Any]:
+    """Describe what can run here, and log each source of tasks that cannot."""
     tasks, errors = _describe_tasks(registry)
     for error in errors:
         log.error("cannot load tasks: %s: %s\n%s", error.source, error.error, error.traceback or "")
-    return identity | {
-        "id": digest[:16],
+    return _identity(registry) | {
+        "id": class_id(registry),
         "cpus": usable_cpus(),
         "backends": [name for name, facts in BACKENDS.items() if facts.is_supported],
         "start_methods": list(START_METHODS),
@@ -67,6 +75,7 @@ def _describe_task(registry: Registry, name: str) -> dict[str, Any]:
         "sync": task.run is not None,
         "async": task.run_async is not None,
         "bound": task.bound,
+        "code": registry.code_of(name),
         "interpreters": not _uses_pydantic(task),
     }
     # What the service and its clients could not read is that task's failure alone.

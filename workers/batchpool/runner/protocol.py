@@ -5,7 +5,7 @@ Messages are pickled: both ends are this very program, and nothing from Redis is
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from batchpool.ledger.ownership import Claim
 
@@ -22,7 +22,7 @@ def read_peak(folder: Path) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-ReplyKind = Literal["ended", "ran", "drained", "disowned", "unfit", "broken"]
+ReplyKind = Literal["ended", "ran", "drained", "disowned", "unfit", "stale", "broken"]
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,16 @@ class RunnerReply:
     """What became of an assignment.
 
     ended: the batch is closed · ran: done, not closed · drained: stopped taking items as told ·
-    disowned: the ledger refused us · unfit: this worker cannot run it · broken: a bug of ours.
-    `spent` says that the runner must be replaced: a task left something in it.
+    disowned: the ledger refused us · unfit: this worker cannot run it · stale: files of the task
+    have changed since it was loaded here · broken: a bug of ours.
+    `spent` says that the runner must be replaced: a task left something in it;
+    `untouched` that no item was recorded.
     """
 
     verdict: ReplyKind
     detail: str = ""
     spent: bool = False
+    untouched: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,4 +73,4 @@ class Ready:
     """The runner's first message."""
 
     pid: int
-    class_document: dict[str, object] = field(default_factory=dict)
+    class_document: dict[str, Any] = field(default_factory=dict)

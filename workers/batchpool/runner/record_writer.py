@@ -63,6 +63,11 @@ class RecordWriter:
         return self._totals.epoch_sum.text()
 
     @property
+    def has_records(self) -> bool:
+        """Whether any item was recorded under this claim."""
+        return self._blocks > 0
+
+    @property
     def counts(self) -> Mapping[str, int]:
         """Records by state over the whole batch, those of earlier epochs included."""
         return {str(state): count for state, count in self._totals.counts.items()}

@@ -6,15 +6,18 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchpool.errors import InvalidParams, UnknownTask
 from batchpool.tasks.builtin import files
 from batchpool.tasks.decorator import Task, declared_tasks
 from batchpool.tasks.load_errors import LoadError
 from batchpool.tasks.user_modules import DIR_PACKAGE, add_root, mount_folder
+
+if TYPE_CHECKING:
+    from batchpool.tasks.code_version import Code
 
 BUILTIN_MODULES = (
     "batchpool.tasks.builtin.waiting",
@@ -63,7 +66,8 @@ class Registry:
     sources: TaskSources
     tasks: dict[str, Task] = field(default_factory=dict)
     errors: list[LoadError] = field(default_factory=list)
-    code: str = ""
+    modules: list[str] = field(default_factory=list)
+    """All that was to be imported, in vain or not."""
 
     def __getitem__(self, name: str) -> Task:
         try:
@@ -72,14 +76,34 @@ class Registry:
             raise UnknownTask("task", f"{name!r}; known: {sorted(self.tasks)}") from None
 
     @cached_property
+    def codes(self) -> "dict[str, Code]":
+        """The code of each module that has tasks, or should have; read when first asked for."""
+        # Only here: children ask for none.
+        from batchpool.tasks.code_version import CodeReader
+
+        reader = CodeReader(BUILTIN_MODULES)
+        modules = {known.module for known in self.tasks.values()}
+        return {name: reader.read(name) for name in sorted(modules.union(self.modules))}
+
+    @property
+    def watched(self) -> list[str]:
+        """The files and folders whose change makes other tasks of these."""
+        paths = {path for code in self.codes.values() for path in code.files}
+        return sorted(paths.union(filter(None, [self.sources.tasks_dir])))
+
+    def code_of(self, name: str) -> str:
+        """The version of the task's code: a digest of its module and of what that imports."""
+        return self.codes[self[name].module].digest
+
+    @cached_property
     def version(self) -> str:
-        """A digest of the tasks' names, forms and source code."""
+        """A digest of the tasks' names, forms and code."""
         import hashlib
 
-        digest = hashlib.sha256(self.code.encode())
+        digest = hashlib.sha256()
         for name, known in sorted(self.tasks.items()):
-            forms = f"{name}:{known.run is not None}:{known.run_async is not None};"
-            digest.update(forms.encode())
+            forms = f"{known.run is not None}:{known.run_async is not None}"
+            digest.update(f"{name}:{forms}:{self.code_of(name)};".encode())
         return digest.hexdigest()[:16]
 
     def params_of(self, name: str, given: Mapping[str, Any]) -> Any | None:
@@ -131,18 +155,14 @@ def load_tasks(sources: TaskSources | None = None) -> Registry:
     """
     sources = sources or TaskSources()
     files.allow_roots(sources.files_roots)
-    # Here and below, not above: a child imports this module at each start, and uses neither.
-    import hashlib
-
     registry = Registry(sources)
     if sources.root:
         add_root(sources.root)
-    digest = hashlib.sha256()
-    for source, load in _sources(sources):
+    for source, module, load in _sources(sources):
+        registry.modules.extend(filter(None, [module]))
         before = set(sys.modules)
         try:
             loaded = _load(load)
-            digest.update(_source_code(loaded))
             for known in _found_in(loaded, before):
                 _register(registry, source, known)
         # Whatever a user's module raises is that module's failure: SystemExit, KeyboardInterrupt,
@@ -151,7 +171,6 @@ def load_tasks(sources: TaskSources | None = None) -> Registry:
             registry.errors.append(LoadError.of(source, exc))
     if sources.tasks_dir and not registry.errors:
         _check_folder(registry, sources.tasks_dir)
-    object.__setattr__(registry, "code", digest.hexdigest())
     return registry
 
 
@@ -180,9 +199,10 @@ def _working_directory() -> str | None:
         return None  # it was removed
 
 
-def _sources(sources: TaskSources) -> Iterator[tuple[str, Any]]:
+def _sources(sources: TaskSources) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    """What is to be loaded: its name for people, its module if it has one, and how."""
     for module in BUILTIN_MODULES:
-        yield module, lambda module=module: importlib.import_module(module)
+        yield module, module, partial(importlib.import_module, module)
     if sources.entry_points:
         from importlib import metadata
 
@@ -190,30 +210,30 @@ def _sources(sources: TaskSources) -> Iterator[tuple[str, Any]]:
             points = sorted(metadata.entry_points(group=ENTRY_POINTS), key=str)
         except Exception as exc:  # the metadata of any installed package may be broken
             points = []
-            yield "entry points", _failing(exc)
+            yield "entry points", "", _failing(exc)
         for point in points:
-            yield f"entry point {point.name} = {point.value}", point.load
+            yield f"entry point {point.name} = {point.value}", point.module, point.load
     if sources.tasks_dir:
         yield from _files_of(Path(sources.tasks_dir))
 
 
-def _files_of(folder: Path) -> Iterator[tuple[str, Any]]:
+def _files_of(folder: Path) -> Iterator[tuple[str, str, Callable[[], Any]]]:
     try:
         names = sorted(os.listdir(folder))
     except OSError as exc:
-        yield str(folder), _failing(exc)
+        yield str(folder), "", _failing(exc)
         return
     mount_folder(folder)
     names = [name for name in names if name.endswith(".py") and not name.startswith(("_", "."))]
     if not names:
-        yield str(folder), _failing(FileNotFoundError("no task module (*.py) in this folder"))
+        yield str(folder), "", _failing(FileNotFoundError("no task module (*.py) in this folder"))
     for name in names:
         module = f"{DIR_PACKAGE}.{name.removesuffix('.py')}"
         if module.count(".") > 1:
             dotted = ImportError("the name of a task module must not contain a dot")
-            yield str(folder / name), _failing(dotted)
+            yield str(folder / name), "", _failing(dotted)
             continue
-        yield str(folder / name), lambda module=module: importlib.import_module(module)
+        yield str(folder / name), module, partial(importlib.import_module, module)
 
 
 def _check_folder(registry: Registry, folder: str) -> None:
@@ -282,12 +302,6 @@ def _name_of_wrapper(known: Task) -> str | None:
     inner += [cell.cell_contents for cell in getattr(bound, "__closure__", None) or ()]
     inner += getattr(bound, "__dict__", {}).values()
     return name if any(value is known for value in inner) else None
-
-
-def _source_code(loaded: Any) -> bytes:
-    module = sys.modules.get(loaded.module) if isinstance(loaded, Task) else loaded
-    path = getattr(module, "__file__", None)
-    return Path(path).read_bytes() if path and Path(path).is_file() else b""
 
 
 def _failing(exc: Exception) -> Callable[[], Any]:

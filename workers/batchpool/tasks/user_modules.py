@@ -1,4 +1,8 @@
-"""How the modules of users' tasks are imported, in each process and interpreter that runs them."""
+"""How the modules of users' tasks are imported, in each process and interpreter that runs them.
+
+A child or a fork server imports them later than its runner. If a file has changed meanwhile, it has
+other code than its runner, and must run nothing: a job runs one version of its task.
+"""
 
 import importlib
 import sys
@@ -8,10 +12,14 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
+from batchpool.system.file_stamps import is_changed, read_stamps
 from batchpool.tasks.decorator import forget_tasks
 
 DIR_PACKAGE = "batchpool_tasks"
 """The package under which the files of a tasks folder are imported, in every process."""
+
+_current: dict[str, bool] = {}
+"""By module: whether it was loaded here from the runner's files; forked children inherit it."""
 
 
 def add_root(root: str) -> None:
@@ -47,6 +55,23 @@ def mount_folder(folder: Path) -> None:
     sys.modules[DIR_PACKAGE] = package
     sys.meta_path.append(_NeighbourFinder(str(folder)))
     importlib.invalidate_caches()
+
+
+def note_loaded(folder: Path) -> None:
+    """Find out, right after all modules were loaded here, which have the code of the runner.
+
+    Args:
+        folder: the runner's.
+    """
+    for module, stamps in read_stamps(folder).items():
+        _current[module] = not is_changed(stamps)
+
+
+def is_current(module: str, folder: Path) -> bool:
+    """Whether a module that is loaded here has the code that it has in the runner."""
+    if module not in _current:
+        _current[module] = not is_changed(read_stamps(folder).get(module, ()))
+    return _current[module]
 
 
 class _NeighbourFinder:

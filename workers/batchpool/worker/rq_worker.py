@@ -62,6 +62,7 @@ class BatchWorker(Worker):
 
     def __init__(self, settings: WorkerSettings, redis: Redis, ledger: Redis) -> None:
         self._settings = settings
+        self._reloads = settings.reload == "on"
         self._ledger = ledger
         self._presence = Presence(ledger)
         self._started_ms = int(time.time() * 1000)
@@ -76,7 +77,7 @@ class BatchWorker(Worker):
             draining=lambda: self._stop_requested,
             grace_s=settings.grace_s,
         )
-        self._class = self._supervisor.describe()
+        self._supervisor.start()
         self._reservation = Reservation(Reservations(ledger), self._holder_fields())
         self._reading = self._class_id
         super().__init__(
@@ -96,10 +97,11 @@ class BatchWorker(Worker):
         level = logging.WARNING
         while True:
             self._follow_reservation()
-            idle_s = LOOK_EVERY_S if self._reservation.seat else max_idle_time
+            looks = bool(self._reservation.seat or self._reloads)
+            idle_s = LOOK_EVERY_S if looks else max_idle_time
             try:
                 found = super().dequeue_job_and_maintain_ttl(timeout, idle_s)
-                if found is not None or not self._reservation.seat:
+                if found is not None or not looks:
                     return found
                 self._reservation.verify()
             except RedisError as error:
@@ -133,15 +135,16 @@ class BatchWorker(Worker):
 
     def _follow_reservation(self) -> None:
         """Read the queue of the class that we are of by now, and tell the service at once."""
+        self._supervisor.check_code(self._reloads)
         if self._reading != self._class_id:
             self._reading = self._class_id
             # `queues` stays: by that one RQ knows, and at the end forgets, this worker.
             self._ordered_queues = [_queue_of(self._reading, self.connection)]
-            self._next_beat = 0.0
+            self._next_beat = self._next_class = 0.0
 
     @property
     def _class_id(self) -> str:
-        return self._reservation.class_of(str(self._class["id"]))
+        return self._reservation.class_of(str(self._supervisor.class_document["id"]))
 
     def _execute(self, job_id: str, batch: int, taken: Callable[[], None]) -> None:
         self._running = f"{job_id}/{batch}"
@@ -167,6 +170,8 @@ class BatchWorker(Worker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Say that we live, to RQ and to the service, at most every `BEAT_EVERY_S`."""
+        if self._running is None:
+            self._follow_reservation()
         now = time.monotonic()
         if now < self._next_beat:
             return
@@ -178,7 +183,7 @@ class BatchWorker(Worker):
                 pipe.execute()
             self._presence.announce(self._describe(), WORKER_TTL_S)
             if now >= self._next_class:
-                self._presence.announce_class(self._class)
+                self._presence.announce_class(self._supervisor.class_document)
                 self._next_class = now + CLASS_EVERY_S
         except RedisError as error:
             log.debug("no heartbeat: %s", error)

@@ -12,9 +12,11 @@ import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from batchpool.execution.in_flight import read_in_flight
 from batchpool.runner.protocol import Assignment, Ready, RunnerReply
+from batchpool.system.file_stamps import ALL_FILES, is_changed, read_stamps
 from batchpool.system.process_control import kill_orphans, kill_tree
 from batchpool.system.semaphores import remove_semaphores
 
@@ -33,19 +35,23 @@ class RunnerProcess:
     It must be made by the worker's main thread: the runner is killed when that thread ends.
     """
 
-    def __init__(self, describe: bool) -> None:
+    def __init__(self, known_class: str = "") -> None:
+        """Args:
+        known_class: the id of the class whose document the worker has; the runner sends its own
+            when it is of another one.
+        """
         ours, theirs = socket.socketpair()
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         # Held for as long as this process lives, so that another can tell a folder left behind.
         self._lock = open(self.folder / "lock", "w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        arguments = [str(theirs.fileno()), str(self.folder)]
+        arguments = [str(theirs.fileno()), str(self.folder), known_class, "1"]
         # -P: no file where the user stands takes the place of one of ours or of the standard
         # library; task modules find their project by `TaskSources.root`.
         command = [sys.executable, "-P", "-m", "batchpool.runner", *arguments]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-                [*command, *(["--describe"] if describe else [])],
+                command,
                 pass_fds=[theirs.fileno()],
                 # What multiprocessing puts there goes with the folder, after a SIGKILL too.
                 env={**os.environ, "TMPDIR": str(self.folder)},
@@ -53,12 +59,22 @@ class RunnerProcess:
                 start_new_session=True,
             )
         self._link: Connection[Assignment, RunnerReply | Ready] = Connection(ours.detach())
-        self.class_document: dict[str, object] = {}
+        self.class_document: dict[str, Any] = {}
         self._is_ready = False
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can take a batch, or has ended before it could: then `wait_ready` says so."""
+        return self._is_ready or self._link.poll(0)
+
+    @property
+    def has_changed_files(self) -> bool:
+        """Whether a file of the tasks is not what it was when this runner loaded them."""
+        return is_changed(read_stamps(self.folder).get(ALL_FILES, ()))
 
     def wait_ready(self) -> None:
         """Wait until it can take a batch.

@@ -1,13 +1,14 @@
 """Sees a claimed batch through, whatever becomes of the runner that runs it."""
 
 import contextlib
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from batchpool.ledger.connection import UNREACHABLE
-from batchpool.ledger.ownership import Claim, Ending, Ownership
+from batchpool.ledger.ownership import OTHER_VERSION, Claim, Ending, Ownership
 from batchpool.ledger.recovery import Recovery
 from batchpool.model import TaskError
 from batchpool.runner.protocol import Assignment, Ready, RunnerReply
@@ -33,6 +34,9 @@ class Supervisor:
         owner: the fields of an `Epoch` that this worker fills in itself; the runner's pid is added.
         beat: called about every `CHECK_EVERY_S` while a batch runs.
         draining: whether the worker has been told to stop.
+
+    Attributes:
+        class_document: what the last runner that was seen can run, and in which version.
     """
 
     def __init__(
@@ -51,16 +55,29 @@ class Supervisor:
         self._draining = draining
         self._grace_s = grace_s
         self._runner: RunnerProcess | None = None
+        self.class_document: dict[str, Any] = {}
+        self._codes = ""
 
     @property
     def runner_pid(self) -> int | None:
         return self._runner.pid if self._runner else None
 
-    def describe(self) -> dict[str, object]:
-        """Start the first runner; what it can run."""
-        self._runner = RunnerProcess(describe=True)
-        self._runner.wait_ready()
-        return self._runner.class_document
+    def start(self) -> None:
+        """Start the first runner, and learn what it can run."""
+        self._ready_runner()
+
+    def check_code(self, reload: bool) -> None:
+        """While no batch runs: see whether the runner has, or needs, another version of its code.
+
+        Args:
+            reload: replace the runner when a file of its tasks has changed.
+        """
+        if self._runner is None or not self._runner.is_ready or self._draining():
+            return
+        runner = self._ready_runner()
+        if reload and runner.has_changed_files:
+            log.info("files of tasks have changed; starting a new runner")
+            self._stop_runner()
 
     def run(self, job_id: str, batch: int, taken: Callable[[], None]) -> str:
         """Claim a batch and see it through; says in a word how that went.
@@ -98,7 +115,8 @@ class Supervisor:
         owner = {**self._owner, "pid": self._ready_runner().pid}
         # Before, not after: the answer waits until Redis has synced, the clock there does not.
         claimed_ns = time.monotonic_ns()
-        return self._ownership.claim(job_id, batch, owner, follows), claimed_ns
+        claim = self._ownership.claim(job_id, batch, owner, follows, self._codes)
+        return claim, claimed_ns
 
     def _run_to_end(self, watch: BatchDeadlines) -> str:
         isolation = CrashIsolation()
@@ -178,11 +196,13 @@ class Supervisor:
             error = TaskError(type="internal", message=answer.detail, traceback=None)
             ending = Ending("failed", {}, "cancelled", error)
             self._retry(lambda: self._ownership.end(watch.claim, ending))
-        elif answer.verdict in ("drained", "unfit"):
-            self._retry(lambda: self._ownership.release(watch.claim))
+        elif answer.verdict in ("drained", "unfit", "stale"):
+            self._retry(lambda: self._ownership.release(watch.claim, answer.untouched))
             if answer.verdict == "unfit":
-                claim = watch.claim
-                self._retry(lambda: self._recovery.park(claim.job_id, claim.batch, answer.detail))
+                claim, class_id = watch.claim, self.class_document["id"]
+                self._retry(
+                    lambda: self._recovery.park(claim.job_id, claim.batch, answer.detail, class_id)
+                )
         if answer.verdict != "ended":
             # It may still run something of a batch that is not ours any more.
             self._stop_runner()
@@ -197,6 +217,8 @@ class Supervisor:
             raise _BatchOver("failed")
         old = watch.claim
         claim, claimed_ns = self._retry(lambda: self._claim(old.job_id, old.batch, follows=old))
+        if claim == OTHER_VERSION:
+            self._retry(lambda: self._ownership.release(old))
         if isinstance(claim, str):
             raise _BatchOver(claim)
         watch.claimed(claim, claimed_ns)
@@ -221,15 +243,22 @@ class Supervisor:
     def _ready_runner(self) -> RunnerProcess:
         if self._runner and self._runner.has_ended():
             self._stop_runner()
-        self._runner = self._runner or RunnerProcess(describe=False)
-        self._runner.wait_ready()
-        return self._runner
+        self._runner = runner = self._runner or self._new_runner()
+        runner.wait_ready()
+        if runner.class_document and runner.class_document["id"] != self.class_document.get("id"):
+            self.class_document = runner.class_document
+            codes = {name: task["code"] for name, task in runner.class_document["tasks"].items()}
+            self._codes = json.dumps(codes, separators=(",", ":"))
+        return runner
+
+    def _new_runner(self) -> RunnerProcess:
+        return RunnerProcess(str(self.class_document.get("id", "")))
 
     def _stop_runner(self) -> None:
         """End the runner with all that it started, and have the next one on its way."""
         if self._runner:
             self._runner.kill()
-            self._runner = None if self._draining() else RunnerProcess(describe=False)
+            self._runner = None if self._draining() else self._new_runner()
 
 
 def _listen(

@@ -1,5 +1,5 @@
 -- ARGV: n, random part of the token, lease ms, the owner as JSON, the token of the epoch that this
--- one follows on the same worker or '', why that one ended.
+-- one follows on the same worker or '', why that one ended, the versions of tasks there as JSON or ''.
 -- Answers {'no', reason} or {'yes', now, token, spec, deadline, listed, batch's fields, bitmap}.
 local n, key = ARGV[1], batch_key(ARGV[1])
 local f = redis.call('HMGET', key, 'state', 'token')
@@ -7,6 +7,10 @@ local state = f[1]
 if not state then return {'no', 'missing'} end
 local follows = ARGV[5] ~= '' and f[2] == ARGV[5]
 if state ~= 'queued' and not follows then return {'no', state} end
+local spec = redis.call('HGET', job, 'spec')
+local code = code_in(ARGV[7], spec)
+local bound = redis.call('HGET', job, 'code')
+if code and bound and bound ~= code then return {'no', 'other version'} end
 local now = now_ms()
 if follows then end_epoch(n, now, ARGV[6]) end
 if end_if_due(n, now) then return {'no', 'ended'} end
@@ -15,6 +19,10 @@ local token = epoch .. ':' .. ARGV[2]
 redis.call('HSET', key, 'state', 'running', 'token', token, 'owner:' .. epoch, ARGV[4],
            'started:' .. epoch, now)
 redis.call('HSETNX', key, 'started_ms', now)
+if code then
+  redis.call('HSET', job, 'code', code)
+  redis.call('HINCRBY', job, 'begun', 1)
+end
 redis.call('HDEL', key, 'block')
 redis.call('ZADD', 'bp:leases', now + tonumber(ARGV[3]), member(n))
 wait_in(nil, n)
@@ -35,7 +43,7 @@ if redis.call('HSETNX', job, 'started_ms', now) == 1 then
   emit('job', '')
 end
 emit('batch', n)
-return {'yes', tostring(now), token, redis.call('HGET', job, 'spec'),
+return {'yes', tostring(now), token, spec,
         redis.call('HGET', job, 'deadline_ms'), redis.call('EXISTS', job .. ':items'),
         redis.call('HGETALL', key),
         redis.call('GET', key .. ':bits') or ''}

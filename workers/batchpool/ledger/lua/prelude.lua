@@ -17,6 +17,16 @@ local function count(what, by) redis.call('HINCRBY', 'bp:counts', what, by) end
 -- steps that free some, and those without which the work that is under way would come to nothing.
 local function needs_no_room() redis.call('ZREM', 'bp:leases', '') end
 
+-- The version of the job's task in the versions, {"TASK":"16 digits",...}, that a worker has; nil
+-- where it has none. The names of tasks are plain, so that the JSON need not be decoded.
+local function code_in(versions, spec)
+  if not versions or versions == '' then return nil end
+  local task = string.match(spec, '^{"task":"([%w_.-]+)"') or cjson.decode(spec).task
+  local name = '"' .. task .. '":"'
+  local at = string.find(versions, name, 1, true)
+  return at and string.sub(versions, at + #name, at + #name + 15)
+end
+
 -- Whether the batch was ended by the last block of this very owner.
 local function closed(n, token)
   local by = redis.call('HGET', batch_key(n), 'closed_by')

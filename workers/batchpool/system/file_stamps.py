@@ -1,0 +1,54 @@
+"""Whether files are still what they were: noted by a runner for its children and its worker."""
+
+import marshal
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+Stamp = tuple[str, int, int]
+ALL_FILES = ""
+"""The name under which all is noted whose change is a reason to load the tasks again."""
+_NAME = "code.stamps"
+
+
+def stamp(path: str) -> Stamp:
+    """What changes when the file is written or replaced; of a folder, the names of its modules."""
+    try:
+        status = os.stat(path)
+        if os.path.isdir(path):
+            names = sorted(name for name in os.listdir(path) if name.endswith(".py"))
+            return path, zlib.crc32(os.fsencode("/".join(names))), len(names)
+    except OSError:
+        return path, 0, -1
+    # Not the time of the last write: tools that copy files set that one back.
+    return path, status.st_ctime_ns, status.st_size
+
+
+def write_stamps(folder: Path, files: Mapping[str, Iterable[str]]) -> None:
+    """Note the files of each name for the processes that know the folder."""
+    stamps = {name: tuple(map(stamp, paths)) for name, paths in files.items()}
+    (folder / _NAME).write_bytes(marshal.dumps(stamps))
+
+
+def read_stamps(folder: Path) -> dict[str, tuple[Stamp, ...]]:
+    """The stamps by name; none where none were written."""
+    try:
+        content = (folder / _NAME).read_bytes()
+    except FileNotFoundError:
+        return {}
+    stamps: dict[str, tuple[Stamp, ...]] = marshal.loads(content)  # noqa: S302 - plain data
+    return stamps
+
+
+def is_changed(stamps: Iterable[Stamp]) -> bool:
+    """Whether a file is not what it was."""
+    return any(stamp(was[0]) != tuple(was) for was in stamps)
+
+
+def is_changed_since(paths: Iterable[str], time_ns: int) -> bool:
+    """Whether a file was written, replaced or removed at `time_ns` of the clock or later."""
+    try:
+        return any(os.stat(path).st_ctime_ns >= time_ns for path in paths)
+    except OSError:
+        return True
