@@ -12,6 +12,7 @@ from redis import Redis
 from batchpool.client import Client
 from batchpool.ledger.connection import connect
 from batchpool.ledger.entries import NewJob
+from batchpool.ledger.job_spec import ItemsSummary, JobSpec
 from batchpool.ledger.jobs import Jobs
 from batchpool.queue.rq_queue import enqueue
 from batchpool.stack.local_stack import LocalStack
@@ -21,7 +22,17 @@ from benchmarks.redis_timeline import trace
 
 _CALLS = 200
 _RQ_CALLS = 100
-_SPEC = {"task": "echo", "params": {}, "backend": "sequential", "concurrency": 1}
+_SPEC = JobSpec(
+    task="echo",
+    params={},
+    count=1,
+    items=ItemsSummary(1, "", [0]),
+    backend="sequential",
+    concurrency=1,
+    batches=1,
+    timeout_s=60,
+    queue_timeout_s=60,
+)
 _NOBODY = "bench-nobody"
 
 

@@ -25,6 +25,7 @@ from rq import Queue
 from batchpool.ledger.connection import connect
 from batchpool.ledger.entries import NewJob
 from batchpool.ledger.events import Events
+from batchpool.ledger.job_spec import ItemsSummary, JobSpec
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.presence import Presence
 from batchpool.model import TERMINAL_STATES
@@ -51,7 +52,17 @@ def _rq_latency(redis: Redis, queue_name: str) -> Callable[[], float]:
 def _our_latency(redis: Redis) -> Callable[[], float]:
     jobs, events = Jobs(redis), Events(redis)
     (known,) = Presence(redis).classes()
-    spec = {"task": "echo", "params": {}, "backend": "sequential", "concurrency": 1}
+    spec = JobSpec(
+        task="echo",
+        params={},
+        count=1,
+        items=ItemsSummary(1, "", [0]),
+        backend="sequential",
+        concurrency=1,
+        batches=1,
+        timeout_s=60,
+        queue_timeout_s=60,
+    )
 
     def measure() -> float:
         started = time.perf_counter()

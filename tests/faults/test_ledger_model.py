@@ -33,6 +33,7 @@ from batchpool.ledger.records import Records
 from batchpool.ledger.recovery import Recovery
 from batchpool.model import TERMINAL_STATES, ExecutionSite, Outcome
 from tests.integration.conftest import start_valkey, wait_until_answering
+from tests.support.job_specs import job_spec
 
 OWNER = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil": True}
 LANE = ExecutionSite(2, 1, 3, "MainThread", 0)
@@ -80,8 +81,7 @@ class LedgerMachine(RuleBasedStateMachine):
         job_id = f"j{len(self.models)}"
         firsts = [sum(sizes[:at]) for at in range(len(sizes))]
         ranges = list(zip(firsts, sizes, strict=True))
-        spec = {"task": "echo"}
-        new = NewJob(job_id, spec, ranges, None, "c", 3600, 3600, 3600)
+        new = NewJob(job_id, job_spec(), ranges, None, "c", 3600, 3600, 3600)
         self.jobs.create(new, lambda pipe: None)
         self.models[job_id] = Modelled()
         return job_id

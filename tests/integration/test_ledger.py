@@ -16,9 +16,10 @@ from batchpool.ledger.ownership import EMPTY_BLOCK, Block, Claim, Ending, Owners
 from batchpool.ledger.records import Records
 from batchpool.ledger.recovery import Recovery
 from batchpool.model import ExecutionSite, Outcome
+from tests.support.job_specs import job_spec
 
 OWNER = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil": True}
-SPEC = {"task": "echo", "params": {}, "backend": "thread-pool", "concurrency": 4}
+SPEC = job_spec(backend="thread-pool", concurrency=4)
 LANE = ExecutionSite(2, 1, 3, "MainThread", 0)
 
 

@@ -1,7 +1,5 @@
 """The lead over comparisons, and the fence: who lost it, or is somewhere else, writes nothing."""
 
-from typing import Any
-
 import pytest
 from redis import Redis
 
@@ -10,6 +8,7 @@ from batchpool.ledger.comparisons import Change, ComparisonEntry, Comparisons, N
 from batchpool.ledger.entries import NewJob
 from batchpool.ledger.jobs import Jobs
 from batchpool.model import TaskError
+from tests.support.job_specs import job_spec
 from tests.support.waiting import wait_until
 
 ID = "0123456789abcdef01234567"
@@ -107,9 +106,9 @@ def test_a_job_of_a_former_leader_is_not_made(redis: Redis, comparisons: Compari
     jobs = Jobs(redis)
 
     def new(job_id: str, leader: str) -> NewJob:
-        spec: dict[str, Any] = {"task": "echo", "count": 2}
         queues = ["c~x~0", "c~x~1"]
         ranges = [(0, 1), (1, 1)]
+        spec = job_spec(count=2)
         return NewJob(job_id, spec, ranges, None, "c", 9, 9, 9, queues=queues, leader=leader)
 
     assert jobs.create(new("a" * 24, "0:late"), lambda pipe: None).submitted_ms is None

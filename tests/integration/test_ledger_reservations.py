@@ -10,6 +10,7 @@ from batchpool.ledger.entries import NewJob
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import Claim, Ownership
 from batchpool.ledger.reservations import Reservations, WorkerSlot
+from tests.support.job_specs import job_spec
 
 HOLDER = {"worker": "w1", "host": "h1", "cpus": 2, "pid": 7, "python": "3.11", "gil": True}
 
@@ -28,7 +29,7 @@ def wanted(reservations: Reservations, slot: int = 0) -> WorkerSlot:
 
 def make_job(redis: Redis, job_id: str = "j", batches: int = 1, **spec: Any) -> Any:
     ranges = [(index, 1) for index in range(batches)]
-    new = NewJob(job_id, {"task": "echo"} | spec, ranges, None, "c", 60, 60, 60)
+    new = NewJob(job_id, job_spec(**spec), ranges, None, "c", 60, 60, 60)
     return Jobs(redis).create(new, lambda pipe: None)
 
 
@@ -140,7 +141,7 @@ def test_a_job_that_is_there_is_not_written_again(redis: Redis) -> None:
     assert (again.job_id, again.submitted_ms) == ("j", None)
     job = Jobs(redis).load("j")
     assert job and job.state == "running" and len(job.batches) == 1
-    assert job.spec["labels"] == {"a": "1"}
+    assert job.spec.labels == {"a": "1"}
     assert redis.hgetall(keys.COUNTS) == counts
     assert Jobs(redis).delete("j") == "running"
 

@@ -16,6 +16,7 @@ from batchpool.ledger.presence import Presence
 from batchpool.ledger.reservations import Reservations, WorkerSlot
 from batchpool.queue import rq_queue
 from tests.crew import Crew
+from tests.support.job_specs import job_spec
 from tests.support.sampling import full
 from tests.support.waiting import wait_until
 
@@ -76,8 +77,7 @@ class Driver:
         """A job of one batch, for the worker of this slot."""
         self.jobs += 1
         job_id, queue = f"{self.jobs:024x}", self.private(seat)
-        spec = {"task": "sleep", "params": {"seconds": seconds}, "count": count}
-        spec |= {"items": {"count": count, "sha256": "", "first": []}, "backend": "sequential"}
+        spec = job_spec("sleep", params={"seconds": seconds}, count=count)
         new = NewJob(job_id, spec, [(0, count)], None, queue, 60, 60, 60)
         Jobs(self.redis).create(
             new, lambda pipe: rq_queue.enqueue(self.redis, pipe, queue, [(job_id, 0)], 60)

@@ -1,5 +1,6 @@
 """A new job of the items of an old one that have no success."""
 
+from dataclasses import replace
 from typing import Any
 
 from batchpool.api.context import ApiContext
@@ -7,13 +8,13 @@ from batchpool.api.http import no_such_job
 from batchpool.api.idempotency import idempotency_key
 from batchpool.api.problems import Conflict, Problem
 from batchpool.api.submit_job import SubmittedJob, store
-from batchpool.jobs.admission import Admitted
 from batchpool.jobs.aggregation import show_summary
 from batchpool.jobs.fleet import Fleet
-from batchpool.jobs.items_digest import describe_items
-from batchpool.jobs.planning import Requirements, rank_classes, split_ranges
+from batchpool.jobs.items_digest import summarize_items
+from batchpool.jobs.planning import JobPlan, Requirements, rank_classes, split_ranges
 from batchpool.jobs.refusals import NoWorkerSeen
 from batchpool.ledger.entries import JobEntry
+from batchpool.ledger.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
 
 NOT_SUCCEEDED = frozenset(RECORD_STATES) - {"succeeded"}
@@ -37,26 +38,24 @@ def retry_job(service: ApiContext, job_id: str) -> SubmittedJob:
         raise Conflict("all items of the job have succeeded; there is nothing to retry")
     items = [record["item"] for record in service.records.stream(job, states=NOT_SUCCEEDED)]
     spec = _again(job, items)
-    admitted = Admitted(spec, _ranges(spec), _class_id(spec, service.fleets.fresh()))
-    return store(service, admitted, items, idempotency_key(service, {"retry_of": job_id}))
+    ranges = split_ranges(spec.count, spec.batches)
+    plan = JobPlan(spec, ranges, _class_id(spec, service.fleets.fresh()))
+    return store(service, plan, items, idempotency_key(service, {"retry_of": job_id}))
 
 
-def _again(job: JobEntry, items: list[Any]) -> dict[str, Any]:
-    # A run of a comparison that is repeated by hand is none of its samples.
-    spec = {name: value for name, value in job.spec.items() if name != "comparison"}
-    return spec | {
-        "count": len(items),
-        "items": describe_items(items),
-        "batches": min(job.spec["batches"], len(items)),
-        "retry_of": job.id,
-    }
+def _again(job: JobEntry, items: list[Any]) -> JobSpec:
+    return replace(
+        job.spec,
+        count=len(items),
+        items=summarize_items(items),
+        batches=min(job.spec.batches, len(items)),
+        retry_of=job.id,
+        # A run of a comparison that is repeated by hand is none of its samples.
+        comparison=None,
+    )
 
 
-def _ranges(spec: dict[str, Any]) -> list[tuple[int, int]]:
-    return split_ranges(spec["count"], spec["batches"])
-
-
-def _class_id(spec: dict[str, Any], fleet: Fleet) -> str:
+def _class_id(spec: JobSpec, fleet: Fleet) -> str:
     ranked = rank_classes(fleet.classes, fleet.workers, Requirements.of_spec(spec))
     if ranked:
         return str(ranked[0]["id"])
@@ -65,5 +64,5 @@ def _class_id(spec: dict[str, Any], fleet: Fleet) -> str:
     raise Problem(
         422,
         "Invalid request",
-        f"no worker that was seen can run task {spec['task']!r} on {spec['backend']} now",
+        f"no worker that was seen can run task {spec.task!r} on {spec.backend} now",
     )

@@ -92,7 +92,7 @@ def _remembered_cpu_s(here: ApiContext, spec: dict[str, object]) -> float:
         if (
             head is not None
             and head.state in TERMINAL_STATES
-            and (head.spec["task"], head.spec["params"]) == (spec["task"], spec["params"])
+            and (head.spec.task, head.spec.params) == (spec["task"], spec["params"])
         ):
             job = here.jobs.load(job_id)
             tallies = [batch.tally for batch in job.batches] if job else []

@@ -4,13 +4,14 @@ import secrets
 import time
 from typing import Any, NamedTuple
 
-from flask import request
+import flask
 from redis.client import Pipeline
 
 from batchpool.api.context import ApiContext
 from batchpool.api.idempotency import idempotency_key
 from batchpool.api.problems import Conflict, StorageFull, TooMuchQueued
-from batchpool.jobs.admission import Admitted, Limits, admit
+from batchpool.jobs.admission import Limits, admit
+from batchpool.jobs.planning import JobPlan
 from batchpool.ledger.entries import JobEntry, NewJob, new_entry
 from batchpool.ledger.job_creation import (
     CapacityLimits,
@@ -19,6 +20,7 @@ from batchpool.ledger.job_creation import (
     MemoryFull,
     QueueFull,
 )
+from batchpool.ledger.job_spec import JobSpec
 from batchpool.queue import rq_queue
 from batchpool.schemas.job_requests import JobRequest
 from batchpool.schemas.refusals import Refusal
@@ -36,44 +38,43 @@ class SubmittedJob(NamedTuple):
     job: JobEntry | None
 
 
-def submit(service: ApiContext, order: JobRequest) -> SubmittedJob:
+def submit(service: ApiContext, request: JobRequest) -> SubmittedJob:
     """Store the job that was ordered, unless the same key has done so before.
 
     Raises:
         Refusal: what cannot be admitted.
         Problem: 409, 429 or 507.
     """
-    admitted = _admit(service, order)
-    return store(service, admitted, order.items, _order_key(service, order, admitted.spec))
+    plan = admit_with_fresh_fleet(service, request)
+    return store(service, plan, request.items, _key(service, request, plan.spec))
 
 
-def _admit(service: ApiContext, order: JobRequest) -> Admitted:
+def admit_with_fresh_fleet(service: ApiContext, request: JobRequest) -> JobPlan:
     """Admit by the cached fleet; refuse by a fresh one only, since a worker may have just come."""
     settings = service.settings
     # A job that could never wait would be told for ever to come back later.
     limits = Limits(min(settings.max_items, settings.max_queued_items), settings.max_batches)
     try:
-        return admit(order, service.fleets.cached(), limits)
+        return admit(request, service.fleets.cached(), limits)
     except Refusal:
-        return admit(order, service.fleets.fresh(), limits)
+        return admit(request, service.fleets.fresh(), limits)
 
 
 def store(
     service: ApiContext,
-    admitted: Admitted,
+    plan: JobPlan,
     items: list[Any] | None,
     key: IdempotencyKey | None = None,
 ) -> SubmittedJob:
-    """Write an admitted job, and its RQ jobs, in one step."""
-    spec = admitted.spec
+    """Write a planned job, and its RQ jobs, in one step."""
     new = NewJob(
         id=new_job_id(),
-        spec=spec,
-        ranges=admitted.ranges,
+        spec=plan.spec,
+        ranges=plan.ranges,
         items=items,
-        queue=admitted.class_id,
-        timeout_s=spec["timeout_s"],
-        queue_timeout_s=spec["queue_timeout_s"],
+        queue=plan.class_id,
+        timeout_s=plan.spec.timeout_s,
+        queue_timeout_s=plan.spec.queue_timeout_s,
         result_ttl_s=service.settings.result_ttl_s,
     )
 
@@ -101,11 +102,9 @@ def store(
     return SubmittedJob(job_id, None if submitted_ms is None else new_entry(new, submitted_ms))
 
 
-def _order_key(
-    service: ApiContext, order: JobRequest, spec: dict[str, Any]
-) -> IdempotencyKey | None:
-    if "Idempotency-Key" not in request.headers:
+def _key(service: ApiContext, request: JobRequest, spec: JobSpec) -> IdempotencyKey | None:
+    if "Idempotency-Key" not in flask.request.headers:
         return None
     # What the client asked for, not what it became: defaults follow the workers of the moment.
-    asked = order.model_dump(exclude={"items"}) | {"items": spec["items"]["sha256"]}
+    asked = request.model_dump(exclude={"items"}) | {"items": spec.items.sha256}
     return idempotency_key(service, asked)

@@ -9,10 +9,11 @@ from batchpool.comparisons.analysis.significance import rounds_needed
 from batchpool.comparisons.arms import ARM_FIELDS, find_reference, name_arms, read_arms
 from batchpool.comparisons.planning import workers_needed
 from batchpool.comparisons.refusals import nested
-from batchpool.jobs.admission import Admitted, Limits, admit, shown_count
+from batchpool.jobs.admission import Limits, admit, shown_count
 from batchpool.jobs.fleet import Fleet
-from batchpool.jobs.items_digest import describe_items
-from batchpool.jobs.planning import Requirements, can_run, rank_classes
+from batchpool.jobs.items_digest import summarize_items
+from batchpool.jobs.planning import JobPlan, Requirements, can_run, rank_classes
+from batchpool.ledger.job_spec import ItemsSummary, JobSpec
 from batchpool.ledger.keys import base_class
 from batchpool.schemas.comparison_requests import (
     MOST_ROUNDS,
@@ -48,13 +49,13 @@ def admit_comparison(
     ordered = read_arms(order)
     _check_rounds(order, len(ordered))
     limits = Limits(MOST_ITEMS, most_batches)
-    described = describe_items(range(order.total) if order.items is None else order.items)
+    items = summarize_items(range(order.total) if order.items is None else order.items)
     # Each arm alone first: what is wrong with one is said of that one.
-    alone = [_admit_arm(order, field, arm, fleet, limits, described) for field, arm in ordered]
+    alone = [_admit_arm(order, field, arm, fleet, limits, items) for field, arm in ordered]
     shared = _classes_for_all([admitted.spec for admitted in alone], fleet)
     one = Fleet([shared], fleet.workers)
-    specs = [_admit_arm(order, *each, one, limits, described).spec for each in ordered]
-    solo = _admit_arm(order, "task", _solo(order, shared), one, limits, described).spec
+    specs = [_admit_arm(order, *each, one, limits, items).spec for each in ordered]
+    solo = _admit_arm(order, "task", _solo(order, shared), one, limits, items).spec
     spec = _complete(order, specs, [arm.name for _, arm in ordered], solo)
     spec["seed"] = choose_seed() if order.seed is None else order.seed
     _check_workers(spec, shared, fleet)
@@ -93,14 +94,14 @@ def _admit_arm(
     arm: ArmRequest,
     fleet: Fleet,
     limits: Limits,
-    described: dict[str, Any],
-) -> Admitted:
+    items: ItemsSummary,
+) -> JobPlan:
     facts = BACKENDS.get(arm.backend)
     if facts is not None and facts.lanes == "chosen":
         message = f"{arm.backend} chooses how it runs, so it cannot be an arm"
         raise invalid_field(f"{field}.backend", message)
     try:
-        return admit(job_of(order, arm), fleet, limits, described)
+        return admit(job_of(order, arm), fleet, limits, items)
     except InvalidFields as refusal:
         raise InvalidFields(_blamed(field, refusal)) from None
 
@@ -114,7 +115,7 @@ def _blamed(field: str, refusal: InvalidFields) -> list[FieldError]:
     return errors
 
 
-def _classes_for_all(specs: Sequence[dict[str, Any]], fleet: Fleet) -> dict[str, Any]:
+def _classes_for_all(specs: Sequence[JobSpec], fleet: Fleet) -> dict[str, Any]:
     needs = [Requirements.of_spec(spec) for spec in specs]
     able = [each for each in fleet.classes if all(can_run(each, need) for need in needs)]
     ranked = rank_classes(able, fleet.workers, needs[0])
@@ -136,19 +137,19 @@ def _solo(order: ComparisonRequest, document: dict[str, Any]) -> ArmRequest:
 
 def _complete(
     order: ComparisonRequest,
-    specs: Sequence[dict[str, Any]],
+    specs: Sequence[JobSpec],
     given: Sequence[str | None],
-    solo: dict[str, Any],
+    solo: JobSpec,
 ) -> dict[str, Any]:
-    arms = [{name: spec[name] for name in ARM_FIELDS} for spec in specs]
+    arms = [{name: getattr(spec, name) for name in ARM_FIELDS} for spec in specs]
     named = [{"name": name} | arm for name, arm in zip(name_arms(arms, given), arms, strict=True)]
     return {
         "task": order.task,
-        "params": specs[0]["params"],
+        "params": specs[0].params,
         "count": order.total,
-        "items": specs[0]["items"],
+        "items": specs[0].items.to_json(),
         "arms": named,
-        "solo": {name: solo[name] for name in ARM_FIELDS},
+        "solo": {name: getattr(solo, name) for name in ARM_FIELDS},
         "reference": find_reference(order.reference, named),
         "rounds": order.rounds,
         "warmup": order.warmup,

@@ -31,6 +31,7 @@ from batchpool.jobs.planning import split_ranges
 from batchpool.ledger import keys
 from batchpool.ledger.comparisons import Change, ComparisonEntry, Comparisons
 from batchpool.ledger.entries import JobEntry, NewJob
+from batchpool.ledger.job_spec import ComparisonRun, ItemsSummary, JobSpec
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.records import Records
 from batchpool.model import TERMINAL_STATES
@@ -128,16 +129,16 @@ class ComparisonExecution:
     def _create(self, entry: ComparisonEntry, run: Run, job_id: str, leader: str) -> None:
         spec = run_spec(entry, run)
         queues = [
-            keys.private_class(entry.class_id, entry.id, slot) for slot in range(spec["batches"])
+            keys.private_class(entry.class_id, entry.id, slot) for slot in range(spec.batches)
         ]
         new = NewJob(
             id=job_id,
             spec=spec,
-            ranges=split_ranges(spec["count"], spec["batches"]),
+            ranges=split_ranges(spec.count, spec.batches),
             items=self._items,
             queue=entry.class_id,
             queues=queues,
-            timeout_s=spec["timeout_s"],
+            timeout_s=spec.timeout_s,
             queue_timeout_s=QUEUE_TIMEOUT_S,
             result_ttl_s=entry.ttl_s,
             leader=leader,
@@ -263,22 +264,19 @@ def _next_notes(entry: ComparisonEntry, sample: Mapping[str, Any]) -> dict[str, 
     return notes
 
 
-def run_spec(entry: ComparisonEntry, run: Run) -> dict[str, Any]:
+def run_spec(entry: ComparisonEntry, run: Run) -> JobSpec:
     """The complete spec of the job of a run."""
     spec = entry.spec
     arm = {name: value for name, value in arm_spec(spec, run.arm).items() if name != "name"}
-    return {
-        "task": spec["task"],
-        "params": spec["params"],
-        "count": spec["count"],
-        "items": spec["items"],
+    return JobSpec(
+        task=spec["task"],
+        params=spec["params"],
+        count=spec["count"],
+        items=ItemsSummary.from_json(spec["items"]),
+        timeout_s=spec["timeout_s"],
+        queue_timeout_s=QUEUE_TIMEOUT_S,
+        labels=spec["labels"],
+        measure=True,
+        comparison=ComparisonRun(entry.id, run.arm, run.round, run.kind),
         **arm,
-        "task_timeout_s": None,
-        "timeout_s": spec["timeout_s"],
-        "queue_timeout_s": QUEUE_TIMEOUT_S,
-        "retries": 0,
-        "on_error": "continue",
-        "labels": spec["labels"],
-        "measure": True,
-        "comparison": {"id": entry.id, "arm": run.arm, "round": run.round, "kind": run.kind},
-    }
+    )

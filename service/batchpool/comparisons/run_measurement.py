@@ -71,9 +71,9 @@ def has_cold_pool(job: JobEntry) -> bool:
 
     Pools of threads are made for each batch, whatever was asked: they cost next to nothing.
     """
-    kept = facts_of(job.spec["backend"]).lanes in ("processes", "interpreters")
+    kept = facts_of(job.spec.backend).lanes in ("processes", "interpreters")
     pools = [batch.report.get("pool") for batch in job.batches]
-    return bool(kept and job.spec["pool"] == "warm" and "fresh" in pools)
+    return bool(kept and job.spec.pool == "warm" and "fresh" in pools)
 
 
 def why_failed(job: JobEntry) -> str:
@@ -94,7 +94,7 @@ def job_run(job: JobEntry, before: Before) -> JobRun:
         state=job.state,
         wall_s=_seconds(job.started_ms, job.finished_ms),
         queue_s=_seconds(job.submitted_ms, job.started_ms),
-        backend=job.spec["backend"],
+        backend=job.spec.backend,
         batches=[_batch_run(job, batch, before) for batch in job.batches if batch.epochs],
     )
 

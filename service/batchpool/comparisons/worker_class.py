@@ -82,7 +82,9 @@ def _successor(
 ) -> str | None:
     live = live_by_class(workers)
     arms = [*entry.spec["arms"], entry.spec["solo"]]
-    needs = [Requirements.of_spec({"task": entry.spec["task"]} | arm) for arm in arms]
+    needs = [
+        Requirements(entry.spec["task"], arm["backend"], arm.get("start_method")) for arm in arms
+    ]
     able = [
         document
         for document in classes

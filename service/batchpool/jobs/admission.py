@@ -6,9 +6,10 @@ from typing import Any
 
 from batchpool.backends.facts import BACKENDS, NO_SHARED_SUM, BackendFacts
 from batchpool.jobs.fleet import Fleet
-from batchpool.jobs.items_digest import describe_items
+from batchpool.jobs.items_digest import summarize_items
 from batchpool.jobs.params import fill_params
 from batchpool.jobs.planning import (
+    JobPlan,
     Requirements,
     class_cpus,
     rank_classes,
@@ -16,6 +17,7 @@ from batchpool.jobs.planning import (
     task_runs_on,
 )
 from batchpool.jobs.refusals import NoWorkerSeen
+from batchpool.ledger.job_spec import ItemsSummary, JobSpec
 from batchpool.model import START_METHODS
 from batchpool.schemas.job_requests import JobRequest
 from batchpool.schemas.refusals import FieldError, InvalidFields, invalid_field
@@ -43,61 +45,52 @@ class Limits:
     batches: int
 
 
-@dataclass(frozen=True)
-class Admitted:
-    """A job that can be run: its spec, its batches, and the class of workers that gets them."""
-
-    spec: dict[str, Any]
-    ranges: list[tuple[int, int]]
-    class_id: str
-
-
 def admit(
-    order: JobRequest, fleet: Fleet, limits: Limits, described: dict[str, Any] | None = None
-) -> Admitted:
+    request: JobRequest, fleet: Fleet, limits: Limits, items: ItemsSummary | None = None
+) -> JobPlan:
     """Check a job and complete its spec for the best class of workers that can run it.
 
     Args:
-        described: a summary of its items, if known already.
+        items: a summary of its items, if known already.
     Raises:
         InvalidFields: a field is out of bounds, or no worker that was seen can run the job.
         NoWorkerSeen: no worker has ever announced itself.
     """
-    facts = check_request(order, limits)
-    return complete(order, capable_classes(order, facts, fleet)[0], fleet, described)
+    facts = check_request(request, limits)
+    return complete(request, capable_classes(request, facts, fleet)[0], fleet, items)
 
 
-def check_request(order: JobRequest, limits: Limits) -> BackendFacts:
+def check_request(request: JobRequest, limits: Limits) -> BackendFacts:
     """Check what needs no knowledge of the workers; returns the facts of the backend.
 
     Raises:
         InvalidFields: names each field that is out of bounds.
     """
-    _check(_size_errors(order, limits))
-    facts = _facts(order.backend)
-    _check(_option_errors(order, facts))
+    _check(_size_errors(request, limits))
+    facts = _facts(request.backend)
+    _check(_option_errors(request, facts))
     return facts
 
 
 def complete(
-    order: JobRequest,
+    request: JobRequest,
     document: dict[str, Any],
     fleet: Fleet,
-    described: dict[str, Any] | None = None,
-) -> Admitted:
+    items: ItemsSummary | None = None,
+) -> JobPlan:
     """Fill in the spec of a checked job for a class of workers that can run it.
 
     Raises:
         InvalidFields: the params do not fit the schema of the task.
     """
-    facts = _facts(order.backend)
-    params = fill_params(document["tasks"][order.task]["schema"], order.params)
-    concurrency = order.concurrency or facts.default_concurrency(
+    facts = _facts(request.backend)
+    params = fill_params(document["tasks"][request.task]["schema"], request.params)
+    concurrency = request.concurrency or facts.default_concurrency(
         class_cpus(document, fleet.workers)
     )
-    return Admitted(
-        spec=_complete_spec(order, facts, params, concurrency, described),
-        ranges=split_ranges(order.total, order.batches),
+    return JobPlan(
+        spec=_complete_spec(request, facts, params, concurrency, items),
+        ranges=split_ranges(request.total, request.batches),
         class_id=document["id"],
     )
 
@@ -108,16 +101,16 @@ def _check(errors: Iterable[FieldError]) -> None:
         raise InvalidFields(found)
 
 
-def _size_errors(order: JobRequest, limits: Limits) -> Iterable[FieldError]:
-    total = order.total
+def _size_errors(request: JobRequest, limits: Limits) -> Iterable[FieldError]:
+    total = request.total
     if total > limits.items:
-        source = "items" if order.items is not None else "count"
+        source = "items" if request.items is not None else "count"
         yield FieldError(source, f"must be at most {limits.items} items, got {shown_count(total)}")
     most = min(total, limits.batches)
-    if order.batches > most:
+    if request.batches > most:
         why = "" if most == limits.batches else ", the number of items"
         yield FieldError(
-            "batches", f"must be at most {most}{why}, got {shown_count(order.batches)}"
+            "batches", f"must be at most {most}{why}, got {shown_count(request.batches)}"
         )
 
 
@@ -139,24 +132,24 @@ def _backends_where(test: Callable[[BackendFacts], bool]) -> str:
     return ", ".join(name for name, facts in BACKENDS.items() if test(facts))
 
 
-def _option_errors(order: JobRequest, facts: BackendFacts) -> Iterable[FieldError]:
-    backend = order.backend
+def _option_errors(request: JobRequest, facts: BackendFacts) -> Iterable[FieldError]:
+    backend = request.backend
     for name in ("dispatch", "chunksize", "pool"):
-        if getattr(order, name) is not None and not facts.dispatch:
+        if getattr(request, name) is not None and not facts.dispatch:
             yield FieldError(name, _no_pool(backend, facts))
-    if order.start_method is not None:
-        yield from _start_method_errors(backend, order.start_method, facts)
-    if order.shared_sum != "none" and not facts.shares:
+    if request.start_method is not None:
+        yield from _start_method_errors(backend, request.start_method, facts)
+    if request.shared_sum != "none" and not facts.shares:
         yield FieldError("shared_sum", f"{backend} has {NO_SHARED_SUM}")
-    if order.task_timeout_s is not None and facts.task_timeout == "no":
+    if request.task_timeout_s is not None and facts.task_timeout == "no":
         can = _backends_where(lambda each: each.task_timeout != "no")
         yield FieldError(
             "task_timeout_s", f"{backend} cannot end a running task; backends that can: {can}"
         )
     most = MOST_IN_FLIGHT[facts.lanes]
-    if order.concurrency is not None and order.concurrency > most:
+    if request.concurrency is not None and request.concurrency > most:
         yield FieldError(
-            "concurrency", f"must be at most {most} with {backend}, got {order.concurrency}"
+            "concurrency", f"must be at most {most} with {backend}, got {request.concurrency}"
         )
 
 
@@ -181,7 +174,7 @@ def _start_method_errors(backend: str, method: str, facts: BackendFacts) -> Iter
         )
 
 
-def capable_classes(order: JobRequest, facts: BackendFacts, fleet: Fleet) -> list[dict[str, Any]]:
+def capable_classes(request: JobRequest, facts: BackendFacts, fleet: Fleet) -> list[dict[str, Any]]:
     """The classes of workers that can run the job, best first; never empty.
 
     Raises:
@@ -190,15 +183,15 @@ def capable_classes(order: JobRequest, facts: BackendFacts, fleet: Fleet) -> lis
     """
     if not fleet.classes:
         raise NoWorkerSeen
-    need = Requirements(order.task, order.backend, _start_method(order, facts))
+    need = Requirements(request.task, request.backend, _start_method(request, facts))
     ranked = rank_classes(fleet.classes, fleet.workers, need)
     if not ranked:
         raise InvalidFields([_why_not(need, fleet.classes)])
     return ranked
 
 
-def _start_method(order: JobRequest, facts: BackendFacts) -> str | None:
-    return (order.start_method or DEFAULT_START_METHOD) if facts.start_method else None
+def _start_method(request: JobRequest, facts: BackendFacts) -> str | None:
+    return (request.start_method or DEFAULT_START_METHOD) if facts.start_method else None
 
 
 def _why_not(need: Requirements, classes: Sequence[dict[str, Any]]) -> FieldError:
@@ -245,33 +238,33 @@ def _failed_sources(classes: Sequence[dict[str, Any]]) -> str:
 
 
 def _complete_spec(
-    order: JobRequest,
+    request: JobRequest,
     facts: BackendFacts,
     params: dict[str, Any],
     concurrency: int,
-    described: dict[str, Any] | None,
-) -> dict[str, Any]:
-    """Every field as it will be used; null where the backend has no such thing."""
+    items: ItemsSummary | None,
+) -> JobSpec:
     pool = facts.dispatch
-    return {
-        "task": order.task,
-        "params": params,
-        "count": order.total,
-        "items": described
-        or describe_items(range(order.total) if order.items is None else order.items),
-        "backend": order.backend,
-        "concurrency": 1 if facts.lanes == "one" else concurrency,
-        "batches": order.batches,
-        "dispatch": (order.dispatch or "map") if pool else None,
-        "chunksize": order.chunksize if pool else None,
-        "start_method": _start_method(order, facts),
-        "pool": (order.pool or "warm") if pool else None,
-        "shared_sum": order.shared_sum,
-        "task_timeout_s": order.task_timeout_s,
-        "timeout_s": order.timeout_s,
-        "queue_timeout_s": order.queue_timeout_s,
-        "retries": order.retries,
-        "on_error": order.on_error,
-        "measure": order.measure,
-        "labels": order.labels,
-    }
+    if items is None:
+        items = summarize_items(range(request.total) if request.items is None else request.items)
+    return JobSpec(
+        task=request.task,
+        params=params,
+        count=request.total,
+        items=items,
+        backend=request.backend,
+        concurrency=1 if facts.lanes == "one" else concurrency,
+        batches=request.batches,
+        dispatch=(request.dispatch or "map") if pool else None,
+        chunksize=request.chunksize if pool else None,
+        start_method=_start_method(request, facts),
+        pool=(request.pool or "warm") if pool else None,
+        shared_sum=request.shared_sum,
+        task_timeout_s=request.task_timeout_s,
+        timeout_s=request.timeout_s,
+        queue_timeout_s=request.queue_timeout_s,
+        retries=request.retries,
+        on_error=request.on_error,
+        measure=request.measure,
+        labels=request.labels,
+    )

@@ -5,6 +5,7 @@ from typing import Any
 
 from batchpool.exact_sum import ExactSum
 from batchpool.ledger.entries import BatchEntry, Epoch, JobEntry, Tally
+from batchpool.ledger.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
 from batchpool.timestamps import rfc3339
 
@@ -74,9 +75,11 @@ def _progress(batch: BatchEntry) -> dict[str, int]:
     return {"total": batch.count, "pending": unrecorded - running, "running": running, **counts}
 
 
-def _show_spec(spec: dict[str, Any]) -> dict[str, Any]:
+def _show_spec(spec: JobSpec) -> dict[str, Any]:
+    shown = spec.to_json()
     # `count` is how the ledger knows the number; the API has it in `items`.
-    return {name: value for name, value in spec.items() if name != "count"}
+    del shown["count"]
+    return shown
 
 
 def _epochs(batches: Sequence[BatchEntry]) -> Iterable[Epoch]:
@@ -96,7 +99,7 @@ def _pids(batches: Sequence[BatchEntry]) -> tuple[list[int], int]:
 
 
 def _shared_sum(job: JobEntry) -> dict[str, Any] | None:
-    strategy = job.spec.get("shared_sum", "none")
+    strategy = job.spec.shared_sum
     if strategy == "none":
         return None
     return {
@@ -161,7 +164,7 @@ def _timing(job: JobEntry, now_ms: int) -> dict[str, Any]:
 
 def _show_batch(job: JobEntry, batch: BatchEntry) -> dict[str, Any]:
     report = batch.report
-    strategy = job.spec.get("shared_sum", "none")
+    strategy = job.spec.shared_sum
     shared = {
         "observed": report.get("observed"),
         "lost": _lost([batch]),
@@ -212,6 +215,6 @@ def _links(job: JobEntry) -> dict[str, str]:
     links |= {name: f"{base}/{name}" for name in ("records", "events", "trace")}
     actions = ("retry",) if job.state in TERMINAL_STATES else ("cancel",)
     links |= {name: f"{base}/{name}" for name in actions}
-    if "retry_of" in job.spec:
-        links["retry_of"] = f"/v1/jobs/{job.spec['retry_of']}"
+    if job.spec.retry_of:
+        links["retry_of"] = f"/v1/jobs/{job.spec.retry_of}"
     return links

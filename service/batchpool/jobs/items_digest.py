@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+from batchpool.ledger.job_spec import ItemsSummary
+
 SLICE = 4096
 """Items turned into text at once, so that a million of them need no second copy."""
 
@@ -25,8 +27,8 @@ def items_digest(items: Sequence[Any]) -> str:
     return digest.hexdigest()
 
 
-def describe_items(items: Sequence[Any]) -> dict[str, Any]:
-    """What a job's spec says of its items: count, hash, and the first ones if they are short."""
+def summarize_items(items: Sequence[Any]) -> ItemsSummary:
+    """Count and hash of the items, and the first ones if they are short."""
     first: list[Any] = []
     room = MOST_PREVIEW_BYTES
     for item in islice(items, FIRST):
@@ -34,7 +36,7 @@ def describe_items(items: Sequence[Any]) -> dict[str, Any]:
         if room < 0:
             break
         first.append(item)
-    return {"count": len(items), "sha256": items_digest(items), "first": first}
+    return ItemsSummary(len(items), items_digest(items), first)
 
 
 def canonical_digest(value: Any) -> str:

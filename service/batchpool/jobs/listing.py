@@ -52,5 +52,5 @@ def _wanted(jobs: Jobs, ids: Sequence[str], query: JobsQuery) -> list[str]:
     return [
         job_id
         for job_id, head in zip(ids, jobs.load_headers(ids), strict=True)
-        if head and query.state in (None, head.state) and query.task in (None, head.spec["task"])
+        if head and query.state in (None, head.state) and query.task in (None, head.spec.task)
     ]

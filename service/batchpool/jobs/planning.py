@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchpool.backends.facts import BACKENDS
+from batchpool.ledger.job_spec import JobSpec
 from batchpool.ledger.keys import base_class
 
 
@@ -21,9 +22,23 @@ class Requirements:
     code: str | None = None
 
     @classmethod
-    def of_spec(cls, spec: dict[str, Any], code: str | None = None) -> "Requirements":
+    def of_spec(cls, spec: JobSpec, code: str | None = None) -> "Requirements":
         """The need of a job that was planned before."""
-        return cls(spec["task"], spec["backend"], spec.get("start_method"), code)
+        return cls(spec.task, spec.backend, spec.start_method, code)
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """A job that can be run.
+
+    Args:
+        ranges: (first index, count) of its batches.
+        class_id: the class of workers that gets them.
+    """
+
+    spec: JobSpec
+    ranges: list[tuple[int, int]]
+    class_id: str
 
 
 def split_ranges(count: int, batches: int) -> list[tuple[int, int]]:

@@ -28,7 +28,7 @@ def trace_events(job: JobEntry, records: Iterable[dict[str, Any]]) -> Iterator[d
     asynchronous events with the item's index as their id.
     """
     processes, lanes = _IdTable(), _IdTable()
-    overlapping = job.spec["backend"] == "asyncio"
+    overlapping = job.spec.backend == "asyncio"
     for record in records:
         if record["started_at"] is None:
             continue
@@ -63,7 +63,7 @@ def _task_events(
     origin_ms = job.started_ms or epoch["started_ms"]
     start_us = (epoch["started_ms"] - origin_ms) * 1000 + record["offset_s"] * 1e6
     common = {
-        "name": job.spec["task"],
+        "name": job.spec.task,
         "cat": record["state"],
         "pid": place[0],
         "tid": place[1],

@@ -15,12 +15,13 @@ from batchpool.comparisons.run_measurement import (
 )
 from batchpool.ledger.entries import BatchEntry, Epoch, JobEntry, NewJob, Tally, new_entry
 from batchpool.model import TaskError
+from tests.support.job_specs import job_spec
 
 HOLDERS = {
     slot: {"worker": f"w{slot}", "host": "box", "cpus": 2.0, "nonce": "n"} for slot in range(2)
 }
 BEFORE = run_baseline({"box": 7}, HOLDERS)
-SPEC: dict[str, Any] = {"task": "echo", "count": 4, "backend": "process-pool", "pool": "warm"}
+SPEC = job_spec(backend="process-pool", pool="warm")
 
 
 def epoch(worker: str, end: str | None = "finished", host: str = "box") -> Epoch:
@@ -107,8 +108,8 @@ def test_a_failure_is_told_by_how_the_tasks_ended() -> None:
 def test_a_pool_that_had_to_be_made_is_cold_only_where_one_is_kept() -> None:
     made = with_batch(job(), report={"pool": "fresh"})
     assert has_cold_pool(made) and not has_cold_pool(job())
-    assert not has_cold_pool(replace(made, spec=SPEC | {"pool": "fresh"}))
-    assert not has_cold_pool(replace(made, spec=SPEC | {"backend": "thread-pool"}))
+    assert not has_cold_pool(replace(made, spec=replace(SPEC, pool="fresh")))
+    assert not has_cold_pool(replace(made, spec=replace(SPEC, backend="thread-pool")))
 
 
 def test_a_job_becomes_a_run_in_seconds() -> None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from batchpool.exact_sum import ExactSum
 from batchpool.jobs.aggregation import add_sums, show_job, show_summary
 from batchpool.ledger.entries import BatchEntry, Epoch, JobEntry, Report, Tally
+from tests.support.job_specs import job_spec
 
-SPEC = {"task": "echo", "count": 10, "items": {"count": 10}, "shared_sum": "none"}
+SPEC = job_spec(count=10)
 
 
 def _epoch(**changes: Any) -> Epoch:
@@ -146,7 +147,7 @@ def test_the_shared_sum_says_per_batch_what_was_observed_and_in_all_what_was_los
     first = _batch(report=Report(observed=0, closing_sum="10", partial=False))
     second = _batch(index=1, report=Report(observed=3.5, closing_sum="9/2", partial=True))
     third = _batch(index=2)
-    job = _job(first, second, third, spec=SPEC | {"shared_sum": "global"})
+    job = _job(first, second, third, spec=replace(SPEC, shared_sum="global"))
     assert _shown(job)["shared_sum"] == {
         "strategy": "global",
         "observed": [0, 3.5, None],

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchpool.jobs.items_digest import SLICE, describe_items, items_digest
+from batchpool.jobs.items_digest import SLICE, items_digest, summarize_items
 
 
 @pytest.mark.parametrize("count", [1, 2, SLICE - 1, SLICE, SLICE + 1, 3 * SLICE])
@@ -28,5 +28,5 @@ def test_the_hash_is_over_the_compact_json_text(items: list[Any]) -> None:
 
 
 def test_the_first_items_are_shown_while_they_are_few_and_small() -> None:
-    assert describe_items(range(12))["first"] == list(range(10))
-    assert describe_items([1, "x" * 5000, 2])["first"] == [1]
+    assert summarize_items(range(12)).first == list(range(10))
+    assert summarize_items([1, "x" * 5000, 2]).first == [1]

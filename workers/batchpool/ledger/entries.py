@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, cast
 
+from batchpool.ledger.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, AutoChoice, Phases, RecordState, TaskError, Usage
 
 
@@ -90,7 +91,7 @@ class JobEntry:
 
     id: str
     state: str
-    spec: dict[str, Any]
+    spec: JobSpec
     submitted_ms: int
     started_ms: int | None
     finished_ms: int | None
@@ -109,7 +110,7 @@ class NewJob:
     """
 
     id: str
-    spec: dict[str, Any]
+    spec: JobSpec
     ranges: Sequence[tuple[int, int]]
     items: Sequence[Any] | None
     queue: str
@@ -200,7 +201,7 @@ def parse_job(job_id: str, raw: Mapping[bytes, bytes], batches: list[BatchEntry]
     return JobEntry(
         id=job_id,
         state=raw[b"state"].decode(),
-        spec=json.loads(raw[b"spec"]),
+        spec=JobSpec.from_json(json.loads(raw[b"spec"])),
         submitted_ms=int(raw[b"submitted_ms"]),
         started_ms=_maybe_int(raw.get(b"started_ms")),
         finished_ms=_maybe_int(raw.get(b"finished_ms")),

@@ -97,7 +97,7 @@ def create_arguments(
         order["once"] = {"name": key.name, "value": value, "ttl_s": key.ttl_s}
     if room:
         order["room"] = {"record_bytes": RECORD_BYTES, **room.__dict__}
-    spec = json.dumps(new.spec, separators=(",", ":"))
+    spec = json.dumps(new.spec.to_json(), separators=(",", ":"))
     commands = [word for words in queueing for word in (len(words), *words)]
     return [json.dumps(order), spec, *blocks, *commands]
 

@@ -19,6 +19,7 @@ from batchpool.ledger.job_creation import (
     create_arguments,
     parse_created,
 )
+from batchpool.ledger.job_spec import JobSpec
 from batchpool.ledger.scripts import LuaScript
 
 ITEMS_PER_BLOCK = 4096
@@ -33,11 +34,11 @@ class Snapshot(NamedTuple):
     event: str
 
 
-class Head(NamedTuple):
-    """What is known of a job without its batches."""
+class Header(NamedTuple):
+    """State and spec of a job, without its batches."""
 
     state: str
-    spec: dict[str, Any]
+    spec: JobSpec
 
 
 class Jobs:
@@ -108,14 +109,15 @@ class Jobs:
         """Whether it has ended; waits up to `block_ms` for that. False for an unknown job."""
         return wait_for_entry(self._redis, keys.job_key(job_id) + ":end", block_ms)
 
-    def load_headers(self, job_ids: Sequence[str]) -> list[Head | None]:
+    def load_headers(self, job_ids: Sequence[str]) -> list[Header | None]:
         """What a list is filtered by, at a fraction of the price of whole jobs."""
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.hmget(keys.job_key(job_id), "state", "spec")
             answers = pipe.execute()
         return [
-            Head(state.decode(), json.loads(spec)) if state else None for state, spec in answers
+            Header(state.decode(), JobSpec.from_json(json.loads(spec))) if state else None
+            for state, spec in answers
         ]
 
     def page(self, limit: int, before: str | None = None) -> list[str]:

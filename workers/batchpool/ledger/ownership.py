@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from redis import Redis
@@ -11,6 +11,7 @@ from redis import Redis
 from batchpool.ledger import keys
 from batchpool.ledger.bitmap import bit_segments, set_bits
 from batchpool.ledger.entries import Report, Tally
+from batchpool.ledger.job_spec import JobSpec
 from batchpool.ledger.record_codec import encode_block
 from batchpool.ledger.scripts import LuaScript
 from batchpool.model import Outcome, RunSpec, TaskError
@@ -120,7 +121,7 @@ class Ownership:
             batch=batch,
             token=token.decode(),
             epoch=int(raw[b"epoch"]),
-            run=run_spec(json.loads(spec)),
+            run=JobSpec.from_json(json.loads(spec)).run_spec(),
             first=first,
             count=int(raw[b"count"]),
             listed=bool(listed),
@@ -187,11 +188,3 @@ def make_block(
         size=len(outcomes),
         segments=bit_segments([index - claim.first for index in indices]),
     )
-
-
-_RUN_FIELDS = tuple(field.name for field in fields(RunSpec))
-
-
-def run_spec(spec: Mapping[str, Any]) -> RunSpec:
-    """What a worker needs of a job's stored spec; a field that does not apply keeps its default."""
-    return RunSpec(**{name: spec[name] for name in _RUN_FIELDS if spec.get(name) is not None})

@@ -1,0 +1,95 @@
+"""The spec of a job as the ledger stores it and the API shows it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from batchpool.json_value import JsonValue
+from batchpool.model import RunSpec
+
+_LEFT_OUT_IF_NONE = ("retry_of", "comparison")
+
+
+@dataclass(frozen=True)
+class ItemsSummary(JsonValue):
+    """The items of a job: how many, their hash, and the first ones if they are short."""
+
+    count: int
+    sha256: str
+    first: list[Any]
+
+
+@dataclass(frozen=True)
+class ComparisonRun(JsonValue):
+    """The run of a comparison that a job is.
+
+    Args:
+        id: of the comparison.
+        arm: an index into its arms; one past the last for the control, -1 for the baseline.
+    """
+
+    id: str
+    arm: int
+    round: int
+    kind: Literal["solo", "warmup", "sample"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSpec(JsonValue):
+    """How a job is run, every field filled in; None where its backend has no such option.
+
+    Args:
+        count: the number of items.
+        timeout_s: from the first claim, over all retries.
+        queue_timeout_s: while queued or parked.
+        measure: whether batches report the CPU time and memory that they used.
+        retry_of: the id of the job whose items it runs again.
+        comparison: the run that it is; None for a job that a user has ordered.
+    """
+
+    # The first field: scripts of the ledger find the task by it.
+    task: str
+    params: dict[str, Any]
+    count: int
+    items: ItemsSummary
+    backend: str
+    concurrency: int
+    batches: int
+    dispatch: str | None = None
+    chunksize: int | None = None
+    start_method: str | None = None
+    pool: str | None = None
+    shared_sum: str = "none"
+    task_timeout_s: float | None = None
+    timeout_s: float
+    queue_timeout_s: float
+    retries: int = 0
+    on_error: str = "continue"
+    measure: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+    retry_of: str | None = None
+    comparison: ComparisonRun | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        found = super().to_json()
+        for name in _LEFT_OUT_IF_NONE:
+            if found[name] is None:
+                del found[name]
+        return found
+
+    def run_spec(self) -> RunSpec:
+        """The part that a worker needs; an option that does not apply has its default."""
+        return RunSpec(
+            task=self.task,
+            params=self.params,
+            backend=self.backend,
+            concurrency=self.concurrency,
+            dispatch=self.dispatch or RunSpec.dispatch,
+            chunksize=self.chunksize,
+            start_method=self.start_method or RunSpec.start_method,
+            pool=self.pool or RunSpec.pool,
+            shared_sum=self.shared_sum,
+            task_timeout_s=self.task_timeout_s,
+            retries=self.retries,
+            on_error=self.on_error,
+            measure=self.measure,
+        )
