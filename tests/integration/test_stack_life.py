@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -234,6 +235,21 @@ def stack() -> Iterator[LocalStack]:
     with LocalStack(StackOptions(workers=2, temporary=True, prefer_own_redis=True)) as stack:
         yield stack
     assert stack.leftovers == 0
+
+
+def test_with_reload_an_edited_task_is_taken_up(up: Callable[..., Up], tmp_path: Path) -> None:
+    def write(value: int) -> None:
+        text = f"from batchpool.tasks import task\ntask('mine')(lambda item: {value})\n"
+        (tmp_path / "mine.py").write_text(text)
+
+    write(1)
+    stack = up("--reload", "--workers", "1", BATCHPOOL_TASKS_DIR=str(tmp_path))
+    with Client(stack.url()) as client:
+        assert client.run("mine", count=1).sum == 1
+        write(2)
+        wait_until(lambda: client.run("mine", count=1).sum == 2, within_s=20)
+    stack.process.send_signal(signal.SIGTERM)
+    assert stack.end() == 0
 
 
 @pytest.mark.parametrize("victim", ["redis", "worker-1", *full("api", "reconciler")])
