@@ -79,11 +79,16 @@ class ComparisonExecution:
         """What an earlier driver had in its memory, from the samples."""
         whole = self._comparisons.load(entry.id)
         for sample in whole.entry.samples if whole else ():
-            self._took.setdefault(sample["arm"], []).append(sample["took_s"])
+            self._keep_time(sample)
             is_alone = is_solo(arm_spec(entry.spec, sample["arm"])) or sample["kind"] == "solo"
             if is_alone and not (sample["disturbed"] or sample["error"]):
                 job = self._jobs.load(sample["job_id"])
                 self._keep_alone(list(task_runs(self._records.stream(job))) if job else [])
+
+    def _keep_time(self, sample: Mapping[str, Any]) -> None:
+        # A run that lost its worker took what the search for another one took.
+        if not sample["disturbed"]:
+            self._took.setdefault(sample["arm"], []).append(sample["took_s"])
 
     def _keep_alone(self, records: list[TaskRun]) -> None:
         self._alone = [*self._alone, records][-MOST_ALONE:]
@@ -198,7 +203,6 @@ class ComparisonExecution:
             disturbed = "its warm pool was not there and had to be made"
         failed = job is not None and job.state != "succeeded" and not disturbed
         error = why_failed(job) if job is not None and failed else None
-        took_s = _took_s(job)
         sample = {
             "run": run.number,
             "kind": run.kind,
@@ -209,9 +213,9 @@ class ComparisonExecution:
             "disturbed": disturbed,
             "facts": self._facts(entry, run, job, before, bool(disturbed or error)),
             "error": error,
-            "took_s": took_s,
+            "took_s": _took_s(job),
         }
-        self._took.setdefault(run.arm, []).append(took_s)
+        self._keep_time(sample)
         change = Change(
             {**_next_place(entry, disturbed), "job": None, "notes": _next_notes(entry, sample)},
             sample=sample,

@@ -1,0 +1,56 @@
+"""The OpenAPI document says what that of the code before `batchpool.*` said, but for its texts."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support.differences import check_differences, differences
+
+OLD = Path(__file__).parents[1] / "data" / "ledger_9831fbc" / "openapi.json.gz"
+
+
+def test_the_document_has_the_same_structure(bare: Any) -> None:
+    before, now = (
+        structure(each)
+        for each in (json.loads(gzip.decompress(OLD.read_bytes())), bare.get("/openapi.json"))
+    )
+    check_differences(differences(before["paths"], now["paths"]), CHANGED)
+
+
+CHANGED: dict[str, str] = {}
+"""What has changed on purpose since then: a pattern of what `differences` names, and why."""
+
+TEXTS = ("description", "summary", "title", "example", "examples", "$comment")
+NAMES = ("properties", "paths", "responses", "headers", "content")
+"""What holds names that are chosen, where others hold words of OpenAPI."""
+
+
+def structure(document: dict[str, Any]) -> dict[str, Any]:
+    """An OpenAPI document without its texts, each reference replaced by what it stands for.
+
+    So the names of schemas are texts too.
+    """
+
+    def bare(part: Any, named: bool = False) -> Any:
+        if isinstance(part, list):
+            return [bare(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part and not named:
+            return bare(found_at(document, part["$ref"]))
+        return {
+            name: bare(each, named=not named and name in NAMES)
+            for name, each in part.items()
+            if named or name not in TEXTS
+        }
+
+    found: dict[str, Any] = bare(document)
+    return found
+
+
+def found_at(document: dict[str, Any], reference: str) -> Any:
+    part: Any = document
+    for name in reference.removeprefix("#/").split("/"):
+        part = part[name]
+    return part
