@@ -11,6 +11,10 @@ RUN pip install --no-cache-dir --root-user-action=ignore --disable-pip-version-c
 WORKDIR /app
 
 FROM base AS worker
+# What tasks need besides: EXTRA_REQUIREMENTS="numpy pillow==11.3" docker compose up -d --build
+ARG EXTRA_REQUIREMENTS=""
+RUN test -z "$EXTRA_REQUIREMENTS" || pip install --no-cache-dir --root-user-action=ignore \
+      --disable-pip-version-check --only-binary :all: $EXTRA_REQUIREMENTS
 COPY docker/health.py health.py
 COPY workers workers
 # The file system is read-only at run time: byte code is made now or never.

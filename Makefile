@@ -48,6 +48,7 @@ check: lint test  ## What CI runs
 
 docs: $(VENV)/.dev  ## Write the pages that are made from the code
 	@$(RUN)/python docs/make_configuration.py
+	@$(RUN)/python docs/make_reference.py
 
 lock:  ## Write the locked requirements anew (needs uv)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(LOCK_ARGS) \

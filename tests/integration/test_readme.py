@@ -59,12 +59,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 
 def shell(script: str, stack: LocalStack) -> str:
+    python = shlex.quote(sys.executable)
+    function = f'batchpool() {{ {python} -m batchpool "$@"; }}'
     told = subprocess.run(
-        [
-            "bash",
-            "-c",
-            f'set -eu\nbatchpool() {{ {shlex.quote(sys.executable)} -m client "$@"; }}\n{script}',
-        ],
+        ["bash", "-c", f"set -eu\n{function}\n{script}"],
         env={**os.environ, "BATCHPOOL_URL": stack.url},
         capture_output=True,
         text=True,
@@ -108,7 +106,7 @@ def test_the_comparison_goes_as_shown(stack: LocalStack) -> None:
 def test_the_python_client_goes_as_shown(
     stack: LocalStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = block("python", "from client import Client")
+    code = block("python", "import Client")
     exec(code.replace("http://127.0.0.1:8000", stack.url), {})
     assert capsys.readouterr().out == "28\n"
 
@@ -130,7 +128,9 @@ def test_every_backend_has_a_line(stack: LocalStack) -> None:
         assert first_cells("Backends") == [backend["name"] for backend in client.backends()]
 
 
-def test_every_task_has_a_line(stack: LocalStack) -> None:
+def test_every_task_is_named(stack: LocalStack) -> None:
+    section = README.partition("\n## Tasks\n")[2].partition("A task of your own")[0]
     with Client(stack.url) as client:
         own = {"long-words"}
-        assert set(first_cells("Tasks")) == {task["name"] for task in client.tasks()} - own
+        names = {task["name"] for task in client.tasks()} - own
+    assert names == set(re.findall(r"`([a-z]+)`", section))
