@@ -125,18 +125,18 @@ def _at_least_s(workload: Workload, way: Way) -> float:
     return workload.count * max(each_s, workload.cpu_s / usable_cpus(), 2e-5)
 
 
-def runner_on(station: RunnerContext) -> Run:
+def runner_on(context: RunnerContext) -> Run:
     """Runs in this process."""
 
     def run(workload: Workload, way: Way, forget: bool) -> tuple[float, str]:
         if forget:
-            station.memory = ProfileCache()
+            context.memory = ProfileCache()
         spec = RunSpec(
             workload.task, workload.params, backend=way.backend, concurrency=way.concurrency
         )
         began_s = time.monotonic()
         report = run_batch(
-            BatchSpec(spec, range(workload.count)), sink=lambda _: None, station=station
+            BatchSpec(spec, range(workload.count)), sink=lambda _: None, context=context
         ).report
         took_s = time.monotonic() - began_s
         chosen = report.chosen
@@ -205,10 +205,10 @@ def table(rows: Sequence[Row], rounds: int) -> str:
 
 def hash_pace() -> float:
     """Bytes per second that one thread hashes."""
-    station = RunnerContext(load_tasks(TaskSources(entry_points=False)))
-    with station:
+    context = RunnerContext(load_tasks(TaskSources(entry_points=False)))
+    with context:
         spec = RunSpec("hash", {"size_bytes": _HASH_BLOCK_BYTES, "rounds": 20}, "sequential")
-        outcomes = run_batch(BatchSpec(spec, range(9)), station=station).outcomes
+        outcomes = run_batch(BatchSpec(spec, range(9)), context=context).outcomes
     return 20 * _HASH_BLOCK_BYTES / (statistics.median(o.cpu_ns for o in outcomes) / 1e9)
 
 
@@ -221,8 +221,8 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     found = workloads(find_pace(), hash_pace(), options.lasts)
     rows = [Row(w) for w in found if w.name.startswith(tuple(options.only.split(",")))]
-    with RunnerContext(load_tasks(TaskSources(entry_points=False)), owns_process=True) as station:
-        run = runner_over(options.http) if options.http else runner_on(station)
+    with RunnerContext(load_tasks(TaskSources(entry_points=False)), owns_process=True) as context:
+        run = runner_over(options.http) if options.http else runner_on(context)
         widest = max(way.concurrency for way in grid(rows[0].workload) if way.backend)
         # So that the pool is warm for all.
         run(

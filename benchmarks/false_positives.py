@@ -48,10 +48,10 @@ def record(runs: int, label: str) -> None:
     Kept in the file under `label`, beside what others have recorded there.
     """
     found: dict[str, list[float]] = {name: [] for name in _SERIES}
-    with RunnerContext() as station:
+    with RunnerContext() as context:
         for number in range(runs + 1):
             for name, run in _SERIES.items():
-                report = run_batch(BatchSpec(run, range(_ITEMS)), station=station).report
+                report = run_batch(BatchSpec(run, range(_ITEMS)), context=context).report
                 # The first one of each starts pools and imports tasks.
                 if number:
                     found[name].append(round(report.wall_s, 6))

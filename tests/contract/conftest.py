@@ -49,7 +49,7 @@ class Way:
 
     @property
     def chooses(self) -> bool:
-        return BACKENDS[self.backend].lanes == "chosen"
+        return BACKENDS[self.backend].slot_kind == "chosen"
 
     @property
     def shares(self) -> bool:
@@ -65,7 +65,7 @@ class Way:
         """So many items, or fewer where each starts a process."""
         return min(count, 8) if self.backend == "multiprocessing" else count
 
-    def run(self, station: RunnerContext, task: str, items: Any, **options: Any) -> BatchResult:
+    def run(self, context: RunnerContext, task: str, items: Any, **options: Any) -> BatchResult:
         """Run a task over items this way."""
         spec = RunSpec(
             task,
@@ -77,7 +77,7 @@ class Way:
             dispatch=self.dispatch,
             **options,
         )
-        return run_batch(BatchSpec(spec, items), station=station, backoff=lambda attempt: 0.001)
+        return run_batch(BatchSpec(spec, items), context=context, backoff=lambda attempt: 0.001)
 
 
 METHODS = ("fork", "spawn", "forkserver")
@@ -120,11 +120,11 @@ def _supported(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def station() -> Iterator[RunnerContext]:
+def context() -> Iterator[RunnerContext]:
     registry = load_tasks(TaskSources(tasks_dir=str(TASKS_DIR)))
     assert not registry.errors
-    with RunnerContext(registry, owns_process=True) as station:
-        yield station
+    with RunnerContext(registry, owns_process=True) as context:
+        yield context
 
 
 @pytest.fixture

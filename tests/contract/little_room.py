@@ -34,10 +34,10 @@ def count_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def report(spec: BatchSpec, station: RunnerContext) -> None:
+def report(spec: BatchSpec, context: RunnerContext) -> None:
     began_s = monotonic()
     try:
-        result = run_batch(spec, station=station)
+        result = run_batch(spec, context=context)
     except EngineError as error:
         said = {"error": str(error)}
     else:
@@ -52,11 +52,11 @@ COUNTS = {"RLIMIT_NPROC": count_threads_of_user, "RLIMIT_NOFILE": count_descript
 def main(limit: str, room: int, backend: str, concurrency: int, options: dict[str, str]) -> None:
     nap = RunSpec("sleep", {"seconds": 0.1}, backend, concurrency, **options)
     echo = RunSpec("echo", backend="sequential")
-    with RunnerContext(owns_process=True) as station:
+    with RunnerContext(owns_process=True) as context:
         most = COUNTS[limit]() + room
         resource.setrlimit(getattr(resource, limit), (most, most))
-        report(BatchSpec(nap, range(30)), station)
-        report(BatchSpec(echo, range(5)), station)
+        report(BatchSpec(nap, range(30)), context)
+        report(BatchSpec(echo, range(5)), context)
 
 
 if __name__ == "__main__":

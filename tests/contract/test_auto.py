@@ -28,12 +28,12 @@ COMPUTES = TaskProfile(
 TINY = TaskProfile(tasks=9, task_wall_s=1e-6, task_cpu_s=1e-6, busy_alone=1.0, busy=1.0, threads=2)
 
 
-def run_auto(station: RunnerContext, task: str, items: Any, **options: Any) -> Any:
+def run_auto(context: RunnerContext, task: str, items: Any, **options: Any) -> Any:
     sink = options.pop("sink", None)
     first, done = options.pop("first", 0), options.pop("done", frozenset())
     run = RunSpec(task, backend="auto", concurrency=options.pop("concurrency", 8), **options)
     spec = BatchSpec(run, items, first=first, done=done)
-    return run_batch(spec, sink=sink, station=station, backoff=lambda attempt: 0.001)
+    return run_batch(spec, sink=sink, context=context, backoff=lambda attempt: 0.001)
 
 
 def settle_on(
@@ -82,11 +82,11 @@ WAYS = [
 
 @pytest.mark.parametrize("choice", WAYS, ids=lambda choice: choice.backend)
 def test_whatever_is_chosen_each_item_runs_once_and_the_report_says_so(
-    station: RunnerContext, folder: str, monkeypatch: pytest.MonkeyPatch, choice: BackendChoice
+    context: RunnerContext, folder: str, monkeypatch: pytest.MonkeyPatch, choice: BackendChoice
 ) -> None:
     settle_on(monkeypatch, choice)
     done = frozenset(range(1000, 1060, 3))
-    result = run_auto(station, "log", range(60), params={"folder": folder}, first=1000, done=done)
+    result = run_auto(context, "log", range(60), params={"folder": folder}, first=1000, done=done)
     left = sorted(set(range(1000, 1060)) - done)
     assert sorted(outcome.index for outcome in result.outcomes) == left
     runs = (Path(folder) / "runs").read_text().split()
@@ -97,13 +97,13 @@ def test_whatever_is_chosen_each_item_runs_once_and_the_report_says_so(
     assert chosen["measured"]["remembered"]
     is_pool = choice.backend == "process-pool"
     assert result.report.start_method == ("forkserver" if is_pool else None)
-    assert station.must_restart_because is None
+    assert context.must_restart_because is None
 
 
 @pytest.mark.parametrize("before", WAYS, ids=lambda choice: choice.backend)
 @pytest.mark.parametrize("after", WAYS, ids=lambda choice: choice.backend)
 def test_a_change_of_mind_loses_no_item_and_runs_none_twice(
-    station: RunnerContext,
+    context: RunnerContext,
     folder: str,
     monkeypatch: pytest.MonkeyPatch,
     before: BackendChoice,
@@ -111,7 +111,7 @@ def test_a_change_of_mind_loses_no_item_and_runs_none_twice(
 ) -> None:
     settle_on(monkeypatch, before, after)
     for module in (auto, lanes_beside):
-        monkeypatch.setattr(module, "WATCH_S", 0.005)
+        monkeypatch.setattr(module, "CHECK_EVERY_S", 0.005)
     seen: list[Outcome] = []
 
     def sink(outcomes: list[Outcome]) -> None:
@@ -119,10 +119,10 @@ def test_a_change_of_mind_loses_no_item_and_runs_none_twice(
 
     def hold_once(self: Any) -> None:
         if len(seen) >= 40 and self._choice is before:
-            self._hold()
+            self._pause()
 
     monkeypatch.setattr(auto.Auto, "_watch", hold_once)
-    run_auto(station, "log", range(1500), params={"folder": folder}, sink=sink)
+    run_auto(context, "log", range(1500), params={"folder": folder}, sink=sink)
     assert sorted(outcome.index for outcome in seen) == list(range(1500))
     runs = (Path(folder) / "runs").read_text().split()
     assert Counter(runs).most_common(1)[0][1] == 1
@@ -131,10 +131,10 @@ def test_a_change_of_mind_loses_no_item_and_runs_none_twice(
 
 @pytest.mark.alone
 def test_the_first_items_are_looked_at_and_remembered_for_the_next_batch(
-    station: RunnerContext,
+    context: RunnerContext,
 ) -> None:
     params = {"iterations": 20_000}
-    first = run_auto(station, "cpu", range(200), params=params).report.chosen
+    first = run_auto(context, "cpu", range(200), params=params).report.chosen
     measured = first["measured"]
     assert not measured["remembered"]
     assert measured["probes"] >= 1
@@ -142,124 +142,124 @@ def test_the_first_items_are_looked_at_and_remembered_for_the_next_batch(
     assert measured["task_wall_s"] > 0
     assert measured["pickle_s"] > 0
     assert first["why"]
-    again = run_auto(station, "cpu", range(200), params=params).report.chosen["measured"]
+    again = run_auto(context, "cpu", range(200), params=params).report.chosen["measured"]
     assert again["remembered"] or again["probes"]
-    other = run_auto(station, "cpu", range(200), params={"iterations": 20_001}).report.chosen
+    other = run_auto(context, "cpu", range(200), params={"iterations": 20_001}).report.chosen
     assert not other["measured"]["remembered"]
 
 
 @pytest.mark.alone
-def test_what_waits_gets_more_lanes_than_cpus(station: RunnerContext) -> None:
-    report = run_auto(station, "sleep", range(64), params={"seconds": 0.05}, concurrency=32).report
+def test_what_waits_gets_more_lanes_than_cpus(context: RunnerContext) -> None:
+    report = run_auto(context, "sleep", range(64), params={"seconds": 0.05}, concurrency=32).report
     assert report.chosen["backend"] in ("asyncio", "thread-pool")
     assert report.effective_concurrency == 32
 
 
 @pytest.mark.alone
 def test_tasks_that_take_far_longer_than_remembered_are_looked_at_anew(
-    station: RunnerContext, monkeypatch: pytest.MonkeyPatch
+    context: RunnerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RunnerContext, "memory", _Knowing(TINY), raising=False)
-    report = run_auto(station, "cpu", range(120), params={"iterations": 300_000}).report
+    report = run_auto(context, "cpu", range(120), params={"iterations": 300_000}).report
     assert report.chosen["measured"]["probes"] >= 1
     assert not report.chosen["measured"]["remembered"]
     assert report.chosen["measured"]["task_cpu_s"] > 0.0005
 
 
-def test_one_item_is_run_and_not_measured(station: RunnerContext) -> None:
-    chosen = run_auto(station, "echo", ["x"]).report.chosen
+def test_one_item_is_run_and_not_measured(context: RunnerContext) -> None:
+    chosen = run_auto(context, "echo", ["x"]).report.chosen
     assert (chosen["backend"], chosen["concurrency"]) == ("sequential", 1)
     assert chosen["measured"]["probes"] == 0
 
 
-def test_no_more_in_flight_than_was_allowed(station: RunnerContext, folder: str) -> None:
+def test_no_more_in_flight_than_was_allowed(context: RunnerContext, folder: str) -> None:
     """One task at a time, over probe, pool and loop alike."""
-    result = run_auto(station, "crowd", range(10), params={"folder": folder}, concurrency=1)
+    result = run_auto(context, "crowd", range(10), params={"folder": folder}, concurrency=1)
     assert result.report.effective_concurrency == 1
     assert (Path(folder) / "in-flight").read_bytes()[8:9] == b"\x01"
 
 
 def test_a_child_that_dies_costs_at_most_its_item(
-    station: RunnerContext, folder: str, monkeypatch: pytest.MonkeyPatch
+    context: RunnerContext, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settle_on(monkeypatch, BackendChoice("process-pool", 2, 0.0, "so it is"))
     # Else a thread of this process would run the first items, and maybe the one that kills.
-    monkeypatch.setattr(ResizableThreads, "resize", lambda crew, wanted: None)
+    monkeypatch.setattr(ResizableThreads, "resize", lambda threads, wanted: None)
     items: list[Any] = [*range(30), "kill", *range(30, 60)]
-    result = run_auto(station, "die", items, params={"folder": folder})
+    result = run_auto(context, "die", items, params={"folder": folder})
     states = {outcome.index: outcome.state for outcome in result.outcomes}
     assert len(result.outcomes) == 61
     assert states.pop(30) == "crashed"
     assert set(states.values()) == {"succeeded"}
-    assert os.getpid() not in {outcome.lane.pid for outcome in result.outcomes}
+    assert os.getpid() not in {outcome.site.pid for outcome in result.outcomes}
 
 
 def test_what_a_pool_that_does_not_start_was_to_run_is_run_here(
-    station: RunnerContext, monkeypatch: pytest.MonkeyPatch
+    context: RunnerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(pool: object) -> None:
         raise ChildStartFailed("children die", ())
 
     settle_on(monkeypatch, BackendChoice("process-pool", 2, 0.0, "so it is"))
     monkeypatch.setattr(lanes_beside.HybridPool, "__enter__", fail)
-    result = run_auto(station, "nap", [0.02] * 8)
+    result = run_auto(context, "nap", [0.02] * 8)
     assert sorted(outcome.index for outcome in result.outcomes) == list(range(8))
-    assert {outcome.lane.pid for outcome in result.outcomes} == {os.getpid()}
+    assert {outcome.site.pid for outcome in result.outcomes} == {os.getpid()}
     assert result.report.chosen["backend"] == "sequential"
     assert "children die" in result.report.chosen["why"]
 
 
-def test_what_begins_by_waiting_is_begun_in_a_warm_pool(station: RunnerContext) -> None:
+def test_what_begins_by_waiting_is_begun_in_a_warm_pool(context: RunnerContext) -> None:
     run = RunSpec("echo", backend="process-pool", concurrency=4)
-    run_batch(BatchSpec(run, range(8)), station=station)
-    result = run_auto(station, "nap", [0.15] * 5, concurrency=5)
+    run_batch(BatchSpec(run, range(8)), context=context)
+    result = run_auto(context, "nap", [0.15] * 5, concurrency=5)
     assert len(result.outcomes) == 5
-    pids = {outcome.lane.pid for outcome in result.outcomes}
+    pids = {outcome.site.pid for outcome in result.outcomes}
     assert os.getpid() in pids and len(pids) == 5
     assert "should it compute yet" in result.report.chosen["why"]
 
 
 @pytest.mark.alone
-def test_a_task_that_keeps_the_gil_gets_no_second_thread_here(station: RunnerContext) -> None:
+def test_a_task_that_keeps_the_gil_gets_no_second_thread_here(context: RunnerContext) -> None:
     if not gil_enabled():
         pytest.skip("this Python has no GIL")
     run = RunSpec("echo", backend="process-pool", concurrency=2)
-    run_batch(BatchSpec(run, range(8)), station=station)
+    run_batch(BatchSpec(run, range(8)), context=context)
     # What is measured on a machine that others use may be off once, but not each time.
-    seen = [_count_here(station, iterations) for iterations in (2_000_000, 2_000_001, 2_000_002)]
+    seen = [_count_here(context, iterations) for iterations in (2_000_000, 2_000_001, 2_000_002)]
     assert ("process-pool", None, 1) in seen, seen
 
 
-def _count_here(station: RunnerContext, iterations: int) -> tuple[str, float | None, int]:
+def _count_here(context: RunnerContext, iterations: int) -> tuple[str, float | None, int]:
     """The backend chosen, what threads kept busy, and how many items this process ran."""
-    result = run_auto(station, "cpu", range(6), params={"iterations": iterations})
+    result = run_auto(context, "cpu", range(6), params={"iterations": iterations})
     chosen = result.report.chosen
-    here = sum(outcome.lane.pid == os.getpid() for outcome in result.outcomes)
+    here = sum(outcome.site.pid == os.getpid() for outcome in result.outcomes)
     return chosen["backend"], chosen["measured"]["busy"], here
 
 
-def test_what_runs_during_a_probe_can_be_read_by_the_supervisor(station: RunnerContext) -> None:
+def test_what_runs_during_a_probe_can_be_read_by_the_supervisor(context: RunnerContext) -> None:
     shown: set[int] = set()
 
     def sink(outcomes: list[Outcome]) -> None:
         del outcomes
-        shown.update(index for index, _ in read_in_flight(station.folder))
+        shown.update(index for index, _ in read_in_flight(context.folder))
 
-    run_auto(station, "nap", [0.05, *[0.3] * 5], sink=sink, concurrency=2)
+    run_auto(context, "nap", [0.05, *[0.3] * 5], sink=sink, concurrency=2)
     assert shown
-    assert read_in_flight(station.folder) == []
+    assert read_in_flight(context.folder) == []
 
 
-def test_a_drain_during_the_probe_ends_it(station: RunnerContext) -> None:
+def test_a_drain_during_the_probe_ends_it(context: RunnerContext) -> None:
     def drain_once_one_runs() -> None:
         end = monotonic() + 20
-        while not read_in_flight(station.folder) and monotonic() < end:
+        while not read_in_flight(context.folder) and monotonic() < end:
             sleep(0.005)
-        station.drain()
+        context.drain()
 
     drainer = threading.Thread(target=drain_once_one_runs)
     drainer.start()
-    result = run_auto(station, "nap", [0.3] * 50, concurrency=2)
+    result = run_auto(context, "nap", [0.3] * 50, concurrency=2)
     drainer.join()
     assert result.report.drained
     assert 1 <= len(result.outcomes) <= 2

@@ -25,10 +25,10 @@ HOWS = ("exit 0", "kill", "segfault", "terminate", "close files")
 @pytest.mark.ways(lambda way: not way.in_process and way.pool == "warm")
 @pytest.mark.parametrize("how", HOWS)
 def test_a_dying_child_leaves_its_neighbours_answered(
-    way: Any, station: Any, folder: str, how: str
+    way: Any, context: Any, folder: str, how: str
 ) -> None:
     items: list[Any] = [*range(6), how, *range(6, 12)]
-    result = way.run(station, "die", items, params={"folder": folder})
+    result = way.run(context, "die", items, params={"folder": folder})
     states = {outcome.index: outcome.state for outcome in result.outcomes}
     assert len(result.outcomes) == 13
     assert states.pop(6) == "crashed"
@@ -41,13 +41,13 @@ def test_a_dying_child_leaves_its_neighbours_answered(
     # Three times alone in its process; in a pool once before, which counts for nothing.
     assert runs[how] in (3, 4)
     assert max(count for item, count in runs.items() if item != how) <= 2
-    again = way.run(station, "echo", range(2))
+    again = way.run(context, "echo", range(2))
     assert {outcome.state for outcome in again.outcomes} == {"succeeded"}
 
 
 @pytest.mark.ways(lambda way: way.backend == "process-pool" and way.start_method != "forkserver")
 def test_a_culprit_is_known_while_another_thread_reaps_it(
-    way: Any, station: Any, folder: str, monkeypatch: pytest.MonkeyPatch
+    way: Any, context: Any, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The executor's thread and ours wait for the same dead child, and only one gets its code."""
     reap = os.waitpid
@@ -60,33 +60,33 @@ def test_a_culprit_is_known_while_another_thread_reaps_it(
 
     monkeypatch.setattr(os, "waitpid", reap_slowly)
     items: list[Any] = [*range(6), "terminate", *range(6, 12)]
-    result = way.run(station, "die", items, params={"folder": folder})
+    result = way.run(context, "die", items, params={"folder": folder})
     assert [o.index for o in result.outcomes if o.state == "crashed"] == [6]
     runs = Counter((Path(folder) / "runs").read_text().splitlines())
     assert runs["terminate"] in (3, 4)
 
 
 @pytest.mark.ways(lambda way: way.backend == "process-pool")
-def test_records_of_a_killed_child_are_not_run_again(way: Any, station: Any, folder: str) -> None:
+def test_records_of_a_killed_child_are_not_run_again(way: Any, context: Any, folder: str) -> None:
     items: list[Any] = [*range(400), "kill"]
-    result = way.run(station, "die", items, params={"folder": folder}, chunksize=401, concurrency=1)
+    result = way.run(context, "die", items, params={"folder": folder}, chunksize=401, concurrency=1)
     assert len(result.outcomes) == 401
     runs = Counter((Path(folder) / "runs").read_text().splitlines())
     assert {count for item, count in runs.items() if item != "kill"} == {1}
 
 
 @pytest.mark.ways(lambda way: not way.in_process)
-def test_a_hang_in_c_code_is_ended_at_its_time(way: Any, station: Any, folder: str) -> None:
+def test_a_hang_in_c_code_is_ended_at_its_time(way: Any, context: Any, folder: str) -> None:
     begun = monotonic()
     items = [1, 2, "hang", 3, 4]
-    result = way.run(station, "hang", items, params={"folder": folder}, task_timeout_s=0.5)
+    result = way.run(context, "hang", items, params={"folder": folder}, task_timeout_s=0.5)
     states = [outcome.state for outcome in sorted(result.outcomes)]
     assert states == ["succeeded", "succeeded", "timeout", "succeeded", "succeeded"]
     check_time("the end of a hang", monotonic() - begun, 10)
 
 
 @pytest.mark.ways(lambda way: not way.in_process)
-def test_a_child_killed_from_outside_costs_no_item(way: Any, station: Any) -> None:
+def test_a_child_killed_from_outside_costs_no_item(way: Any, context: Any) -> None:
     killed: list[int] = []
 
     def tick() -> None:
@@ -97,15 +97,15 @@ def test_a_child_killed_from_outside_costs_no_item(way: Any, station: Any) -> No
                 os.kill(below[0], 9)
                 killed.append(below[0])
 
-    station.tick = tick
-    result = way.run(station, "sleep", range(12), params={"seconds": 0.15})
+    context.tick = tick
+    result = way.run(context, "sleep", range(12), params={"seconds": 0.15})
     assert len(killed) == 2
     assert {outcome.state for outcome in result.outcomes} == {"succeeded"}
     assert len(result.outcomes) == 12
 
 
 @pytest.mark.ways(lambda way: not way.in_process and way.start_method == "forkserver")
-def test_a_killed_fork_server_costs_no_item(way: Any, station: Any) -> None:
+def test_a_killed_fork_server_costs_no_item(way: Any, context: Any) -> None:
     killed: list[int] = []
 
     def tick() -> None:
@@ -114,8 +114,8 @@ def test_a_killed_fork_server_costs_no_item(way: Any, station: Any) -> None:
             killed.append(server)
             os.kill(server, 9)
 
-    station.tick = tick
-    result = way.run(station, "sleep", range(12), params={"seconds": 0.1})
+    context.tick = tick
+    result = way.run(context, "sleep", range(12), params={"seconds": 0.1})
     assert killed
     assert {outcome.state for outcome in result.outcomes} == {"succeeded"}
     assert len(result.outcomes) == 12
@@ -124,7 +124,9 @@ def test_a_killed_fork_server_costs_no_item(way: Any, station: Any) -> None:
 def is_task_child(pid: int) -> bool:
     maps = Path(f"/proc/{pid}/maps")
     try:
-        return ".desk" in maps.read_text() and pid != os.getpid() and f"{pid}-0" in maps.read_text()
+        return (
+            ".outbox" in maps.read_text() and pid != os.getpid() and f"{pid}-0" in maps.read_text()
+        )
     except OSError:
         return False
 
@@ -136,14 +138,14 @@ RUNNER = """
     from batchpool.backends.context import RunnerContext
     from batchpool.tasks import TaskSources, load_tasks
     backend, method, tasks_dir, folder, state = sys.argv[1:]
-    station = RunnerContext(load_tasks(TaskSources(tasks_dir)), owns_process=True)
+    context = RunnerContext(load_tasks(TaskSources(tasks_dir)), owns_process=True)
     run = RunSpec("hang", {"folder": folder}, backend=backend, start_method=method, concurrency=3)
     if state == "idle":
         run = RunSpec("echo", {}, backend=backend, start_method=method, concurrency=3)
-        run_batch(BatchSpec(run, range(3)), station=station)
+        run_batch(BatchSpec(run, range(3)), context=context)
         open(folder + "/runs", "w").write("1\\n2\\n3\\n")
         import time; time.sleep(60)
-    run_batch(BatchSpec(run, [1, "hang", "hang", "hang"]), station=station)
+    run_batch(BatchSpec(run, [1, "hang", "hang", "hang"]), context=context)
 """
 
 

@@ -26,32 +26,32 @@ def spec_of(way: Any, task: str, items: Any, **options: Any) -> BatchSpec:
     return BatchSpec(run, items)
 
 
-def test_a_drained_batch_takes_no_more_items(way: Any, station: Any) -> None:
+def test_a_drained_batch_takes_no_more_items(way: Any, context: Any) -> None:
     outcomes: list[Outcome] = []
 
     def sink(some: list[Outcome]) -> None:
         outcomes.extend(some)
         if len(outcomes) >= 5:
-            station.drain()
+            context.drain()
 
     spec = spec_of(way, "sleep", range(300), params={"seconds": 0.01})
-    result = run_batch(spec, sink=sink, station=station)
+    result = run_batch(spec, sink=sink, context=context)
     assert result.report.drained
     assert 5 <= len(outcomes) < 100
     assert {outcome.state for outcome in outcomes} == {"succeeded"}
 
 
-def test_on_error_stop_takes_no_more_items(way: Any, station: Any) -> None:
+def test_on_error_stop_takes_no_more_items(way: Any, context: Any) -> None:
     items = [0] * 10 + [1] + [0] * 300
-    result = way.run(station, "picky-zero", items, on_error="stop", params={"seconds": 0.01})
+    result = way.run(context, "picky-zero", items, on_error="stop", params={"seconds": 0.01})
     assert result.report.failed_fast
     states = [outcome.state for outcome in result.outcomes]
     assert states.count("failed") == 1
     assert len(states) < 40
 
 
-def test_failed_items_are_tried_again_after_the_rest(way: Any, station: Any, folder: str) -> None:
-    result = way.run(station, "flaky", range(6), params={"folder": folder}, retries=2)
+def test_failed_items_are_tried_again_after_the_rest(way: Any, context: Any, folder: str) -> None:
+    result = way.run(context, "flaky", range(6), params={"folder": folder}, retries=2)
     assert len(result.outcomes) == 6
     for outcome in result.outcomes:
         assert (outcome.state, outcome.attempt) == ("succeeded", 3)
@@ -60,17 +60,17 @@ def test_failed_items_are_tried_again_after_the_rest(way: Any, station: Any, fol
     assert sorted(runs[:6]) == sorted(runs[6:12]) == sorted(runs[12:])
 
 
-def test_an_item_that_keeps_failing_has_its_last_error(way: Any, station: Any, folder: str) -> None:
-    result = way.run(station, "flaky", [1], params={"folder": folder}, retries=1)
+def test_an_item_that_keeps_failing_has_its_last_error(way: Any, context: Any, folder: str) -> None:
+    result = way.run(context, "flaky", [1], params={"folder": folder}, retries=1)
     (outcome,) = result.outcomes
     assert (outcome.state, outcome.attempt) == ("failed", 2)
     assert outcome.error["message"] == "not yet: 2"
 
 
 @pytest.mark.ways(lambda way: not way.in_process or way.backend == "asyncio")
-def test_a_task_over_its_time_is_ended_and_its_neighbours_are_not(way: Any, station: Any) -> None:
+def test_a_task_over_its_time_is_ended_and_its_neighbours_are_not(way: Any, context: Any) -> None:
     items = [0.01, 30, 0.02, 0.01, 30, 0.01]
-    result = way.run(station, "nap", items, task_timeout_s=0.3)
+    result = way.run(context, "nap", items, task_timeout_s=0.3)
     states = [outcome.state for outcome in sorted(result.outcomes)]
     assert states == [
         "succeeded", "timeout", "succeeded", "succeeded", "timeout", "succeeded"
@@ -82,50 +82,50 @@ def test_a_task_over_its_time_is_ended_and_its_neighbours_are_not(way: Any, stat
 
 
 @pytest.mark.ways(lambda way: way.backend in ("threading", "thread-pool", "sequential"))
-def test_a_leaked_thread_taints_the_process(way: Any, station: Any) -> None:
-    way.run(station, "leak", [1], params={"leaves": "thread", "seconds": 1.2})
-    assert "1 threads" in station.tainted
+def test_a_leaked_thread_taints_the_process(way: Any, context: Any) -> None:
+    way.run(context, "leak", [1], params={"leaves": "thread", "seconds": 1.2})
+    assert "1 threads" in context.tainted
 
 
 @pytest.mark.ways(lambda way: way.backend == "interpreter-pool")
-def test_a_thread_leaked_in_an_interpreter_taints_the_process(way: Any, station: Any) -> None:
+def test_a_thread_leaked_in_an_interpreter_taints_the_process(way: Any, context: Any) -> None:
     begun = monotonic()
-    way.run(station, "leak", [1], params={"leaves": "thread", "seconds": 1.5})
+    way.run(context, "leak", [1], params={"leaves": "thread", "seconds": 1.5})
     assert monotonic() - begun < 1.5
-    assert station.tainted
-    assert way.run(station, "echo", [1]).report.pool == "fresh"
+    assert context.tainted
+    assert way.run(context, "echo", [1]).report.pool == "fresh"
 
 
 @pytest.mark.ways(lambda way: way.backend == "process-pool")
-def test_a_leaked_thread_ends_the_pool(way: Any, station: Any) -> None:
-    way.run(station, "leak", [1], params={"leaves": "thread"})
-    assert station.tainted is None
-    result = way.run(station, "echo", [1])
+def test_a_leaked_thread_ends_the_pool(way: Any, context: Any) -> None:
+    way.run(context, "leak", [1], params={"leaves": "thread"})
+    assert context.tainted is None
+    result = way.run(context, "echo", [1])
     assert result.report.pool == "fresh"
 
 
 @pytest.mark.parametrize("leaves", ["child", "grandchild"])
-def test_leaked_processes_are_killed(way: Any, station: Any, leaves: str) -> None:
+def test_leaked_processes_are_killed(way: Any, context: Any, leaves: str) -> None:
     for _ in range(2):
-        result = way.run(station, "leak", [1], params={"leaves": leaves})
+        result = way.run(context, "leak", [1], params={"leaves": leaves})
         assert result.outcomes[0].state == "succeeded"
-        helpers = [*station.pools.pids, *multiprocessing_helpers()]
+        helpers = [*context.pools.pids, *multiprocessing_helpers()]
         left = [pid for pid in below(os.getpid(), helpers) if is_alive(pid)]
         assert left == []
 
 
-def test_only_the_calling_thread_is_left(way: Any, station: Any) -> None:
+def test_only_the_calling_thread_is_left(way: Any, context: Any) -> None:
     before = set(threading.enumerate())
-    way.run(station, "echo", range(10))
+    way.run(context, "echo", range(10))
     after = {thread.name for thread in set(threading.enumerate()) - before}
     if way.pool == "fresh" or way.in_process:
         assert not after or way.backend == "interpreter-pool"
 
 
-def test_ticks_come_often_where_they_are_promised(way: Any, station: Any) -> None:
+def test_ticks_come_often_where_they_are_promised(way: Any, context: Any) -> None:
     ticks = []
-    station.tick = lambda: ticks.append(threading.current_thread())
-    way.run(station, "sleep", range(3), params={"seconds": 0.4})
+    context.tick = lambda: ticks.append(threading.current_thread())
+    way.run(context, "sleep", range(3), params={"seconds": 0.4})
     if way.in_process:
         assert not ticks
     else:

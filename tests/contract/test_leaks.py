@@ -65,14 +65,14 @@ def test_what_is_open_is_flat_over_10_000_batches(kind: str) -> None:
     run_many(kind, 10_000)
 
 
-def test_nothing_of_a_batch_waits_for_the_garbage_collector(way: Any, station: Any) -> None:
-    way.run(station, "echo", range(3))
+def test_nothing_of_a_batch_waits_for_the_garbage_collector(way: Any, context: Any) -> None:
+    way.run(context, "echo", range(3))
     gc.collect()
     gc.disable()
     try:
         items = Items(range(3))
         kept = weakref.ref(items)
-        way.run(station, "echo", items)
+        way.run(context, "echo", items)
         del items
         assert kept() is None
     finally:

@@ -17,10 +17,10 @@ def by_index(outcomes: list[Any]) -> dict[int, Any]:
     return {outcome.index: outcome for outcome in outcomes}
 
 
-def test_every_item_gets_one_record_twice_in_a_row(way: Any, station: Any) -> None:
+def test_every_item_gets_one_record_twice_in_a_row(way: Any, context: Any) -> None:
     for batch in range(2):
         count = way.few(50)
-        result = way.run(station, "echo", range(count))
+        result = way.run(context, "echo", range(count))
         outcomes = by_index(result.outcomes)
         assert sorted(outcomes) == list(range(count))
         assert all(o.state == "succeeded" and o.value == i for i, o in outcomes.items())
@@ -29,19 +29,19 @@ def test_every_item_gets_one_record_twice_in_a_row(way: Any, station: Any) -> No
             assert result.report.pool == ("warm" if batch and way.pool == "warm" else "fresh")
 
 
-def test_many_tiny_items_get_one_record_each(way: Any, station: Any) -> None:
+def test_many_tiny_items_get_one_record_each(way: Any, context: Any) -> None:
     items = [[n, "ä" * (n % 7)] for n in range(way.few(3_000))]
-    result = way.run(station, "echo", items)
+    result = way.run(context, "echo", items)
     outcomes = by_index(result.outcomes)
     assert [outcomes[i].value for i in range(len(items))] == items
 
 
-def test_no_items_are_no_records(way: Any, station: Any) -> None:
-    result = way.run(station, "echo", [])
+def test_no_items_are_no_records(way: Any, context: Any) -> None:
+    result = way.run(context, "echo", [])
     assert result.outcomes == []
 
 
-def test_items_that_are_done_do_not_run_again(way: Any, station: Any, folder: str) -> None:
+def test_items_that_are_done_do_not_run_again(way: Any, context: Any, folder: str) -> None:
     spec = RunSpec(
         "log",
         {"folder": folder},
@@ -51,17 +51,17 @@ def test_items_that_are_done_do_not_run_again(way: Any, station: Any, folder: st
         pool=way.pool,
     )
     done = frozenset(range(100, 120, 2))
-    result = run_batch(BatchSpec(spec, range(20), first=100, done=done), station=station)
+    result = run_batch(BatchSpec(spec, range(20), first=100, done=done), context=context)
     left = sorted(set(range(100, 120)) - done)
     assert sorted(by_index(result.outcomes)) == left
     runs = (Path(folder) / "runs").read_text().split()
     assert sorted(map(int, runs)) == [index - 100 for index in left]
 
 
-def test_a_raising_task_fails_alone_with_its_own_traceback(way: Any, station: Any) -> None:
+def test_a_raising_task_fails_alone_with_its_own_traceback(way: Any, context: Any) -> None:
     for _ in range(2):
         result = way.run(
-            station, "fail", range(way.few(20)), params={"share": 0.5, "message": "so be it"}
+            context, "fail", range(way.few(20)), params={"share": 0.5, "message": "so be it"}
         )
         states = {outcome.state for outcome in result.outcomes}
         assert states == {"succeeded", "failed"}
@@ -77,12 +77,12 @@ def test_a_raising_task_fails_alone_with_its_own_traceback(way: Any, station: An
                 assert outcome.value is None
 
 
-def test_lanes_are_those_that_the_kernel_shows(way: Any, station: Any) -> None:
-    result = way.run(station, "whereabouts", range(way.few(12)))
+def test_lanes_are_those_that_the_kernel_shows(way: Any, context: Any) -> None:
+    result = way.run(context, "whereabouts", range(way.few(12)))
     pids = set()
     for outcome in result.outcomes:
         pid, ppid, thread_id, thread_name = outcome.value
-        assert outcome.lane[:4] == (pid, ppid, thread_id, thread_name)
+        assert outcome.site[:4] == (pid, ppid, thread_id, thread_name)
         pids.add(pid)
         if way.start_method != "forkserver" and not way.in_process:
             assert ppid == os.getpid()
@@ -95,8 +95,8 @@ def test_lanes_are_those_that_the_kernel_shows(way: Any, station: Any) -> None:
     assert way.in_process or os.getpid() not in pids
 
 
-def test_times_are_on_one_clock_and_cover_the_task(way: Any, station: Any) -> None:
-    result = way.run(station, "sleep", range(3), params={"seconds": 0.05})
+def test_times_are_on_one_clock_and_cover_the_task(way: Any, context: Any) -> None:
+    result = way.run(context, "sleep", range(3), params={"seconds": 0.05})
     for outcome in result.outcomes:
         assert 50e6 <= outcome.wall_ns < 1e9
         assert outcome.cpu_ns < 40e6
@@ -104,9 +104,9 @@ def test_times_are_on_one_clock_and_cover_the_task(way: Any, station: Any) -> No
     assert 0 <= begun[-1] - begun[0] < 30e9
 
 
-def test_cpu_time_is_that_of_the_task(way: Any, station: Any) -> None:
+def test_cpu_time_is_that_of_the_task(way: Any, context: Any) -> None:
     params = {"seconds": 0.05, "iterations": 400_000}
-    result = way.run(station, "mixed", range(3), params=params)
+    result = way.run(context, "mixed", range(3), params=params)
     for outcome in result.outcomes:
         assert 10e6 < outcome.cpu_ns <= outcome.wall_ns - 45e6
 
@@ -137,9 +137,9 @@ PASSED = {
 }
 
 
-def test_odd_values_and_errors_fail_alone(way: Any, station: Any) -> None:
+def test_odd_values_and_errors_fail_alone(way: Any, context: Any) -> None:
     items = [*REFUSED, *PASSED]
-    result = way.run(station, "odd", items)
+    result = way.run(context, "odd", items)
     outcomes = by_index(result.outcomes)
     assert len(outcomes) == len(items)
     for index, item in enumerate(items):
@@ -153,9 +153,9 @@ def test_odd_values_and_errors_fail_alone(way: Any, station: Any) -> None:
             outcome.error["message"].encode()
 
 
-def test_the_sum_of_the_records_is_exact(way: Any, station: Any) -> None:
+def test_the_sum_of_the_records_is_exact(way: Any, context: Any) -> None:
     items = [0.1, 10**30, -0.25, 7, True, None, "8", 1e300, -1e300, 2**70]
-    result = way.run(station, "echo", items)
+    result = way.run(context, "echo", items)
     total = ExactSum()
     total.add_all([outcome.value for outcome in result.outcomes])
     exact = sum(Fraction(x) for x in items if type(x) in (int, float))
@@ -163,7 +163,7 @@ def test_the_sum_of_the_records_is_exact(way: Any, station: Any) -> None:
 
 
 @pytest.mark.ways(lambda way: way.backend != "multiprocessing")
-def test_indices_are_job_wide(way: Any, station: Any) -> None:
+def test_indices_are_job_wide(way: Any, context: Any) -> None:
     spec = RunSpec("echo", backend=way.backend, start_method=way.start_method, concurrency=2)
-    result = run_batch(BatchSpec(spec, ["a", "b", "c"], first=7), station=station)
+    result = run_batch(BatchSpec(spec, ["a", "b", "c"], first=7), context=context)
     assert {o.index: o.value for o in result.outcomes} == {7: "a", 8: "b", 9: "c"}

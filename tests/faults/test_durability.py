@@ -9,7 +9,7 @@ import pytest
 from batchpool.ledger.jobs import Jobs
 from tests.crew import Crew
 from tests.faults.servers import Server, synced_bytes
-from tests.integration.conftest import class_document, worker_document
+from tests.integration.conftest import capabilities, worker_document
 from tests.support.sampling import full
 
 
@@ -19,7 +19,7 @@ def accepted_jobs_lost(make_crew: Callable[..., Crew], rounds: int, *options: st
     for _ in range(rounds):
         with Server(*options, traced=True) as server:
             crew = make_crew(server)
-            crew.stage.announce(class_document(), worker_document())
+            crew.stage.announce(capabilities(), worker_document())
             job_id = crew.stage.post(task="echo", items=["x" * 100] * 20, batches=3)["id"]
             server.kill()
             server.cut_back()

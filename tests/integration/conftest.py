@@ -87,7 +87,7 @@ def redis(redis_url: str) -> Iterator[Redis]:
     client.close()
 
 
-def class_document(**changes: Any) -> dict[str, Any]:
+def capabilities(**changes: Any) -> dict[str, Any]:
     """What a worker on Python 3.11 announces, with a few tasks."""
     sleep = {
         "type": "object",
@@ -145,7 +145,7 @@ class Stage:
     def http(self) -> FlaskClient:
         return self.app.test_client()
 
-    class_document = staticmethod(class_document)
+    capabilities = staticmethod(capabilities)
     worker_document = staticmethod(worker_document)
 
     def leave(self, name: str) -> None:
@@ -266,7 +266,7 @@ def shared_crew(crew_environ: dict[str, str]) -> Iterator[Crew]:
 @pytest.fixture
 def stage(bare: Stage) -> Stage:
     """The app over a database with one live worker announced."""
-    bare.announce(class_document(), worker_document())
+    bare.announce(capabilities(), worker_document())
     return bare
 
 

@@ -50,7 +50,7 @@ def test_keys_of_different_callers_are_different_keys(stage: Any) -> None:
 def test_a_replay_is_accepted_even_when_the_workers_have_changed(stage: Any) -> None:
     order, headers = {"task": "echo", "count": 3}, {"Idempotency-Key": "k"}
     first = stage.http.post("/v1/jobs", json=order, headers=headers)
-    stage.announce(stage.class_document(), stage.worker_document(cpus=16))
+    stage.announce(stage.capabilities(), stage.worker_document(cpus=16))
     again = stage.http.post("/v1/jobs", json=order, headers=headers)
     assert again.headers["Location"] == first.headers["Location"]
 

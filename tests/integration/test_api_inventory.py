@@ -4,7 +4,7 @@ from typing import Any
 
 
 def test_workers_are_shown_as_they_announced_themselves(stage: Any) -> None:
-    stage.announce(stage.class_document(), stage.worker_document(name="w2", batch="j/0"))
+    stage.announce(stage.capabilities(), stage.worker_document(name="w2", batch="j/0"))
     workers = stage.get("/v1/workers")["workers"]
     assert [worker["name"] for worker in workers] == ["w1", "w2"]
     assert workers[1]["batch"] == "j/0"
@@ -51,7 +51,7 @@ def test_a_process_that_answers_is_alive(bare: Any) -> None:
 def test_it_is_ready_once_a_worker_was_seen(bare: Any) -> None:
     found = bare.get("/readyz", 503)
     assert found["reasons"] == ["no worker has been seen yet; start one"]
-    bare.announce(bare.class_document(), bare.worker_document())
+    bare.announce(bare.capabilities(), bare.worker_document())
     found = bare.get("/readyz")
     assert found["status"] == "ready"
     assert found["durability"] == "strong"

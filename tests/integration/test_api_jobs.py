@@ -115,7 +115,7 @@ def test_a_sum_longer_than_python_reads_is_written_in_full(stage: Any) -> None:
 
 
 def test_a_job_goes_to_the_class_that_can_run_it(stage: Any) -> None:
-    document = stage.class_document(
+    document = stage.capabilities(
         id="c314", python="3.14", backends=["interpreter-pool", "thread-pool"]
     )
     stage.announce(document)
@@ -296,7 +296,7 @@ def test_the_answer_to_an_order_is_what_a_look_at_the_job_answers(stage: Any) ->
 
 def test_workers_that_come_or_change_are_seen_before_an_order_is_refused(stage: Any) -> None:
     assert stage.post(422, task="brand-new", count=1)
-    document = stage.class_document()
+    document = stage.capabilities()
     document["tasks"]["brand-new"] = document["tasks"]["echo"]
     stage.announce(document)
     stage.post(task="brand-new", count=1)

@@ -40,7 +40,7 @@ def test_an_idle_service_has_all_its_metrics_at_nothing(stage: Any) -> None:
 
 
 def test_jobs_items_and_batches_are_counted_as_they_go(stage: Any) -> None:
-    stage.announce(stage.class_document(), worker_document(name="w2", state="busy"))
+    stage.announce(stage.capabilities(), worker_document(name="w2", state="busy"))
     first = stage.post(task="echo", count=10, batches=2)["id"]
     stage.post(task="echo", count=5)
     claim = stage.claim(first)

@@ -112,7 +112,7 @@ def test_a_refused_megabyte_is_answered_within_100_ms(stage: Any, kind: str) -> 
 
 
 def test_a_task_that_sub_interpreters_cannot_import_is_refused_there(bare: Any) -> None:
-    document = bare.class_document(backends=["interpreter-pool", "thread-pool"])
+    document = bare.capabilities(backends=["interpreter-pool", "thread-pool"])
     document["tasks"]["cpu"]["interpreters"] = False
     bare.announce(document, bare.worker_document())
     order = {"task": "cpu", "count": 1, "backend": "interpreter-pool"}

@@ -33,7 +33,7 @@ class Scene:
         self.driver = Driver(stage.redis, ReconcilerSettings.from_env({}), lambda: self.now_s)
         self.reservations = Reservations(stage.redis)
         self.workers = [stage.worker_document(name=name, pid=pid) for name, pid in PEOPLE.items()]
-        stage.announce(stage.class_document(), *self.workers)
+        stage.announce(stage.capabilities(), *self.workers)
         response = stage.http.post("/v1/comparisons", json=ORDER)
         assert response.status_code == 202, response.text
         self.id = response.get_json()["id"]
@@ -118,7 +118,7 @@ def announce_upgraded(scene: Scene) -> None:
     """Two workers of another class come in place of those that were there."""
     for name in PEOPLE:
         scene.stage.leave(name)
-    document = scene.stage.class_document(id="new")
+    document = scene.stage.capabilities(id="new")
     upgraded = [scene.stage.worker_document(name=f"new {n}") | {"class": "new"} for n in "ab"]
     scene.stage.announce(document, *upgraded)
     scene.now_s += 2

@@ -121,7 +121,7 @@ def test_batches_of_a_class_that_is_gone_move_to_one_that_lives(
 ) -> None:
     job = stage.post(task="echo", count=1)
     stage.leave("w1")
-    newer = stage.class_document(id="c314", python="3.14")
+    newer = stage.capabilities(id="c314", python="3.14")
     stage.announce(newer, stage.worker_document(name="w2", **{"class": "c314"}))
     watched.run(15)
     assert _ids(stage) == [f"{job['id']}-0"]
@@ -139,7 +139,7 @@ def test_what_nobody_can_run_is_parked_until_somebody_can(stage: Any, watched: W
     assert batch["state"] == "parked"
     assert batch["parked"] == "no live worker can run the task 'echo' on thread-pool"
     assert _ids(stage) == []
-    stage.announce(stage.class_document(), stage.worker_document())
+    stage.announce(stage.capabilities(), stage.worker_document())
     watched.run(1)
     batch = _state(stage, job["id"])
     assert (batch["state"], batch["parked"]) == ("queued", None)
@@ -215,7 +215,7 @@ def test_two_reconcilers_at_once_do_no_harm(stage: Any, redis_url: str) -> None:
 
 
 def test_classes_that_were_not_seen_for_long_are_forgotten(stage: Any, watched: Watched) -> None:
-    document = stage.class_document(id="ancient") | {"seen_ms": 1}
+    document = stage.capabilities(id="ancient") | {"seen_ms": 1}
     Presence(stage.redis).announce_class(document)
     stage.redis.hset("bp:classes", "ancient", '{"id": "ancient", "seen_ms": 1}')
     watched.run()

@@ -100,7 +100,7 @@ class Outcome(NamedTuple):
     state: RecordState
     value: Any
     error: TaskError | None
-    lane: ExecutionSite
+    site: ExecutionSite
     started_ns: int
     wall_ns: int
     cpu_ns: int

@@ -97,7 +97,7 @@ def _admit_arm(
     items: ItemsSummary,
 ) -> JobPlan:
     facts = BACKENDS.get(arm.backend)
-    if facts is not None and facts.lanes == "chosen":
+    if facts is not None and facts.slot_kind == "chosen":
         message = f"{arm.backend} chooses how it runs, so it cannot be an arm"
         raise invalid_field(f"{field}.backend", message)
     try:

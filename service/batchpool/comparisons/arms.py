@@ -82,7 +82,7 @@ def _applicable(cell: dict[str, Any]) -> dict[str, Any]:
         return cell
     dropped = set() if facts.dispatch else {"dispatch", "chunksize", "pool"}
     dropped |= set() if facts.start_method else {"start_method"}
-    if facts.lanes == "one":
+    if facts.slot_kind == "one":
         cell = cell | {"concurrency": 1} if "concurrency" in cell else cell
     return {name: value for name, value in cell.items() if name not in dropped}
 

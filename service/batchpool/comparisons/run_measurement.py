@@ -71,7 +71,7 @@ def has_cold_pool(job: JobEntry) -> bool:
 
     Pools of threads are made for each batch, whatever was asked: they cost next to nothing.
     """
-    kept = facts_of(job.spec.backend).lanes in ("processes", "interpreters")
+    kept = facts_of(job.spec.backend).slot_kind in ("processes", "interpreters")
     pools = [batch.report.get("pool") for batch in job.batches]
     return bool(kept and job.spec.pool == "warm" and "fresh" in pools)
 

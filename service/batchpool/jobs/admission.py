@@ -146,7 +146,7 @@ def _option_errors(request: JobRequest, facts: BackendFacts) -> Iterable[FieldEr
         yield FieldError(
             "task_timeout_s", f"{backend} cannot end a running task; backends that can: {can}"
         )
-    most = MOST_IN_FLIGHT[facts.lanes]
+    most = MOST_IN_FLIGHT[facts.slot_kind]
     if request.concurrency is not None and request.concurrency > most:
         yield FieldError(
             "concurrency", f"must be at most {most} with {backend}, got {request.concurrency}"
@@ -154,14 +154,14 @@ def _option_errors(request: JobRequest, facts: BackendFacts) -> Iterable[FieldEr
 
 
 def _no_pool(backend: str, facts: BackendFacts) -> str:
-    if facts.lanes == "chosen":
+    if facts.slot_kind == "chosen":
         return f"must be left out: {backend} chooses it, and the report says what it chose"
     pools = _backends_where(lambda each: each.dispatch)
     return f"{backend} has no pool; backends that have one: {pools}"
 
 
 def _start_method_errors(backend: str, method: str, facts: BackendFacts) -> Iterable[FieldError]:
-    if facts.lanes == "chosen":
+    if facts.slot_kind == "chosen":
         yield FieldError("start_method", _no_pool(backend, facts))
     elif not facts.start_method:
         these = _backends_where(lambda each: each.start_method)
@@ -253,7 +253,7 @@ def _complete_spec(
         count=request.total,
         items=items,
         backend=request.backend,
-        concurrency=1 if facts.lanes == "one" else concurrency,
+        concurrency=1 if facts.slot_kind == "one" else concurrency,
         batches=request.batches,
         dispatch=(request.dispatch or "map") if pool else None,
         chunksize=request.chunksize if pool else None,

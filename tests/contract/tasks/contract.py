@@ -45,7 +45,7 @@ def meet(item: Any, params: MeetParams) -> Any:
     return item
 
 
-@meet.twin
+@meet.async_form
 async def _(item: Any, params: MeetParams) -> Any:
     if item < params.first:
         return item
@@ -67,7 +67,7 @@ def crowd(item: Any, params: FolderParams) -> Any:
     return item
 
 
-@crowd.twin
+@crowd.async_form
 async def _(item: Any, params: FolderParams) -> Any:
     _meeting.enter(params.folder)
     await asyncio.sleep(0.01)
@@ -82,7 +82,7 @@ def whereabouts(item: Any) -> list[Any]:
     return [os.getpid(), int(status[1]), threading.get_native_id(), threading.current_thread().name]
 
 
-@whereabouts.twin
+@whereabouts.async_form
 async def _(item: Any) -> list[Any]:
     await asyncio.sleep(0)
     return whereabouts(item)
@@ -113,7 +113,7 @@ def odd(item: str) -> Any:
     return _values()[item]()
 
 
-@odd.twin
+@odd.async_form
 async def _(item: str) -> Any:
     await asyncio.sleep(0)
     try:
@@ -170,7 +170,7 @@ def log(item: Any, params: FolderParams) -> Any:
     return item
 
 
-@log.twin
+@log.async_form
 async def _(item: Any, params: FolderParams) -> Any:
     await asyncio.sleep(0)
     _log(item, params)
@@ -222,7 +222,7 @@ def flaky(item: Any, params: FolderParams) -> Any:
     return item
 
 
-@flaky.twin
+@flaky.async_form
 async def _(item: Any, params: FolderParams) -> Any:
     await asyncio.sleep(0)
     return flaky(item, params)
@@ -244,7 +244,7 @@ def picky_zero(item: Any, params: SecondsParams) -> Any:
     return item
 
 
-@picky_zero.twin
+@picky_zero.async_form
 async def _(item: Any, params: SecondsParams) -> Any:
     await asyncio.sleep(params.seconds)
     if item:
@@ -259,7 +259,7 @@ def nap(item: float) -> Any:
     return item
 
 
-@nap.twin
+@nap.async_form
 async def _(item: float) -> Any:
     await asyncio.sleep(item)
     return item

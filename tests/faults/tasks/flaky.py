@@ -26,7 +26,7 @@ def flaky(item: Any, params: FlakyParams) -> Any:
     return _run(item, params)
 
 
-@flaky.twin
+@flaky.async_form
 async def _(item: Any, params: FlakyParams) -> Any:
     await asyncio.sleep(params.seconds)
     return _run(item, params)

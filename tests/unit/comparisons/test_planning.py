@@ -20,12 +20,12 @@ from batchpool.jobs.refusals import NoWorkerSeen
 from batchpool.schemas.comparison_requests import ComparisonRequest
 from batchpool.schemas.job_requests import read_model
 from batchpool.schemas.refusals import InvalidFields
-from tests.integration.conftest import class_document, worker_document
+from tests.integration.conftest import capabilities, worker_document
 
 ARMS = [{"backend": "sequential"}, {"backend": "thread-pool", "concurrency": 4}]
 BODY = {"task": "sleep", "params": {"seconds": 0.1}, "count": 8, "arms": ARMS}
 WORKERS = [worker_document(name=f"w{n}") for n in range(8)]
-FLEET = Fleet([class_document()], WORKERS)
+FLEET = Fleet([capabilities()], WORKERS)
 
 
 def admit(change: dict[str, Any] | None = None, fleet: Fleet = FLEET) -> dict[str, Any]:
@@ -158,8 +158,8 @@ def test_an_arm_wider_than_the_live_workers_is_refused_with_their_number() -> No
 
 
 def test_all_arms_need_one_class_that_can_run_them_all() -> None:
-    old = class_document()
-    new = class_document(id="c314", python="3.14", backends=["interpreter-pool", "thread-pool"])
+    old = capabilities()
+    new = capabilities(id="c314", python="3.14", backends=["interpreter-pool", "thread-pool"])
     workers = [worker_document(), worker_document(name="n", **{"class": "c314"})]
     fleet = Fleet([old, new], workers)
     mixed = [{"backend": "sequential"}, {"backend": "interpreter-pool"}]

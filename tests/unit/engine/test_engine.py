@@ -27,9 +27,9 @@ ECHO = RunSpec("echo", backend="sequential")
 
 
 @pytest.fixture(scope="module")
-def station() -> Any:
-    with RunnerContext(load_tasks(TaskSources(entry_points=False))) as station:
-        yield station
+def context() -> Any:
+    with RunnerContext(load_tasks(TaskSources(entry_points=False))) as context:
+        yield context
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def station() -> Any:
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(
-    station: RunnerContext, changes: dict[str, Any], kind: type[SpecError], field: str
+    context: RunnerContext, changes: dict[str, Any], kind: type[SpecError], field: str
 ) -> None:
     outcomes: list[Outcome] = []
     with pytest.raises(kind) as refused:
-        run_batch(BatchSpec(replace(ECHO, **changes), [1]), sink=outcomes.extend, station=station)
+        run_batch(BatchSpec(replace(ECHO, **changes), [1]), sink=outcomes.extend, context=context)
     assert refused.value.field == field
     assert not outcomes
 
@@ -73,7 +73,7 @@ def test_interpreters_are_refused_below_their_python(monkeypatch: pytest.MonkeyP
         load_backend("interpreter-pool")
 
 
-def test_fork_beside_other_threads_is_refused(station: RunnerContext) -> None:
+def test_fork_beside_other_threads_is_refused(context: RunnerContext) -> None:
     over = threading.Event()
     thread = threading.Thread(target=over.wait)
     thread.start()
@@ -81,7 +81,7 @@ def test_fork_beside_other_threads_is_refused(station: RunnerContext) -> None:
         for backend in ("multiprocessing", "process-pool"):
             run = replace(ECHO, backend=backend, start_method="fork")
             with pytest.raises(UnsupportedOption, match="threads"):
-                run_batch(BatchSpec(run, [1]), station=station)
+                run_batch(BatchSpec(run, [1]), context=context)
     finally:
         over.set()
         thread.join()
@@ -94,9 +94,9 @@ def test_at_a_prompt_no_station_is_needed() -> None:
     assert result.report.wall_s >= result.report.startup_s >= 0
 
 
-def test_a_sink_takes_the_outcomes(station: RunnerContext) -> None:
+def test_a_sink_takes_the_outcomes(context: RunnerContext) -> None:
     outcomes: list[Outcome] = []
-    result = run_batch(BatchSpec(ECHO, range(3)), sink=outcomes.extend, station=station)
+    result = run_batch(BatchSpec(ECHO, range(3)), sink=outcomes.extend, context=context)
     assert result.outcomes == []
     assert len(outcomes) == 3
 
@@ -104,7 +104,7 @@ def test_a_sink_takes_the_outcomes(station: RunnerContext) -> None:
 @pytest.mark.parametrize("backend", ["sequential", "threading", "thread-pool", "asyncio"])
 @pytest.mark.parametrize("dispatch", ["map", "submit"])
 def test_a_sink_that_fails_ends_the_batch(
-    station: RunnerContext, backend: str, dispatch: str
+    context: RunnerContext, backend: str, dispatch: str
 ) -> None:
     class Full(Exception):
         pass
@@ -114,17 +114,17 @@ def test_a_sink_that_fails_ends_the_batch(
 
     run = replace(ECHO, backend=backend, dispatch=dispatch, concurrency=2)
     with pytest.raises((Full, ExceptionGroup)):
-        run_batch(BatchSpec(run, range(100)), sink=sink, station=station)
+        run_batch(BatchSpec(run, range(100)), sink=sink, context=context)
 
 
 def test_a_drained_station_takes_nothing_and_a_closed_one_refuses() -> None:
-    station = RunnerContext(load_tasks(TaskSources(entry_points=False)))
-    station.drain()
-    result = run_batch(BatchSpec(ECHO, range(3)), station=station)
+    context = RunnerContext(load_tasks(TaskSources(entry_points=False)))
+    context.drain()
+    result = run_batch(BatchSpec(ECHO, range(3)), context=context)
     assert (result.report.drained, result.outcomes) == (True, [])
-    station.close()
+    context.close()
     with pytest.raises(ContextClosed):
-        run_batch(BatchSpec(ECHO, range(3)), station=station)
+        run_batch(BatchSpec(ECHO, range(3)), context=context)
 
 
 def test_the_wait_before_a_retry_doubles_at_most_and_has_a_cap() -> None:

@@ -36,9 +36,9 @@ def _outcomes(first: int, count: int) -> list[Outcome]:
 def test_a_lane_waits_while_the_flusher_is_far_behind() -> None:
     taken = Taken()
     flusher = _flusher(taken, MOST_PENDING + 10)
-    flusher.add_from_lane(_outcomes(0, MOST_PENDING))
+    flusher.add_from_thread(_outcomes(0, MOST_PENDING))
     last = _outcomes(MOST_PENDING, 10)
-    lane = threading.Thread(target=flusher.add_from_lane, args=(last,))
+    lane = threading.Thread(target=flusher.add_from_thread, args=(last,))
     lane.start()
     lane.join(0.2)
     assert lane.is_alive()
@@ -57,7 +57,7 @@ def test_lanes_that_add_while_others_take_lose_nothing() -> None:
 
     def add(first: int) -> None:
         for outcome in _outcomes(first, each):
-            flusher.add_from_lane([outcome])
+            flusher.add_from_thread([outcome])
 
     threads = [threading.Thread(target=add, args=(lane * each,)) for lane in range(lanes)]
     for thread in threads:

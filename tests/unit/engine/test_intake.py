@@ -48,7 +48,7 @@ def test_a_failed_item_is_held_until_its_tries_are_used() -> None:
     taker.add_one(outcome(12, "failed"))
     assert taker.take_retries() == [12]
     taker.add_one(outcome(12, "failed"))
-    assert not taker.has_held
+    assert not taker.has_pending_retries
     assert states(seen) == [(11, "succeeded"), (10, "succeeded"), (12, "failed")]
     assert [o.attempt for o in seen] == [1, 2, 3]
     assert [len(o.tries) for o in seen] == [0, 1, 2]
@@ -60,7 +60,7 @@ def test_a_crash_is_final() -> None:
     taker, seen, _ = intake(retries=2)
     taker.add_one(outcome(10, "crashed"))
     assert states(seen) == [(10, "crashed")]
-    assert not taker.has_held
+    assert not taker.has_pending_retries
 
 
 def test_stop_closes_the_gate_at_a_final_failure_only() -> None:

@@ -164,7 +164,7 @@ REFUSED = {
     "asynchronous generator": "@task('x')\nasync def f(item): yield item",
     "generator object": "class A:\n    def __call__(self, item): yield 1\na = task('x')(A())",
     "value": "a = task('x')(3)",
-    "twin": "@task('x')\ndef f(item): ...\n@f.twin\nasync def _(item, more): ...",
+    "async form": "@task('x')\ndef f(item): ...\n@f.async_form\nasync def _(item, more): ...",
     "twice": "@task('x')\ndef f(item): ...\n@task('x')\ndef g(item): ...",
 }
 

@@ -134,24 +134,24 @@ def test_names_are_plain(name: str) -> None:
         task(name)
 
 
-def test_a_twin_must_be_async() -> None:
+def test_an_async_form_must_be_async() -> None:
     @task("some")
     def some(item: Any) -> Any:
         return item
 
     with pytest.raises(TypeError, match="async"):
-        some.twin(lambda item: item)  # type: ignore[arg-type, return-value]
+        some.async_form(lambda item: item)  # type: ignore[arg-type, return-value]
 
 
-def test_twins_do_what_their_tasks_do(builtin: Registry) -> None:
+def test_async_forms_do_what_their_tasks_do(builtin: Registry) -> None:
     for name, params in (("sleep", {"seconds": 0}), ("mixed", {"seconds": 0}), ("echo", {})):
         known = builtin[name]
         args = () if known.params is None else (builtin.params_of(name, params),)
         assert known.run is not None
         assert known.run_async is not None
         for item in (3, "x", None):
-            twin = asyncio.run(known.run_async(item, *args))  # type: ignore[arg-type]
-            assert known.run(item, *args) == twin == item
+            async_form = asyncio.run(known.run_async(item, *args))  # type: ignore[arg-type]
+            assert known.run(item, *args) == async_form == item
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def _outcome(index: int) -> st.SearchStrategy[Outcome]:
         state=st.sampled_from(RECORD_STATES),
         value=JSON,
         error=st.none() | st.just(ERROR),
-        lane=st.sampled_from(LANES),
+        site=st.sampled_from(LANES),
         started_ns=st.integers(5_000, 10**15),
         wall_ns=st.integers(0, 10**15),
         cpu_ns=st.integers(0, 10**15),

@@ -29,7 +29,7 @@ class Batch:
     params: Any
     concurrency: int
     """How many tasks may be in flight: what was asked for, and never more than there are items."""
-    station: RunnerContext
+    context: RunnerContext
     stop_flag: StopFlag
     outcomes: OutcomeCollector
 
@@ -66,7 +66,7 @@ class Backend(ABC):
         self.batch = batch
 
     @abstractmethod
-    def run(self, wave: Sequence[int]) -> None:
+    def run(self, indices: Sequence[int]) -> None:
         """Run the items with these indices; returns when all are answered or the gate is closed."""
 
     @property
@@ -112,7 +112,7 @@ class InProcess(Backend):
     def __init__(self, batch: Batch) -> None:
         super().__init__(batch)
         self._open = ExitStack()
-        self._slate: InFlightTable | None = None
+        self._in_flight: InFlightTable | None = None
         self.sum = self.make_sum()
         assert batch.task.run is not None or batch.task.run_async is not None
         self.work = Work(
@@ -129,15 +129,15 @@ class InProcess(Backend):
     def observed(self) -> Number | None:
         return None if self.sum is None else self.sum.observed()
 
-    def slot(self, lane: int) -> RunningSlot:
+    def slot(self, number: int) -> RunningSlot:
         """The slot of the lane with that number, in a file that the parent can read."""
-        return self.slate.slot(lane)
+        return self.in_flight.slot(number)
 
     @property
-    def slate(self) -> InFlightTable:
+    def in_flight(self) -> InFlightTable:
         """The slots of the batch, once entered."""
-        assert self._slate is not None
-        return self._slate
+        assert self._in_flight is not None
+        return self._in_flight
 
     @property
     def slots(self) -> int:
@@ -145,8 +145,8 @@ class InProcess(Backend):
         return self.batch.concurrency
 
     def __enter__(self) -> Self:
-        slate = InFlightTable(self.batch.station.in_flight_path, self.slots)
-        self._slate = self._open.enter_context(slate)
+        in_flight = InFlightTable(self.batch.context.in_flight_path, self.slots)
+        self._in_flight = self._open.enter_context(in_flight)
         return self
 
     def __exit__(

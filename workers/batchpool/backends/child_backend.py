@@ -56,17 +56,17 @@ class ChildBackend(Backend):
         now = monotonic()
         if now - self._ticked_s > TURN_S / 2:
             self._ticked_s = now
-            self.batch.station.call_on_idle()
+            self.batch.context.call_on_idle()
 
     @property
     def poll_s(self) -> float:
         """How long a turn of the loop waits if nothing happens."""
         return TURN_S
 
-    def poll(self, hub: ChildMonitor) -> None:
+    def poll(self, monitor: ChildMonitor) -> None:
         """Hear what happened, end what is overdue; at most `poll_s` if nothing happens."""
         self.tick()
-        for event in hub.poll(self.poll_s):
+        for event in monitor.poll(self.poll_s):
             if event.outcomes:
                 self.batch.outcomes.add(event.outcomes)
             if event.frame is None:
@@ -81,8 +81,8 @@ class ChildBackend(Backend):
             self._closed = True
             self.on_close()
         now_ns = monotonic_ns()
-        for child in hub.children:
-            self._look_at(child, now_ns)
+        for child in monitor.children:
+            self._check_child(child, now_ns)
 
     @abstractmethod
     def on_death(self, child: ChildHandle) -> None:
@@ -94,7 +94,7 @@ class ChildBackend(Backend):
     def on_close(self) -> None:
         """The gate has closed: no further item may begin."""
 
-    def _look_at(self, child: ChildHandle, now_ns: int) -> None:
+    def _check_child(self, child: ChildHandle, now_ns: int) -> None:
         running = child.running
         if running is None:
             return
@@ -108,36 +108,36 @@ class ChildBackend(Backend):
             child.killed_index = index
             child.process.kill()
 
-    def answer_for(
+    def add_outcome_for(
         self, child: ChildHandle, index: int, state: RecordState, error: TaskError
     ) -> None:
         """Give the outcome of an item whose process cannot give it any more."""
         running = child.running
         now_ns = monotonic_ns()
         started_ns = running[1] if running is not None and running[0] == index else now_ns
-        lane = child.lane or _lane_of(child.pid)
-        outcome = Outcome(index, state, None, error, lane, started_ns, now_ns - started_ns, 0)
+        site = child.site or _site_of(child.pid)
+        outcome = Outcome(index, state, None, error, site, started_ns, now_ns - started_ns, 0)
         self.batch.outcomes.add((outcome,))
 
     def time_out(self, child: ChildHandle) -> None:
         """Record the item for whose time limit the child was killed, unless it was quicker."""
         if child.killed_index is not None:
             error = timeout_error(self.batch.run.task_timeout_s)
-            self.answer_for(child, child.killed_index, "timeout", error)
+            self.add_outcome_for(child, child.killed_index, "timeout", error)
 
 
 def _order_of(batch: Batch) -> BatchOrder:
-    number = batch.station.next_number()
+    number = batch.context.next_number()
     return BatchOrder(
         number=number,
         task=batch.task.name,
         module=batch.task.module,
         params=None if batch.task.params is None else pickle.dumps(batch.params),
         shared_sum=batch.run.shared_sum,
-        sum_path=batch.station.folder / f"sum-{number}",
+        sum_path=batch.context.folder / f"sum-{number}",
         stop_on_failure=batch.run.on_error == "stop" and batch.run.retries == 0,
     )
 
 
-def _lane_of(pid: int) -> ExecutionSite:
+def _site_of(pid: int) -> ExecutionSite:
     return ExecutionSite(pid, current_site().pid, pid, "MainThread", 0)

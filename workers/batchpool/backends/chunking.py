@@ -29,35 +29,35 @@ class Chunker:
     grow by steps.
     """
 
-    def __init__(self, wave: Sequence[int], lanes: int, fixed: int | None) -> None:
+    def __init__(self, indices: Sequence[int], slots: int, fixed: int | None) -> None:
         self.is_auto = fixed is None
-        self._wave = wave
-        self._lanes = lanes
-        self._place = 0
+        self._indices = indices
+        self._slots = slots
+        self._next = 0
         self._again: list[int] = []
         self._size = fixed or 1
 
     @property
     def has_more(self) -> bool:
         """Whether any item is left to be handed out."""
-        return bool(self._again) or self._place < len(self._wave)
+        return bool(self._again) or self._next < len(self._indices)
 
     def take(self) -> Sequence[int]:
         """The next chunk."""
-        size = self.fit(len(self._wave) - self._place + len(self._again))
+        size = self.fit(len(self._indices) - self._next + len(self._again))
         if self._again:
             taken = self._again[:size]
             del self._again[:size]
             return taken
-        start = self._place
-        self._place = min(len(self._wave), start + size)
-        return self._wave[start : self._place]
+        start = self._next
+        self._next = min(len(self._indices), start + size)
+        return self._indices[start : self._next]
 
     def fit(self, left: int) -> int:
         """The size of the next chunk when so many items are left."""
         if not self.is_auto:
             return self._size
-        return max(1, min(self._size, left // (self._lanes * _SHARE)))
+        return max(1, min(self._size, left // (self._slots * _SHARE)))
 
     def give_back(self, indices: Sequence[int]) -> None:
         """Hand these out again."""

@@ -63,7 +63,7 @@ class RunnerContext:
         registry: Registry | None = None,
         *,
         folder: Path | None = None,
-        tick: Callable[[], None] = _nothing,
+        on_idle: Callable[[], None] = _nothing,
         owns_process: bool = False,
     ) -> None:
         """Args:
@@ -76,20 +76,20 @@ class RunnerContext:
             when the process was killed, `remove_semaphores(folder)` removes what it left.
         """
         self.registry = registry or load_tasks()
-        self.on_idle = tick
+        self.on_idle = on_idle
         self.must_restart_because: str | None = None
         self.owns_process = owns_process
         self._made_folder = folder is None
         self.folder = folder or _make_folder()
         self.pools = PoolCache(self.registry, self.folder, self.call_on_idle)
         self.memory = ProfileCache()
-        self.is_ticked_beside = False
+        self.has_flush_thread = False
         self._numbers = itertools.count(1)
         self._has_found_server = fork_server_pid() is not None
         if owns_process:
             become_subreaper()
             name_semaphores(self.folder)
-        self._gate: StopFlag | None = None
+        self._stop_flag: StopFlag | None = None
         self._draining = False
         self._closed = False
 
@@ -102,8 +102,8 @@ class RunnerContext:
         """Take no further item, in this batch and in later ones; what runs may finish."""
         # Attributes only: a lock here could be held by the very thread that a signal interrupts.
         self._draining = True
-        if self._gate is not None:
-            self._gate.close("drained")
+        if self._stop_flag is not None:
+            self._stop_flag.close("drained")
 
     def new_stop_flag(self) -> StopFlag:
         """The gate of the next batch.
@@ -113,11 +113,11 @@ class RunnerContext:
         """
         if self._closed or not os.path.isdir(self.folder):
             raise ContextClosed("the station has ended; make a new one")
-        gate = StopFlag()
-        self._gate = gate
+        stop_flag = StopFlag()
+        self._stop_flag = stop_flag
         if self._draining:
-            gate.close("drained")
-        return gate
+            stop_flag.close("drained")
+        return stop_flag
 
     def next_number(self) -> int:
         """A number that this station has not given before."""
@@ -134,12 +134,12 @@ class RunnerContext:
             threads_before: `count_threads()` before the batch, if tasks ran in this process.
         """
         if threads_before is not None:
-            self._look_for_threads(threads_before)
-        self.must_restart_because = self.must_restart_because or self.pools.tainted
+            self._check_threads(threads_before)
+        self.must_restart_because = self.must_restart_because or self.pools.must_restart_because
         if self.owns_process and has_children():
             kill_orphans(self.pools.pids | multiprocessing_helper_pids())
 
-    def _look_for_threads(self, before: int) -> None:
+    def _check_threads(self, before: int) -> None:
         end = monotonic() + _THREAD_GRACE_S
         while (left := self.count_threads() - before) > 0:
             if monotonic() > end:
@@ -149,7 +149,7 @@ class RunnerContext:
 
     def call_on_idle(self) -> None:
         """Let the owner do what it has to do now and then, if nothing else lets it."""
-        if not self.is_ticked_beside:
+        if not self.has_flush_thread:
             self.on_idle()
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from batchpool.backends.base import Batch, InProcess
 from batchpool.execution.run_item import Work, current_site
-from batchpool.execution.run_item_async import CoroutineSlot, RacyLoopSum, run_one_async
+from batchpool.execution.run_item_async import CoroutineSlot, RacyLoopSum, run_item_async
 from batchpool.execution.shared_sum import SharedSum
 
 _YIELD_EVERY_NS = 1_000_000
@@ -32,27 +32,27 @@ class EventLoop(InProcess):
             return RacyLoopSum()
         return super().make_sum()
 
-    def run(self, wave: Sequence[int]) -> None:
-        asyncio.run(self._run_all(wave))
+    def run(self, indices: Sequence[int]) -> None:
+        asyncio.run(self._run_all(indices))
 
-    async def _run_all(self, wave: Sequence[int]) -> None:
-        feed = iter(wave)
+    async def _run_all(self, indices: Sequence[int]) -> None:
+        remaining = iter(indices)
         main = asyncio.current_task()
         assert main is not None
-        consumers = min(self.batch.concurrency, len(wave))
+        slots = min(self.batch.concurrency, len(indices))
         async with asyncio.TaskGroup() as group:
-            for number in range(consumers):
-                here = CoroutineSlot(self.work, current_site(), self.slot(number), main)
-                group.create_task(self._consume(feed, here), name=f"lane-{number}")
+            for number in range(slots):
+                slot = CoroutineSlot(self.work, current_site(), self.slot(number), main)
+                group.create_task(self._consume(remaining, slot), name=f"slot-{number}")
 
-    async def _consume(self, feed: Iterator[int], here: CoroutineSlot) -> None:
+    async def _consume(self, remaining: Iterator[int], slot: CoroutineSlot) -> None:
         batch = self.batch
         yielded_ns = 0
         while not batch.stop_flag.closed:
-            index = next(feed, None)
+            index = next(remaining, None)
             if index is None:
                 return
-            outcome = await run_one_async(here, index, batch.item(index))
+            outcome = await run_item_async(slot, index, batch.item(index))
             batch.outcomes.add_one(outcome)
             # A task that never awaits would keep the loop to itself.
             if outcome.started_ns - yielded_ns > _YIELD_EVERY_NS:

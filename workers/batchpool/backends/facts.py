@@ -6,7 +6,7 @@ from typing import Literal
 
 from batchpool.errors import UnknownBackend
 
-Lanes = Literal["one", "threads", "processes", "interpreters", "coroutines", "chosen"]
+SlotKind = Literal["one", "threads", "processes", "interpreters", "coroutines", "chosen"]
 
 
 NO_SHARED_SUM = (
@@ -24,7 +24,7 @@ class BackendFacts:
 
     name: str
     summary: str
-    lanes: Lanes
+    slot_kind: SlotKind
     in_flight: str
     task_timeout: Literal["no", "yes", "at an await"]
     kills: Literal["with the batch", "yes", "at an await, else with the batch"]
@@ -50,11 +50,11 @@ class BackendFacts:
 
     def default_concurrency(self, cpus: int) -> int:
         """How many tasks are in flight when nobody says."""
-        if self.lanes == "one":
+        if self.slot_kind == "one":
             return 1
-        if self.lanes == "chosen":
+        if self.slot_kind == "chosen":
             return MOST_CHOSEN
-        return min(32, cpus + 4) if self.lanes in ("threads", "coroutines") else cpus
+        return min(32, cpus + 4) if self.slot_kind in ("threads", "coroutines") else cpus
 
 
 BACKENDS: dict[str, BackendFacts] = {
@@ -63,7 +63,7 @@ BACKENDS: dict[str, BackendFacts] = {
         BackendFacts(
             name="sequential",
             summary="one after the other in the batch's process",
-            lanes="one",
+            slot_kind="one",
             in_flight="1",
             task_timeout="no",
             kills="with the batch",
@@ -72,7 +72,7 @@ BACKENDS: dict[str, BackendFacts] = {
         BackendFacts(
             name="threading",
             summary="one threading.Thread per task",
-            lanes="threads",
+            slot_kind="threads",
             in_flight="at most `concurrency` threads",
             task_timeout="no",
             kills="with the batch",
@@ -81,7 +81,7 @@ BACKENDS: dict[str, BackendFacts] = {
         BackendFacts(
             name="multiprocessing",
             summary="one multiprocessing.Process per task",
-            lanes="processes",
+            slot_kind="processes",
             in_flight="at most `concurrency` processes",
             task_timeout="yes",
             kills="yes",
@@ -92,7 +92,7 @@ BACKENDS: dict[str, BackendFacts] = {
         BackendFacts(
             name="thread-pool",
             summary="concurrent.futures.ThreadPoolExecutor",
-            lanes="threads",
+            slot_kind="threads",
             in_flight="pool size",
             task_timeout="no",
             kills="with the batch",
@@ -102,7 +102,7 @@ BACKENDS: dict[str, BackendFacts] = {
         BackendFacts(
             name="process-pool",
             summary="concurrent.futures.ProcessPoolExecutor",
-            lanes="processes",
+            slot_kind="processes",
             in_flight="pool size",
             task_timeout="yes",
             kills="yes",
@@ -115,7 +115,7 @@ BACKENDS: dict[str, BackendFacts] = {
         BackendFacts(
             name="interpreter-pool",
             summary="concurrent.futures.InterpreterPoolExecutor",
-            lanes="interpreters",
+            slot_kind="interpreters",
             in_flight="pool size",
             task_timeout="no",
             kills="with the batch",
@@ -127,7 +127,7 @@ BACKENDS: dict[str, BackendFacts] = {
         BackendFacts(
             name="asyncio",
             summary="async def tasks in one event loop",
-            lanes="coroutines",
+            slot_kind="coroutines",
             in_flight="as many coroutines as `concurrency`",
             task_timeout="at an await",
             kills="at an await, else with the batch",
@@ -138,7 +138,7 @@ BACKENDS: dict[str, BackendFacts] = {
             name="auto",
             summary="whichever of sequential, thread-pool, process-pool and asyncio the first items"
             " show to be the fastest",
-            lanes="chosen",
+            slot_kind="chosen",
             in_flight="as chosen, at most `concurrency`",
             task_timeout="no",
             kills="with the batch",

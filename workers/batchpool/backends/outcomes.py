@@ -35,14 +35,14 @@ class OutcomeCollector:
     the first failure that is final closes the gate.
     """
 
-    def __init__(self, sink: Sink, gate: StopFlag, first: int, count: int) -> None:
+    def __init__(self, sink: Sink, stop_flag: StopFlag, first: int, count: int) -> None:
         self._sink = sink
-        self._gate = gate
+        self._stop_flag = stop_flag
         self._first = first
         self._answered = bytearray(count)
         self._lock = threading.Lock()
         self._tries: dict[int, tuple[FailedAttempt, ...]] = {}
-        self._held: dict[int, Outcome] = {}
+        self._pending_retry: dict[int, Outcome] = {}
         self._attempt = 1
         self._retries = 0
         self._stop = False
@@ -97,35 +97,35 @@ class OutcomeCollector:
 
     def take_retries(self) -> Sequence[int]:
         """The failed items to be tried again now, which count as unanswered from here on."""
-        wave = sorted(self._held)
-        for index, outcome in self._held.items():
+        indices = sorted(self._pending_retry)
+        for index, outcome in self._pending_retry.items():
             self._answered[index - self._first] = 0
-            self._tries[index] = (*self._tries.get(index, ()), _as_try(outcome))
-        self._held.clear()
+            self._tries[index] = (*self._tries.get(index, ()), _to_attempt(outcome))
+        self._pending_retry.clear()
         self._attempt += 1
-        return wave
+        return indices
 
     @property
-    def has_held(self) -> bool:
+    def has_pending_retries(self) -> bool:
         """Whether any failed item waits to be tried again."""
-        return bool(self._held)
+        return bool(self._pending_retry)
 
     def give_up(self) -> None:
         """Pass on what was held back: it failed, and will not be tried again."""
-        held = [self._with_history(outcome) for outcome in self._held.values()]
-        self._held.clear()
-        if held:
-            self._sink(held)
+        failed = [self._with_history(outcome) for outcome in self._pending_retry.values()]
+        self._pending_retry.clear()
+        if failed:
+            self._sink(failed)
 
     def _judge(self, outcome: Outcome) -> Outcome | None:
         if outcome.state in ("failed", "timeout"):
             if self._attempt <= self._retries:
-                self._held[outcome.index] = outcome
+                self._pending_retry[outcome.index] = outcome
                 return None
             if self._stop:
-                self._gate.close("failed_fast")
+                self._stop_flag.close("failed_fast")
         elif outcome.state == "crashed" and self._stop:
-            self._gate.close("failed_fast")
+            self._stop_flag.close("failed_fast")
         return self._with_history(outcome)
 
     def _with_history(self, outcome: Outcome) -> Outcome:
@@ -135,6 +135,6 @@ class OutcomeCollector:
         return outcome._replace(attempt=len(tries) + 1, tries=tries)
 
 
-def _as_try(outcome: Outcome) -> FailedAttempt:
+def _to_attempt(outcome: Outcome) -> FailedAttempt:
     assert outcome.error is not None
     return FailedAttempt(error=outcome.error, wall_s=outcome.wall_ns / 1e9)

@@ -29,8 +29,8 @@ class PoolBackend(ChildBackend):
     def __init__(self, batch: Batch) -> None:
         super().__init__(batch)
         self._chunks: dict[int, Chunk] = {}
-        self._hold: ExecutorPool | None = None
-        self._feed: Chunker
+        self._executor_pool: ExecutorPool | None = None
+        self._chunker: Chunker
         self._most = batch.concurrency
 
     @property
@@ -55,13 +55,13 @@ class PoolBackend(ChildBackend):
 
     def open_pool(self) -> bool:
         """Have a pool; returns whether it was kept from another batch."""
-        if self._hold is not None:
+        if self._executor_pool is not None:
             return False
-        keeper, run = self.batch.station.pools, self.batch.run
+        pool_cache, run = self.batch.context.pools, self.batch.run
         size, warm = self.batch.concurrency, run.pool == "warm"
         try:
-            self._hold, was_kept = keeper.take(self.method, size, warm)
-            self._most = min(self._most, self._hold.size)
+            self._executor_pool, was_kept = pool_cache.take(self.method, size, warm)
+            self._most = min(self._most, self._executor_pool.size)
         except ChildStartFailed as failure:
             first = self.batch.spec.first
             everything = range(first, first + len(self.batch.spec.items))
@@ -71,33 +71,33 @@ class PoolBackend(ChildBackend):
 
     def close_pool(self, keep: bool = True) -> None:
         """Give the pool back, to be kept if the batch asked for a warm one, or ended."""
-        pool, self._hold = self._hold, None
+        pool, self._executor_pool = self._executor_pool, None
         if pool is not None:
             keep = keep and self.batch.run.pool == "warm"
-            self.batch.station.pools.give_back(pool, keep, is_idle=not self._chunks)
+            self.batch.context.pools.give_back(pool, keep, is_idle=not self._chunks)
 
     @property
-    def held(self) -> ExecutorPool:
+    def executor_pool(self) -> ExecutorPool:
         """The pool."""
-        assert self._hold is not None
-        return self._hold
+        assert self._executor_pool is not None
+        return self._executor_pool
 
-    def run(self, wave: Sequence[int]) -> None:
+    def run(self, indices: Sequence[int]) -> None:
         self.open_pool()
-        self._feed = self.cut(wave)
-        while self._chunks or (self._feed.has_more and not self.batch.stop_flag.closed):
+        self._chunker = self.cut(indices)
+        while self._chunks or (self._chunker.has_more and not self.batch.stop_flag.closed):
             self._send_chunks()
-            self.poll(self.held.hub)
+            self.poll(self.executor_pool.monitor)
             self.after_turn()
 
-    def cut(self, wave: Sequence[int]) -> Chunker:
+    def cut(self, indices: Sequence[int]) -> Chunker:
         """What hands out the wave in chunks."""
         run = self.batch.run
         fixed = 1 if run.dispatch == "submit" else run.chunksize
-        return Chunker(wave, self.lanes, fixed)
+        return Chunker(indices, self.slots, fixed)
 
     @property
-    def lanes(self) -> int:
+    def slots(self) -> int:
         """How many tasks may be in flight now."""
         return self._most
 
@@ -110,12 +110,12 @@ class PoolBackend(ChildBackend):
         if chunk is None:
             return
         left = self.batch.outcomes.unanswered(chunk.indices)
-        self._feed.adjust(chunk, monotonic_ns())
+        self._chunker.adjust(chunk, monotonic_ns())
         if left and not self.batch.stop_flag.closed:
-            self._feed.give_back(left)
+            self._chunker.give_back(left)
 
     def on_close(self) -> None:
-        for child in self.held.hub.children:
+        for child in self.executor_pool.monitor.children:
             if child.outbox is not None:
                 child.outbox.revoke(max(self._chunks, default=0))
 
@@ -129,20 +129,20 @@ class PoolBackend(ChildBackend):
     def _send_chunks(self) -> None:
         if self.batch.stop_flag.closed:
             return
-        lanes = self.lanes
-        self._fill(lanes)
-        if self._feed.has_more and lanes == self._most:
+        slots = self.slots
+        self._fill(slots)
+        if self._chunker.has_more and slots == self._most:
             # Some chunks more wait in the executor's queue, so that no child waits for us; but a
             # child that is not to run any must not take them.
             with contextlib.suppress(OSError):
-                self.held.park(self.held.size - lanes)
-                self._fill(lanes + _AHEAD)
+                self.executor_pool.park(self.executor_pool.size - slots)
+                self._fill(slots + _AHEAD)
 
     def _fill(self, most: int) -> None:
         """Have so many chunks on their way, while there are items for them."""
         chunks = []
-        while len(self._chunks) < most and self._feed.has_more:
-            chunk = Chunk(next(self.held.numbers), self._feed.take(), monotonic_ns())
+        while len(self._chunks) < most and self._chunker.has_more:
+            chunk = Chunk(next(self.executor_pool.numbers), self._chunker.take(), monotonic_ns())
             self._chunks[chunk.number] = chunk
             chunks.append(chunk)
         if chunks:
@@ -151,10 +151,10 @@ class PoolBackend(ChildBackend):
     def dispatch(self, chunks: list[Chunk]) -> None:
         """Hand chunks to the executor, the way that the batch names."""
         items = [self._items_of(chunk.indices) for chunk in chunks]
-        executor, order = self.held.executor, self.order
+        executor, order = self.executor_pool.executor, self.order
         if self.batch.run.dispatch == "submit":
-            for chunk, some in zip(chunks, items, strict=True):
-                executor.submit(run_chunk, order, chunk.number, chunk.indices, some)
+            for chunk, chunk_items in zip(chunks, items, strict=True):
+                executor.submit(run_chunk, order, chunk.number, chunk.indices, chunk_items)
             return
         numbers, indices = [c.number for c in chunks], [c.indices for c in chunks]
         # Outcomes come by the hub; the results say nothing, and an iterator over them that was
@@ -169,11 +169,11 @@ class PoolBackend(ChildBackend):
 
     def _steal_back(self) -> None:
         """Give items that wait behind a long one in its chunk to lanes that have nothing to do."""
-        is_idle = not self._feed.has_more and len(self._chunks) < self.lanes
-        if not is_idle or not self._feed.is_auto:
+        is_idle = not self._chunker.has_more and len(self._chunks) < self.slots
+        if not is_idle or not self._chunker.is_auto:
             return
         now_ns = monotonic_ns()
-        for child in self.held.hub.children:
+        for child in self.executor_pool.monitor.children:
             running = child.running
             if running is None or child.outbox is None or now_ns - running[1] < _STEAL_AFTER_NS:
                 continue
@@ -185,7 +185,7 @@ class PoolBackend(ChildBackend):
                 place = chunk.indices.index(running[0]) + 1
                 behind = self.batch.outcomes.unanswered(chunk.indices[place:])
                 chunk.indices = chunk.indices[:place]
-                self._feed.give_back(behind)
+                self._chunker.give_back(behind)
             else:
                 chunk.is_revoked = True
                 child.outbox.revoke(chunk.number)

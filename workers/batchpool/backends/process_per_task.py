@@ -48,31 +48,31 @@ class ProcessPerTask(ChildBackend):
 
     def __enter__(self) -> "ProcessPerTask":
         super().__enter__()
-        station = self.batch.station
+        context = self.batch.context
         if self.batch.run.start_method == "fork":
-            station.pools.close()
-        path = station.folder / f"alone-{station.next_number()}.socket"
-        self._hub = ChildMonitor(path)
-        self._setup = ChildSetup(station.registry.sources, station.folder, path)
+            context.pools.close()
+        path = context.folder / f"alone-{context.next_number()}.socket"
+        self._monitor = ChildMonitor(path)
+        self._setup = ChildSetup(context.registry.sources, context.folder, path)
         return self
 
     def __exit__(self, *exc: object) -> None:
         try:
             self._kill(self._items)
         finally:
-            self._hub.close()
+            self._monitor.close()
             super().__exit__(*exc)
 
     @property
     def effective_concurrency(self) -> int:
         return self._most
 
-    def run(self, wave: Sequence[int]) -> None:
-        self._todo = deque(wave)
+    def run(self, indices: Sequence[int]) -> None:
+        self._todo = deque(indices)
         while self._items or (self._todo and not self.batch.stop_flag.closed):
             while len(self._items) < self._most and self._may_start():
                 self._start(self._todo.popleft())
-            self.poll(self._hub)
+            self.poll(self._monitor)
             self._end_lingering()
 
     def on_death(self, child: ChildHandle) -> None:
@@ -89,7 +89,7 @@ class ProcessPerTask(ChildBackend):
         elif running is None:
             # It died before its item began: that is no fault of the item.
             self._todo.append(index)
-            if limit := limit_of_exit(child.process.exitcode, self.batch.station.folder):
+            if limit := limit_of_exit(child.process.exitcode, self.batch.context.folder):
                 self._do_with_fewer(limit)
             else:
                 self._count_failed_start(f"a new process {how_it_ended(child)}")
@@ -104,14 +104,14 @@ class ProcessPerTask(ChildBackend):
         process: BaseProcess | None = None
         try:
             process = self._start_process(index)
-            self._items[self._hub.watch(process)] = index
+            self._items[self._monitor.watch(process)] = index
         except (OSError, EOFError, MemoryError) as refusal:
             # EOFError: the fork server has died, or refused. Then the next start finds a new one.
             if process is not None:
                 process.kill()
                 process.join()
             self._todo.appendleft(index)
-            if limit := limit_behind(refusal, self.batch.station.folder):
+            if limit := limit_behind(refusal, self.batch.context.folder):
                 self._do_with_fewer(limit)
             elif self._items:
                 self._is_full = True
@@ -119,11 +119,11 @@ class ProcessPerTask(ChildBackend):
                 self._count_failed_start(f"a new process could not be started: {refusal!r}")
 
     def _start_process(self, index: int) -> BaseProcess:
-        method, station = self.batch.run.start_method, self.batch.station
+        method, context = self.batch.run.start_method, self.batch.context
         if method == "fork":
             check_fork_is_safe()
         elif method == "forkserver":
-            start_fork_server(station.registry.sources, station.folder)
+            start_fork_server(context.registry.sources, context.folder)
         process: BaseProcess = self._context.Process(  # type: ignore[attr-defined]
             target=run_alone,
             args=(self._setup, self.order, index, self.batch.item(index)),
@@ -158,7 +158,7 @@ class ProcessPerTask(ChildBackend):
             f"the process that ran it alone {how_it_ended(child)}; {CRASHES_ALLOWED} times in all"
         )
         error = TaskError(type="crashed", message=message, traceback=None)
-        self.answer_for(child, index, "crashed", error)
+        self.add_outcome_for(child, index, "crashed", error)
 
     def _end_lingering(self) -> None:
         now_ns = monotonic_ns()

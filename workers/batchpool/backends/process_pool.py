@@ -32,9 +32,9 @@ class ProcessPool(PoolBackend):
         self._deaths_without_progress = 0
         self._broken_ns = 0
 
-    def run(self, wave: Sequence[int]) -> None:
+    def run(self, indices: Sequence[int]) -> None:
         self._suspects = []
-        super().run(wave)
+        super().run(indices)
         suspects = self.batch.outcomes.unanswered(self._suspects)
         if suspects and not self.batch.stop_flag.closed:
             if self.method == "fork":
@@ -59,9 +59,9 @@ class ProcessPool(PoolBackend):
     def after_turn(self) -> None:
         if self._dead:
             self._replace_pool()
-        elif not self.held.has_manager or self._is_broken_for_long:
+        elif not self.executor_pool.has_manager or self._is_broken_for_long:
             # Broken, and nobody has died: it is of no use all the same.
-            for process in self.held.processes:
+            for process in self.executor_pool.processes:
                 process.kill()
         else:
             super().after_turn()
@@ -89,11 +89,11 @@ class ProcessPool(PoolBackend):
         )
         if self._deaths_without_progress < _FRUITLESS_ALLOWED:
             self._suspects += suspects
-            self._feed.give_back(left)
+            self._chunker.give_back(left)
         else:
             # Children die again and again between items: alone in its process each shows its own.
             self._suspects += left
-        if self._feed.has_more and not self.batch.stop_flag.closed:
+        if self._chunker.has_more and not self.batch.stop_flag.closed:
             self.open_pool()
 
     def _find_suspects(self) -> list[int]:
@@ -115,13 +115,13 @@ class ProcessPool(PoolBackend):
         # What the other children have finished is taken before they are forgotten. The executor
         # ends them; one that is deaf to SIGTERM gets a SIGKILL, and must not look like a culprit.
         deadline_ns = monotonic_ns() + _TERMINATE_NS
-        while children := self.held.hub.children:
+        while children := self.executor_pool.monitor.children:
             if monotonic_ns() > deadline_ns:
                 for child in children:
                     child.is_cleared_away = True
                     if child.process is not None:
                         child.process.kill()
-            self.poll(self.held.hub)
+            self.poll(self.executor_pool.monitor)
 
 
 def _died_by_itself(child: ChildHandle) -> bool:

@@ -27,11 +27,11 @@ class ThreadPerTask(InProcess):
     def effective_concurrency(self) -> int:
         return self._most
 
-    def run(self, wave: Sequence[int]) -> None:
+    def run(self, indices: Sequence[int]) -> None:
         free = list(range(self._most))
         ended: _Ended = SimpleQueue()
         try:
-            for index in wave:
+            for index in indices:
                 if not free:
                     free.append(_reap(ended))
                 if self.batch.stop_flag.closed:
@@ -76,6 +76,6 @@ class ThreadPerTask(InProcess):
 
 def _reap(ended: "_Ended") -> int:
     # Joined, not only heard of: a thread that said it was done is alive for a moment longer.
-    lane, thread = ended.get()
+    slot, thread = ended.get()
     thread.join()
-    return lane
+    return slot

@@ -33,7 +33,7 @@ class SharedIterator:
         return self.take()
 
 
-_SUBMITTED_PER_LANE = 4
+_SUBMITTED_PER_SLOT = 4
 
 
 class ThreadPool(InProcess):
@@ -67,46 +67,51 @@ class ThreadPool(InProcess):
     def effective_concurrency(self) -> int:
         return self._executor.most_threads
 
-    def run(self, wave: Sequence[int]) -> None:
+    def run(self, indices: Sequence[int]) -> None:
         try:
             if self.batch.run.dispatch == "submit":
-                self._submit(wave)
+                self._submit(indices)
             else:
-                self._map(wave)
+                self._map(indices)
         except BaseException:
             self.batch.stop_flag.close("broken")
             raise
 
-    def _map(self, wave: Sequence[int]) -> None:
+    def _map(self, indices: Sequence[int]) -> None:
         size = self.batch.run.chunksize or 1
-        run_lane = self._run_items if size == 1 else self._run_chunks
-        feed = SharedIterator(wave if size == 1 else range(0, len(wave), size))
-        lanes = min(self.batch.concurrency, -(-len(wave) // size))
-        for _ in self._executor.map(lambda _: run_lane(feed, wave, size), range(lanes)):
+        run_items = self._run_items if size == 1 else self._run_chunks
+        shared = SharedIterator(indices if size == 1 else range(0, len(indices), size))
+        threads = min(self.batch.concurrency, -(-len(indices) // size))
+        for _ in self._executor.map(lambda _: run_items(shared, indices, size), range(threads)):
             pass
 
-    def _run_items(self, feed: SharedIterator, wave: Sequence[int], size: int) -> None:
-        batch, work, take, item = self.batch, self.work, feed.take, self.batch.item
-        slot, lane, gate, answer = self._local.slot, current_site(), batch.stop_flag, batch.outcomes
+    def _run_items(self, shared: SharedIterator, indices: Sequence[int], size: int) -> None:
+        batch, work, take, item = self.batch, self.work, shared.take, self.batch.item
+        slot, site, stop_flag, outcomes = (
+            self._local.slot,
+            current_site(),
+            batch.stop_flag,
+            batch.outcomes,
+        )
         try:
-            while not gate.closed:
+            while not stop_flag.closed:
                 try:
                     index = take()
                 except StopIteration:
                     return
-                answer.add_one(run_item(work, lane, slot, index, item(index)))
+                outcomes.add_one(run_item(work, site, slot, index, item(index)))
         except BaseException:
-            gate.close("broken")
+            stop_flag.close("broken")
             raise
 
-    def _run_chunks(self, feed: SharedIterator, wave: Sequence[int], size: int) -> None:
-        for start in feed:
-            self._run_items(SharedIterator(wave[start : start + size]), wave, size)
+    def _run_chunks(self, shared: SharedIterator, indices: Sequence[int], size: int) -> None:
+        for start in shared:
+            self._run_items(SharedIterator(indices[start : start + size]), indices, size)
             if self.batch.stop_flag.closed:
                 return
 
-    def _submit(self, wave: Sequence[int]) -> None:
-        window = threading.BoundedSemaphore(self.batch.concurrency * _SUBMITTED_PER_LANE)
+    def _submit(self, indices: Sequence[int]) -> None:
+        window = threading.BoundedSemaphore(self.batch.concurrency * _SUBMITTED_PER_SLOT)
         broken: list[BaseException] = []
 
         def done(future: Future[None]) -> None:
@@ -115,13 +120,13 @@ class ThreadPool(InProcess):
                 self.batch.stop_flag.close("broken")
             window.release()
 
-        for index in wave:
+        for index in indices:
             window.acquire()
             if self.batch.stop_flag.closed:
                 window.release()
                 break
             self._executor.submit(self._run_submitted, index).add_done_callback(done)
-        for _ in range(self.batch.concurrency * _SUBMITTED_PER_LANE):
+        for _ in range(self.batch.concurrency * _SUBMITTED_PER_SLOT):
             window.acquire()
         if broken:
             raise broken[0]

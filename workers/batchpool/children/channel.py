@@ -117,9 +117,9 @@ def to_record(outcome: Outcome) -> bytes:
     return marshal.dumps(row)
 
 
-def to_outcomes(data: bytes, lane: ExecutionSite) -> list[Outcome]:
+def to_outcomes(data: bytes, site: ExecutionSite) -> list[Outcome]:
     """The outcomes in a frame's data or on a desk."""
-    return [_to_outcome(record, lane) for record in split_records(data)]
+    return [_to_outcome(record, site) for record in split_records(data)]
 
 
 @contextlib.contextmanager
@@ -135,8 +135,8 @@ def _short(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def _to_outcome(record: memoryview, lane: ExecutionSite) -> Outcome:
+def _to_outcome(record: memoryview, site: ExecutionSite) -> Outcome:
     # marshal is read from our own children only, never from Redis or the network.
     index, state, value, error, started_ns, wall_ns, cpu_ns, seen = marshal.loads(record)  # noqa: S302
-    row = (index, state, value, error, lane, started_ns, wall_ns, cpu_ns, seen, 1, ())
+    row = (index, state, value, error, site, started_ns, wall_ns, cpu_ns, seen, 1, ())
     return tuple.__new__(Outcome, row)

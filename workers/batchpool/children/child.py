@@ -36,7 +36,7 @@ class ChildSetup(NamedTuple):
 
     sources: TaskSources
     folder: Path
-    hub: Path
+    socket_path: Path
 
 
 class BatchOrder(NamedTuple):
@@ -58,11 +58,13 @@ class Child:
     def __init__(self, setup: ChildSetup) -> None:
         self._sources = setup.sources
         self._folder = setup.folder
-        self.lane: ExecutionSite = current_site()
-        name = f"{self.lane.pid}-{self.lane.interpreter}{OUTBOX_SUFFIX}"
-        self.desk = Outbox(setup.folder / name)
-        self.link = ChannelWriter(setup.hub)
-        self.link.send(FrameKind.HELLO, 0, marshal.dumps((tuple(self.lane), str(self.desk.path))))
+        self.site: ExecutionSite = current_site()
+        name = f"{self.site.pid}-{self.site.interpreter}{OUTBOX_SUFFIX}"
+        self.outbox = Outbox(setup.folder / name)
+        self.channel = ChannelWriter(setup.socket_path)
+        self.channel.send(
+            FrameKind.HELLO, 0, marshal.dumps((tuple(self.site), str(self.outbox.path)))
+        )
         self.threads = 0
         self._order_number = -1
         self._work: Work
@@ -97,7 +99,12 @@ class Child:
 
     def run_chunk(self, order: BatchOrder, chunk: int, indices: Sequence[int], items: Any) -> None:
         """Run items until they are done, or the chunk is revoked."""
-        work, lane, words, slot = self.work_for(order), self.lane, self.desk.words, self.desk.words
+        work, site, words, slot = (
+            self.work_for(order),
+            self.site,
+            self.outbox.words,
+            self.outbox.words,
+        )
         for index, item in zip(indices, items, strict=True):
             # Announced before the look at what is revoked, so that a supervisor that revokes
             # and then sees another item here knows that this one will not begin.
@@ -106,7 +113,7 @@ class Child:
             if words[2] >= chunk:
                 slot[1] = 0
                 break
-            outcome = run_item(work, lane, slot, index, item)
+            outcome = run_item(work, site, slot, index, item)
             self._keep(outcome)
             if order.stop_on_failure and outcome.error is not None:
                 break
@@ -115,22 +122,22 @@ class Child:
 
     def _keep(self, outcome: Outcome) -> None:
         record = to_record(outcome)
-        if not self.desk.put(record):
+        if not self.outbox.put(record):
             self._send(FrameKind.ROWS)
-            if not self.desk.put(record):
-                self.link.send(FrameKind.ROWS, 0, pack_record(record))
+            if not self.outbox.put(record):
+                self.channel.send(FrameKind.ROWS, 0, pack_record(record))
         ended_ns = outcome.started_ns + outcome.wall_ns
         if outcome.wall_ns > _SEND_AT_ONCE_NS or ended_ns - self._sent_ns > _SEND_AFTER_NS:
             self._send(FrameKind.ROWS)
             self._sent_ns = ended_ns
 
     def _send(self, kind: FrameKind, number: int = 0) -> None:
-        self.link.send(kind, number, self.desk.unsent())
-        self.desk.clear()
+        self.channel.send(kind, number, self.outbox.unsent())
+        self.outbox.clear()
 
     def _report_threads(self) -> None:
         if _thread._count() > self.threads:
-            self.link.send(FrameKind.LEAKED)
+            self.channel.send(FrameKind.LEAKED)
 
 
 _child: Child | None = None
@@ -177,16 +184,16 @@ def run_chunk(order: BatchOrder, chunk: int, indices: Sequence[int], items: Any)
     """Run a chunk in this child; what the engine itself does wrong is told to the supervisor."""
     assert _child is not None
     # In an interpreter each call has a new thread object, though it is the same thread.
-    threading.current_thread().name = _child.lane.thread_name
+    threading.current_thread().name = _child.site.thread_name
     try:
         _child.run_chunk(order, chunk, indices, items)
     except ConnectionError:
-        if _child.lane.interpreter == 0:
+        if _child.site.interpreter == 0:
             _end()
     except CodeChanged:
-        _child.link.send(FrameKind.STALE, chunk)
+        _child.channel.send(FrameKind.STALE, chunk)
     except BaseException:
-        _child.link.send(FrameKind.BROKEN, chunk, traceback.format_exc().encode())
+        _child.channel.send(FrameKind.BROKEN, chunk, traceback.format_exc().encode())
 
 
 def run_alone(setup: ChildSetup, order: BatchOrder, index: int, item: Any) -> None:

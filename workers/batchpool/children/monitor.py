@@ -23,14 +23,14 @@ class ChildHandle:
 
     pid: int
     process: BaseProcess | None = None
-    lane: ExecutionSite | None = None
+    site: ExecutionSite | None = None
     outbox: OutboxView | None = None
     has_leaked: bool = False
     killed_index: int | None = None
     """The item for whose time limit we killed it."""
     is_cleared_away: bool = False
     """Whether we ended it because its pool was broken."""
-    inbox: ChannelReader | None = field(default=None, repr=False)
+    reader: ChannelReader | None = field(default=None, repr=False)
 
     @property
     def running(self) -> tuple[int, int] | None:
@@ -39,9 +39,9 @@ class ChildHandle:
 
     def unsent(self) -> list[Outcome]:
         """Outcomes that lie on its desk; they may come a second time."""
-        if self.outbox is None or self.lane is None:
+        if self.outbox is None or self.site is None:
             return []
-        return to_outcomes(self.outbox.unsent(), self.lane)
+        return to_outcomes(self.outbox.unsent(), self.site)
 
 
 class Event(NamedTuple):
@@ -71,7 +71,7 @@ class ChildMonitor:
         assert process.pid is not None
         child = self._find(process.pid)
         child.process = process
-        self._selector.register(_death_file(process), selectors.EVENT_READ, child)
+        self._selector.register(_exit_descriptor(process), selectors.EVENT_READ, child)
         return child
 
     def poll(self, timeout_s: float) -> Iterator[Event]:
@@ -90,7 +90,7 @@ class ChildMonitor:
             self._forget(child)
         self.children.clear()
         for key in list(self._selector.get_map().values()):
-            self._let_go(key.fileobj)
+            self._unregister(key.fileobj)
         self._selector.close()
         self._listener.close()
         self.path.unlink(missing_ok=True)
@@ -103,45 +103,45 @@ class ChildMonitor:
                 return
             self._selector.register(connection, selectors.EVENT_READ, ChannelReader(connection))
 
-    def _read(self, inbox: ChannelReader) -> Iterator[Event]:
-        if inbox.socket.fileno() < 0:
+    def _read(self, reader: ChannelReader) -> Iterator[Event]:
+        if reader.socket.fileno() < 0:
             return
-        for frame in inbox.frames():
+        for frame in reader.frames():
             if frame.kind is FrameKind.HELLO:
-                self._on_hello(inbox, frame)
+                self._on_hello(reader, frame)
             else:
-                child = next(w for w in self.children if w.inbox is inbox)
+                child = next(w for w in self.children if w.reader is reader)
                 yield self._event(child, frame)
-        if inbox.at_end:
-            self._let_go(inbox.socket)
+        if reader.at_end:
+            self._unregister(reader.socket)
             for child in self.children:
                 # Dead, or as good as dead: a task that closes all files has cut it off from us.
-                if child.inbox is inbox and child.process is not None:
+                if child.reader is reader and child.process is not None:
                     child.process.kill()
 
-    def _on_hello(self, inbox: ChannelReader, frame: Frame) -> None:
-        lane, desk = marshal.loads(frame.data)  # noqa: S302 - from our own child
-        child = self._find(lane[0], lane[4])
-        child.lane = ExecutionSite(*lane)
-        child.outbox = OutboxView(Path(desk))
-        child.inbox = inbox
+    def _on_hello(self, reader: ChannelReader, frame: Frame) -> None:
+        site, outbox_path = marshal.loads(frame.data)  # noqa: S302 - from our own child
+        child = self._find(site[0], site[4])
+        child.site = ExecutionSite(*site)
+        child.outbox = OutboxView(Path(outbox_path))
+        child.reader = reader
 
     def _event(self, child: ChildHandle, frame: Frame) -> Event:
-        assert child.lane is not None
+        assert child.site is not None
         has_rows = frame.kind in (FrameKind.ROWS, FrameKind.CHUNK)
         child.has_leaked = child.has_leaked or frame.kind is FrameKind.LEAKED
-        return Event(child, frame, to_outcomes(frame.data, child.lane) if has_rows else [])
+        return Event(child, frame, to_outcomes(frame.data, child.site) if has_rows else [])
 
-    def _on_exit(self, child: ChildHandle, death_file: object) -> Iterator[Event]:
-        self._let_go(death_file)
-        if child.inbox is None:
+    def _on_exit(self, child: ChildHandle, descriptor: object) -> Iterator[Event]:
+        self._unregister(descriptor)
+        if child.reader is None:
             # It may have said hello in its last moment.
             self._accept()
             for key in list(self._selector.get_map().values()):
                 if isinstance(key.data, ChannelReader):
                     yield from self._read(key.data)
-        elif not child.inbox.at_end:
-            yield from self._read(child.inbox)
+        elif not child.reader.at_end:
+            yield from self._read(child.reader)
         yield Event(child, DEATH, child.unsent())
         self._forget(child)
         self.children.remove(child)
@@ -150,18 +150,18 @@ class ChildMonitor:
         if child.outbox is not None:
             child.outbox.close()
             child.outbox = None
-        if child.inbox is not None and child.inbox.socket.fileno() >= 0:
-            self._let_go(child.inbox.socket)
+        if child.reader is not None and child.reader.socket.fileno() >= 0:
+            self._unregister(child.reader.socket)
 
     def _find(self, pid: int, interpreter: int = 0) -> ChildHandle:
         for child in self.children:
-            if child.pid == pid and (child.lane is None or child.lane.interpreter == interpreter):
+            if child.pid == pid and (child.site is None or child.site.interpreter == interpreter):
                 return child
         child = ChildHandle(pid)
         self.children.append(child)
         return child
 
-    def _let_go(self, file: object) -> None:
+    def _unregister(self, file: object) -> None:
         if file is self._listener:
             return
         self._selector.unregister(file)  # type: ignore[arg-type]
@@ -171,7 +171,7 @@ class ChildMonitor:
             os.close(file)
 
 
-def _death_file(process: BaseProcess) -> int:
+def _exit_descriptor(process: BaseProcess) -> int:
     # Not the sentinel where there is better: a process that the task forked holds its other end
     # open, and its own death would be all that we hear of.
     assert process.pid is not None

@@ -17,14 +17,14 @@ UNKNOWN_STARTUP_S = 0.4
 class PoolCache:
     """Makes pools, and keeps one of each kind for the next batch."""
 
-    def __init__(self, registry: Registry, folder: Path, tick: Callable[[], None]) -> None:
+    def __init__(self, registry: Registry, folder: Path, on_idle: Callable[[], None]) -> None:
         self._registry = registry
         self._folder = folder
-        self._tick = tick
+        self._on_idle = on_idle
         self._kept: dict[str | None, ExecutorPool] = {}
         self._made = itertools.count()
         self._startup_s: dict[str | None, float] = {}
-        self.tainted: str | None = None
+        self.must_restart_because: str | None = None
 
     @property
     def pids(self) -> set[int]:
@@ -72,7 +72,7 @@ class PoolCache:
                 size, attempts = size // 2, 0
             elif attempts == _STARTS_ALLOWED:
                 raise pool
-            self._tick()
+            self._on_idle()
             sleep(_RESTART_S * (attempts + 1))
         return pool, False
 
@@ -84,7 +84,7 @@ class PoolCache:
         began_s = monotonic()
         try:
             # Interpreters run in this process: its owner flushes from a thread, not here.
-            pool.start(size, _nothing if method is None else self._tick)
+            pool.start(size, _nothing if method is None else self._on_idle)
         except LimitReached as limit:
             return LimitReached(str(limit))
         except ChildStartFailed as failure:
@@ -107,7 +107,7 @@ class PoolCache:
         else:
             pool.kill()
         if pool.is_stuck:
-            self.tainted = "a task left a thread in an interpreter"
+            self.must_restart_because = "a task left a thread in an interpreter"
 
     def close(self) -> None:
         """End all that is kept."""

@@ -49,12 +49,12 @@ class ExecutorPool:
         self.numbers = itertools.count(1)
         self.is_stuck = False
         self.executor: ProcessPoolExecutor | ThreadPoolExecutor
-        self.hub = ChildMonitor(folder / f"{name}.socket")
+        self.monitor = ChildMonitor(folder / f"{name}.socket")
         self._parking = Parking(folder / f"{name}.parking")
         self._registry = registry
-        self._setup = ChildSetup(registry.sources, folder, self.hub.path)
+        self._setup = ChildSetup(registry.sources, folder, self.monitor.path)
 
-    def start(self, size: int, tick: Callable[[], None]) -> None:
+    def start(self, size: int, on_idle: Callable[[], None]) -> None:
         """Start all children and wait until each is there.
 
         Raises:
@@ -64,7 +64,7 @@ class ExecutorPool:
         """
         self.size = size
         try:
-            self._start(tick)
+            self._start(on_idle)
         except (OSError, EOFError, RuntimeError, MemoryError) as error:
             # EOFError, ConnectionError: the fork server died under our hands.
             limit = limit_behind(error, self._setup.folder)
@@ -76,19 +76,19 @@ class ExecutorPool:
             self.kill()
             raise
 
-    def _start(self, tick: Callable[[], None]) -> None:
+    def _start(self, on_idle: Callable[[], None]) -> None:
         if self.method is None:
             self._start_interpreters()
         else:
             self._start_processes(self.method)
-        while sum(child.lane is not None for child in self.hub.children) < self.size:
-            tick()
-            for event in self.hub.poll(_START_POLL_S):
+        while sum(child.site is not None for child in self.monitor.children) < self.size:
+            on_idle()
+            for event in self.monitor.poll(_START_POLL_S):
                 if event.frame is None:
                     self._explain_death(event.child)
         # Its last thread is begun with the first call: without it no call would ever be answered.
         while not self._first.done():
-            tick()
+            on_idle()
             if not self.has_manager:
                 raise RuntimeError("can't start new thread")
             concurrent.futures.wait([self._first], _START_POLL_S)
@@ -124,8 +124,8 @@ class ExecutorPool:
         if getattr(self.executor, "_broken", False):
             return False
         # All of them: a death that is heard of only half stays among the living.
-        list(self.hub.poll(0))
-        children = self.hub.children
+        list(self.monitor.poll(0))
+        children = self.monitor.children
         return len(children) >= self.size and not any(child.has_leaked for child in children)
 
     @property
@@ -185,7 +185,7 @@ class ExecutorPool:
             while len(executor._processes) < self.size:
                 executor.submit(ready)
         for process in executor._processes.values():
-            self.hub.watch(process)
+            self.monitor.watch(process)
 
     def _end(self, grace_s: float) -> None:
         executor = getattr(self, "executor", None)
@@ -193,11 +193,11 @@ class ExecutorPool:
             self._end_processes(executor, grace_s)
         elif executor is not None:
             # A thread that a task left in an interpreter would be waited for here.
-            self.is_stuck = any(child.has_leaked for child in self.hub.children)
+            self.is_stuck = any(child.has_leaked for child in self.monitor.children)
             executor.shutdown(wait=False, cancel_futures=True)
             self.unpark()
             executor.shutdown(wait=not self.is_stuck, cancel_futures=True)
-        self.hub.close()
+        self.monitor.close()
 
     def _end_processes(self, executor: ProcessPoolExecutor, grace_s: float) -> None:
         processes = self.processes

@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
 
-IN_FLIGHT_NAME = "lanes.slate"
+IN_FLIGHT_NAME = "in-flight"
 """The file in a station's folder that says which items this process itself runs right now."""
 
 
@@ -22,8 +22,8 @@ def read_in_flight(folder: Path) -> list[tuple[int, int]]:
 
     In its threads, coroutines and interpreters, not in its child processes; as (index, started_ns).
     """
-    desks = [path for path in folder.glob(f"*{OUTBOX_SUFFIX}") if not path.stem.endswith("-0")]
-    found = [item for item in map(read_outbox, desks) if item is not None]
+    outboxes = [path for path in folder.glob(f"*{OUTBOX_SUFFIX}") if not path.stem.endswith("-0")]
+    found = [item for item in map(read_outbox, outboxes) if item is not None]
     return read_in_flight_table(folder / IN_FLIGHT_NAME) + found
 
 
@@ -42,17 +42,17 @@ class InFlightTable:
     Promises: after `close()` no descriptor or mapping of it is left, whoever still has a slot.
     """
 
-    def __init__(self, path: Path, lanes: int) -> None:
+    def __init__(self, path: Path, count: int) -> None:
         self.path = path
         with open(path, "w+b") as file:
-            file.truncate(_SLOT.size * lanes)
-            self._map = mmap.mmap(file.fileno(), _SLOT.size * lanes)
+            file.truncate(_SLOT.size * count)
+            self._map = mmap.mmap(file.fileno(), _SLOT.size * count)
         with memoryview(self._map) as view, view.cast("q") as numbers:
-            self._slots = [numbers[2 * lane : 2 * lane + 2] for lane in range(lanes)]
+            self._slots = [numbers[2 * number : 2 * number + 2] for number in range(count)]
 
-    def slot(self, lane: int) -> RunningSlot:
+    def slot(self, number: int) -> RunningSlot:
         """The slot of lane number `lane`; it cannot be written to after `close()`."""
-        return self._slots[lane]
+        return self._slots[number]
 
     def close(self) -> None:
         """Remove the file and the mapping."""

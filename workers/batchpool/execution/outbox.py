@@ -16,7 +16,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-OUTBOX_SUFFIX = ".desk"
+OUTBOX_SUFFIX = ".outbox"
 NOT_YET_NS = 2**62
 """A start in the far future: the item is about to begin, and no deadline counts for it."""
 _WORDS = 5

@@ -31,22 +31,22 @@ class Work(NamedTuple):
 def current_site() -> ExecutionSite:
     """Where the caller runs; found out once per thread."""
     try:
-        lane: ExecutionSite = _local.lane
+        site: ExecutionSite = _local.site
     except AttributeError:
-        lane = _local.lane = None  # type: ignore[assignment]
+        site = _local.site = None  # type: ignore[assignment]
     # A forked child inherits the thread's lane, and its PID is another.
-    if lane is None or lane.pid != os.getpid():
-        lane = _local.lane = ExecutionSite(
+    if site is None or site.pid != os.getpid():
+        site = _local.site = ExecutionSite(
             pid=os.getpid(),
             ppid=os.getppid(),
             thread_id=threading.get_native_id(),
             thread_name=threading.current_thread().name,
             interpreter=_interpreter_id(),
         )
-    return lane
+    return site
 
 
-def run_item(work: Work, lane: ExecutionSite, slot: RunningSlot, index: int, item: Any) -> Outcome:
+def run_item(work: Work, site: ExecutionSite, slot: RunningSlot, index: int, item: Any) -> Outcome:
     """Run one item and say what came of it; never raises what the task raised.
 
     A task's SystemExit and KeyboardInterrupt are failures of that task. `wall_ns` and
@@ -77,7 +77,7 @@ def run_item(work: Work, lane: ExecutionSite, slot: RunningSlot, index: int, ite
         except ValueRefused as refused:
             state, value, error = "failed", None, refused.error
     outcome = make_outcome(
-        (index, state, value, error, lane, started_ns, wall_ns, cpu_ns, seen, 1, ())
+        (index, state, value, error, site, started_ns, wall_ns, cpu_ns, seen, 1, ())
     )
     slot[1] = 0
     return outcome

@@ -65,15 +65,15 @@ class CoroutineSlot(NamedTuple):
     """One of the coroutines of an event loop that run items."""
 
     work: Work
-    lane: ExecutionSite
+    site: ExecutionSite
     slot: RunningSlot
     main: "asyncio.Task[Any]"
     """The task of the whole run: when it is cancelled, so is everything."""
 
 
-async def run_one_async(here: CoroutineSlot, index: int, item: Any) -> Outcome:
+async def run_item_async(own: CoroutineSlot, index: int, item: Any) -> Outcome:
     """Run one item in the loop and say what came of it; never raises what the task raised."""
-    work, slot = here.work, here.slot
+    work, slot = own.work, own.slot
     state: RecordState = "succeeded"
     value: Any = None
     error: TaskError | None = None
@@ -94,11 +94,11 @@ async def run_one_async(here: CoroutineSlot, index: int, item: Any) -> Outcome:
         state, value, error = "failed", None, refused.error
     except BaseException as exc:
         wall_ns = monotonic_ns() - started_ns
-        _pass_on_cancel(exc, here.main)
+        _pass_on_cancel(exc, own.main)
         state, value, error = "failed", None, task_error(exc, own_frames=2)
         if limit.expired():
             state, error = "timeout", timeout_error(work.timeout_s)
-    row = (index, state, value, error, here.lane, started_ns, wall_ns, metered.cpu_ns, seen, 1, ())
+    row = (index, state, value, error, own.site, started_ns, wall_ns, metered.cpu_ns, seen, 1, ())
     slot[1] = 0
     return make_outcome(row)
 

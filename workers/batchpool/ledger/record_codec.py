@@ -33,16 +33,16 @@ def encode_block(outcomes: Sequence[Outcome], epoch_start_ns: int) -> bytes:
         epoch_start_ns: on the monotonic clock of the machine that made the outcomes.
     """
     rows = sorted(outcomes, key=itemgetter(0))
-    indices, states, values, errors, lanes, starts, walls, cpus, seen, attempts, tries = zip(
+    indices, states, values, errors, sites, starts, walls, cpus, seen, attempts, tries = zip(
         *rows, strict=True
     )
     first, count = indices[0], len(rows)
-    lane_table = {lane: code for code, lane in enumerate(dict.fromkeys(lanes))}
+    site_table = {site: code for code, site in enumerate(dict.fromkeys(sites))}
     columns: dict[str, Any] = {
         "n": count,
         "f": first,
         "v": json.dumps(values, separators=(",", ":")),
-        "L": list(lane_table),
+        "L": list(site_table),
         "o": _differences([start - epoch_start_ns for start in starts]),
         "w": walls,
         "c": cpus,
@@ -52,8 +52,8 @@ def encode_block(outcomes: Sequence[Outcome], epoch_start_ns: int) -> bytes:
     if set(states) != {"succeeded"}:
         columns["s"] = bytes(_STATE_CODE[state] for state in states)
         columns["e"] = {at: error for at, error in enumerate(errors) if error}
-    if len(lane_table) > 1:
-        columns["l"] = [lane_table[lane] for lane in lanes]
+    if len(site_table) > 1:
+        columns["l"] = [site_table[site] for site in sites]
     if any(value is not None for value in seen):
         columns["g"] = json.dumps(seen, separators=(",", ":"))
     if any(attempt > 1 for attempt in attempts):
@@ -66,8 +66,8 @@ def decode_block(block: bytes, epoch_start_ns: int = 0) -> Iterator[Outcome]:
     columns = msgpack.unpackb(zlib.decompress(block), strict_map_key=False)
     count, first = columns["n"], columns["f"]
     indices = list(accumulate(columns["i"])) if "i" in columns else range(first, first + count)
-    table = [ExecutionSite(*lane) for lane in columns["L"]]
-    lanes = columns.get("l") or [0] * count
+    table = [ExecutionSite(*site) for site in columns["L"]]
+    sites = columns.get("l") or [0] * count
     states = columns.get("s") or bytes(count)
     seen = json.loads(columns["g"]) if "g" in columns else [None] * count
     values = json.loads(columns["v"])
@@ -80,7 +80,7 @@ def decode_block(block: bytes, epoch_start_ns: int = 0) -> Iterator[Outcome]:
             state=RECORD_STATES[states[at]],
             value=values[at],
             error=errors.get(at),
-            lane=table[lanes[at]],
+            site=table[sites[at]],
             started_ns=start + epoch_start_ns,
             wall_ns=columns["w"][at],
             cpu_ns=columns["c"][at],

@@ -115,7 +115,7 @@ class _BlockIndex:
 
 def _record(batch: BatchEntry, number: int, outcome: Outcome, item: Any) -> dict[str, Any]:
     epoch = batch.epochs[number - 1]
-    lane = outcome.lane
+    site = outcome.site
     started_s = epoch["started_ms"] / 1000 + outcome.started_ns / 1e9
     return {
         "index": outcome.index,
@@ -129,11 +129,11 @@ def _record(batch: BatchEntry, number: int, outcome: Outcome, item: Any) -> dict
         "tries": list(outcome.tries),
         "worker": epoch["worker"],
         "host": epoch["host"],
-        "pid": lane.pid,
-        "ppid": lane.ppid,
-        "thread_id": lane.thread_id,
-        "thread_name": lane.thread_name,
-        "interpreter": lane.interpreter,
+        "pid": site.pid,
+        "ppid": site.ppid,
+        "thread_id": site.thread_id,
+        "thread_name": site.thread_name,
+        "interpreter": site.interpreter,
         "started_at": instant(started_s),
         "offset_s": outcome.started_ns / 1e9,
         "wall_s": outcome.wall_ns / 1e9,

@@ -22,7 +22,7 @@ from batchpool.backends.facts import facts_of
 from batchpool.errors import CodeChanged, SpecError
 from batchpool.execution.in_flight import IN_FLIGHT_NAME, read_in_flight_table
 from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
-from batchpool.ledger import failpoints as killpoints
+from batchpool.ledger import failpoints as failpoints
 from batchpool.ledger.connection import UNREACHABLE, connect
 from batchpool.ledger.entries import Report
 from batchpool.ledger.jobs import Jobs
@@ -55,30 +55,30 @@ class Runner:
         self._link = link
         self._ownership = Ownership(redis)
         self._jobs = Jobs(redis)
-        self._flusher: RecordWriter | None = None
+        self._writer: RecordWriter | None = None
         self._token = ""
 
-    def serve(self, station: RunnerContext) -> None:
+    def serve(self, context: RunnerContext) -> None:
         """Carry out assignments until the worker closes the link."""
         while True:
             try:
                 assignment = self._link.recv()
             except EOFError:
                 return
-            answer = self._carry_out(station, assignment)
-            if station.must_restart_because:
-                log.warning("a new runner takes over: %s", station.must_restart_because)
-                answer = replace(answer, spent=True)
-            self._link.send(answer)
+            reply = self._carry_out(context, assignment)
+            if context.must_restart_because:
+                log.warning("a new runner takes over: %s", context.must_restart_because)
+                reply = replace(reply, must_replace=True)
+            self._link.send(reply)
 
     def tick(self) -> None:
-        if self._flusher:
-            self._flusher.tick()
+        if self._writer:
+            self._writer.tick()
 
-    def _carry_out(self, station: RunnerContext, assignment: Assignment) -> RunnerReply:
+    def _carry_out(self, context: RunnerContext, assignment: Assignment) -> RunnerReply:
         try:
-            flusher = self._flusher_of(assignment, station.folder)
-            flusher.add([_as_outcome(item, assignment) for item in assignment.crashed])
+            writer = self._writer_for(assignment, context.folder)
+            writer.add([_as_outcome(item, assignment) for item in assignment.crashed])
             spec = BatchSpec(
                 run=assignment.claim.run,
                 items=self._load_items(assignment.claim),
@@ -87,35 +87,35 @@ class Runner:
             )
             facts = facts_of(spec.run.backend)
             # Whoever waits for the batch need not wait for the look at what it left behind.
-            with leak_check(station, facts) as sweep:
+            with leak_check(context, facts) as check_leaks:
                 meter = UsageMeter() if spec.run.measure else None
-                sink = flusher.add_from_lane if facts.in_process else flusher.add
-                with _FlushThread(self._link, flusher, facts.in_process):
-                    report = run_batch(spec, sink=sink, station=station, sweeps=False).report
-                usage = meter.usage(read_peak(station.folder)) if meter else None
-                return _close(flusher, assignment, report, usage, sweep)
+                sink = writer.add_from_thread if facts.in_process else writer.add
+                with _FlushThread(self._link, writer, facts.in_process):
+                    report = run_batch(spec, sink=sink, context=context, check_leaks=False).report
+                usage = meter.usage(read_peak(context.folder)) if meter else None
+                return _close(writer, assignment, report, usage, check_leaks)
         except OwnershipLost as refusal:
             return RunnerReply("disowned", str(refusal))
         except SpecError as error:
             return RunnerReply("unfit", str(error))
         except CodeChanged as error:
             # What has been recorded stays, and binds the job to the code that we have.
-            flusher.close(None)
-            return RunnerReply("stale", str(error), untouched=not flusher.has_records)
+            writer.close(None)
+            return RunnerReply("stale", str(error), untouched=not writer.has_records)
         # A border: whatever our own code failed at, the worker must hear of it and end the batch.
         except Exception as error:
             log.exception("an assignment failed")
-            limit = limit_behind(error, station.folder)
+            limit = limit_behind(error, context.folder)
             return RunnerReply("broken", limit or f"{type(error).__name__}: {error}")
 
-    def _flusher_of(self, assignment: Assignment, folder: Path) -> RecordWriter:
+    def _writer_for(self, assignment: Assignment, folder: Path) -> RecordWriter:
         claim = assignment.claim
-        if self._flusher is None or self._token != claim.token:
+        if self._writer is None or self._token != claim.token:
             self._token = claim.token
-            self._flusher = RecordWriter(
+            self._writer = RecordWriter(
                 self._ownership, claim, assignment.claimed_ns, running=lambda: _count_busy(folder)
             )
-        return self._flusher
+        return self._writer
 
     def _load_items(self, claim: Claim) -> Sequence[Any]:
         if not claim.listed:
@@ -133,11 +133,11 @@ class _FlushThread:
     def __init__(
         self,
         link: "Connection[RunnerReply | Ready, Assignment]",
-        flusher: RecordWriter,
+        writer: RecordWriter,
         needed: bool,
     ) -> None:
         self._link = link
-        self._flusher = flusher
+        self._writer = writer
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="flusher") if needed else None
 
@@ -152,29 +152,29 @@ class _FlushThread:
 
     def _run(self) -> None:
         try:
-            while not self._done.wait(0 if self._flusher.is_behind else FLUSH_AFTER_S / 2):
-                self._flusher.tick()
+            while not self._done.wait(0 if self._writer.is_behind else FLUSH_AFTER_S / 2):
+                self._writer.tick()
         except OwnershipLost as refusal:
             # No thread can be stopped from here: the worker ends this process when it hears this.
             self._link.send(RunnerReply("disowned", str(refusal)))
 
 
 def _close(
-    flusher: RecordWriter,
+    writer: RecordWriter,
     assignment: Assignment,
     report: BatchReport,
     usage: Usage | None,
-    meanwhile: Callable[[], None],
+    between_retries: Callable[[], None],
 ) -> RunnerReply:
     if report.drained or not assignment.close:
-        flusher.close(None, meanwhile)
+        writer.close(None, between_retries)
         return RunnerReply("drained" if report.drained else "ran")
-    flusher.close(_ending_of(flusher, assignment, report, usage), meanwhile)
+    writer.close(_ending_of(writer, assignment, report, usage), between_retries)
     return RunnerReply("ended")
 
 
 def _ending_of(
-    flusher: RecordWriter, assignment: Assignment, report: BatchReport, usage: Usage | None
+    writer: RecordWriter, assignment: Assignment, report: BatchReport, usage: Usage | None
 ) -> Callable[[Mapping[str, int]], Ending]:
     claim = assignment.claim
     measured = Report(usage=usage) if usage else Report()
@@ -193,7 +193,7 @@ def _ending_of(
                 phases=_phases_of(report, assignment.claimed_ns),
                 observed=report.observed,
                 partial=claim.epoch > 1 and bool(claim.tally.recorded),
-                closing_sum=flusher.epoch_sum,
+                closing_sum=writer.epoch_sum,
                 **measured,
             ),
             rest="cancelled" if sum(counts.values()) < claim.count else None,
@@ -225,8 +225,8 @@ def _skipped(assignment: Assignment) -> frozenset[int]:
 
 def _as_outcome(item: CrashedItem, assignment: Assignment) -> Outcome:
     error = TaskError(type="crashed", message=item.message, traceback=None)
-    lane = ExecutionSite(item.pid, os.getppid(), 0, "", 0)
-    return Outcome(item.index, "crashed", None, error, lane, assignment.claimed_ns, 0, 0)
+    site = ExecutionSite(item.pid, os.getppid(), 0, "", 0)
+    return Outcome(item.index, "crashed", None, error, site, assignment.claimed_ns, 0, 0)
 
 
 def _count_busy(folder: Path) -> int:
@@ -268,19 +268,19 @@ def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     settings = WorkerSettings.from_env(os.environ)
-    killpoints.arm(os.environ)
+    failpoints.arm(os.environ)
     logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper())
     registry = _load_tasks(Path(folder), int(tries))
     link: Connection[RunnerReply | Ready, Assignment] = Connection(int(fd))
     runner = Runner(link, settings.redis_url)
     with RunnerContext(
-        registry, folder=Path(folder), tick=runner.tick, owns_process=True
-    ) as station:
-        signal.signal(signal.SIGUSR1, lambda *_: station.drain())
-        document = {} if class_id(registry) == known_class else capabilities(registry)
-        link.send(Ready(os.getpid(), document))
+        registry, folder=Path(folder), on_idle=runner.tick, owns_process=True
+    ) as context:
+        signal.signal(signal.SIGUSR1, lambda *_: context.drain())
+        described = {} if class_id(registry) == known_class else capabilities(registry)
+        link.send(Ready(os.getpid(), described))
         _collect_seldom()
-        runner.serve(station)
+        runner.serve(context)
 
 
 if __name__ == "__main__":

@@ -62,9 +62,9 @@ class RunnerReply:
     `untouched` that no item was recorded.
     """
 
-    verdict: ReplyKind
+    kind: ReplyKind
     detail: str = ""
-    spent: bool = False
+    must_replace: bool = False
     untouched: bool = False
 
 
@@ -73,4 +73,4 @@ class Ready:
     """The runner's first message."""
 
     pid: int
-    class_document: dict[str, Any] = field(default_factory=dict)
+    capabilities: dict[str, Any] = field(default_factory=dict)

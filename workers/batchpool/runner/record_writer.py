@@ -75,7 +75,7 @@ class RecordWriter:
     def add(self, outcomes: Sequence[Outcome]) -> None:
         self._pending.extend(outcomes)
 
-    def add_from_lane(self, outcomes: Sequence[Outcome]) -> None:
+    def add_from_thread(self, outcomes: Sequence[Outcome]) -> None:
         """The same from a thread beside the one that calls `tick`: waits while that is behind.
 
         Else lanes that run no-ops would leave the flusher no time, and records would pile up.
@@ -108,7 +108,7 @@ class RecordWriter:
     def close(
         self,
         ending: Callable[[Mapping[str, int]], Ending] | None,
-        meanwhile: Callable[[], None] = lambda: None,
+        between_retries: Callable[[], None] = lambda: None,
     ) -> None:
         """Hand in everything and, given how, end the batch with the last block.
 
@@ -124,7 +124,7 @@ class RecordWriter:
                     self._hand_in(*last, ending(self.counts))
                 return
             except UNREACHABLE:
-                meanwhile()
+                between_retries()
                 time.sleep(RETRY_AFTER_S)
 
     def _pack(self) -> None:
@@ -185,7 +185,7 @@ class _Totals:
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """By columns: this is paid for every item, after its task and before its record counts."""
-        _, states, values, _, lanes, _, walls_ns, cpus_ns, *_ = zip(*outcomes, strict=True)
+        _, states, values, _, sites, _, walls_ns, cpus_ns, *_ = zip(*outcomes, strict=True)
         self.counts.update(states)
         part = ExactSum()
         part.add_all(values)
@@ -193,7 +193,7 @@ class _Totals:
         self._sum.merge(part)
         self._wall_s += sum(walls_ns) / 1e9
         self._cpu_s += sum(cpus_ns) / 1e9
-        for pid in {lane.pid for lane in set(lanes)} - self._pids.keys():
+        for pid in {site.pid for site in set(sites)} - self._pids.keys():
             if len(self._pids) < MOST_PIDS:
                 self._pids[pid] = None
             else:

@@ -74,9 +74,9 @@ def run_batch(
     spec: BatchSpec,
     *,
     sink: Sink | None = None,
-    station: RunnerContext | None = None,
+    context: RunnerContext | None = None,
     backoff: Backoff = full_jitter,
-    sweeps: bool = True,
+    check_leaks: bool = True,
 ) -> BatchResult:
     """Run the items of a batch that are not done yet.
 
@@ -93,47 +93,47 @@ def run_batch(
         LimitReached: a limit of the machine leaves no room for anything that runs tasks.
     """
     with ExitStack() as stack:
-        if station is None:
-            station = stack.enter_context(RunnerContext())
-        facts = check_run(spec.run, station.registry[spec.run.task])
+        if context is None:
+            context = stack.enter_context(RunnerContext())
+        facts = check_run(spec.run, context.registry[spec.run.task])
         outcomes: list[Outcome] = []
-        wave = pending_of(spec)
-        batch = _batch_of(spec, station, sink or outcomes.extend, len(wave))
-        with leak_check(station, facts) if sweeps else nullcontext():
-            report = _run_within_limits(load_backend(facts.name)(batch), wave, backoff)
+        indices = pending_of(spec)
+        batch = _batch_of(spec, context, sink or outcomes.extend, len(indices))
+        with leak_check(context, facts) if check_leaks else nullcontext():
+            report = _run_within_limits(load_backend(facts.name)(batch), indices, backoff)
         return BatchResult(replace(report, end_ns=monotonic_ns()), outcomes)
 
 
 @contextmanager
-def leak_check(station: RunnerContext, facts: BackendFacts) -> Iterator[Callable[[], None]]:
+def leak_check(context: RunnerContext, facts: BackendFacts) -> Iterator[Callable[[], None]]:
     """Kill what tasks of the block leave running, and see whether they leave a thread.
 
     Yields:
         a way to do so earlier: once no task runs any more, and no thread that the block began.
     """
     # Interpreters are threads of a kept pool, and tell themselves when a task leaks one.
-    in_threads = facts.in_process and facts.lanes != "interpreters"
-    threads = station.count_threads() if in_threads else None
+    in_threads = facts.in_process and facts.slot_kind != "interpreters"
+    threads = context.count_threads() if in_threads else None
     try:
-        yield lambda: station.check_leaks(threads)
+        yield lambda: context.check_leaks(threads)
     finally:
-        station.check_leaks(threads)
+        context.check_leaks(threads)
 
 
-def _batch_of(spec: BatchSpec, station: RunnerContext, sink: Sink, items: int) -> Batch:
-    task = station.registry[spec.run.task]
-    params = station.registry.params_of(task.name, spec.run.params)
-    gate = station.new_stop_flag()
-    intake = OutcomeCollector(sink, gate, spec.first, len(spec.items))
-    intake.configure(spec.run.retries, spec.run.on_error == "stop")
+def _batch_of(spec: BatchSpec, context: RunnerContext, sink: Sink, items: int) -> Batch:
+    task = context.registry[spec.run.task]
+    params = context.registry.params_of(task.name, spec.run.params)
+    stop_flag = context.new_stop_flag()
+    outcomes = OutcomeCollector(sink, stop_flag, spec.first, len(spec.items))
+    outcomes.configure(spec.run.retries, spec.run.on_error == "stop")
     return Batch(
         spec=spec,
         task=task,
         params=params,
         concurrency=effective_concurrency(spec.run, facts_of(spec.run.backend), items),
-        station=station,
-        stop_flag=gate,
-        outcomes=intake,
+        context=context,
+        stop_flag=stop_flag,
+        outcomes=outcomes,
     )
 
 
@@ -195,27 +195,27 @@ def effective_concurrency(run: RunSpec, facts: BackendFacts, items: int) -> int:
     """How many lanes a batch has use for."""
     if facts.dispatch and run.dispatch == "map" and run.chunksize:
         items = -(-items // run.chunksize)
-    return 1 if facts.lanes == "one" else max(1, min(run.concurrency, items))
+    return 1 if facts.slot_kind == "one" else max(1, min(run.concurrency, items))
 
 
 def _run_within_limits(
-    backend: Backend, wave: "range | list[int]", backoff: Backoff
+    backend: Backend, indices: "range | list[int]", backoff: Backoff
 ) -> BatchReport:
     try:
-        return _run(backend, wave, backoff)
+        return _run(backend, indices, backoff)
     except (OSError, RuntimeError, MemoryError) as error:
-        if limit := limit_behind(error, backend.batch.station.folder):
+        if limit := limit_behind(error, backend.batch.context.folder):
             raise LimitReached(f"the batch could not be run: {limit}") from error
         raise
 
 
-def _run(backend: Backend, wave: "range | list[int]", backoff: Backoff) -> BatchReport:
+def _run(backend: Backend, indices: "range | list[int]", backoff: Backoff) -> BatchReport:
     batch = backend.batch
     begin_ns = monotonic_ns()
     with backend:
         ready_ns = monotonic_ns()
-        if wave:
-            backend.run(wave)
+        if indices:
+            backend.run(indices)
         _run_again(backend, backoff)
         observed = backend.observed()
     end_ns = monotonic_ns()
@@ -236,12 +236,12 @@ def _run(backend: Backend, wave: "range | list[int]", backoff: Backoff) -> Batch
 
 
 def _run_again(backend: Backend, backoff: Backoff) -> None:
-    intake, gate = backend.batch.outcomes, backend.batch.stop_flag
+    outcomes, stop_flag = backend.batch.outcomes, backend.batch.stop_flag
     attempt = 1
-    while intake.has_held and not gate.closed:
+    while outcomes.has_pending_retries and not stop_flag.closed:
         attempt += 1
         backend.wait(backoff(attempt))
-        if not gate.closed:
-            backend.run(intake.take_retries())
-    if gate.reason == "failed_fast":
-        intake.give_up()
+        if not stop_flag.closed:
+            backend.run(outcomes.take_retries())
+    if stop_flag.reason == "failed_fast":
+        outcomes.give_up()

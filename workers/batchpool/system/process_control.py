@@ -22,7 +22,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform == "linux"
 _TRACKER = b"multiprocessing.resource_tracker"
-_census = ProcessSnapshotCache()
+_snapshots = ProcessSnapshotCache()
 
 
 def die_with_parent(parent: int | None = None) -> None:
@@ -50,7 +50,7 @@ def become_subreaper() -> bool:
     return True
 
 
-def kill_tree(pid: int, spare: Iterable[int] = (), grace_s: float = 1.0) -> None:
+def kill_tree(pid: int, exclude: Iterable[int] = (), grace_s: float = 1.0) -> None:
     """SIGKILL `pid` and everything below it; returns when all of it is dead.
 
     Resource trackers are killed last: they unlink the named semaphores of the
@@ -62,8 +62,8 @@ def kill_tree(pid: int, spare: Iterable[int] = (), grace_s: float = 1.0) -> None
         spare: PIDs below it that are to live, and not to be looked into.
         grace_s: how long a resource tracker may take to clean up.
     """
-    kept = set(spare)
-    tree = _freeze_tree(pid, kept)
+    excluded = set(exclude)
+    tree = _freeze_tree(pid, excluded)
     trackers = {member for member in tree if member != pid and _is_tracker(member)}
     for member in tree - trackers:
         _signal(member, signal.SIGKILL)
@@ -78,28 +78,28 @@ def kill_tree(pid: int, spare: Iterable[int] = (), grace_s: float = 1.0) -> None
         _reap(member)
 
 
-def kill_orphans(keep: Iterable[int] = ()) -> list[int]:
+def kill_orphans(exclude: Iterable[int] = ()) -> list[int]:
     """SIGKILL every process below this one that is not in `keep`, until there are none.
 
     Returns:
         The topmost ones of those that were found alive.
     """
-    kept = set(keep)
+    excluded = set(exclude)
     killed = []
-    while strays := _strays(kept):
-        for pid in strays:
+    while orphans := _find_orphans(excluded):
+        for pid in orphans:
             if is_alive(pid):
                 killed.append(pid)
-            kill_tree(pid, kept)
+            kill_tree(pid, excluded)
             _reap(pid)
     return killed
 
 
-def _freeze_tree(pid: int, kept: set[int]) -> set[int]:
+def _freeze_tree(pid: int, excluded: set[int]) -> set[int]:
     # A stopped process starts no other: stop all until no new ones turn up, then nobody escapes.
     frozen: set[int] = set()
     while True:
-        fresh = ({pid, *_below(pid, kept)}) - frozen
+        fresh = ({pid, *_below(pid, excluded)}) - frozen
         if not fresh:
             return frozen
         for member in fresh:
@@ -107,36 +107,36 @@ def _freeze_tree(pid: int, kept: set[int]) -> set[int]:
         frozen |= fresh
 
 
-def _below(pid: int, kept: set[int]) -> list[int]:
+def _below(pid: int, excluded: set[int]) -> list[int]:
     parents = parents_of(all_pids())
     found: list[int] = []
     level = [pid]
     while level:
         above = set(level)
-        level = [c for c, parent in parents.items() if parent in above and c not in kept]
+        level = [c for c, parent in parents.items() if parent in above and c not in excluded]
         found += level
     return found
 
 
-def _strays(kept: set[int]) -> list[int]:
+def _find_orphans(excluded: set[int]) -> list[int]:
     if kernel_lists_children():
-        return _strays_among(children_of, kept)
-    children = _census.look(kept)
-    found = _strays_among(lambda pid: children.get(pid, []), kept)
+        return _orphans_among(children_of, excluded)
+    children = _snapshots.children_by_parent(excluded)
+    found = _orphans_among(lambda pid: children.get(pid, []), excluded)
     if found:
-        _census.forget()
+        _snapshots.forget()
     return found
 
 
-def _strays_among(children_of: Callable[[int], list[int]], kept: set[int]) -> list[int]:
+def _orphans_among(children_of: Callable[[int], list[int]], excluded: set[int]) -> list[int]:
     found: list[int] = []
     here = os.getpid()
     level = [here]
     while level:
         children = [(child, pid) for pid in level for child in children_of(pid)]
         # A zombie can be reaped by its parent only; below a child it is that child's affair.
-        found += [c for c, pid in children if c not in kept and (pid == here or is_alive(c))]
-        level = [c for c, _ in children if c in kept]
+        found += [c for c, pid in children if c not in excluded and (pid == here or is_alive(c))]
+        level = [c for c, _ in children if c in excluded]
     return found
 
 

@@ -103,24 +103,24 @@ class ProcessSnapshotCache:
 
     def __init__(self) -> None:
         self._known: set[int] = set()
-        self._kept: set[int] = set()
-        self._looked_s = -_FRESH_S
+        self._excluded: set[int] = set()
+        self._read_s = -_FRESH_S
         self._owner = 0
 
-    def look(self, kept: set[int]) -> dict[int, list[int]]:
+    def children_by_parent(self, excluded: set[int]) -> dict[int, list[int]]:
         """The children of this process and of those in `kept`, by their parent."""
         now_s = time.monotonic()
         pids = all_pids()
-        is_fresh = now_s - self._looked_s < _FRESH_S and self._owner == os.getpid()
+        is_fresh = now_s - self._read_s < _FRESH_S and self._owner == os.getpid()
         # One that is not kept any more must be seen again.
-        is_fresh = is_fresh and self._kept <= kept
-        parents = parents_of((pids - self._known) | (pids & kept) if is_fresh else pids)
-        self._known, self._kept, self._looked_s, self._owner = pids, kept, now_s, os.getpid()
+        is_fresh = is_fresh and self._excluded <= excluded
+        parents = parents_of((pids - self._known) | (pids & excluded) if is_fresh else pids)
+        self._known, self._excluded, self._read_s, self._owner = pids, excluded, now_s, os.getpid()
         return _by_parent(parents)
 
     def forget(self) -> None:
         """Look at all of them the next time: some were ours."""
-        self._looked_s = -_FRESH_S
+        self._read_s = -_FRESH_S
 
 
 def _children_by_pid() -> dict[int, list[int]]:

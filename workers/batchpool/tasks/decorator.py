@@ -33,7 +33,7 @@ class Task:
         self.description = ""
         self.module = ""
 
-    def twin(self, function: RunAsync) -> "Task":
+    def async_form(self, function: RunAsync) -> "Task":
         """Add the form that runs in an event loop; use it as a decorator of an `async def`."""
         if not inspect.iscoroutinefunction(function):
             raise TypeError(f"the twin of task {self.name!r} is not an async def")

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 
-from batchpool.ledger import failpoints as killpoints
+from batchpool.ledger import failpoints as failpoints
 from batchpool.ledger.connection import connect
 from batchpool.settings import BadSetting, WorkerSettings
 from batchpool.system.process_control import become_subreaper
@@ -15,8 +15,8 @@ from batchpool.worker.runner_process import RunnerDied, remove_stale_folders
 def main() -> int:
     try:
         settings = WorkerSettings.from_env(os.environ)
-        killpoints.arm(os.environ)
-    except (BadSetting, killpoints.KillPointRefused) as error:
+        failpoints.arm(os.environ)
+    except (BadSetting, failpoints.KillPointRefused) as error:
         sys.stderr.write(f"batchpool worker: {error}\n")
         return 2
     logging.basicConfig(

@@ -18,17 +18,17 @@ class BatchDeadlines:
     """
 
     def __init__(
-        self, claim: Claim, claimed_ns: int, grace_s: float, taken: Callable[[], None]
+        self, claim: Claim, claimed_ns: int, grace_s: float, on_claimed: Callable[[], None]
     ) -> None:
         self._grace_s = grace_s
-        self._taken: Callable[[], None] | None = taken
+        self._on_claimed: Callable[[], None] | None = on_claimed
         self._drain_ends: float | None = None
         self.claimed(claim, claimed_ns)
 
-    def taken(self) -> None:
-        taken, self._taken = self._taken, None
-        if taken:
-            taken()
+    def on_claimed(self) -> None:
+        on_claimed, self._on_claimed = self._on_claimed, None
+        if on_claimed:
+            on_claimed()
 
     def claimed(self, claim: Claim, claimed_ns: int) -> None:
         self.claim = claim

@@ -21,56 +21,60 @@ class Reservation:
     def __init__(self, reservations: Reservations, holder: Mapping[str, Any]) -> None:
         self._reservations = reservations
         self._holder = holder
-        self.seat: WorkerSlot | None = None
+        self.worker_slot: WorkerSlot | None = None
 
-    def take(self, seat: WorkerSlot) -> None:
+    def take(self, worker_slot: WorkerSlot) -> None:
         """Sit down, if the seat is wanted and this worker has none."""
-        if self.seat is not None:
+        if self.worker_slot is not None:
             return
         try:
-            is_ours = self._reservations.take(seat, self._holder)
+            is_ours = self._reservations.take(worker_slot, self._holder)
         except UNREACHABLE as error:
             # It may have been taken: the next look tells.
-            log.warning("slot %d of comparison %s: %s", seat.slot, seat.comparison_id, error)
+            log.warning(
+                "slot %d of comparison %s: %s", worker_slot.slot, worker_slot.comparison_id, error
+            )
             is_ours = True
         if is_ours:
-            self.seat = seat
-            log.info("reserved for slot %d of comparison %s", seat.slot, seat.comparison_id)
+            self.worker_slot = worker_slot
+            log.info(
+                "reserved for slot %d of comparison %s", worker_slot.slot, worker_slot.comparison_id
+            )
 
-    def release(self, seat: WorkerSlot) -> None:
+    def release(self, worker_slot: WorkerSlot) -> None:
         """Stand up from this very seat; a message for one that we no longer have is late."""
-        if seat == self.seat:
+        if worker_slot == self.worker_slot:
             self.leave()
 
     def verify(self) -> None:
         """Stand up if the seat is no longer ours; while Redis is away it stays as it is."""
-        if self.seat is None:
+        if self.worker_slot is None:
             return
         try:
-            if not self._reservations.is_held(self.seat):
+            if not self._reservations.is_held(self.worker_slot):
                 self.leave()
         except UNREACHABLE as error:
             log.debug("cannot look at the slot: %s", error)
 
     def leave(self) -> None:
         """Stand up, and say so in the ledger if it hears us."""
-        seat, self.seat = self.seat, None
-        if seat is None:
+        worker_slot, self.worker_slot = self.worker_slot, None
+        if worker_slot is None:
             return
-        log.info("slot %d of comparison %s is left", seat.slot, seat.comparison_id)
+        log.info("slot %d of comparison %s is left", worker_slot.slot, worker_slot.comparison_id)
         try:
-            self._reservations.leave(seat)
+            self._reservations.leave(worker_slot)
         except UNREACHABLE as error:
             log.debug("left without a word: %s", error)
 
     def class_of(self, class_id: str) -> str:
         """The class whose queue this worker reads."""
-        if self.seat is None:
+        if self.worker_slot is None:
             return class_id
-        return private_class(class_id, self.seat.comparison_id, self.seat.slot)
+        return private_class(class_id, self.worker_slot.comparison_id, self.worker_slot.slot)
 
     def describe(self) -> dict[str, Any] | None:
         """What the service is told of it."""
-        if self.seat is None:
+        if self.worker_slot is None:
             return None
-        return {"comparison": self.seat.comparison_id, "slot": self.seat.slot}
+        return {"comparison": self.worker_slot.comparison_id, "slot": self.worker_slot.slot}

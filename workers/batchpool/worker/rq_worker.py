@@ -38,10 +38,10 @@ from batchpool.worker.reservation import Reservation
 from batchpool.worker.supervisor import Supervisor
 
 WORKER_TTL_S = 20
-BEAT_EVERY_S = 2.0
-CLASS_EVERY_S = 60.0
+HEARTBEAT_EVERY_S = 2.0
+ANNOUNCE_CLASS_EVERY_S = 60.0
 REFUSED_PAUSE_S = 1.0
-LOOK_EVERY_S = 2
+VERIFY_EVERY_S = 2
 """How often an idle worker that is reserved looks whether it still is."""
 
 log = logging.getLogger("batchpool.worker")
@@ -67,13 +67,13 @@ class BatchWorker(Worker):
         self._presence = Presence(ledger)
         self._started_ms = int(time.time() * 1000)
         self._running: str | None = None
-        self._next_beat = self._next_class = 0.0
+        self._next_heartbeat = self._next_announcement = 0.0
         self._me = psutil.Process()
         self._supervisor = Supervisor(
             Ownership(ledger, settings.lease_s),
             Recovery(ledger),
             self._owner_fields(),
-            beat=self.heartbeat,
+            heartbeat=self.heartbeat,
             draining=lambda: self._stop_requested,
             grace_s=settings.grace_s,
         )
@@ -96,9 +96,9 @@ class BatchWorker(Worker):
         """RQ's own, but it waits for a Redis that is full too, not only for one that is away."""
         level = logging.WARNING
         while True:
-            self._follow_reservation()
-            looks = bool(self._reservation.seat or self._reloads)
-            idle_s = LOOK_EVERY_S if looks else max_idle_time
+            self._switch_queue()
+            looks = bool(self._reservation.worker_slot or self._reloads)
+            idle_s = VERIFY_EVERY_S if looks else max_idle_time
             try:
                 found = super().dequeue_job_and_maintain_ttl(timeout, idle_s)
                 if found is not None or not looks:
@@ -117,40 +117,40 @@ class BatchWorker(Worker):
         try:
             message = read_message(job)
             if isinstance(message, RunBatch):
-                self._execute(*message, taken=lambda: self._forget(job, queue))
+                self._execute(*message, on_claimed=lambda: self._forget(job, queue))
                 return
             if message is None:
                 log.error("refused the RQ job %s: it is no message of ours", job.id)
             else:
-                self._change_places(message)
+                self._handle_reservation(message)
             self._forget(job, queue)
         finally:
             self._running = None
 
-    def _change_places(self, message: Reserve | Release) -> None:
+    def _handle_reservation(self, message: Reserve | Release) -> None:
         if isinstance(message, Release):
             self._reservation.release(message.seat)
         elif not self._stop_requested:
             self._reservation.take(message.seat)
 
-    def _follow_reservation(self) -> None:
+    def _switch_queue(self) -> None:
         """Read the queue of the class that we are of by now, and tell the service at once."""
         self._supervisor.check_code(self._reloads)
         if self._reading != self._class_id:
             self._reading = self._class_id
             # `queues` stays: by that one RQ knows, and at the end forgets, this worker.
             self._ordered_queues = [_queue_of(self._reading, self.connection)]
-            self._next_beat = self._next_class = 0.0
+            self._next_heartbeat = self._next_announcement = 0.0
 
     @property
     def _class_id(self) -> str:
-        return self._reservation.class_of(str(self._supervisor.class_document["id"]))
+        return self._reservation.class_of(str(self._supervisor.capabilities["id"]))
 
-    def _execute(self, job_id: str, batch: int, taken: Callable[[], None]) -> None:
+    def _execute(self, job_id: str, batch: int, on_claimed: Callable[[], None]) -> None:
         self._running = f"{job_id}/{batch}"
         started = time.monotonic()
         try:
-            how = self._supervisor.run(job_id, batch, taken)
+            how = self._supervisor.run(job_id, batch, on_claimed)
         except UNREACHABLE as error:
             # Whether it was claimed or not, the reconciler finds it: by its lease, or as missing.
             how = f"not taken ({error})"
@@ -171,20 +171,20 @@ class BatchWorker(Worker):
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Say that we live, to RQ and to the service, at most every `BEAT_EVERY_S`."""
         if self._running is None:
-            self._follow_reservation()
+            self._switch_queue()
         now = time.monotonic()
-        if now < self._next_beat:
+        if now < self._next_heartbeat:
             return
-        self._next_beat = now + BEAT_EVERY_S
+        self._next_heartbeat = now + HEARTBEAT_EVERY_S
         try:
             # Over the ledger's client: RQ's own waits for a Redis that is away, and so would we.
             with self._ledger.pipeline(transaction=False) as pipe:
                 super().heartbeat(timeout, pipe)
                 pipe.execute()
             self._presence.announce(self._describe(), WORKER_TTL_S)
-            if now >= self._next_class:
-                self._presence.announce_class(self._supervisor.class_document)
-                self._next_class = now + CLASS_EVERY_S
+            if now >= self._next_announcement:
+                self._presence.announce_class(self._supervisor.capabilities)
+                self._next_announcement = now + ANNOUNCE_CLASS_EVERY_S
         except RedisError as error:
             log.debug("no heartbeat: %s", error)
 

@@ -58,8 +58,8 @@ class RunnerProcess:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self._link: Connection[Assignment, RunnerReply | Ready] = Connection(ours.detach())
-        self.class_document: dict[str, Any] = {}
+        self._connection: Connection[Assignment, RunnerReply | Ready] = Connection(ours.detach())
+        self.capabilities: dict[str, Any] = {}
         self._is_ready = False
 
     @property
@@ -69,7 +69,7 @@ class RunnerProcess:
     @property
     def is_ready(self) -> bool:
         """Whether it can take a batch, or has ended before it could: then `wait_ready` says so."""
-        return self._is_ready or self._link.poll(0)
+        return self._is_ready or self._connection.poll(0)
 
     @property
     def has_changed_files(self) -> bool:
@@ -88,7 +88,7 @@ class RunnerProcess:
         if not isinstance(message, Ready):
             self.kill()
             raise RunnerDied(f"the runner was not ready within {READY_WITHIN_S:g} s")
-        self.class_document = message.class_document
+        self.capabilities = message.capabilities
         self._is_ready = True
 
     def has_ended(self) -> bool:
@@ -96,7 +96,7 @@ class RunnerProcess:
 
     def send(self, assignment: Assignment) -> None:
         try:
-            self._link.send(assignment)
+            self._connection.send(assignment)
         except OSError as error:
             raise self._death() from error
 
@@ -107,7 +107,7 @@ class RunnerProcess:
             RunnerDied: there will be none.
         """
         try:
-            return self._link.recv() if self._link.poll(timeout_s) else None
+            return self._connection.recv() if self._connection.poll(timeout_s) else None
         except (EOFError, OSError) as error:
             raise self._death() from error
 
@@ -123,7 +123,7 @@ class RunnerProcess:
         """End it with everything below it; returns when all of that is dead."""
         kill_tree(self.pid)
         self._process.wait()
-        self._link.close()
+        self._connection.close()
         self._lock.close()
         kill_orphans()
         remove_semaphores(self.folder)

@@ -44,18 +44,18 @@ class Supervisor:
         ownership: Ownership,
         recovery: Recovery,
         owner: Mapping[str, Any],
-        beat: Callable[[], None],
+        heartbeat: Callable[[], None],
         draining: Callable[[], bool],
         grace_s: float,
     ) -> None:
         self._ownership = ownership
         self._recovery = recovery
         self._owner = owner
-        self._beat = beat
+        self._heartbeat = heartbeat
         self._draining = draining
         self._grace_s = grace_s
         self._runner: RunnerProcess | None = None
-        self.class_document: dict[str, Any] = {}
+        self.capabilities: dict[str, Any] = {}
         self._codes = ""
 
     @property
@@ -79,7 +79,7 @@ class Supervisor:
             log.info("files of tasks have changed; starting a new runner")
             self._stop_runner()
 
-    def run(self, job_id: str, batch: int, taken: Callable[[], None]) -> str:
+    def run(self, job_id: str, batch: int, on_claimed: Callable[[], None]) -> str:
         """Claim a batch and see it through; says in a word how that went.
 
         Args:
@@ -88,11 +88,11 @@ class Supervisor:
         """
         claim, claimed_ns = self._claim(job_id, batch)
         if isinstance(claim, str):
-            taken()
+            on_claimed()
             return claim
-        watch = BatchDeadlines(claim, claimed_ns, self._grace_s, taken)
+        deadlines = BatchDeadlines(claim, claimed_ns, self._grace_s, on_claimed)
         try:
-            return self._run_to_end(watch)
+            return self._run_to_end(deadlines)
         except _BatchOver as over:
             self._stop_runner()
             return over.how
@@ -100,7 +100,7 @@ class Supervisor:
             # A second SIGTERM: leave at once, and leave the batch to others.
             self.close()
             with contextlib.suppress(*UNREACHABLE):
-                self._ownership.release(watch.claim)
+                self._ownership.release(deadlines.claim)
             raise
 
     def close(self) -> None:
@@ -118,65 +118,65 @@ class Supervisor:
         claim = self._ownership.claim(job_id, batch, owner, follows, self._codes)
         return claim, claimed_ns
 
-    def _run_to_end(self, watch: BatchDeadlines) -> str:
+    def _run_to_end(self, deadlines: BatchDeadlines) -> str:
         isolation = CrashIsolation()
         unexplained = 0
         while True:
-            plan = isolation.plan(watch.claim, watch.claimed_ns)
+            plan = isolation.plan(deadlines.claim, deadlines.claimed_ns)
             runner = self._ready_runner()
             try:
-                answer = self._await_answer(runner, plan, watch)
+                reply = self._await_reply(runner, plan, deadlines)
             except RunnerDied as death:
                 in_flight = runner.in_flight()
                 log.warning("runner %d %s, running items %s", runner.pid, death, _few(in_flight))
                 self._stop_runner()
                 if not isolation.died(plan, in_flight, runner.pid, str(death)):
                     unexplained += 1
-                self._claim_again(watch, unexplained)
+                self._claim_again(deadlines, unexplained)
                 continue
-            if answer.verdict != "ran":
-                return self._conclude(watch, answer)
-            watch.claim = isolation.ran(plan)
+            if reply.kind != "ran":
+                return self._conclude(deadlines, reply)
+            deadlines.claim = isolation.ran(plan)
 
-    def _await_answer(
-        self, runner: RunnerProcess, plan: Assignment, watch: BatchDeadlines
+    def _await_reply(
+        self, runner: RunnerProcess, plan: Assignment, deadlines: BatchDeadlines
     ) -> RunnerReply:
         runner.send(plan)
         sampler = MemorySampler(runner.pid, runner.folder) if plan.claim.run.measure else None
         while True:
-            message = _listen(runner, watch.next_check_s(), sampler)
-            watch.taken()
+            message = _receive(runner, deadlines.next_check_s(), sampler)
+            deadlines.on_claimed()
             if isinstance(message, RunnerReply):
                 return message
-            self._check(runner, watch)
+            self._check(runner, deadlines)
 
-    def _check(self, runner: RunnerProcess, watch: BatchDeadlines) -> None:
+    def _check(self, runner: RunnerProcess, deadlines: BatchDeadlines) -> None:
         """Check the lease, cancel, limit and drain; raises _BatchOver when the batch is over."""
         try:
-            renewal = self._ownership.renew(watch.claim)
+            renewal = self._ownership.renew(deadlines.claim)
             # Only now: a Redis that hangs must not cost us its time-out twice.
-            self._beat()
+            self._heartbeat()
             if renewal.held:
-                watch.renewed(renewal.left_ms)
+                deadlines.renewed(renewal.left_ms)
             elif not renewal.closed:
                 # What the runner itself has closed is not taken from us: its answer is on its way.
                 raise _BatchOver("disowned")
             if renewal.cancel:
-                self._end(watch, "cancelled")
+                self._end(deadlines, "cancelled")
         except UNREACHABLE:
             # Our own clock still holds the job to its limit.
             log.debug("the ledger is out of reach")
-        if watch.is_overdue():
-            self._end(watch, "timeout")
+        if deadlines.is_overdue():
+            self._end(deadlines, "timeout")
         if self._draining():
-            if watch.begin_drain():
+            if deadlines.begin_drain():
                 runner.drain()
-            if watch.grace_is_over():
+            if deadlines.grace_is_over():
                 self._stop_runner()
-                self._retry(lambda: self._ownership.release(watch.claim))
+                self._retry(lambda: self._ownership.release(deadlines.claim))
                 raise _BatchOver("released")
 
-    def _end(self, watch: BatchDeadlines, how: str) -> None:
+    def _end(self, deadlines: BatchDeadlines, how: str) -> None:
         self._stop_runner()
         error: TaskError | None = None
         if how == "timeout":
@@ -185,43 +185,43 @@ class Supervisor:
             ending = Ending("failed", {}, "timeout", error)
         else:
             ending = Ending("cancelled", {}, "cancelled")
-        self._retry(lambda: self._ownership.end(watch.claim, ending))
+        self._retry(lambda: self._ownership.end(deadlines.claim, ending))
         raise _BatchOver(how)
 
-    def _conclude(self, watch: BatchDeadlines, answer: RunnerReply) -> str:
-        if answer.spent:
+    def _conclude(self, deadlines: BatchDeadlines, reply: RunnerReply) -> str:
+        if reply.must_replace:
             self._stop_runner()
-        if answer.verdict == "broken":
-            log.error("the runner failed: %s", answer.detail)
-            error = TaskError(type="internal", message=answer.detail, traceback=None)
+        if reply.kind == "broken":
+            log.error("the runner failed: %s", reply.detail)
+            error = TaskError(type="internal", message=reply.detail, traceback=None)
             ending = Ending("failed", {}, "cancelled", error)
-            self._retry(lambda: self._ownership.end(watch.claim, ending))
-        elif answer.verdict in ("drained", "unfit", "stale"):
-            self._retry(lambda: self._ownership.release(watch.claim, answer.untouched))
-            if answer.verdict == "unfit":
-                claim, class_id = watch.claim, self.class_document["id"]
+            self._retry(lambda: self._ownership.end(deadlines.claim, ending))
+        elif reply.kind in ("drained", "unfit", "stale"):
+            self._retry(lambda: self._ownership.release(deadlines.claim, reply.untouched))
+            if reply.kind == "unfit":
+                claim, class_id = deadlines.claim, self.capabilities["id"]
                 self._retry(
-                    lambda: self._recovery.park(claim.job_id, claim.batch, answer.detail, class_id)
+                    lambda: self._recovery.park(claim.job_id, claim.batch, reply.detail, class_id)
                 )
-        if answer.verdict != "ended":
+        if reply.kind != "ended":
             # It may still run something of a batch that is not ours any more.
             self._stop_runner()
-        return answer.verdict
+        return reply.kind
 
-    def _claim_again(self, watch: BatchDeadlines, unexplained: int) -> None:
+    def _claim_again(self, deadlines: BatchDeadlines, unexplained: int) -> None:
         if unexplained >= MOST_UNEXPLAINED:
             message = f"the runner died {unexplained} times, and no item is to blame"
             error = TaskError(type="runner_lost", message=message, traceback=None)
             ending = Ending("failed", {}, "cancelled", error)
-            self._retry(lambda: self._ownership.end(watch.claim, ending))
+            self._retry(lambda: self._ownership.end(deadlines.claim, ending))
             raise _BatchOver("failed")
-        old = watch.claim
+        old = deadlines.claim
         claim, claimed_ns = self._retry(lambda: self._claim(old.job_id, old.batch, follows=old))
         if claim == OTHER_VERSION:
             self._retry(lambda: self._ownership.release(old))
         if isinstance(claim, str):
             raise _BatchOver(claim)
-        watch.claimed(claim, claimed_ns)
+        deadlines.claimed(claim, claimed_ns)
 
     def _retry(self, step: Callable[[], Any]) -> Any:
         """Take a step in the ledger, again while Redis is away; our token fences each try.
@@ -245,14 +245,14 @@ class Supervisor:
             self._stop_runner()
         self._runner = runner = self._runner or self._new_runner()
         runner.wait_ready()
-        if runner.class_document and runner.class_document["id"] != self.class_document.get("id"):
-            self.class_document = runner.class_document
-            codes = {name: task["code"] for name, task in runner.class_document["tasks"].items()}
+        if runner.capabilities and runner.capabilities["id"] != self.capabilities.get("id"):
+            self.capabilities = runner.capabilities
+            codes = {name: task["code"] for name, task in runner.capabilities["tasks"].items()}
             self._codes = json.dumps(codes, separators=(",", ":"))
         return runner
 
     def _new_runner(self) -> RunnerProcess:
-        return RunnerProcess(str(self.class_document.get("id", "")))
+        return RunnerProcess(str(self.capabilities.get("id", "")))
 
     def _stop_runner(self) -> None:
         """End the runner with all that it started, and have the next one on its way."""
@@ -261,7 +261,7 @@ class Supervisor:
             self._runner = None if self._draining() else self._new_runner()
 
 
-def _listen(
+def _receive(
     runner: RunnerProcess, timeout_s: float, sampler: MemorySampler | None
 ) -> RunnerReply | Ready | None:
     """What the runner says within a time, during which its memory may be sampled."""

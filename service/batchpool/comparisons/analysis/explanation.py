@@ -70,7 +70,7 @@ def is_held_by_gil(case: CheckInput, arm: Arm) -> bool:
     lanes = arm.median_of("max_in_flight") or 1
     batches = int(arm.spec["batches"] or 1)
     share, held, cpus = cpu_share(case), _held_share(arm), arm.median_of("cpus")
-    if share is None or held is None or cpus is None or arm.backend.lanes != "threads":
+    if share is None or held is None or cpus is None or arm.backend.slot_kind != "threads":
         return False
     turns = 1 - min(1.0, batches / lanes)
     return (

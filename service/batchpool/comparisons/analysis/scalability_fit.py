@@ -60,9 +60,11 @@ def scalability_models(case: CheckInput, void: AbstractSet[int | None]) -> dict[
 def _ladders(case: CheckInput) -> list[list[Arm]]:
     families: dict[tuple[Any, ...], list[Arm]] = {}
     for arm in case.arms:
-        if arm.backend.lanes != "one":
+        if arm.backend.slot_kind != "one":
             families.setdefault(tuple(arm.spec.get(name) for name in _SAME), []).append(arm)
-    single = next((arm for arm in case.arms if arm.backend.lanes == "one" and arm.lanes == 1), None)
+    single = next(
+        (arm for arm in case.arms if arm.backend.slot_kind == "one" and arm.lanes == 1), None
+    )
     ladders = []
     for arms in families.values():
         rungs = {arm.spec["concurrency"]: arm for arm in arms}

@@ -13,7 +13,7 @@ from batchpool.backends.auto.cost_model import (
     choose,
     choose_without_probe,
 )
-from batchpool.backends.auto.hybrid import WATCH_S, HybridLoop, HybridPool
+from batchpool.backends.auto.hybrid import CHECK_EVERY_S, HybridLoop, HybridPool
 from batchpool.backends.auto.probe import Probe, Timings
 from batchpool.backends.auto.profile_cache import CachedProfile, profile_key
 from batchpool.backends.auto.resizable_threads import ResizableThreads
@@ -46,8 +46,8 @@ class Auto(InProcess):
         super().__init__(batch)
         self._timings = Timings()
         self._choice = BackendChoice("sequential", 1, 0.0, "there was nothing to run")
-        self._remembered: CachedProfile | None = None
-        self._measured: TaskProfile | None = None
+        self._cached: CachedProfile | None = None
+        self._profile: TaskProfile | None = None
         self._is_known = False
         self._probes = 0
         self._probe_s = 0.0
@@ -55,9 +55,9 @@ class Auto(InProcess):
         self._expected_s: float | None = None
         self._watched_s = 0.0
         self._has_failed = False
-        self._held_children = 0
+        self._pool_children = 0
         self._cpus = usable_cpus()
-        self._feed = SharedItems(())
+        self._items = SharedItems(())
         batch.outcomes.add_listener(self._timings.add)
 
     @property
@@ -68,7 +68,7 @@ class Auto(InProcess):
     @property
     def effective_concurrency(self) -> int:
         choice = self._choice
-        most = self._crew.most if choice.backend == "thread-pool" else choice.concurrency
+        most = self._threads.most if choice.backend == "thread-pool" else choice.concurrency
         return min(choice.concurrency, most)
 
     @property
@@ -77,57 +77,57 @@ class Auto(InProcess):
 
     def __enter__(self) -> "Auto":
         super().__enter__()
-        self.batch.station.is_ticked_beside = True
+        self.batch.context.has_flush_thread = True
         # Its own slots, not `self.slot`: that would be a cycle, which keeps the batch in memory.
-        self._crew = ResizableThreads(self.batch, self.work, self.slate.slot)
+        self._threads = ResizableThreads(self.batch, self.work, self.in_flight.slot)
         return self
 
     def __exit__(self, *exc: object) -> None:
         try:
-            self._crew.stop()
+            self._threads.stop()
         finally:
-            self.batch.station.is_ticked_beside = False
+            self.batch.context.has_flush_thread = False
             super().__exit__(None, None, None)
 
-    def run(self, wave: Sequence[int]) -> None:
-        self._feed = SharedItems(wave)
-        self._crew.feed_from(self._feed)
-        while self._feed and not self.batch.stop_flag.closed:
+    def run(self, indices: Sequence[int]) -> None:
+        self._items = SharedItems(indices)
+        self._threads.take_from(self._items)
+        while self._items and not self.batch.stop_flag.closed:
             self._choice = self._settle()
             self._has_failed = False
             self._timings.clear(elsewhere=self._choice.backend == "process-pool")
             self._carry_out()
-            self._feed.paused = False
-        self._crew.stop()
-        if self._crew.broken is not None:
-            raise self._crew.broken
+            self._items.paused = False
+        self._threads.stop()
+        if self._threads.broken is not None:
+            raise self._threads.broken
         self._remember()
         self.chosen = self._report()
 
     def _settle(self) -> BackendChoice:
         """The way for what is left: there is only one, or it is known, or a probe shows it."""
-        only = choose_without_probe(self._situation())
+        only = choose_without_probe(self._constraints())
         if only is not None:
             return only
-        if self._measured is None:
+        if self._profile is None:
             self._recall()
-        if self._measured is None or not self._measured.is_complete:
+        if self._profile is None or not self._profile.is_complete:
             self._probe()
-        assert self._measured is not None
-        if not self._feed:
+        assert self._profile is not None
+        if not self._items:
             why = "all items had begun before there was enough to choose by"
-            lanes = max(1, self._crew.size)
-            return BackendChoice("thread-pool" if lanes > 1 else "sequential", lanes, 0.0, why)
-        return choose(self._measured, self._situation())
+            slots = max(1, self._threads.size)
+            return BackendChoice("thread-pool" if slots > 1 else "sequential", slots, 0.0, why)
+        return choose(self._profile, self._constraints())
 
-    def _situation(self) -> Constraints:
+    def _constraints(self) -> Constraints:
         batch = self.batch
         return Constraints(
-            left=max(1, len(self._feed)),
+            left=max(1, len(self._items)),
             cpus=self._cpus,
             most=batch.concurrency,
-            pool_startup_s=batch.station.pools.startup_s(METHOD),
-            warm_children=self._held_children or batch.station.pools.warm_children(METHOD),
+            pool_startup_s=batch.context.pools.startup_s(METHOD),
+            warm_children=self._pool_children or batch.context.pools.warm_children(METHOD),
             has_sync=batch.task.run is not None,
             has_async=batch.task.run_async is not None,
             has_gil=gil_enabled(),
@@ -137,48 +137,48 @@ class Auto(InProcess):
     @property
     def _key(self) -> str:
         batch = self.batch
-        version = batch.station.registry.version
+        version = batch.context.registry.version
         return profile_key(batch.task.name, version, batch.run.params, batch.spec.items[0])
 
     def _recall(self) -> None:
-        self._remembered = self.batch.station.memory.find(self._key)
-        if self._remembered is not None:
-            self._measured = self._remembered.measured
+        self._cached = self.batch.context.memory.find(self._key)
+        if self._cached is not None:
+            self._profile = self._cached.profile
             self._is_known = True
 
     def _probe(self) -> None:
         began_s = monotonic()
         self._probes += 1
         self._is_known = False
-        probe = Probe(self._crew, self._feed, self.batch, self._timings, self._cpus)
+        probe = Probe(self._threads, self._items, self.batch, self._timings, self._cpus)
         with _quick_switches():
-            self._measured = probe.run(self._situation)
-        self._remembered = None
+            self._profile = probe.run(self._constraints)
+        self._cached = None
         self._probe_s += monotonic() - began_s
 
     def _carry_out(self) -> None:
         """Run what is left as chosen, until none is or the choice proves wrong."""
         choice = self._choice
-        walls_s = {} if self._remembered is None else self._remembered.walls_s
+        walls_s = {} if self._cached is None else self._cached.walls_s
         self._expected_s = walls_s.get((choice.backend, choice.concurrency))
         if choice.backend == "process-pool":
             self._run_pool()
         elif choice.backend == "asyncio":
             self._run_loop()
         else:
-            self._crew.resize(choice.concurrency)
-            while not (self._crew.wait(WATCH_S) or self._has_failed):
+            self._threads.resize(choice.concurrency)
+            while not (self._threads.wait(CHECK_EVERY_S) or self._has_failed):
                 self._watch()
 
     def _run_pool(self) -> None:
         # One lane goes on while the pool starts; it ends its item when the pool is there.
-        self._crew.resize(1)
+        self._threads.resize(1)
         began_s = monotonic()
         with _quick_switches():
             pool = HybridPool(
                 self._batch_as(METHOD),
-                self._feed,
-                self._pool_room,
+                self._items,
+                self._free_pool_slots,
                 self._watch,
                 self._choice.chunksize,
             )
@@ -191,29 +191,29 @@ class Auto(InProcess):
                 stack.push(pool)
                 self._startup_s = monotonic() - began_s
                 self.pool = pool.pool
-                self._held_children = pool.held.size
-                self._crew.resize(0)
-                pool.run(self._feed)
-            self._held_children = 0
+                self._pool_children = pool.executor_pool.size
+                self._threads.resize(0)
+                pool.run(self._items)
+            self._pool_children = 0
 
-    def _room(self) -> int:
+    def _free_slots(self) -> int:
         """How many tasks may be in flight beside the threads that there are."""
-        return self.batch.concurrency - self._crew.size
+        return self.batch.concurrency - self._threads.size
 
-    def _pool_room(self) -> int:
+    def _free_pool_slots(self) -> int:
         """The same for a pool: threads that end their items have the place of its lanes.
 
         But for tasks that wait in between, which are not in each other's way.
         """
-        lanes = self._choice.concurrency
-        if self._measured is not None and self._measured.is_saturated:
-            lanes = max(1, lanes - self._crew.size)
-        return min(self._room(), lanes)
+        slots = self._choice.concurrency
+        if self._profile is not None and self._profile.is_saturated:
+            slots = max(1, slots - self._threads.size)
+        return min(self._free_slots(), slots)
 
     def _fall_back(self, failure: ChildStartFailed) -> None:
         why = f"{self._choice.why}; but {failure.why}: run here instead"
         self._choice = BackendChoice("sequential", 1, 0.0, why)
-        while not self._crew.wait(WATCH_S):
+        while not self._threads.wait(CHECK_EVERY_S):
             pass
 
     def _batch_as(self, method: str) -> Batch:
@@ -231,37 +231,40 @@ class Auto(InProcess):
         return replace(self.batch, spec=spec, concurrency=choice.concurrency)
 
     def _run_loop(self) -> None:
-        self._crew.resize(0)
+        self._threads.resize(0)
         most = self.batch.concurrency
         loop = HybridLoop(
-            self._batch_as(METHOD), self._room, lambda lane: self.slot(most + lane), self._watch
+            self._batch_as(METHOD),
+            self._free_slots,
+            lambda number: self.slot(most + number),
+            self._watch,
         )
-        loop.run(self._feed)
+        loop.run(self._items)
 
     def _watch(self) -> None:
         """See now and then whether tasks take what was expected; if not, hold the feed."""
         now_s = monotonic()
-        if now_s - self._watched_s < WATCH_S:
+        if now_s - self._watched_s < CHECK_EVERY_S:
             return
         self._watched_s = now_s
         # Towards the end another way could not make up for the change.
-        is_late = len(self._feed) < 2 * self._choice.concurrency
-        if is_late or self._probes >= _PROBES_ALLOWED or self._measured is None:
+        is_late = len(self._items) < 2 * self._choice.concurrency
+        if is_late or self._probes >= _PROBES_ALLOWED or self._profile is None:
             return
-        if self._measured.tasks == 0:
-            self._refine(self._measured)
+        if self._profile.tasks == 0:
+            self._refine(self._profile)
         else:
-            self._check(self._measured)
+            self._check(self._profile)
 
     def _refine(self, measured: TaskProfile) -> None:
         """Put times of whole tasks in the place of those of unfinished ones; they may show more."""
         seen = self._timings.median(least=1)
         if seen is None:
             return
-        self._measured = self._finish(measured, *seen)
-        better, lanes = choose(self._measured, self._situation()), self._choice.concurrency
-        if better.backend != self._choice.backend or better.concurrency > _MORE * lanes:
-            self._hold()
+        self._profile = self._finish(measured, *seen)
+        better, slots = choose(self._profile, self._constraints()), self._choice.concurrency
+        if better.backend != self._choice.backend or better.concurrency > _MORE * slots:
+            self._pause()
 
     def _finish(self, measured: TaskProfile, wall_s: float, cpu_s: float) -> TaskProfile:
         choice = self._choice
@@ -281,30 +284,30 @@ class Auto(InProcess):
         has_more = self._choice.concurrency < self.batch.concurrency
         is_off = has_more and _differ(wall_s, self._expected_s, _WORTH_WALL_S)
         if is_off or _differ(cpu_s, measured.task_cpu_s, _WORTH_CPU_S):
-            self.batch.station.memory.forget(self._key)
-            self._measured = None
-            self._remembered = None
-            self._hold()
+            self.batch.context.memory.forget(self._key)
+            self._profile = None
+            self._cached = None
+            self._pause()
 
-    def _hold(self) -> None:
+    def _pause(self) -> None:
         """Have lanes end their items and take no more: the choice is to be made anew."""
         self._has_failed = True
-        self._feed.paused = True
+        self._items.paused = True
 
     def _remember(self) -> None:
         seen = self._timings.median(least=1)
-        if self._measured is not None and self._measured.tasks == 0 and seen is not None:
-            self._measured = self._finish(self._measured, *seen)
-        if self._measured is None or not self._measured.is_complete:
+        if self._profile is not None and self._profile.tasks == 0 and seen is not None:
+            self._profile = self._finish(self._profile, *seen)
+        if self._profile is None or not self._profile.is_complete:
             return
-        remembered = self._remembered or CachedProfile(self._measured)
+        remembered = self._cached or CachedProfile(self._profile)
         if seen is not None:
             way = (self._choice.backend, self._choice.concurrency)
             remembered.walls_s.setdefault(way, seen[0])
-        self.batch.station.memory.keep(self._key, remembered)
+        self.batch.context.memory.keep(self._key, remembered)
 
     def _report(self) -> AutoChoice:
-        choice, measured = self._choice, self._measured
+        choice, measured = self._choice, self._profile
         facts: dict[str, object] = {
             "remembered": self._is_known,
             "probes": self._probes,
@@ -313,7 +316,7 @@ class Auto(InProcess):
             "cpus": self._cpus,
         }
         if measured is not None:
-            facts |= measured.show()
+            facts |= measured.to_json()
         return AutoChoice(
             backend=choice.backend,
             concurrency=choice.concurrency,

@@ -23,7 +23,7 @@ RELEASED_FROM = 1.25
 """Threads that keep more CPUs busy than this do not wait for one lock."""
 _NEARLY = 1.05
 SATURATED_FROM = 0.9
-HELD_FROM = 0.8
+GIL_HELD_FROM = 0.8
 """Who keeps the GIL for this share of its CPU time leaves a second thread too little."""
 _SLACK = 2.0
 """More lanes than CPUs where tasks wait in between: without, a CPU idles when waits coincide."""
@@ -86,7 +86,7 @@ class TaskProfile:
     @property
     def holds_gil(self) -> bool:
         """Whether a second thread would only take from the first."""
-        return not self.waits and self.gil_share >= HELD_FROM
+        return not self.waits and self.gil_share >= GIL_HELD_FROM
 
     @property
     def scaling(self) -> float | None:
@@ -95,7 +95,7 @@ class TaskProfile:
             return self.busy / self.busy_alone
         return 1 / self.gil_share if self.holds_gil else None
 
-    def show(self) -> dict[str, float | int | None]:
+    def to_json(self) -> dict[str, float | int | None]:
         """As a report has it."""
         return asdict(self) | {"cpu_share": self.cpu_share, "scaling": self.scaling}
 
@@ -140,9 +140,9 @@ class Constraints:
     only_waits: bool = False
     """The task is declared to wait for others, and to compute nothing."""
 
-    def may_compute_yet(self, measured: TaskProfile) -> bool:
+    def may_compute_yet(self, profile: TaskProfile) -> bool:
         """Whether all that is known of a task is how it began, which was to wait."""
-        return measured.tasks == 0 and measured.waits and not self.only_waits
+        return profile.tasks == 0 and profile.waits and not self.only_waits
 
 
 @dataclass(frozen=True)
@@ -156,133 +156,131 @@ class BackendChoice:
     chunksize: int | None = None
 
 
-def choose_without_probe(situation: Constraints) -> BackendChoice | None:
+def choose_without_probe(constraints: Constraints) -> BackendChoice | None:
     """The way where there is none but one; None where it takes a look at the task."""
-    lanes = max(1, min(situation.most, situation.left))
-    if not situation.has_sync:
+    slots = max(1, min(constraints.most, constraints.left))
+    if not constraints.has_sync:
         why = "the task has an async form only"
-        return BackendChoice("asyncio", lanes, 0.0, why)
-    if lanes == 1:
-        what = "one item" if situation.left == 1 else "one task in flight at most"
+        return BackendChoice("asyncio", slots, 0.0, why)
+    if slots == 1:
+        what = "one item" if constraints.left == 1 else "one task in flight at most"
         return BackendChoice("sequential", 1, 0.0, f"{what}: nothing can run beside it")
     return None
 
 
-def choose(measured: TaskProfile, situation: Constraints) -> BackendChoice:
+def choose(profile: TaskProfile, constraints: Constraints) -> BackendChoice:
     """The simplest of the ways that are nearly as fast as the fastest."""
-    if situation.warm_children and situation.may_compute_yet(measured):
-        return _warm_pool_until_known(measured, situation)
-    ways = [_sequential(measured, situation)]
-    if measured.waits and situation.has_async:
-        ways.append(_asyncio(measured, situation))
+    if constraints.warm_children and constraints.may_compute_yet(profile):
+        return _warm_pool_until_known(profile, constraints)
+    ways = [_sequential(profile, constraints)]
+    if profile.waits and constraints.has_async:
+        ways.append(_asyncio(profile, constraints))
     else:
-        ways.append(_threads(measured, situation))
-    ways += _processes(measured, situation)
+        ways.append(_threads(profile, constraints))
+    ways += _processes(profile, constraints)
     fastest = min(way.seconds for way in ways)
     return next(way for way in ways if way.seconds <= fastest * _NEARLY)
 
 
-def thread_cpus(measured: TaskProfile, situation: Constraints) -> float:
+def thread_cpus(profile: TaskProfile, constraints: Constraints) -> float:
     """How many CPUs threads of this task can keep busy."""
-    if measured.busy is None:
-        return 1.0 if situation.has_gil else float(situation.cpus)
-    return float(situation.cpus) if measured.busy >= RELEASED_FROM else 1.0
+    if profile.busy is None:
+        return 1.0 if constraints.has_gil else float(constraints.cpus)
+    return float(constraints.cpus) if profile.busy >= RELEASED_FROM else 1.0
 
 
-def _lanes(measured: TaskProfile, situation: Constraints, cpus: float, item_s: float) -> int:
+def _slots(profile: TaskProfile, constraints: Constraints, cpus: float, item_s: float) -> int:
     """As many as keep `cpus` busy, with some to spare where tasks wait in between."""
-    if measured.is_saturated:
+    if profile.is_saturated:
         wanted = ceil(cpus)
     else:
-        task_s = measured.task_cpu_s + item_s
-        wanted = ceil(_SLACK * cpus * measured.task_wall_s / task_s)
-    return max(1, min(situation.most, situation.left, max(wanted, ceil(cpus))))
+        task_s = profile.task_cpu_s + item_s
+        wanted = ceil(_SLACK * cpus * profile.task_wall_s / task_s)
+    return max(1, min(constraints.most, constraints.left, max(wanted, ceil(cpus))))
 
 
-def _warm_pool_until_known(measured: TaskProfile, situation: Constraints) -> BackendChoice:
-    lanes = max(1, min(situation.most, situation.left, situation.warm_children))
+def _warm_pool_until_known(profile: TaskProfile, constraints: Constraints) -> BackendChoice:
+    slots = max(1, min(constraints.most, constraints.left, constraints.warm_children))
     why = (
-        f"{_task(measured)}, and none has ended: should it compute yet, "
-        f"{situation.warm_children} processes are there that share no GIL"
+        f"{_task(profile)}, and none has ended: should it compute yet, "
+        f"{constraints.warm_children} processes are there that share no GIL"
     )
-    return BackendChoice("process-pool", lanes, 0.0, why, chunksize=1)
+    return BackendChoice("process-pool", slots, 0.0, why, chunksize=1)
 
 
-def _sequential(measured: TaskProfile, situation: Constraints) -> BackendChoice:
+def _sequential(profile: TaskProfile, constraints: Constraints) -> BackendChoice:
     why = (
-        f"{_task(measured)}: {_left(situation)} take less than starting anything beside them would"
+        f"{_task(profile)}: {_left(constraints)} take less than starting anything beside them would"
     )
-    return BackendChoice("sequential", 1, situation.left * (measured.task_wall_s + _ITEM_S), why)
+    return BackendChoice("sequential", 1, constraints.left * (profile.task_wall_s + _ITEM_S), why)
 
 
-def _threads(measured: TaskProfile, situation: Constraints) -> BackendChoice:
-    cpus = thread_cpus(measured, situation)
-    lanes = _lanes(measured, situation, cpus, _THREAD_ITEM_S)
-    each_s = max(measured.task_wall_s / lanes, (measured.task_cpu_s + _THREAD_ITEM_S) / cpus)
-    if measured.waits:
-        why = f"{_task(measured)}: it waits, and waiting threads cost nothing"
+def _threads(profile: TaskProfile, constraints: Constraints) -> BackendChoice:
+    cpus = thread_cpus(profile, constraints)
+    slots = _slots(profile, constraints, cpus, _THREAD_ITEM_S)
+    each_s = max(profile.task_wall_s / slots, (profile.task_cpu_s + _THREAD_ITEM_S) / cpus)
+    if profile.waits:
+        why = f"{_task(profile)}: it waits, and waiting threads cost nothing"
     else:
-        why = f"{_task(measured)}; {_busy(measured)}: threads keep {cpus:g} CPUs busy"
-    return BackendChoice("thread-pool", lanes, situation.left * each_s, why)
+        why = f"{_task(profile)}; {_busy(profile)}: threads keep {cpus:g} CPUs busy"
+    return BackendChoice("thread-pool", slots, constraints.left * each_s, why)
 
 
-def _asyncio(measured: TaskProfile, situation: Constraints) -> BackendChoice:
-    lanes = max(1, min(situation.most, situation.left))
-    each_s = max(measured.task_wall_s / lanes, measured.task_cpu_s + _LOOP_ITEM_S)
-    why = (
-        f"{_task(measured)}: it waits and has an async form, and coroutines wait at the least cost"
-    )
-    return BackendChoice("asyncio", lanes, situation.left * each_s, why)
+def _asyncio(profile: TaskProfile, constraints: Constraints) -> BackendChoice:
+    slots = max(1, min(constraints.most, constraints.left))
+    each_s = max(profile.task_wall_s / slots, profile.task_cpu_s + _LOOP_ITEM_S)
+    why = f"{_task(profile)}: it waits and has an async form, and coroutines wait at the least cost"
+    return BackendChoice("asyncio", slots, constraints.left * each_s, why)
 
 
-def _processes(measured: TaskProfile, situation: Constraints) -> list[BackendChoice]:
+def _processes(profile: TaskProfile, constraints: Constraints) -> list[BackendChoice]:
     """With as many lanes as there is use for, and with those that are warm and start at once."""
-    cpus = situation.cpus
-    lanes = min(_lanes(measured, situation, cpus, _CHILD_ITEM_S), _POOL_PER_CPU * cpus)
-    warm = situation.warm_children
-    if 0 < warm < lanes:
-        return [_pool(measured, situation, size) for size in (warm, lanes)]
-    return [_pool(measured, situation, lanes)]
+    cpus = constraints.cpus
+    slots = min(_slots(profile, constraints, cpus, _CHILD_ITEM_S), _POOL_PER_CPU * cpus)
+    warm = constraints.warm_children
+    if 0 < warm < slots:
+        return [_pool(profile, constraints, size) for size in (warm, slots)]
+    return [_pool(profile, constraints, slots)]
 
 
-def _pool(measured: TaskProfile, situation: Constraints, lanes: int) -> BackendChoice:
-    cpus = situation.cpus
-    startup_s = 0.0 if lanes <= situation.warm_children else situation.pool_startup_s
-    handover_s = _HANDOVER_S + measured.pickle_s
-    own_s = _CHILD_ITEM_S + measured.pickle_s
+def _pool(profile: TaskProfile, constraints: Constraints, slots: int) -> BackendChoice:
+    cpus = constraints.cpus
+    startup_s = 0.0 if slots <= constraints.warm_children else constraints.pool_startup_s
+    handover_s = _HANDOVER_S + profile.pickle_s
+    own_s = _CHILD_ITEM_S + profile.pickle_s
     each_s = max(
-        (measured.task_wall_s + own_s) / lanes,
-        (measured.task_cpu_s + own_s + handover_s) / cpus,
+        (profile.task_wall_s + own_s) / slots,
+        (profile.task_cpu_s + own_s + handover_s) / cpus,
         handover_s,
     )
     why = (
-        f"{_task(measured)}; {_busy(measured)}: "
+        f"{_task(profile)}; {_busy(profile)}: "
         f"processes use {cpus} CPUs; handing an item over costs {_ms(handover_s)}"
     )
-    seconds = startup_s + situation.left * each_s
-    return BackendChoice("process-pool", lanes, seconds, why, chunk_of(measured))
+    seconds = startup_s + constraints.left * each_s
+    return BackendChoice("process-pool", slots, seconds, why, chunk_of(profile))
 
 
-def chunk_of(measured: TaskProfile) -> int:
+def chunk_of(profile: TaskProfile) -> int:
     """How many items the first chunks hold: what takes a child about 10 ms."""
-    return max(1, min(_MOST_CHUNK, int(_CHUNK_S / max(measured.task_wall_s, 1e-6))))
+    return max(1, min(_MOST_CHUNK, int(_CHUNK_S / max(profile.task_wall_s, 1e-6))))
 
 
-def _task(measured: TaskProfile) -> str:
-    over = "" if measured.tasks else "over "
-    return f"{over}{_ms(measured.task_wall_s)} per task, {measured.cpu_share:.0%} CPU"
+def _task(profile: TaskProfile) -> str:
+    over = "" if profile.tasks else "over "
+    return f"{over}{_ms(profile.task_wall_s)} per task, {profile.cpu_share:.0%} CPU"
 
 
-def _busy(measured: TaskProfile) -> str:
-    if measured.holds_gil:
-        return f"it keeps the GIL from others for {measured.gil_share:.0%} of its CPU time"
-    if measured.busy is None:
+def _busy(profile: TaskProfile) -> str:
+    if profile.holds_gil:
+        return f"it keeps the GIL from others for {profile.gil_share:.0%} of its CPU time"
+    if profile.busy is None:
         return "no time to try threads"
-    return f"{measured.threads} threads kept {measured.busy:.2f} CPUs busy"
+    return f"{profile.threads} threads kept {profile.busy:.2f} CPUs busy"
 
 
-def _left(situation: Constraints) -> str:
-    return "1 item" if situation.left == 1 else f"{situation.left} items"
+def _left(constraints: Constraints) -> str:
+    return "1 item" if constraints.left == 1 else f"{constraints.left} items"
 
 
 def _ms(seconds: float) -> str:

@@ -11,28 +11,28 @@ from batchpool.backends.process_pool import ProcessPool
 from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.run_item_async import CoroutineSlot
 
-WATCH_S = 0.05
-_ROOM_S = 0.01
-_BESIDE_S = 0.005
+CHECK_EVERY_S = 0.05
+_FREE_SLOT_POLL_S = 0.01
+_BESIDE_POLL_S = 0.005
 """A turn of a pool lasts no longer while threads beside it still have a place of its lanes."""
 
 
 class SharedChunker(Chunker):
     """Cuts chunks from a feed that others take from too."""
 
-    def __init__(self, feed: SharedItems, lanes: int, first: int) -> None:
-        super().__init__((), lanes, None)
-        self._feed = feed
+    def __init__(self, items: SharedItems, slots: int, first: int) -> None:
+        super().__init__((), slots, None)
+        self._items = items
         self._size = first
 
     @property
     def has_more(self) -> bool:
-        return bool(self._again) or (not self._feed.paused and len(self._feed) > 0)
+        return bool(self._again) or (not self._items.paused and len(self._items) > 0)
 
     def take(self) -> Sequence[int]:
         if self._again:
             return super().take()
-        return self._feed.take(self.fit(len(self._feed)))
+        return self._items.take(self.fit(len(self._items)))
 
 
 class HybridPool(ProcessPool):
@@ -41,9 +41,9 @@ class HybridPool(ProcessPool):
     def __init__(
         self,
         batch: Batch,
-        feed: SharedItems,
-        room: Callable[[], int],
-        watch: Callable[[], None],
+        items: SharedItems,
+        free_slots: Callable[[], int],
+        on_turn: Callable[[], None],
         first_chunk: int | None,
     ) -> None:
         """Args:
@@ -54,26 +54,26 @@ class HybridPool(ProcessPool):
         first_chunk: how many items the first chunks hold.
         """
         super().__init__(batch)
-        self._shared = feed
-        self._room = room
-        self._watch = watch
+        self._shared_items = items
+        self._free_slots = free_slots
+        self._on_turn = on_turn
         self._first_chunk = first_chunk or 1
 
     @property
-    def lanes(self) -> int:
-        return min(super().lanes, self._room())
+    def slots(self) -> int:
+        return min(super().slots, self._free_slots())
 
     @property
     def poll_s(self) -> float:
-        return super().poll_s if self._room() >= self.batch.concurrency else _BESIDE_S
+        return super().poll_s if self._free_slots() >= self.batch.concurrency else _BESIDE_POLL_S
 
-    def cut(self, wave: Sequence[int]) -> Chunker:
-        lanes, first = self.batch.concurrency, self._first_chunk
-        return SharedChunker(self._shared, lanes, first)
+    def cut(self, indices: Sequence[int]) -> Chunker:
+        slots, first = self.batch.concurrency, self._first_chunk
+        return SharedChunker(self._shared_items, slots, first)
 
     def after_turn(self) -> None:
         super().after_turn()
-        self._watch()
+        self._on_turn()
 
 
 class HybridLoop(EventLoop):
@@ -82,9 +82,9 @@ class HybridLoop(EventLoop):
     def __init__(
         self,
         batch: Batch,
-        room: Callable[[], int],
+        free_slots: Callable[[], int],
         slot: Callable[[int], RunningSlot],
-        watch: Callable[[], None],
+        on_turn: Callable[[], None],
     ) -> None:
         """Args:
         batch: what to run, and with how many lanes at most.
@@ -93,29 +93,29 @@ class HybridLoop(EventLoop):
         watch: called every `WATCH_S`.
         """
         super().__init__(batch)
-        self._room = room
-        self._lent = slot
-        self._watch = watch
+        self._free_slots = free_slots
+        self._slot = slot
+        self._on_turn = on_turn
         self._begun = 0
 
-    def slot(self, lane: int) -> RunningSlot:
-        return self._lent(lane)
+    def slot(self, number: int) -> RunningSlot:
+        return self._slot(number)
 
-    async def _run_all(self, wave: Sequence[int]) -> None:
-        watching = asyncio.create_task(self._keep_watch(), name="watch")
+    async def _run_all(self, indices: Sequence[int]) -> None:
+        watching = asyncio.create_task(self._call_on_turn(), name="watch")
         try:
-            await super()._run_all(wave)
+            await super()._run_all(indices)
         finally:
             watching.cancel()
 
-    async def _keep_watch(self) -> None:
+    async def _call_on_turn(self) -> None:
         while True:
-            await asyncio.sleep(WATCH_S)
-            self._watch()
+            await asyncio.sleep(CHECK_EVERY_S)
+            self._on_turn()
 
-    async def _consume(self, feed: Iterator[int], here: CoroutineSlot) -> None:
+    async def _consume(self, items: Iterator[int], slot: CoroutineSlot) -> None:
         self._begun += 1
         number = self._begun
-        while number > self._room() and not self.batch.stop_flag.closed:
-            await asyncio.sleep(_ROOM_S)
-        await super()._consume(feed, here)
+        while number > self._free_slots() and not self.batch.stop_flag.closed:
+            await asyncio.sleep(_FREE_SLOT_POLL_S)
+        await super()._consume(items, slot)

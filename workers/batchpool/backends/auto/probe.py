@@ -18,9 +18,9 @@ from batchpool.backends.auto.shared_items import SharedItems
 from batchpool.backends.base import Batch
 from batchpool.model import Outcome
 
-LOOK_S = 0.02
-_ASK_EVERY_S = 0.001
-_FEWEST_ASKED = 5
+MEASURE_S = 0.02
+_SAMPLE_EVERY_S = 0.001
+_LEAST_SAMPLES = 5
 """Looks at the GIL that were not repeated so often say nothing."""
 _MOST_THREADS = 16
 _ENOUGH_CPUS = 2.0
@@ -50,7 +50,7 @@ class Timings:
         Of those that come together one stands for all: this runs once per item, or per chunk.
         """
         last = outcomes[-1]
-        is_here = self._elsewhere and last.lane.pid == self._pid
+        is_here = self._elsewhere and last.site.pid == self._pid
         if last.state in ("succeeded", "failed") and not is_here:
             self._last.append((last.wall_ns, last.cpu_ns))
             self.value = last.value
@@ -83,65 +83,70 @@ class Probe:
     """Has threads run items, few at first, and sees how much CPU they use."""
 
     def __init__(
-        self, crew: ResizableThreads, feed: SharedItems, batch: Batch, timings: Timings, cpus: int
+        self,
+        threads: ResizableThreads,
+        items: SharedItems,
+        batch: Batch,
+        timings: Timings,
+        cpus: int,
     ) -> None:
-        self._crew = crew
-        self._feed = feed
+        self._threads = threads
+        self._items = items
         self._batch = batch
         self._timings = timings
         self._cpus = cpus
         self._is_over = False
         self._began_s = monotonic()
 
-    def run(self, situation: Callable[[], Constraints]) -> TaskProfile:
+    def run(self, constraints: Callable[[], Constraints]) -> TaskProfile:
         """Look until it is clear what kind of task this is; returns while threads go on.
 
         Args:
             situation: the one at the moment of the call.
         """
         self._timings.clear()
-        self._crew.resize(1)
-        alone, held = self._look_at_one(LOOK_S)
+        self._threads.resize(1)
+        alone, gil_held = self._measure_one(MEASURE_S)
         first = self._timings.median(least=1)
         if alone < WAITS_BELOW:
-            return self._look_at_waiting(alone, first, situation)
-        measured = self._measured(alone, first, held)
-        while measured.holds_gil:
+            return self._measure_waiting(alone, first, constraints)
+        profile = self._profile(alone, first, gil_held)
+        while profile.holds_gil:
             # Another one in this process would take from the first what it gets itself.
-            if not self._is_unclear(measured, situation):
-                return measured
-            self._look(LOOK_S)
-            measured = self._measured(alone, self._timings.median(least=1), held)
-        lanes = min(self._batch.concurrency, _MOST_THREADS, ceil(_ENOUGH_CPUS / alone - _ABOUT))
-        if lanes < 2 or self._is_over:
-            return measured
-        self._crew.resize(lanes)
-        if not measured.is_saturated:
+            if not self._is_unclear(profile, constraints):
+                return profile
+            self._measure_busy(MEASURE_S)
+            profile = self._profile(alone, self._timings.median(least=1), gil_held)
+        threads = min(self._batch.concurrency, _MOST_THREADS, ceil(_ENOUGH_CPUS / alone - _ABOUT))
+        if threads < 2 or self._is_over:
+            return profile
+        self._threads.resize(threads)
+        if not profile.is_saturated:
             # They begin alike, with the same wait: it is over when the first has ended.
-            self._look(min(measured.task_wall_s, _LONGEST_S))
+            self._measure_busy(min(profile.task_wall_s, _LONGEST_S))
         while True:
-            busy = self._look(max(LOOK_S, min(2 * measured.task_wall_s, _LONGEST_S)))
-            measured = replace(self._measured(alone, first, held), busy=busy, threads=lanes)
-            if not self._is_unclear(measured, situation):
-                return measured
+            busy = self._measure_busy(max(MEASURE_S, min(2 * profile.task_wall_s, _LONGEST_S)))
+            profile = replace(self._profile(alone, first, gil_held), busy=busy, threads=threads)
+            if not self._is_unclear(profile, constraints):
+                return profile
 
-    def _look_at_waiting(
+    def _measure_waiting(
         self,
         alone: float,
         first: tuple[float, float] | None,
-        situation: Callable[[], Constraints],
+        constraints: Callable[[], Constraints],
     ) -> TaskProfile:
         """Tasks that wait may compute later: as long as none has ended, only some are begun."""
-        measured, seen = self._measured(alone, first), situation()
-        if seen.warm_children or not seen.may_compute_yet(measured):
-            return measured
-        lanes = min(self._batch.concurrency, _WIDER * self._cpus)
+        profile, seen = self._profile(alone, first), constraints()
+        if seen.warm_children or not seen.may_compute_yet(profile):
+            return profile
+        threads = min(self._batch.concurrency, _WIDER * self._cpus)
         while first is None and not self._is_over:
-            self._crew.resize(lanes)
-            busy = self._look(LOOK_S)
+            self._threads.resize(threads)
+            busy = self._measure_busy(MEASURE_S)
             first = self._timings.median(least=1)
             if busy > _COMPUTES_FROM:
-                busy = self._look(LOOK_S)
+                busy = self._measure_busy(MEASURE_S)
                 so_far_s = monotonic() - self._began_s
                 wall_s, cpu_s = first or (so_far_s, so_far_s / 2)
                 return TaskProfile(
@@ -150,44 +155,46 @@ class Probe:
                     task_cpu_s=cpu_s,
                     busy_alone=None,
                     busy=busy,
-                    threads=lanes,
+                    threads=threads,
                     pickle_s=self._pickle_s(),
                 )
-        return self._measured(alone, first)
+        return self._profile(alone, first)
 
-    def _is_unclear(self, measured: TaskProfile, situation: Callable[[], Constraints]) -> bool:
+    def _is_unclear(self, profile: TaskProfile, constraints: Callable[[], Constraints]) -> bool:
         """Whether more time alone can show that a pool is worth its start."""
-        if measured.tasks or self._is_over:
+        if profile.tasks or self._is_over:
             return False
-        return choose(measured, situation()).backend == "sequential"
+        return choose(profile, constraints()).backend == "sequential"
 
-    def _look_at_one(self, seconds: float) -> tuple[float, float | None]:
+    def _measure_one(self, seconds: float) -> tuple[float, float | None]:
         """How busy the one lane keeps a CPU, or would; how much of its time it holds the GIL."""
-        queued, began_s = self._crew.queued_s(), monotonic()
-        cpu_s = self._crew.cpu_s()
-        asked, refused, ends_s = 0, 0, began_s + seconds
+        queued, began_s = self._threads.queued_s(), monotonic()
+        cpu_s = self._threads.cpu_s()
+        samples, waits, ends_s = 0, 0, began_s + seconds
         while not self._is_over and monotonic() < ends_s:
-            asked += 1
-            refused += _had_to_wait()
-            self._is_over = self._crew.size == 0 or not self._feed
+            samples += 1
+            waits += _sample_gil()
+            self._is_over = self._threads.size == 0 or not self._items
         took_s = max(1e-6, monotonic() - began_s)
-        alone = (self._crew.cpu_s() - cpu_s + max(0.0, self._crew.queued_s() - queued)) / took_s
-        return alone, refused / asked if asked >= _FEWEST_ASKED else None
+        alone = (
+            self._threads.cpu_s() - cpu_s + max(0.0, self._threads.queued_s() - queued)
+        ) / took_s
+        return alone, waits / samples if samples >= _LEAST_SAMPLES else None
 
-    def _look(self, seconds: float) -> float:
+    def _measure_busy(self, seconds: float) -> float:
         """How many CPUs the crew keeps busy, over about that time."""
-        cpu_s, began_s = self._crew.cpu_s(), monotonic()
-        self._is_over = self._crew.wait(seconds) or not self._feed
+        cpu_s, began_s = self._threads.cpu_s(), monotonic()
+        self._is_over = self._threads.wait(seconds) or not self._items
         took_s = monotonic() - began_s
-        return (self._crew.cpu_s() - cpu_s) / max(1e-6, took_s)
+        return (self._threads.cpu_s() - cpu_s) / max(1e-6, took_s)
 
-    def _measured(
-        self, alone: float, first: tuple[float, float] | None, held: float | None = None
+    def _profile(
+        self, alone: float, first: tuple[float, float] | None, gil_held: float | None = None
     ) -> TaskProfile:
         so_far_s = monotonic() - self._began_s
         cpu_s = so_far_s * min(1.0, alone)
         seen = TaskProfile(
-            0, so_far_s, cpu_s, busy_alone=alone, pickle_s=self._pickle_s(), gil_held=held
+            0, so_far_s, cpu_s, busy_alone=alone, pickle_s=self._pickle_s(), gil_held=gil_held
         )
         ended = first or self._timings.median(least=1)
         if ended is None:
@@ -203,7 +210,7 @@ class Probe:
         return monotonic() - began_s
 
 
-def _had_to_wait() -> bool:
+def _sample_gil() -> bool:
     """Whether the GIL was not to be had when this thread woke up; it sleeps first.
 
     Who holds it is told to let go after a switch interval, so what is shorter than half of that
@@ -211,6 +218,6 @@ def _had_to_wait() -> bool:
     """
     thread = threading.get_native_id()
     queued, began_s = queued_s(thread), monotonic()
-    sleep(_ASK_EVERY_S)
-    late_s = monotonic() - began_s - _ASK_EVERY_S
+    sleep(_SAMPLE_EVERY_S)
+    late_s = monotonic() - began_s - _SAMPLE_EVERY_S
     return late_s > sys.getswitchinterval() / 2 + max(0.0, queued_s(thread) - queued)

@@ -15,7 +15,7 @@ _MOST = 256
 class CachedProfile:
     """A task with its params: what the probe saw, and what tasks then took, by the way they ran."""
 
-    measured: TaskProfile
+    profile: TaskProfile
     walls_s: dict[tuple[str, int], float] = field(default_factory=dict)
 
 
@@ -23,19 +23,19 @@ class ProfileCache:
     """The last few hundred kinds of work that were measured here."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, CachedProfile] = OrderedDict()
+        self._profiles: OrderedDict[str, CachedProfile] = OrderedDict()
 
     def find(self, key: str) -> CachedProfile | None:
-        return self._known.get(key)
+        return self._profiles.get(key)
 
-    def keep(self, key: str, remembered: CachedProfile) -> None:
-        self._known[key] = remembered
-        self._known.move_to_end(key)
-        if len(self._known) > _MOST:
-            self._known.popitem(last=False)
+    def keep(self, key: str, cached: CachedProfile) -> None:
+        self._profiles[key] = cached
+        self._profiles.move_to_end(key)
+        if len(self._profiles) > _MOST:
+            self._profiles.popitem(last=False)
 
     def forget(self, key: str) -> None:
-        self._known.pop(key, None)
+        self._profiles.pop(key, None)
 
 
 def profile_key(task: str, version: str, params: Mapping[str, Any], item: Any) -> str:

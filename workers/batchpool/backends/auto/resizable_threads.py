@@ -23,10 +23,10 @@ class ResizableThreads:
         self._batch = batch
         self._work = work
         self._slot = slot
-        self._feed: SharedItems
+        self._items: SharedItems
         self._changed = threading.Condition()
         self._wanted = 0
-        self._lanes: dict[int, threading.Thread] = {}
+        self._threads: dict[int, threading.Thread] = {}
         self._leaving: list[threading.Thread] = []
         self._clocks: dict[int, int] = {}
         self._ended_cpu_s = 0.0
@@ -38,11 +38,11 @@ class ResizableThreads:
     @property
     def size(self) -> int:
         """How many lanes there are, those that are about to end included."""
-        return len(self._lanes)
+        return len(self._threads)
 
-    def feed_from(self, feed: SharedItems) -> None:
+    def take_from(self, items: SharedItems) -> None:
         """Where items come from; between two waves only."""
-        self._feed = feed
+        self._items = items
 
     def resize(self, wanted: int) -> None:
         """Have so many lanes, or as many as there are items; surplus ones end their items first.
@@ -56,21 +56,21 @@ class ResizableThreads:
             self._wanted = wanted
             if not self._batch.stop_flag.closed:
                 wanted = min(wanted, self.most)
-                missing = [number for number in range(wanted) if number not in self._lanes]
-                for number in missing[: len(self._feed)]:
+                missing = [number for number in range(wanted) if number not in self._threads]
+                for number in missing[: len(self._items)]:
                     if not self._start(number):
                         return
 
     def wait(self, seconds: float) -> bool:
         """Wait until no lane is left, for so long at most; whether that came true."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._lanes, seconds)
+            return self._changed.wait_for(lambda: not self._threads, seconds)
 
     def stop(self) -> None:
         """Have no lanes; returns when each has ended its item."""
         with self._changed:
             self._wanted = 0
-            self._changed.wait_for(lambda: not self._lanes)
+            self._changed.wait_for(lambda: not self._threads)
         # Joined, not only heard of: a thread that said it was done is alive for a moment longer.
         while self._leaving:
             self._leaving.pop().join()
@@ -87,19 +87,19 @@ class ResizableThreads:
         threads that pass the GIL on to each other queue for CPUs as well.
         """
         with self._changed:
-            threads = [lane.native_id for lane in self._lanes.values()]
+            threads = [thread.native_id for thread in self._threads.values()]
         return sum(map(queued_s, threads))
 
     def _start(self, number: int) -> bool:
         thread = threading.Thread(target=self._run, args=(number,), name=f"auto-{number}")
-        self._lanes[number] = thread
+        self._threads[number] = thread
         try:
             start_thread(thread)
         except LimitReached:
-            del self._lanes[number]
-            if not self._lanes:
+            del self._threads[number]
+            if not self._threads:
                 raise
-            self.most = len(self._lanes)
+            self.most = len(self._threads)
             return False
         return True
 
@@ -118,22 +118,22 @@ class ResizableThreads:
                 self._leave(number)
 
     def _run_items(self, number: int) -> None:
-        batch, work, feed = self._batch, self._work, self._feed
-        slot, lane, gate, answer = (
+        batch, work, items = self._batch, self._work, self._items
+        slot, site, stop_flag, outcomes = (
             self._slot(number),
             current_site(),
             batch.stop_flag,
             batch.outcomes,
         )
         # The highest numbers are surplus: of two lanes that see one too many, only one must go.
-        while not gate.closed and number < self._wanted:
-            index = feed.take_one()
+        while not stop_flag.closed and number < self._wanted:
+            index = items.take_one()
             if index is None:
                 return
-            answer.add_one(run_item(work, lane, slot, index, batch.item(index)))
+            outcomes.add_one(run_item(work, site, slot, index, batch.item(index)))
 
     def _leave(self, number: int) -> None:
-        self._leaving.append(self._lanes.pop(number))
+        self._leaving.append(self._threads.pop(number))
         self._ended_cpu_s += time.clock_gettime(self._clocks.pop(number))
         self._changed.notify_all()
 

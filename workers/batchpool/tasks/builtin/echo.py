@@ -11,6 +11,6 @@ def echo(item: Any) -> Any:
     return item
 
 
-@echo.twin
+@echo.async_form
 async def _(item: Any) -> Any:
     return item

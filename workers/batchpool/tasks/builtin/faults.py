@@ -53,7 +53,7 @@ def fail(item: Any, params: FailParams) -> Any:
     return item
 
 
-@fail.twin
+@fail.async_form
 async def _(item: Any, params: FailParams) -> Any:
     return fail(item, params)
 
@@ -75,7 +75,7 @@ def crash(item: Any, params: CrashParams) -> Any:
     raise SystemExit("crashed on purpose")
 
 
-@crash.twin
+@crash.async_form
 async def _(item: Any, params: CrashParams) -> Any:
     return crash(item, params)
 
@@ -105,6 +105,6 @@ def _leave_thread(seconds: float) -> None:
     thread.start()
 
 
-@leak.twin
+@leak.async_form
 async def _(item: Any, params: LeakParams) -> Any:
     return leak(item, params)

@@ -32,7 +32,7 @@ def sleep(item: Any, params: SleepParams) -> Any:
     return item
 
 
-@sleep.twin
+@sleep.async_form
 async def _(item: Any, params: SleepParams) -> Any:
     # Only here: children never run this form, and asyncio is half of what they would import.
     import asyncio
@@ -49,7 +49,7 @@ def mixed(item: Any, params: MixedParams) -> Any:
     return item
 
 
-@mixed.twin
+@mixed.async_form
 async def _(item: Any, params: MixedParams) -> Any:
     import asyncio
 

@@ -47,7 +47,7 @@ def _not_reached(case: CheckInput, arm: Arm, reached: int, expected: int) -> Fin
 
 def _start_s(arm: Arm) -> float:
     """What a lane may take to start on a busy machine."""
-    if arm.backend.lanes in ("threads", "coroutines", "one"):
+    if arm.backend.slot_kind in ("threads", "coroutines", "one"):
         return _THREAD_STARTS_S
     warm = arm.spec["pool"] == "warm" or not arm.backend.warm
     return _PROCESS_STARTS_S if warm else _FRESH_POOL_STARTS_S
@@ -58,7 +58,7 @@ def _expected(case: CheckInput, arm: Arm) -> list[int]:
     batches = arm.spec["batches"] or 1
     share, more = divmod(case.items, batches)
     sizes = [share + 1] * more + [share] * (batches - more)
-    if arm.backend.lanes == "one":
+    if arm.backend.slot_kind == "one":
         return [1] * batches
     chunk = arm.spec.get("chunksize")
     if chunk and arm.spec.get("dispatch") == "map":
