@@ -96,6 +96,15 @@ PROCESSES = [
     Way("process-pool", "forkserver", "warm", "submit"),
 ]
 ALL = [*IN_PROCESS, *INTERPRETERS, *PROCESSES]
+SAMPLE = [
+    *(*IN_PROCESS, *INTERPRETERS),
+    Way("multiprocessing", "forkserver"),
+    Way("process-pool", "fork", "fresh"),
+    Way("process-pool", "spawn", "warm"),
+    Way("process-pool", "forkserver", "warm"),
+    Way("process-pool", "forkserver", "warm", "submit"),
+]
+"""Each backend, start method, pool and dispatch; the full run has each with each."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -107,7 +116,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "way" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("ways")
         ways = [way for way in ALL if mark is None or mark.args[0](way)]
-        metafunc.parametrize("way", ways, ids=lambda way: way.name)
+        marks = {way: () if way in SAMPLE else pytest.mark.full for way in ways}
+        cases = [pytest.param(way, id=way.name, marks=marks[way]) for way in ways]
+        metafunc.parametrize("way", cases)
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from tests.support.sampling import full
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 MOST_RSS_MB = 400
-SAMPLE = [("thread-pool", 2), ("process-pool", 7), ("multiprocessing", 1)]
+SAMPLE = [("thread-pool", 2), ("process-pool", 7)]
 REST = [
     (backend, batches)
     for backend in ("sequential", "threading", "thread-pool", "process-pool", "multiprocessing")
