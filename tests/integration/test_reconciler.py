@@ -222,6 +222,22 @@ def test_classes_that_were_not_seen_for_long_are_forgotten(stage: Any, watched: 
     assert [found["id"] for found in Presence(stage.redis).classes()] == ["c311"]
 
 
+def test_rq_remembers_neither_killed_workers_nor_queues_of_classes_that_are_gone(
+    stage: Any, watched: Watched
+) -> None:
+    job = stage.post(task="echo", count=1)["id"]
+    workers, queues = ("rq:workers", "rq:workers:batchpool:c311"), "rq:queues"
+    stage.redis.set("rq:worker:live", "")
+    for key in workers:
+        stage.redis.sadd(key, "rq:worker:live", "rq:worker:killed")
+    stage.redis.sadd(queues, "rq:queue:batchpool:ancient", "rq:queue:of somebody else")
+    watched.run()
+    assert [stage.redis.smembers(key) for key in workers] == [{b"rq:worker:live"}] * 2
+    kept = {b"rq:queue:batchpool:c311", b"rq:queue:of somebody else"}
+    assert stage.redis.smembers(queues) == kept
+    assert _ids(stage) == [f"{job}-0"]
+
+
 def test_the_process_goes_on_through_an_outage_and_ends_at_sigterm(tmp_path: Any) -> None:
     environ = os.environ | {
         "REDIS_URL": f"unix://{tmp_path}/nobody.sock",

@@ -149,6 +149,10 @@ class Reconciler:
         self._presence.forget_workers()
         before_ms = self._recovery.now_ms() - self._settings.class_memory_s * 1000
         self._presence.forget_classes(before_ms)
+        announced = {document["id"] for document in self._presence.classes()}
+        known = {*rq_queue.known_classes(self._redis), *announced}
+        rq_queue.forget_workers(self._redis, known)
+        rq_queue.forget_empty_queues(self._redis, known - announced)
 
     def _clear_queues(self) -> None:
         """Take out what nobody waits for: of a queue that no worker reads any more, or left behind

@@ -7,6 +7,7 @@ from redis import Redis
 from redis.client import Pipeline
 from rq import Queue
 from rq.job import Job
+from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
 from batchpool.ledger.keys import QUEUE
 
@@ -121,6 +122,28 @@ def known_classes(redis: Redis) -> list[str]:
     prefix = _queue_key("")
     names = _decoded(redis.smembers(Queue.redis_queues_keys))
     return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+
+
+def forget_workers(redis: Redis, class_ids: Iterable[str]) -> None:
+    """Drop the names of killed workers, of these classes: RQ drops those that leave."""
+    for key in (
+        REDIS_WORKER_KEYS,
+        *(WORKERS_BY_QUEUE_KEY % queue_name(each) for each in class_ids),
+    ):
+        names = list(redis.smembers(key))
+        with redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.exists(name)
+            gone = [name for name, there in zip(names, pipe.execute(), strict=True) if not there]
+        if gone:
+            redis.srem(key, *gone)
+
+
+def forget_empty_queues(redis: Redis, class_ids: Iterable[str]) -> None:
+    """Drop the names of queues that hold nothing; the next batch brings its queue's name back."""
+    for class_id in class_ids:
+        if not any(queued_ids(redis, class_id)):
+            redis.srem(Queue.redis_queues_keys, _queue_key(class_id))
 
 
 def forget(redis: Redis, class_id: str, names: Iterable[str]) -> None:
