@@ -1,4 +1,4 @@
-"""What a batch asks for is checked before anything runs, and the outcome is told."""
+"""run_batch checks what a batch asks for before it runs an item, and reports the outcome."""
 
 import threading
 from dataclasses import replace
@@ -6,11 +6,8 @@ from typing import Any
 
 import pytest
 
-from batchpool.backends import load_backend
 from batchpool.backends.context import RunnerContext
-from batchpool.backends.facts import BACKENDS
 from batchpool.errors import (
-    ChildStartFailed,
     ContextClosed,
     InvalidParams,
     SpecError,
@@ -65,14 +62,6 @@ def test_what_cannot_be_done_is_refused_by_name(
     assert not outcomes
 
 
-def test_interpreters_are_refused_below_their_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(
-        BACKENDS, "interpreter-pool", replace(BACKENDS["interpreter-pool"], min_python=(4, 0))
-    )
-    with pytest.raises(UnsupportedBackend, match="needs Python"):
-        load_backend("interpreter-pool")
-
-
 def test_fork_beside_other_threads_is_refused(context: RunnerContext) -> None:
     over = threading.Event()
     thread = threading.Thread(target=over.wait)
@@ -87,7 +76,7 @@ def test_fork_beside_other_threads_is_refused(context: RunnerContext) -> None:
         thread.join()
 
 
-def test_at_a_prompt_no_station_is_needed() -> None:
+def test_at_a_prompt_no_context_is_needed() -> None:
     result = run_batch(BatchSpec(ECHO, ["a", "b"]))
     assert [outcome.value for outcome in result.outcomes] == ["a", "b"]
     assert result.report.effective_concurrency == 1
@@ -117,7 +106,7 @@ def test_a_sink_that_fails_ends_the_batch(
         run_batch(BatchSpec(run, range(100)), sink=sink, context=context)
 
 
-def test_a_drained_station_takes_nothing_and_a_closed_one_refuses() -> None:
+def test_a_drained_context_takes_no_item_and_a_closed_one_refuses() -> None:
     context = RunnerContext(load_tasks(TaskSources(entry_points=False)))
     context.drain()
     result = run_batch(BatchSpec(ECHO, range(3)), context=context)
@@ -132,29 +121,3 @@ def test_the_wait_before_a_retry_doubles_at_most_and_has_a_cap() -> None:
         waits = [full_jitter(attempt) for _ in range(200)]
         assert 0 <= min(waits) <= max(waits) <= most
         assert max(waits) > most / 2
-
-
-def test_errors_name_what_is_unanswered() -> None:
-    error = ChildStartFailed("a child died", range(12))
-    assert str(error).endswith("unanswered items: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more")
-    assert error.unanswered == tuple(range(12))
-
-
-def test_defaults_follow_the_cpus() -> None:
-    defaults = {name: facts.default_concurrency(6) for name, facts in BACKENDS.items()}
-    assert defaults == {
-        "sequential": 1,
-        "threading": 10,
-        "multiprocessing": 6,
-        "thread-pool": 10,
-        "process-pool": 6,
-        "interpreter-pool": 6,
-        "asyncio": 10,
-        "auto": 256,
-    }
-    assert BACKENDS["thread-pool"].default_concurrency(64) == 32
-
-
-@pytest.mark.parametrize("name", [name for name, facts in BACKENDS.items() if facts.is_supported])
-def test_each_backend_can_be_loaded(name: str) -> None:
-    assert load_backend(name).__doc__
