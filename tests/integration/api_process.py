@@ -61,5 +61,6 @@ class Api:
             assert self.process.wait(20) == 0
             took = time.monotonic() - began
             # Among others: gunicorn had to kill nothing.
-            assert (self.process.stdout.read(), self.process.stderr.read()) == ("", "")
+            said = self.process.stdout.read(), self.process.stderr.read()
+            assert said == ("", ""), said
         return took

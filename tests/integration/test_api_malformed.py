@@ -70,3 +70,62 @@ def test_a_body_that_is_shorter_than_its_length_is_400(api: Api, stage: Any, sen
     _check_problem(_send(api, HEAD + b"Content-Length: 100\r\n\r\n" + sent), 400)
     assert stage.get("/v1/jobs")["jobs"] == []
     api.end()
+
+
+@pytest.mark.parametrize("kind", ["a size that is no number", "cut in a chunk", "endless trailers"])
+@pytest.mark.parametrize(
+    "path", [b"GET /healthz", b"POST /v1/jobs/0123456789abcdef01234567/cancel"]
+)
+def test_a_malformed_body_that_nobody_reads_is_no_error(
+    api: Api, stage: Any, path: bytes, kind: str
+) -> None:
+    answer = _send(api, CHUNKED.replace(b"POST /v1/jobs", path) + CHUNKS[kind])
+    assert answer[0] in (200, 400, 404)
+    api.end()
+
+
+REFUSED_HEADS = {
+    "no request line": (b"\r\n\r\n", 400),
+    "a malformed request line": (b"GET\r\n\r\n", 400),
+    "a method in lower case": (b"get / HTTP/1.1\r\n\r\n", 400),
+    "another version": (b"GET / HTTP/3.0\r\n\r\n", 400),
+    "a bare LF": (b"GET /healthz HTTP/1.1\nHost: localhost\n\n", 400),
+    "a header without a name": (b"GET / HTTP/1.1\r\n: x\r\n\r\n", 400),
+    "a blank before the colon": (b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400),
+    "a folded header": (b"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n", 400),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    "two lengths": (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}", 400),
+    "a negative length": (HEAD + b"Content-Length: -1\r\n\r\n{}", 400),
+    "a length of another script": (HEAD + "Content-Length: ٢\r\n\r\n{}".encode(), 400),
+    "a length and chunks": (CHUNKED[:-2] + b"Content-Length: 25\r\n\r\n" + WHOLE + b"\r\n", 400),
+    "chunks twice": (HEAD + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + WHOLE, 400),
+    "a coding without chunks": (HEAD + b"Transfer-Encoding: gzip\r\n\r\n" + BODY, 400),
+    "chunks in HTTP/1.0": (CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0") + WHOLE + b"\r\n", 400),
+    "an unknown coding": (HEAD + b"Transfer-Encoding: zip\r\n\r\n" + BODY, 501),
+    "an unknown expectation": (HEAD + b"Expect: 200-ok\r\nContent-Length: 25\r\n\r\n" + BODY, 417),
+    "a long request line": (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\n\r\n", 414),
+    "an endless request line": (b"GET /" + b"a" * 200_000, 414),
+    "a long header": (b"GET / HTTP/1.1\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431),
+    "an endless header": (b"GET / HTTP/1.1\r\nX: " + b"a" * 200_000, 431),
+    "many headers": (b"GET / HTTP/1.1\r\n" + b"X: a\r\n" * 200 + b"\r\n", 431),
+    "endless headers": (b"GET / HTTP/1.1\r\n" + b"X: a\r\n" * 50_000, 431),
+    "a head that is cut off": (b"GET /healthz HTTP/1.1\r\nHost: loc", 400),
+    "a body over the limit": (HEAD + b"Content-Length: 99999999999\r\n\r\n{}", 413),
+    "rubbish": (bytes(range(256)) * 4, 400),
+    "a TLS handshake": (bytes.fromhex("16030100f1010000ed0303") + bytes(200), 400),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED_HEADS)
+def test_what_is_no_request_is_refused_with_a_problem(api: Api, kind: str) -> None:
+    data, status = REFUSED_HEADS[kind]
+    _check_problem(_send(api, data), status)
+    assert api.ask("GET", "/healthz")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "header", [b"SCRIPT_NAME: /x", b"SCRIPT-NAME: /x", b"PATH_INFO: /nope", b"REMOTE_ADDR: 1.1.1.1"]
+)
+def test_a_header_named_like_a_wsgi_variable_changes_nothing(api: Api, header: bytes) -> None:
+    data = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n" % header
+    assert _send(api, data)[0] == 200

@@ -77,5 +77,5 @@ def test_a_bad_value_is_refused_with_variable_value_and_bounds(
 
 
 def test_streams_and_waits_must_leave_threads_for_the_rest() -> None:
-    with pytest.raises(BadSetting, match="BATCHPOOL_API_THREADS = 64"):
-        ApiSettings.from_env({"BATCHPOOL_API_MAX_EVENT_STREAMS": "40"})
+    with pytest.raises(BadSetting, match="BATCHPOOL_API_THREADS = 80"):
+        ApiSettings.from_env({"BATCHPOOL_API_MAX_EVENT_STREAMS": "60"})

@@ -1,11 +1,11 @@
 """What every request handler shares: the settings, the ledger and the threads left to block."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from flask import current_app
+from flask import current_app, request
 from redis import Redis
 
 from batchpool.api.large_bodies import LargeBodies
@@ -70,6 +70,7 @@ class ApiContext:
     fleets: FleetCache
     metrics: Metrics
     streams: ThreadLimit
+    downloads: ThreadLimit
     waits: ThreadLimit
     large_bodies: LargeBodies | None
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -98,9 +99,20 @@ class ApiContext:
             fleets=FleetCache(presence),
             metrics=Metrics(redis),
             streams=ThreadLimit(settings.max_event_streams),
+            downloads=ThreadLimit(settings.max_downloads),
             waits=ThreadLimit(settings.max_waits),
             large_bodies=large_bodies,
         )
+
+
+CLIENT_IS_GONE = "batchpool.client_is_gone"
+"""In the WSGI environment: a function that says whether the client has closed its side."""
+
+
+def client_is_gone() -> Callable[[], bool]:
+    """What says whether the client of the current request has left; False where nobody knows."""
+    found: Callable[[], bool] = request.environ.get(CLIENT_IS_GONE, bool)
+    return found
 
 
 def service() -> ApiContext:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from flask import Response, request
 from redis.exceptions import RedisError
 
-from batchpool.api.context import ApiContext
+from batchpool.api.context import ApiContext, client_is_gone
 from batchpool.api.http import encode
 from batchpool.api.long_poll import slice_s
 from batchpool.api.problems import Problem, Unavailable
@@ -97,6 +97,7 @@ class _Stream:
         self._source = source
         self._clock = clock
         self._last_sent = clock()
+        self._is_gone = client_is_gone()
 
     def run(self, seen: Snapshot, resume: str | None) -> Iterator[str]:
         """The text of the stream, until the end of what is watched or of the service.
@@ -116,7 +117,7 @@ class _Stream:
 
     def _follow(self, after: str) -> Iterator[str]:
         block_ms = int(slice_s(self._here) * 1000)
-        while not self._here.stopping.is_set():
+        while not (self._here.stopping.is_set() or self._is_gone()):
             events = self._source.read(after, block_ms)
             if events:
                 seen = self._source.load()

@@ -3,7 +3,7 @@
 import time
 from typing import Protocol
 
-from batchpool.api.context import ApiContext
+from batchpool.api.context import ApiContext, client_is_gone
 from batchpool.model import TERMINAL_STATES
 
 SLICE_S = 1.0
@@ -21,17 +21,18 @@ class HasEnd(Protocol):
 def wait_for_end(
     service: ApiContext, name: str, wait_s: float, endings: HasEnd, *, is_new: bool = False
 ) -> None:
-    """Return when what has this id is terminal or gone, or after `wait_s`.
+    """Return when what has this id is terminal or gone, after `wait_s`, or without a client.
 
     Args:
         is_new: it was stored a moment ago; then it is not looked for before the wait.
     """
     deadline = time.monotonic() + wait_s
+    is_gone = client_is_gone()
     # Nothing but the end is told; after a silent slice it may be gone.
     while is_new or endings.state(name) not in (None, *TERMINAL_STATES):
         is_new = False
         left = deadline - time.monotonic()
-        if left <= 0 or service.stopping.is_set():
+        if left <= 0 or service.stopping.is_set() or is_gone():
             return
         if endings.has_ended(name, int(min(left, slice_s(service)) * 1000)):
             return

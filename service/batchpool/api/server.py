@@ -2,43 +2,21 @@
 
 import gc
 import logging
+import resource
 import sys
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
-from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from batchpool.api.app import create_app
-from batchpool.api.context import EXTENSION
 from batchpool.api.large_bodies import LargeBodies
 from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import connect
 
 GRACE_S = 2
-LINGER_S = 0.5
-KEEPALIVE_S = 75
-
-
-class StreamingWorker(gthread.ThreadWorker):  # type: ignore[misc]
-    """A threaded worker that tells the app's streams and long polls to end when it must stop."""
-
-    def run(self) -> None:
-        # gunicorn keeps idle connections for 2 s of its grace period, which is all that there is.
-        gthread.STOP_KEEPALIVE_LINGER = LINGER_S
-        super().run()
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        # While it is still starting there is no app, and nothing that could hold it up.
-        if app := getattr(self, "wsgi", None):
-            # Deferred to the poll loop: a signal handler must not take the event's lock.
-            self.method_queue.defer(app.extensions[EXTENSION].stopping.set)
-        super().handle_exit(sig, frame)
-
-    def handle_quit(self, sig: int, frame: Any) -> None:
-        """Ctrl-C is no reason to cut answers off that are on their way either."""
-        self.handle_exit(sig, frame)
+MAX_CONNECTIONS = 4096
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -84,10 +62,15 @@ def server_options(settings: ApiSettings) -> dict[str, Any]:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return {
         "bind": f"fd://{settings.listen_fd}" if inherited else f"{host}:{settings.port}",
-        "worker_class": "batchpool.api.server.StreamingWorker",
+        "worker_class": "batchpool.api.serving.worker.BufferingWorker",
         "workers": 1,
         "threads": settings.threads,
-        "keepalive": KEEPALIVE_S,
+        "worker_connections": _allow_connections(),
+        # A header of the name of a WSGI variable is none of ours, from whatever address it comes.
+        "forwarder_headers": "",
+        "forwarded_allow_ips": "",
+        "secure_scheme_headers": {},
+        "header_map": "drop",
         "graceful_timeout": GRACE_S,
         # Of the poll loop's own heartbeat; requests have threads of their own.
         "timeout": 60,
@@ -96,6 +79,17 @@ def server_options(settings: ApiSettings) -> dict[str, Any]:
         "proc_name": "batchpool-api",
         "when_ready": _announce,
     }
+
+
+def _allow_connections() -> int:
+    """Raise the limit on descriptors as far as it may be; half of them are for connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    most = 2 * MAX_CONNECTIONS
+    if soft != unlimited and soft < most:
+        soft = most if hard == unlimited else min(hard, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return MAX_CONNECTIONS if soft == unlimited else min(MAX_CONNECTIONS, soft // 2)
 
 
 def _announce(arbiter: Arbiter) -> None:

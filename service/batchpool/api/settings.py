@@ -21,7 +21,7 @@ class ApiSettings(ServiceSettings):
         "an inherited listening socket, used instead of host and port; `-1`: none",
         (-1, 1_048_576),
     )
-    threads: int = setting("BATCHPOOL_API_THREADS", 64, "requests served at once", (4, 1024))
+    threads: int = setting("BATCHPOOL_API_THREADS", 80, "requests served at once", (4, 1024))
     max_event_streams: int = setting(
         "BATCHPOOL_API_MAX_EVENT_STREAMS",
         32,
@@ -82,6 +82,11 @@ class ApiSettings(ServiceSettings):
         "the same for the one write that stores a whole job",
         (0.1, 600),
     )
+
+    @property
+    def max_downloads(self) -> int:
+        """Records and traces streamed at once: half of the threads that are left, at least one."""
+        return max(1, (self.threads - self.max_event_streams - self.max_waits) // 2)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

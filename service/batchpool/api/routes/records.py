@@ -13,13 +13,12 @@ from batchpool.api.http import (
     JSON,
     check_job_id,
     encode,
-    json_response,
     negotiate,
     next_link,
     no_such_job,
     read_query,
 )
-from batchpool.api.problems import field_problem
+from batchpool.api.problems import Unavailable, field_problem
 from batchpool.jobs.trace import trace_events
 from batchpool.ledger.entries import JobEntry
 from batchpool.schemas.job_requests import NoQuery, RecordsQuery
@@ -29,6 +28,9 @@ blueprint = Blueprint("records", __name__, url_prefix="/v1/jobs")
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 PAGE = 100
+SMALL_PAGE = 1000
+"""A larger page counts as a download."""
+
 MOST_ON_A_PAGE = 10_000
 LINES = 500
 """Records in one piece of a stream."""
@@ -92,21 +94,48 @@ def _page(job: JobEntry, query: RecordsQuery) -> Response:
         raise field_problem(
             "limit", f"must be at most {MOST_ON_A_PAGE} as JSON, got {limit}; {streams}"
         )
+    if limit <= SMALL_PAGE:
+        return _made_page(job, query, limit)
+    with service().downloads.acquired() as has_place:
+        if not has_place:
+            raise _too_many_downloads()
+        return _made_page(job, query, limit)
+
+
+def _made_page(job: JobEntry, query: RecordsQuery, limit: int) -> Response:
     records, cursor = service().records.page(job, query.cursor, limit, query.states)
     following = None if cursor is None else str(cursor)
-    headers = {"Link": next_link(following)} if following else None
-    return json_response({"records": records, "next": following}, headers=headers)
+    # One by one: encoding all of a large page in one call would keep other threads waiting.
+    rows = ",".join(map(encode, records))
+    response = Response(f'{{"records":[{rows}],"next":{encode(following)}}}', content_type=JSON)
+    if following:
+        response.headers["Link"] = next_link(following)
+    return response
+
+
+def _too_many_downloads() -> Unavailable:
+    most = service().settings.max_downloads
+    return Unavailable(f"{most} downloads are running, which is all; try again later", 5)
 
 
 def _streamed(pieces: Iterator[str], media_type: str) -> Response:
-    # The first piece is made before the status is sent: Redis being away is still a 503 then.
-    first = next(pieces, "")
+    here = service()
+    if not here.downloads.acquire():
+        raise _too_many_downloads()
+    try:
+        # The first piece is made before the status is sent: Redis being away is still a 503 then.
+        first = next(pieces, "")
+    except BaseException:
+        here.downloads.release()
+        raise
 
     def whole() -> Iterator[str]:
         yield first
         yield from pieces
 
-    return Response(whole(), content_type=f"{media_type}; charset=utf-8")
+    response = Response(whole(), content_type=f"{media_type}; charset=utf-8")
+    response.call_on_close(here.downloads.release)
+    return response
 
 
 def _ndjson(records: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -1,0 +1,128 @@
+"""One client's connection, between and during its requests."""
+
+import contextlib
+import select
+import socket
+import time
+from typing import Any
+
+from gunicorn.http.parser import RequestParser  # type: ignore[import-untyped]
+
+from batchpool.api.serving.outlet import Outlet
+from batchpool.api.serving.request_buffer import RequestBuffer
+
+READ_BYTES = 256 << 10
+KEEPALIVE_S = 75.0
+HEAD_S = 10.0
+"""From the first byte of a request, or the opening of the connection, to the end of its head."""
+
+RATE_S = 10.0
+LEAST_RATE = 4096
+"""Bytes per second of a body, over each span of `RATE_S`."""
+
+LINGER_S = 2.0
+"""How long a client may go on sending after a response that closes the connection."""
+
+
+class _Received:
+    """What the parser reads: a request that has arrived, then the end of the stream."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+        self._at = 0
+
+    @property
+    def is_spent(self) -> bool:
+        return self._at == len(self._data)
+
+    def recv(self, size: int) -> bytes:
+        found = bytes(self._data[self._at : self._at + size])
+        self._at += len(found)
+        return found
+
+
+class Connection:
+    """A connection; only one thread touches it at a time."""
+
+    def __init__(self, sock: socket.socket, client: Any, server: Any, max_body_bytes: int) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self.client = client
+        self.server = server
+        self.outlet = Outlet(sock)
+        self.deadline = 0.0
+        self._max_body_bytes = max_body_bytes
+        self._served = 0
+        self.counted_bytes = 0
+        self.keeps_alive = False
+        self.expect_request(b"")
+
+    def expect_request(self, data: bytes) -> None:
+        """Begin a new request, of which `data` has arrived."""
+        self.buffer = RequestBuffer(self._max_body_bytes)
+        now = time.monotonic()
+        is_idle = self._served and not data
+        self.deadline = now + (KEEPALIVE_S if is_idle else HEAD_S)
+        self._mark: tuple[float, int] | None = None
+        if data:
+            self._feed(data)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of a request has arrived."""
+        return len(self.buffer) == 0
+
+    def receive(self) -> bool:
+        """Read once; False when the client has closed and there is no request."""
+        try:
+            data = self.sock.recv(READ_BYTES)
+        except BlockingIOError:
+            return True
+        if not data:
+            self.buffer.give_up()
+            return not self.is_idle
+        if self.is_idle:
+            self.deadline = time.monotonic() + HEAD_S
+        self._feed(data)
+        return True
+
+    def _feed(self, data: bytes) -> None:
+        self.buffer.feed(data)
+        if self.buffer.wants_continue and not self.buffer.is_complete:
+            self.buffer.wants_continue = False
+            with contextlib.suppress(OSError):
+                self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def is_late(self, now: float) -> bool:
+        """Whether the client has taken too long over its request, or over sending the next."""
+        if not self.buffer.head_bytes:
+            return now > self.deadline
+        received = len(self.buffer)
+        began, had = self._mark or (now, received)
+        if self._mark is None:
+            self._mark = (now, received)
+        if now - began < RATE_S:
+            return False
+        self._mark = (now, received)
+        return received - had < LEAST_RATE * (now - began)
+
+    def take_request(self, cfg: Any) -> RequestParser:
+        """A parser of the request that is complete; what came after it is kept."""
+        request, self.rest = self.buffer.take()
+        self.received = _Received(request)
+        self._served += 1
+        return RequestParser(cfg, self.received, self.client)
+
+    def is_gone(self) -> bool:
+        """Whether the client has closed its side."""
+        poll = select.poll()
+        poll.register(self.sock, _CLOSED)
+        return bool(poll.poll(0))
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.sock.close()
+
+
+# macOS has no POLLRDHUP; there a client that is gone is seen at the next write.
+_CLOSED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR

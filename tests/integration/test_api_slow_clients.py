@@ -1,0 +1,187 @@
+"""Clients that send slowly, say nothing or do not read: everybody else is served at once."""
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+
+from tests.integration.api_process import Api
+
+HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+SLOW = {
+    "no byte": b"",
+    "half a head": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-",
+    "half a body": HEAD + b"Content-Length: 100\r\n\r\n{",
+    "half a chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n19\r\n{",
+}
+
+
+@contextmanager
+def served_at_once(api: Api) -> Iterator[list[float]]:
+    """Ask /healthz on new connections all the time; none may take a second."""
+    took: list[float] = []
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(0.1):
+            began = time.monotonic()
+            assert api.ask("GET", "/healthz")[0] == 200
+            took.append(time.monotonic() - began)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield took
+    finally:
+        is_over.set()
+        thread.join()
+    assert took
+    assert max(took) < 1, took
+
+
+@pytest.fixture
+def clients(api: Api) -> Iterator[Any]:
+    """Opens connections and closes them after the test."""
+    opened: list[socket.socket] = []
+
+    def connect(data: bytes, receive_bytes: int | None = None) -> socket.socket:
+        client = socket.socket()
+        opened.append(client)
+        if receive_bytes is not None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        client.settimeout(30)
+        client.connect((api.host, api.port))
+        client.sendall(data)
+        return client
+
+    yield connect
+    for client in opened:
+        client.close()
+
+
+@pytest.mark.parametrize("count", [30, pytest.param(150, marks=pytest.mark.full)])
+def test_slow_senders_take_nothing_and_are_turned_away(api: Api, clients: Any, count: int) -> None:
+    slow = {kind: [clients(data) for _ in range(count)] for kind, data in SLOW.items()}
+    began = time.monotonic()
+    with served_at_once(api):
+        answers = {kind: [_read_all(client) for client in group] for kind, group in slow.items()}
+    assert time.monotonic() - began < 25
+    for kind, found in answers.items():
+        for answer in found:
+            if kind == "no byte":
+                assert answer == b""
+            else:
+                head, _, body = answer.partition(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 408 "), (kind, answer)
+                assert json.loads(body)["status"] == 408
+    api.end()
+
+
+def test_a_body_that_keeps_the_least_rate_is_taken(api: Api, stage: Any, clients: Any) -> None:
+    order = json.dumps({"task": "echo", "items": ["x" * 1000] * 130}).encode()
+    client = clients(HEAD + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(order))
+    for start in range(0, len(order), len(order) // 12):
+        client.sendall(order[start : start + len(order) // 12])
+        time.sleep(1)
+    assert _read_all(client).startswith(b"HTTP/1.1 202 ")
+
+
+def _read_all(client: socket.socket) -> bytes:
+    found = b""
+    with suppress(ConnectionResetError):
+        while data := client.recv(65536):
+            found += data
+    return found
+
+
+@pytest.mark.parametrize("count", [16, pytest.param(64, marks=pytest.mark.full)])
+def test_readers_that_do_not_read_leave_others_served(
+    api: Api, stage: Any, clients: Any, count: int
+) -> None:
+    job = stage.post(task="echo", items=["x" * 4000] * 3000)["id"]
+    stage.run(job)
+    accepts = {
+        "/records": b"application/x-ndjson",
+        "/records?": b"text/csv",
+        "/records?limit=3000": b"application/json",
+        "/trace": b"application/json",
+        "/events": b"text/event-stream",
+    }
+    with served_at_once(api):
+        for path, accept in accepts.items():
+            for _ in range(count):
+                request = b"GET /v1/jobs/%s%s HTTP/1.1\r\nHost: localhost\r\nAccept: %s\r\n\r\n"
+                clients(request % (job.encode(), path.encode(), accept), receive_bytes=4096)
+        time.sleep(3)
+    status, problem = api.ask("GET", f"/v1/jobs/{job}/records", Accept="text/csv")
+    assert (status, problem["status"]) == (503, 503)
+    if count > 16:
+        stage.until(lambda: _download(api, job) == 200, within_s=40)
+
+
+def _download(api: Api, job: str) -> int:
+    connection = api.connect()
+    connection.request("GET", f"/v1/jobs/{job}/records", headers={"Accept": "text/csv"})
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    return response.status
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.full)])
+def test_kept_alive_connections_leave_others_served(api: Api, clients: Any, count: int) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with served_at_once(api):
+        kept = [clients(request) for _ in range(count)]
+        for _ in range(2):
+            for client in kept:
+                assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+                client.sendall(request)
+
+
+def test_the_place_of_a_wait_is_free_soon_after_its_client_has_left(
+    api: Api, stage: Any, clients: Any
+) -> None:
+    job = stage.post(task="echo", count=1)["id"]
+    wait = f"GET /v1/jobs/{job}?wait=30 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    waiting = [clients(wait) for _ in range(5)]
+    stage.until(lambda: stage.redis.info("clients")["blocked_clients"] == 5)
+    assert _waits(api, job) is False
+    for client in waiting:
+        client.close()
+    stage.until(lambda: stage.redis.info("clients")["blocked_clients"] == 0, within_s=3)
+    assert _waits(api, job) is True
+
+
+def _waits(api: Api, job: str) -> bool:
+    """Whether there is a place to wait in."""
+    connection = api.connect()
+    connection.request("GET", f"/v1/jobs/{job}?wait=0.1")
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    return "Retry-After" not in response.headers
+
+
+def test_requests_that_come_together_are_answered_in_order(api: Api, clients: Any) -> None:
+    ask = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    post = HEAD + b"Content-Length: 2\r\n\r\n{}"
+    last = ask.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    client = clients(ask % b"healthz" + post + ask % b"nope" + last % b"healthz")
+    assert re.findall(rb"HTTP/1.1 (\d+) ", _read_all(client)) == [b"200", b"422", b"404", b"200"]
+
+
+def test_a_client_may_ask_whether_its_body_is_wanted(api: Api, stage: Any, clients: Any) -> None:
+    expect = HEAD + b"Expect: 100-continue\r\nConnection: close\r\n"
+    client = clients(expect + b"Content-Length: 25\r\n\r\n")
+    assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    client.sendall(b'{"task":"echo","count":1}')
+    assert _read_all(client).startswith(b"HTTP/1.1 202 ")
+    too_long = clients(expect + b"Content-Length: 99999999999\r\n\r\n")
+    assert _read_all(too_long).startswith(b"HTTP/1.1 413 ")
