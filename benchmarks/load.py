@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from batchpool.client import Client
 from batchpool.ledger.connection import connect
@@ -91,7 +92,7 @@ def _with_workers(stack: LocalStack, client: Client) -> tuple[float, float, floa
         presence = Presence(redis)
         (real, *_) = presence.workers()
         for name in names:
-            presence.announce({**real, "name": name}, 60)
+            presence.announce(replace(real, name=name), 60)
         crowded = _median(order)
         page = _median(client.workers)
         for name in names:

@@ -67,8 +67,8 @@ def _our_latency(redis: Redis) -> Callable[[], float]:
     def measure() -> float:
         started = time.perf_counter()
         job_id = uuid.uuid4().hex
-        new = NewJob(job_id, spec, [(0, 1)], None, known["id"], 60, 60, 60)
-        jobs.create(new, lambda pipe: enqueue(redis, pipe, known["id"], [(job_id, 0)], 60))
+        new = NewJob(job_id, spec, [(0, 1)], None, known.id, 60, 60, 60)
+        jobs.create(new, lambda pipe: enqueue(redis, pipe, known.id, [(job_id, 0)], 60))
         last = "0-0"
         while (entry := jobs.load(job_id)) and entry.state not in TERMINAL_STATES:
             last = ([last] + [event_id for event_id, _ in events.read(job_id, last, 5000)])[-1]

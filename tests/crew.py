@@ -79,15 +79,16 @@ class Crew:
 
         def there() -> bool:
             assert not [p for p in started if p.poll() is not None], "a worker ended at its start"
-            return pids <= {worker["pid"] for worker in presence.workers()}
+            return pids <= {worker.pid for worker in presence.workers()}
 
         wait_until(there, 30, "workers there")
         wait_until(presence.classes, 10, "a class known")
         return started
 
     def runner_pid(self, worker: subprocess.Popen[bytes]) -> int:
-        (entry,) = [w for w in Presence(self.redis).workers() if w["pid"] == worker.pid]
-        return int(entry["runner_pid"])
+        (entry,) = [w for w in Presence(self.redis).workers() if w.pid == worker.pid]
+        assert entry.runner_pid is not None
+        return entry.runner_pid
 
     def finish(self, job_id: str, within_s: float = 30) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from batchpool.api.app import create_app
 from batchpool.api.settings import ApiSettings
+from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.connection import connect
 from batchpool.ledger.entries import Report
 from batchpool.ledger.jobs import Jobs
@@ -159,9 +160,9 @@ class Stage:
 
     def announce(self, document: dict[str, Any], *workers: dict[str, Any]) -> None:
         presence = Presence(self.redis)
-        presence.announce_class(document)
+        presence.announce_class(WorkerCapabilities.from_json(document))
         for worker in workers:
-            presence.announce(worker, 60)
+            presence.announce(LiveWorker.from_json(worker), 60)
 
     def post(self, status: int = 202, /, **body: Any) -> dict[str, Any]:
         response = self.http.post("/v1/jobs", json=body)

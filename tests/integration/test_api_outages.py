@@ -13,6 +13,7 @@ import pytest
 
 from batchpool.api.app import create_app
 from batchpool.api.settings import ApiSettings
+from batchpool.ledger.announcements import WorkerCapabilities
 from batchpool.ledger.connection import connect
 from batchpool.ledger.presence import Presence
 from tests.support.waiting import check_time
@@ -132,7 +133,9 @@ def test_an_unsafe_redis_is_red_with_the_reason_alone(
     server.start(*options)
     _is_back(http)
     with connect(server.url) as redis:
-        Presence(redis).announce_class({"id": "c", "tasks": {}, "backends": []})
+        Presence(redis).announce_class(
+            WorkerCapabilities(id="c", python="3.11", backends=(), start_methods=(), tasks={})
+        )
     response = http.get("/readyz")
     found = response.get_json()
     assert found["durability"] == durability

@@ -96,7 +96,7 @@ def test_a_job_that_has_begun_ends_with_the_version_that_it_began_with(project: 
     project.crew.wait_running(job_id, recorded=1)
     project.set_version(2)
     # One worker gets a new runner, with the new code.
-    killed = Presence(project.crew.redis).workers()[0]["runner_pid"]
+    killed = Presence(project.crew.redis).workers()[0].runner_pid
     os.kill(killed, signal.SIGKILL)
     job = project.crew.finish(job_id, 60)
     assert (job["state"], project.values(job)) == ("succeeded", {1})
@@ -171,11 +171,11 @@ def test_with_reload_an_idle_worker_takes_up_edits_additions_and_repairs(project
     project.crew.start_workers(1, BATCHPOOL_RELOAD="on")
 
     def classes() -> set[str]:
-        return {worker["class"] for worker in Presence(project.crew.redis).workers()}
+        return {worker.class_id for worker in Presence(project.crew.redis).workers()}
 
     def tasks() -> list[str]:
-        current = [d for d in Presence(project.crew.redis).classes() if d["id"] in classes()]
-        return [name for document in current for name in document["tasks"]]
+        current = [d for d in Presence(project.crew.redis).classes() if d.id in classes()]
+        return [name for document in current for name in document.tasks]
 
     first = classes()
     project.set_version(2)

@@ -7,6 +7,7 @@ from redis import Redis
 
 from batchpool.comparisons.driver import Driver
 from batchpool.ledger import keys
+from batchpool.ledger.announcements import LiveWorker
 from batchpool.ledger.comparisons import ComparisonEntry, Comparisons
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.reservations import Reservations, WorkerSlot
@@ -60,10 +61,10 @@ class Scene:
         reserved = {"comparison": self.id, "slot": slot}
         private = keys.private_class("c311", self.id, slot)
         changed = self.workers[slot] | {"class": private, "reserved": reserved}
-        Presence(self.redis).announce(changed, 60)
+        Presence(self.redis).announce(LiveWorker.from_json(changed), 60)
 
     def announce_home(self, slot: int) -> None:
-        Presence(self.redis).announce(self.workers[slot], 60)
+        Presence(self.redis).announce(LiveWorker.from_json(self.workers[slot]), 60)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from rq import Queue
 
 from batchpool.ledger import keys
+from batchpool.ledger.announcements import ReservedSlot
 from batchpool.ledger.entries import NewJob
 from batchpool.ledger.failpoints import MARKER, TESTING, VARIABLE
 from batchpool.ledger.jobs import Jobs
@@ -37,7 +38,7 @@ class Driver:
     @property
     def class_id(self) -> str:
         (document,) = Presence(self.redis).classes()
-        return str(document["id"])
+        return document.id
 
     def want(self, slot: int = 0) -> WorkerSlot:
         seat = self.reservations.request(COMPARISON, slot)
@@ -64,14 +65,14 @@ class Driver:
     def seated(self, seat: WorkerSlot) -> dict[str, Any] | None:
         """The announcement of the worker that reads the queue of this slot."""
         for worker in Presence(self.redis).workers():
-            if worker["class"] == self.private(seat):
-                assert worker["reserved"] == {"comparison": COMPARISON, "slot": seat.slot}
+            if worker.class_id == self.private(seat):
+                assert worker.reserved == ReservedSlot(COMPARISON, seat.slot)
                 return worker
         return None
 
     def is_back(self, name: str) -> bool:
-        (worker,) = [w for w in Presence(self.redis).workers() if w["name"] == name]
-        return bool(worker["class"] == self.class_id and worker["reserved"] is None)
+        (worker,) = [w for w in Presence(self.redis).workers() if w.name == name]
+        return worker.class_id == self.class_id and worker.reserved is None
 
     def post(self, seat: WorkerSlot, count: int = 3, seconds: float = 0.01) -> str:
         """A job of one batch, for the worker of this slot."""
@@ -99,7 +100,7 @@ def driver(crew: Crew) -> Driver:
 
 
 def name_of(driver: Driver, process: subprocess.Popen[bytes]) -> str:
-    (name,) = [w["name"] for w in Presence(driver.redis).workers() if w["pid"] == process.pid]
+    (name,) = [w.name for w in Presence(driver.redis).workers() if w.pid == process.pid]
     return str(name)
 
 
@@ -119,7 +120,7 @@ def test_a_reserved_worker_takes_the_batches_of_its_slot_alone(driver: Driver) -
     for _ in range(3):
         assert driver.worker_of(driver.post(seat)) == holder["worker"]
     assert driver.crew.stage.get(f"/v1/jobs/{foreign}")["state"] == "queued"
-    assert [document["id"] for document in Presence(driver.redis).classes()] == [driver.class_id]
+    assert [known.id for known in Presence(driver.redis).classes()] == [driver.class_id]
     driver.release(seat)
     assert driver.crew.finish(foreign)["state"] == "succeeded"
     assert driver.is_back(holder["worker"])

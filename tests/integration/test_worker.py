@@ -48,6 +48,21 @@ def test_what_a_shared_global_saw_is_reported_per_batch(crew: Crew) -> None:
     assert processes["observed"] == [0] and processes["lost"] == 10
 
 
+def test_a_pool_that_waits_for_the_next_batch_is_shown_with_its_children(crew: Crew) -> None:
+    crew.start_workers(1)
+
+    def warm() -> Any:
+        (worker,) = crew.stage.get("/v1/workers")["workers"]
+        return worker["warm"]
+
+    assert warm() == []
+    crew.run(task="echo", count=4, backend="process-pool", concurrency=2, start_method="spawn")
+    wait_until(lambda: warm() != [], 10, "the pool is announced")
+    (pool,) = warm()
+    assert (pool["start_method"], pool["children"]) == ("spawn", 2)
+    assert len(pool["pids"]) == 2 and all(map(is_alive, pool["pids"]))
+
+
 @pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
 def test_a_worker_killed_in_mid_batch_costs_no_item(crew: Crew, backend: str) -> None:
     crew.start("batchpool.reconciler")

@@ -1,33 +1,34 @@
 """What workers announced, as the API shows it; pure."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from batchpool.backends.facts import BACKENDS
+from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.planning import live_by_class
+from batchpool.ledger.announcements import LiveWorker, TaskCapabilities
 from batchpool.model import DISPATCHES, POOLS
+from batchpool.schemas.documents import Document
 from batchpool.timestamps import rfc3339
 
-Documents = Sequence[dict[str, Any]]
 
-
-def show_workers(workers: Documents) -> dict[str, Any]:
-    """The live workers; what a worker announces beyond the known fields is shown as it is."""
+def show_workers(workers: Sequence[LiveWorker]) -> Document:
+    """The live workers."""
     return {"workers": [_show_worker(worker) for worker in workers]}
 
 
-def _show_worker(worker: dict[str, Any]) -> dict[str, Any]:
-    shown = {name: value for name, value in worker.items() if not name.endswith("_ms")}
-    return shown | {"started_at": rfc3339(worker.get("started_ms"))}
+def _show_worker(worker: LiveWorker) -> Document:
+    shown = worker.to_json()
+    del shown["started_ms"]
+    return shown | {"started_at": rfc3339(worker.started_ms)}
 
 
-def show_backends(classes: Documents, workers: Documents) -> dict[str, Any]:
-    """Every backend with what it can be asked for, and how many live workers can run it."""
-    live = live_by_class(workers)
+def show_backends(fleet: Fleet) -> Document:
+    """Every backend: its options, and how many live workers can run it."""
+    live = live_by_class(fleet.workers)
     backends = []
     for name, facts in BACKENDS.items():
-        able = [document for document in classes if name in document["backends"]]
-        methods = sorted({method for document in able for method in document["start_methods"]})
+        able = [known for known in fleet.classes if name in known.backends]
+        methods = sorted({method for known in able for method in known.start_methods})
         backends.append(
             {
                 "name": name,
@@ -42,38 +43,38 @@ def show_backends(classes: Documents, workers: Documents) -> dict[str, Any]:
                 "form": facts.form,
                 "min_python": ".".join(map(str, facts.min_python)),
                 "available": bool(able),
-                "workers": sum(len(live.get(document["id"], ())) for document in able),
+                "workers": sum(len(live.get(known.id, ())) for known in able),
             }
         )
     return {"backends": backends}
 
 
-def show_tasks(classes: Documents, workers: Documents) -> dict[str, Any]:
+def show_tasks(fleet: Fleet) -> Document:
     """Every task of any class, as the class with most live workers has it, and what failed."""
-    live = live_by_class(workers)
-    ranked = sorted(classes, key=lambda doc: (-len(live.get(doc["id"], ())), doc["id"]))
-    tasks: dict[str, dict[str, Any]] = {}
-    for document in ranked:
-        for name, about in document["tasks"].items():
-            shown = tasks.setdefault(name, _show_task(name, about))
-            shown["classes"].append(document["id"])
-            shown["workers"] += len(live.get(document["id"], ()))
+    live = live_by_class(fleet.workers)
+    ranked = sorted(fleet.classes, key=lambda known: (-len(live.get(known.id, ())), known.id))
+    tasks: dict[str, Document] = {}
+    for known in ranked:
+        for name, task in known.tasks.items():
+            shown = tasks.setdefault(name, _show_task(name, task))
+            shown["classes"].append(known.id)
+            shown["workers"] += len(live.get(known.id, ()))
     errors = [
-        {"class": document["id"], "source": error["source"], "error": error["error"]}
-        for document in ranked
-        for error in document.get("errors", ())
+        {"class": known.id, "source": error.source, "error": error.error}
+        for known in ranked
+        for error in known.errors
     ]
     return {"tasks": [tasks[name] for name in sorted(tasks)], "errors": errors}
 
 
-def _show_task(name: str, about: dict[str, Any]) -> dict[str, Any]:
+def _show_task(name: str, task: TaskCapabilities) -> Document:
     return {
         "name": name,
-        "description": about.get("description"),
-        "params": about.get("schema"),
-        "sync": about["sync"],
-        "async": about["async"],
-        "bound": about.get("bound"),
+        "description": task.description,
+        "params": task.schema,
+        "sync": task.has_sync,
+        "async": task.has_async,
+        "bound": task.bound,
         "classes": [],
         "workers": 0,
     }

@@ -11,10 +11,11 @@ from prometheus_client.registry import Collector
 from redis import Redis
 
 from batchpool.ledger import keys
+from batchpool.ledger.announcements import WorkerState
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.presence import Presence
 
-WORKER_STATES = ("idle", "busy", "draining")
+WORKER_STATES: tuple[WorkerState, ...] = ("idle", "busy", "draining")
 _COUNTED = (
     keys.WAITING,
     keys.PARKED,
@@ -40,7 +41,7 @@ class LedgerCollector(Collector):
             pipe.info("memory")
             raw, waiting, parked, running, jobs, comparing, compared, memory = pipe.execute()
         counts = Counter({name.decode(): int(value) for name, value in raw.items()})
-        states = Counter(worker.get("state") for worker in self._presence.workers())
+        states = Counter(worker.state for worker in self._presence.workers())
         now = {"queued": counts["queued"], "running": counts["running"]}
         yield _gauge("batchpool_jobs", "Jobs that have not ended.", now)
         ended = {state: counts[state] for state in ("succeeded", "failed", "cancelled")}
@@ -56,7 +57,7 @@ class LedgerCollector(Collector):
         yield _gauge("batchpool_comparisons", about, comparing)
         about = "Comparisons that can be looked at, ended ones too."
         yield _gauge("batchpool_comparisons_kept", about, compared)
-        workers = {state: states[state] for state in WORKER_STATES}
+        workers = {str(state): states[state] for state in WORKER_STATES}
         yield _gauge("batchpool_workers", "Live workers.", workers)
         refused = counts["refused_writes"]
         yield _counter("batchpool_refused_writes", "Writes of owners that were none.", refused)

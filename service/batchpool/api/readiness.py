@@ -9,6 +9,7 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from batchpool.ledger import keys
+from batchpool.ledger.announcements import LiveWorker
 
 LEAST_VERSION = (6, 2)
 
@@ -58,8 +59,8 @@ def _count_live(redis: Redis, names: Any) -> int:
     if not isinstance(names, set) or not names:
         return 0
     values = redis.mget([keys.WORKER.encode() + name for name in names])
-    workers = [json.loads(value) for value in values if value]
-    return sum(worker.get("state") != "draining" for worker in workers)
+    workers = [LiveWorker.from_json(json.loads(value)) for value in values if value]
+    return sum(worker.state != "draining" for worker in workers)
 
 
 def evaluate(answers: Sequence[Any], live: int) -> Readiness:

@@ -58,7 +58,7 @@ def _again(job: JobEntry, items: list[Any]) -> JobSpec:
 def _class_id(spec: JobSpec, fleet: Fleet) -> str:
     ranked = rank_classes(fleet.classes, fleet.workers, Requirements.of_spec(spec))
     if ranked:
-        return str(ranked[0]["id"])
+        return ranked[0].id
     if not fleet.classes:
         raise NoWorkerSeen
     raise Problem(

@@ -13,6 +13,7 @@ from batchpool.jobs.admission import Limits, admit, shown_count
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.items_digest import summarize_items
 from batchpool.jobs.planning import JobPlan, Requirements, can_run, rank_classes
+from batchpool.ledger.announcements import WorkerCapabilities
 from batchpool.ledger.job_spec import ItemsSummary, JobSpec
 from batchpool.ledger.keys import base_class
 from batchpool.schemas.comparison_requests import (
@@ -59,7 +60,7 @@ def admit_comparison(
     spec = _complete(order, specs, [arm.name for _, arm in ordered], solo)
     spec["seed"] = choose_seed() if order.seed is None else order.seed
     _check_workers(spec, shared, fleet)
-    return AdmittedComparison(spec, shared["id"])
+    return AdmittedComparison(spec, shared.id)
 
 
 def _check_size(order: ComparisonRequest) -> None:
@@ -115,12 +116,12 @@ def _blamed(field: str, refusal: InvalidFields) -> list[FieldError]:
     return errors
 
 
-def _classes_for_all(specs: Sequence[JobSpec], fleet: Fleet) -> dict[str, Any]:
+def _classes_for_all(specs: Sequence[JobSpec], fleet: Fleet) -> WorkerCapabilities:
     needs = [Requirements.of_spec(spec) for spec in specs]
     able = [each for each in fleet.classes if all(can_run(each, need) for need in needs)]
     ranked = rank_classes(able, fleet.workers, needs[0])
     if not ranked:
-        seen = ", ".join(sorted(f"Python {document['python']}" for document in fleet.classes))
+        seen = ", ".join(sorted(f"Python {each.python}" for each in fleet.classes))
         raise invalid_field(
             "arms",
             f"each arm can be run, but no single class of workers can run all; seen: {seen}",
@@ -128,9 +129,9 @@ def _classes_for_all(specs: Sequence[JobSpec], fleet: Fleet) -> dict[str, Any]:
     return ranked[0]
 
 
-def _solo(order: ComparisonRequest, document: dict[str, Any]) -> ArmRequest:
+def _solo(order: ComparisonRequest, known: WorkerCapabilities) -> ArmRequest:
     """How the items are run one after the other."""
-    if document["tasks"][order.task]["sync"]:
+    if known.tasks[order.task].has_sync:
         return ArmRequest(name=None, backend="sequential")
     return ArmRequest(name=None, backend="asyncio", concurrency=1)
 
@@ -159,13 +160,13 @@ def _complete(
     }
 
 
-def _check_workers(spec: dict[str, Any], document: dict[str, Any], fleet: Fleet) -> None:
+def _check_workers(spec: dict[str, Any], known: WorkerCapabilities, fleet: Fleet) -> None:
     """Refuse what would wait for ever: more workers at once than live."""
     # Those that are reserved for the comparison of the moment come back from it.
     live = sum(
-        base_class(worker["class"]) == document["id"]
+        base_class(worker.class_id) == known.id
         for worker in fleet.workers
-        if worker.get("state") != "draining"
+        if worker.state != "draining"
     )
     needed = workers_needed(spec)
     if needed > live:

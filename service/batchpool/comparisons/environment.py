@@ -7,6 +7,7 @@ from typing import Any
 from redis import Redis
 
 from batchpool.comparisons.worker_reservation import ReservedWorkers
+from batchpool.ledger.announcements import LiveWorker
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.presence import Presence
 from batchpool.timestamps import rfc3339
@@ -18,13 +19,13 @@ def describe_environment(
     """The environment at the moment when all workers are there."""
     commands: Commands = redis
     presence = Presence(redis)
-    documents = {document["id"]: document for document in presence.classes()}
+    documents = {known.id: known for known in presence.classes()}
     names = {holder["worker"] for holder in crew.holders.values()}
-    workers = [worker for worker in presence.workers() if worker["name"] in names]
+    workers = [worker for worker in presence.workers() if worker.name in names]
     return {
-        "python": _one(worker["python"] for worker in workers),
-        "gil": _one(worker["gil"] for worker in workers),
-        "start_methods": documents.get(class_id, {}).get("start_methods", []),
+        "python": _one(worker.python for worker in workers),
+        "gil": _one(worker.gil for worker in workers),
+        "start_methods": list(documents[class_id].start_methods) if class_id in documents else [],
         "hosts": sorted(crew.hosts),
         "cpus": sum(_cpus_by_host(workers).values()),
         "quota": None,
@@ -33,7 +34,13 @@ def describe_environment(
         "batchpool_version": _version(),
         "git_revision": None if git_revision == "unknown" else git_revision,
         "workers": [
-            {name: worker[name] for name in ("name", "host", "cpus", "python", "gil")}
+            {
+                "name": worker.name,
+                "host": worker.host,
+                "cpus": worker.cpus,
+                "python": worker.python,
+                "gil": worker.gil,
+            }
             for worker in workers
         ],
         "started_at": rfc3339(now_ms),
@@ -46,11 +53,11 @@ def _one(values: Iterable[Any]) -> Any:
     return found[0] if len(found) == 1 else (found or None)
 
 
-def _cpus_by_host(workers: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+def _cpus_by_host(workers: Iterable[LiveWorker]) -> dict[str, float]:
     """Workers of one host share its CPUs."""
     found: dict[str, float] = {}
     for worker in workers:
-        found[worker["host"]] = max(found.get(worker["host"], 0.0), worker["cpus"])
+        found[worker.host] = max(found.get(worker.host, 0.0), worker.cpus)
     return found
 
 

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from redis import Redis
 
 from batchpool.jobs.planning import Requirements, can_run, live_by_class, rank_classes
+from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.comparisons import ComparisonEntry
 from batchpool.ledger.presence import Presence
 
@@ -78,7 +78,7 @@ def has_begun(entry: ComparisonEntry) -> bool:
 
 
 def _successor(
-    entry: ComparisonEntry, classes: list[dict[str, Any]], workers: list[dict[str, Any]]
+    entry: ComparisonEntry, classes: list[WorkerCapabilities], workers: list[LiveWorker]
 ) -> str | None:
     live = live_by_class(workers)
     arms = [*entry.spec["arms"], entry.spec["solo"]]
@@ -86,9 +86,9 @@ def _successor(
         Requirements(entry.spec["task"], arm["backend"], arm.get("start_method")) for arm in arms
     ]
     able = [
-        document
-        for document in classes
-        if document["id"] in live and all(can_run(document, need) for need in needs)
+        known
+        for known in classes
+        if known.id in live and all(can_run(known, need) for need in needs)
     ]
     ranked = rank_classes(able, workers, needs[0])
-    return ranked[0]["id"] if ranked else None
+    return ranked[0].id if ranked else None

@@ -70,7 +70,7 @@ class WorkerReservations:
 
     def _look(self, entry: ComparisonEntry, now_ms: int) -> ReservedWorkers:
         holders = self._reservations.holders(entry.id)
-        present = {worker["name"]: worker for worker in self._presence.workers()}
+        present = {worker.name: worker for worker in self._presence.workers()}
         held, missing = {}, []
         slots = range(workers_needed(entry.spec))
         for slot in slots:
@@ -78,9 +78,9 @@ class WorkerReservations:
             if holder is None:
                 missing.append(slot)
                 continue
-            worker = present.get(holder["worker"], {})
+            worker = present.get(holder["worker"])
             private = keys.private_class(entry.class_id, entry.id, slot)
-            if worker.get("class") == private and worker.get("state") != "draining":
+            if worker and worker.class_id == private and worker.state != "draining":
                 held[slot] = holder
                 self._wanted.pop((entry.id, slot), None)
             elif now_ms - holder["ms"] > PATIENCE_S * 1000:
@@ -115,7 +115,7 @@ class WorkerReservations:
     def all_released(self, entry: ComparisonEntry) -> bool:
         """Whether no live worker says that it is reserved for the comparison."""
         prefix = f"{entry.class_id}~{entry.id}~"
-        return not any(worker["class"].startswith(prefix) for worker in self._presence.workers())
+        return not any(worker.class_id.startswith(prefix) for worker in self._presence.workers())
 
     def clean_up(self, entry: ComparisonEntry) -> None:
         """Remove the queues and messages that are left, and count no longer."""

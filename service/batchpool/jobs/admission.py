@@ -17,6 +17,7 @@ from batchpool.jobs.planning import (
     task_runs_on,
 )
 from batchpool.jobs.refusals import NoWorkerSeen
+from batchpool.ledger.announcements import WorkerCapabilities
 from batchpool.ledger.job_spec import ItemsSummary, JobSpec
 from batchpool.model import START_METHODS
 from batchpool.schemas.job_requests import JobRequest
@@ -74,7 +75,7 @@ def check_request(request: JobRequest, limits: Limits) -> BackendFacts:
 
 def complete(
     request: JobRequest,
-    document: dict[str, Any],
+    known: WorkerCapabilities,
     fleet: Fleet,
     items: ItemsSummary | None = None,
 ) -> JobPlan:
@@ -84,14 +85,12 @@ def complete(
         InvalidFields: the params do not fit the schema of the task.
     """
     facts = _facts(request.backend)
-    params = fill_params(document["tasks"][request.task]["schema"], request.params)
-    concurrency = request.concurrency or facts.default_concurrency(
-        class_cpus(document, fleet.workers)
-    )
+    params = fill_params(known.tasks[request.task].schema, request.params)
+    concurrency = request.concurrency or facts.default_concurrency(class_cpus(known, fleet.workers))
     return JobPlan(
         spec=_complete_spec(request, facts, params, concurrency, items),
         ranges=split_ranges(request.total, request.batches),
-        class_id=document["id"],
+        class_id=known.id,
     )
 
 
@@ -174,7 +173,9 @@ def _start_method_errors(backend: str, method: str, facts: BackendFacts) -> Iter
         )
 
 
-def capable_classes(request: JobRequest, facts: BackendFacts, fleet: Fleet) -> list[dict[str, Any]]:
+def capable_classes(
+    request: JobRequest, facts: BackendFacts, fleet: Fleet
+) -> list[WorkerCapabilities]:
     """The classes of workers that can run the job, best first; never empty.
 
     Raises:
@@ -194,22 +195,22 @@ def _start_method(request: JobRequest, facts: BackendFacts) -> str | None:
     return (request.start_method or DEFAULT_START_METHOD) if facts.start_method else None
 
 
-def _why_not(need: Requirements, classes: Sequence[dict[str, Any]]) -> FieldError:
-    having = [document for document in classes if need.task in document["tasks"]]
+def _why_not(need: Requirements, classes: Sequence[WorkerCapabilities]) -> FieldError:
+    having = [known for known in classes if need.task in known.tasks]
     if not having:
-        known = sorted({name for document in classes for name in document["tasks"]})
+        known = sorted({name for each in classes for name in each.tasks})
         failed = _failed_sources(classes)
         return FieldError("task", f"unknown task {need.task!r}; known: {', '.join(known)}{failed}")
-    offering = [document for document in having if need.backend in document["backends"]]
+    offering = [known for known in having if need.backend in known.backends]
     if not offering:
         seen = ", ".join(
-            sorted(f"Python {doc['python']} ({', '.join(doc['backends'])})" for doc in having)
+            sorted(f"Python {each.python} ({', '.join(each.backends)})" for each in having)
         )
         return FieldError(
             "backend", f"no worker that has task {need.task!r} can run {need.backend}; seen: {seen}"
         )
-    if not any(task_runs_on(document["tasks"][need.task], need.backend) for document in offering):
-        if need.backend == "interpreter-pool" and having[0]["tasks"][need.task]["sync"]:
+    if not any(task_runs_on(each.tasks[need.task], need.backend) for each in offering):
+        if need.backend == "interpreter-pool" and having[0].tasks[need.task].has_sync:
             return FieldError(
                 "backend",
                 f"the module of task {need.task!r} uses pydantic, which sub-interpreters "
@@ -219,16 +220,16 @@ def _why_not(need: Requirements, classes: Sequence[dict[str, Any]]) -> FieldErro
         return FieldError(
             "backend", f"task {need.task!r} has no {form} form, so {need.backend} cannot run it"
         )
-    methods = sorted({method for document in offering for method in document["start_methods"]})
+    methods = sorted({method for each in offering for method in each.start_methods})
     return FieldError(
         "start_method",
         f"no worker has start method {need.start_method!r}; seen: {', '.join(methods)}",
     )
 
 
-def _failed_sources(classes: Sequence[dict[str, Any]]) -> str:
+def _failed_sources(classes: Sequence[WorkerCapabilities]) -> str:
     """The sources of tasks that some worker could not load, as the end of a message."""
-    failed = {error["source"] for document in classes for error in document.get("errors", ())}
+    failed = {error.source for each in classes for error in each.errors}
     if not failed:
         return ""
     shown = ", ".join(sorted(failed)[:MOST_SHOWN_SOURCES])

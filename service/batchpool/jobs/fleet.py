@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.presence import Presence
 
 
@@ -12,8 +12,8 @@ from batchpool.ledger.presence import Presence
 class Fleet:
     """The workers that are there, and the classes seen in the last days."""
 
-    classes: Sequence[dict[str, Any]]
-    workers: Sequence[dict[str, Any]]
+    classes: Sequence[WorkerCapabilities]
+    workers: Sequence[LiveWorker]
 
 
 MAX_AGE_S = 0.5

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from batchpool.backends.facts import BACKENDS
+from batchpool.ledger.announcements import LiveWorker, TaskCapabilities, WorkerCapabilities
 from batchpool.ledger.job_spec import JobSpec
 from batchpool.ledger.keys import base_class
 
@@ -59,57 +59,52 @@ def split_ranges(count: int, batches: int) -> list[tuple[int, int]]:
     return ranges
 
 
-def task_runs_on(task: dict[str, Any], backend: str) -> bool:
+def task_runs_on(task: TaskCapabilities, backend: str) -> bool:
     """Whether the task has the form that the backend calls, and can live where it runs."""
     form = BACKENDS[backend].form
-    if backend == "interpreter-pool" and not task.get("interpreters", True):
+    if backend == "interpreter-pool" and not task.interpreters:
         return False
-    return bool(task[form] if form != "either" else task["sync"] or task["async"])
+    if form == "either":
+        return task.has_sync or task.has_async
+    return task.has_sync if form == "sync" else task.has_async
 
 
-def can_run(document: dict[str, Any], need: Requirements) -> bool:
-    """Whether workers of the class described by `document` can run what `need` says."""
-    task = document["tasks"].get(need.task)
-    if task is None or need.backend not in document["backends"]:
+def can_run(known: WorkerCapabilities, need: Requirements) -> bool:
+    """Whether workers of the class can run what `need` says."""
+    task = known.tasks.get(need.task)
+    if task is None or need.backend not in known.backends:
         return False
-    if need.start_method is not None and need.start_method not in document["start_methods"]:
+    if need.start_method is not None and need.start_method not in known.start_methods:
         return False
-    if need.code is not None and task.get("code", need.code) != need.code:
+    if need.code is not None and task.code not in ("", need.code):
         return False
     return task_runs_on(task, need.backend)
 
 
-def live_by_class(workers: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def live_by_class(workers: Iterable[LiveWorker]) -> dict[str, list[LiveWorker]]:
     """The live workers of each class; those that drain take nothing more and do not count.
 
     One that a comparison has reserved counts for the class that it will come back to as well:
     what waits there is late, and not without anybody who could run it.
     """
-    live: dict[str, list[dict[str, Any]]] = {}
+    live: dict[str, list[LiveWorker]] = {}
     for worker in workers:
-        if worker.get("state") != "draining":
-            for class_id in {worker["class"], base_class(worker["class"])}:
+        if worker.state != "draining":
+            for class_id in {worker.class_id, base_class(worker.class_id)}:
                 live.setdefault(class_id, []).append(worker)
     return live
 
 
 def rank_classes(
-    classes: Iterable[dict[str, Any]], workers: Iterable[dict[str, Any]], need: Requirements
-) -> list[dict[str, Any]]:
+    classes: Iterable[WorkerCapabilities], workers: Iterable[LiveWorker], need: Requirements
+) -> list[WorkerCapabilities]:
     """The classes that can run `need`: most live workers first, then the one seen last."""
     live = live_by_class(workers)
-    able = [document for document in classes if can_run(document, need)]
-    return sorted(
-        able,
-        key=lambda document: (
-            -len(live.get(document["id"], ())),
-            -document.get("seen_ms", 0),
-            document["id"],
-        ),
-    )
+    able = [known for known in classes if can_run(known, need)]
+    return sorted(able, key=lambda known: (-len(live.get(known.id, ())), -known.seen_ms, known.id))
 
 
-def class_cpus(document: dict[str, Any], workers: Sequence[dict[str, Any]]) -> int:
+def class_cpus(known: WorkerCapabilities, workers: Sequence[LiveWorker]) -> int:
     """CPUs that any worker of the class has: the least of the live ones, else the last known."""
-    live = [worker["cpus"] for worker in live_by_class(workers).get(document["id"], ())]
-    return max(1, int(min(live, default=document.get("cpus") or 1)))
+    live = [worker.cpus for worker in live_by_class(workers).get(known.id, ())]
+    return max(1, int(min(live, default=known.cpus or 1)))

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from batchpool.jobs.planning import Requirements, can_run, live_by_class, rank_classes
+from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.keys import base_class
 from batchpool.ledger.recovery import Waiting
 from batchpool.queue.rq_queue import rq_id
@@ -56,8 +57,8 @@ class Observation:
     parked: Sequence[Waiting]
     queued: Mapping[str, frozenset[str]]
     popped: Mapping[str, frozenset[str]]
-    classes: Sequence[dict[str, Any]]
-    workers: Sequence[dict[str, Any]]
+    classes: Sequence[WorkerCapabilities]
+    workers: Sequence[LiveWorker]
     need_of: Callable[[str], Requirements | None]
 
 
@@ -118,14 +119,14 @@ class _ClassMatcher:
     def __init__(self, view: Observation) -> None:
         self._view = view
         live = live_by_class(view.workers)
-        self._live = [document for document in view.classes if document["id"] in live]
+        self._live = [known for known in view.classes if known.id in live]
         self._chosen: dict[tuple[Requirements, frozenset[str]], Move | None] = {}
 
     def may_wait(self, batch: Waiting) -> bool:
         """Whether the class that the batch waits for can run it, as far as that is known."""
         need = self._view.need_of(batch.job_id)
         waits_for = base_class(batch.queue)
-        known = [document for document in self._view.classes if document["id"] == waits_for]
+        known = [each for each in self._view.classes if each.id == waits_for]
         return not known or need is None or _fits(known[0], need, batch.unfit)
 
     def of_stranded(self, batches: Iterable[Waiting]) -> Iterator[Action]:
@@ -146,7 +147,7 @@ class _ClassMatcher:
     def _move(self, batch: Waiting, need: Requirements) -> Move | None:
         key = need, batch.unfit
         if key not in self._chosen:
-            fitting = [document for document in self._live if _fits(document, *key)]
+            fitting = [known for known in self._live if _fits(known, *key)]
             ranked = rank_classes(fitting, self._view.workers, need)
             self._chosen[key] = _move_to(batch, ranked[0], need.task) if ranked else None
         found = self._chosen[key]
@@ -154,7 +155,7 @@ class _ClassMatcher:
 
     def _reason(self, need: Requirements) -> str:
         anyhow = replace(need, code=None)
-        if need.code and any(can_run(document, anyhow) for document in self._live):
+        if need.code and any(can_run(known, anyhow) for known in self._live):
             return (
                 f"the code of task {need.task!r} has changed since the job began, and no live "
                 "worker has the old one; cancel the job, then retry runs the rest with the new one"
@@ -163,12 +164,12 @@ class _ClassMatcher:
         return f"no live worker can run the task {need.task!r} on {need.backend}{how}"
 
 
-def _fits(document: dict[str, Any], need: Requirements, unfit: frozenset[str]) -> bool:
-    return document["id"] not in unfit and can_run(document, need)
+def _fits(known: WorkerCapabilities, need: Requirements, unfit: frozenset[str]) -> bool:
+    return known.id not in unfit and can_run(known, need)
 
 
-def _move_to(batch: Waiting, document: dict[str, Any], task: str) -> Move:
-    return Move(batch, document["id"], document["tasks"][task].get("code", ""))
+def _move_to(batch: Waiting, known: WorkerCapabilities, task: str) -> Move:
+    return Move(batch, known.id, known.tasks[task].code)
 
 
 @dataclass

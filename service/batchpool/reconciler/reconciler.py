@@ -149,7 +149,7 @@ class Reconciler:
         self._presence.forget_workers()
         before_ms = self._recovery.now_ms() - self._settings.class_memory_s * 1000
         self._presence.forget_classes(before_ms)
-        announced = {document["id"] for document in self._presence.classes()}
+        announced = {known.id for known in self._presence.classes()}
         known = {*rq_queue.known_classes(self._redis), *announced}
         rq_queue.forget_workers(self._redis, known)
         rq_queue.forget_empty_queues(self._redis, known - announced)

@@ -12,6 +12,12 @@ class ReservedInfo(ResponseModel):
     slot: int
 
 
+class IdlePoolInfo(ResponseModel):
+    start_method: str | None = Field(description="of its processes; null for sub-interpreters")
+    children: int
+    pids: list[int] = Field(description="of its processes; empty for sub-interpreters")
+
+
 class WorkerInfo(BaseModel):
     """A live worker."""
 
@@ -28,7 +34,9 @@ class WorkerInfo(BaseModel):
     state: Literal["idle", "busy", "draining"]
     batch: str | None = Field(description="job id/batch that it runs")
     runner_pid: int | None
-    warm: list[Any]
+    warm: list[IdlePoolInfo] = Field(
+        description="pools that it keeps for the next batch, as of the end of the last one"
+    )
     rss_bytes: int
     started_at: Instant | None
 

@@ -17,10 +17,20 @@ from batchpool.comparisons.planning import (
 )
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.refusals import NoWorkerSeen
+from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
 from batchpool.schemas.comparison_requests import ComparisonRequest
 from batchpool.schemas.job_requests import read_model
 from batchpool.schemas.refusals import InvalidFields
-from tests.integration.conftest import capabilities, worker_document
+from tests.integration import conftest as documents
+
+
+def capabilities(**changes: Any) -> WorkerCapabilities:
+    return WorkerCapabilities.from_json(documents.capabilities(**changes))
+
+
+def worker_document(**changes: Any) -> LiveWorker:
+    return LiveWorker.from_json(documents.worker_document(**changes))
+
 
 ARMS = [{"backend": "sequential"}, {"backend": "thread-pool", "concurrency": 4}]
 BODY = {"task": "sleep", "params": {"seconds": 0.1}, "count": 8, "arms": ARMS}

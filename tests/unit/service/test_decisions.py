@@ -6,6 +6,12 @@ from typing import Any
 import pytest
 
 from batchpool.jobs.planning import Requirements
+from batchpool.ledger.announcements import (
+    LiveWorker,
+    TaskCapabilities,
+    WorkerCapabilities,
+    WorkerState,
+)
 from batchpool.ledger.recovery import Waiting
 from batchpool.reconciler.policy import (
     LeaseGracePeriod,
@@ -17,15 +23,29 @@ from batchpool.reconciler.policy import (
 )
 
 GONE_S = 15.0
-TASK = {"echo": {"sync": True, "async": True}}
-OLD = {"id": "old", "tasks": TASK, "backends": ["thread-pool"], "start_methods": []}
-NEW = OLD | {"id": "new"}
-OTHER = OLD | {"id": "other", "tasks": {}}
+OLD = WorkerCapabilities(
+    id="old",
+    python="3.11",
+    tasks={"echo": TaskCapabilities(has_sync=True, has_async=True)},
+    backends=("thread-pool",),
+    start_methods=(),
+)
+NEW = replace(OLD, id="new")
+OTHER = replace(OLD, id="other", tasks={})
 BATCH = Waiting("j", 0, "old", 0)
 
 
-def _worker(class_id: str, state: str = "idle") -> dict[str, Any]:
-    return {"class": class_id, "state": state}
+def _worker(class_id: str, state: WorkerState = "idle") -> LiveWorker:
+    return LiveWorker(
+        name="w",
+        host="box",
+        pid=1,
+        python="3.11",
+        gil=True,
+        cpus=1,
+        class_id=class_id,
+        state=state,
+    )
 
 
 QUIET = Observation(

@@ -1,5 +1,6 @@
 """Splitting into ranges, and who can run what."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,22 +15,35 @@ from batchpool.jobs.planning import (
     rank_classes,
     split_ranges,
 )
+from batchpool.ledger.announcements import LiveWorker, TaskCapabilities, WorkerCapabilities
 
-BOTH = {"sync": True, "async": True}
-
-
-def _class(name: str, seen_ms: int = 0, **changes: Any) -> dict[str, Any]:
-    return {
-        "id": name,
-        "seen_ms": seen_ms,
-        "tasks": {"echo": BOTH, "cpu": {"sync": True, "async": False}},
-        "backends": ["thread-pool", "process-pool", "asyncio"],
-        "start_methods": ["spawn"],
-    } | changes
+BOTH = TaskCapabilities(has_sync=True, has_async=True)
 
 
-def _worker(class_id: str, **changes: Any) -> dict[str, Any]:
-    return {"class": class_id, "state": "idle", "cpus": 4} | changes
+def _class(name: str, seen_ms: int = 0, **changes: Any) -> WorkerCapabilities:
+    known = WorkerCapabilities(
+        id=name,
+        python="3.11",
+        seen_ms=seen_ms,
+        tasks={"echo": BOTH, "cpu": replace(BOTH, has_async=False)},
+        backends=("thread-pool", "process-pool", "asyncio"),
+        start_methods=("spawn",),
+    )
+    return replace(known, **changes)
+
+
+def _worker(class_id: str, **changes: Any) -> LiveWorker:
+    worker = LiveWorker(
+        name="w",
+        host="box",
+        pid=1,
+        python="3.11",
+        gil=True,
+        cpus=4,
+        class_id=class_id,
+        state="idle",
+    )
+    return replace(worker, **changes)
 
 
 @given(count=st.integers(1, 5000), data=st.data())
@@ -71,14 +85,14 @@ def test_the_class_with_most_live_workers_comes_first() -> None:
     classes = [_class("a"), _class("b"), _class("c", tasks={})]
     workers = [_worker("a"), _worker("b"), _worker("b"), _worker("c")]
     ranked = rank_classes(classes, workers, Requirements("echo", "thread-pool"))
-    assert [document["id"] for document in ranked] == ["b", "a"]
+    assert [known.id for known in ranked] == ["b", "a"]
 
 
 def test_draining_workers_do_not_count_and_the_class_seen_last_breaks_ties() -> None:
     classes = [_class("a", 5), _class("b", 9)]
     workers = [_worker("a", state="draining")]
     ranked = rank_classes(classes, workers, Requirements("echo", "thread-pool"))
-    assert [document["id"] for document in ranked] == ["b", "a"]
+    assert [known.id for known in ranked] == ["b", "a"]
 
 
 def test_the_cpus_of_a_class_are_those_that_any_live_worker_has() -> None:

@@ -27,7 +27,7 @@ def write(folder: Path, name: str, text: str) -> None:
 def errors_of(folder: Path) -> dict[str, str]:
     """The errors that workers with this folder announce, beside a task that can be run."""
     write(folder, "zz_good.py", GOOD)
-    document = json.loads(json.dumps(capabilities(load(folder)), allow_nan=False))
+    document = json.loads(json.dumps(capabilities(load(folder)).to_json(), allow_nan=False))
     assert "good" in document["tasks"]
     return {Path(error["source"]).name: error["error"] for error in document["errors"]}
 
@@ -108,7 +108,7 @@ def test_params_that_cannot_be_announced_cost_only_their_task(tmp_path: Path, fi
     (told,) = errors_of(tmp_path).items()
     assert told[0].startswith("params of task 'bad' in ")
     assert BAD_PARAMS[field] in told[1]
-    assert "beside" in capabilities(load(tmp_path))["tasks"]
+    assert "beside" in capabilities(load(tmp_path)).tasks
 
 
 def test_params_that_refer_to_themselves_have_a_schema(tmp_path: Path) -> None:
@@ -267,6 +267,6 @@ def test_the_log_has_the_traceback_from_the_users_own_code_on(
 
 def test_a_task_that_sub_interpreters_cannot_import_is_announced_as_such(tmp_path: Path) -> None:
     write(tmp_path, "t.py", "from pydantic import BaseModel\n" + GOOD)
-    tasks = capabilities(load(tmp_path))["tasks"]
-    assert not tasks["good"]["interpreters"]
-    assert tasks["echo"]["interpreters"]
+    tasks = capabilities(load(tmp_path)).tasks
+    assert not tasks["good"].interpreters
+    assert tasks["echo"].interpreters

@@ -8,6 +8,7 @@ from time import monotonic, sleep
 
 from batchpool.children.pools import _RESTART_S, _STARTS_ALLOWED, ExecutorPool, _nothing
 from batchpool.errors import ChildStartFailed, LimitReached
+from batchpool.ledger.announcements import IdlePool
 from batchpool.tasks.registry import Registry
 
 UNKNOWN_STARTUP_S = 0.4
@@ -30,6 +31,17 @@ class PoolCache:
     def pids(self) -> set[int]:
         """The processes of the pools that are kept."""
         return {p.pid for pool in self._kept.values() for p in pool.processes if p.pid is not None}
+
+    def idle_pools(self) -> tuple[IdlePool, ...]:
+        """The pools that are kept, as the worker announces them."""
+        return tuple(
+            IdlePool(
+                pool.method,
+                pool.size,
+                tuple(process.pid for process in pool.processes if process.pid is not None),
+            )
+            for pool in self._kept.values()
+        )
 
     @property
     def threads(self) -> int:

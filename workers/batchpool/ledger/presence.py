@@ -1,11 +1,12 @@
-"""Who is there: live workers, and what each class of workers can run."""
+"""Live workers, and what each class of workers can run."""
 
 import json
-from typing import Any
+from dataclasses import replace
 
 from redis import Redis
 
 from batchpool.ledger import keys
+from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.connection import Commands
 
 
@@ -15,10 +16,11 @@ class Presence:
     def __init__(self, redis: Redis) -> None:
         self._redis: Commands = redis
 
-    def announce(self, worker: dict[str, Any], ttl_s: int) -> None:
+    def announce(self, worker: LiveWorker, ttl_s: int) -> None:
+        """Make a worker known as live for `ttl_s`."""
         with self._redis.pipeline() as pipe:
-            pipe.sadd(keys.WORKERS, worker["name"])
-            pipe.set(keys.WORKER + worker["name"], json.dumps(worker), ex=ttl_s)
+            pipe.sadd(keys.WORKERS, worker.name)
+            pipe.set(keys.WORKER + worker.name, json.dumps(worker.to_json()), ex=ttl_s)
             pipe.execute()
 
     def leave(self, name: str) -> None:
@@ -27,28 +29,31 @@ class Presence:
             pipe.srem(keys.WORKERS, name)
             pipe.execute()
 
-    def workers(self) -> list[dict[str, Any]]:
+    def workers(self) -> list[LiveWorker]:
+        """The live workers, by name."""
         names = sorted(self._redis.smembers(keys.WORKERS))
         values = self._redis.mget([keys.WORKER.encode() + name for name in names]) if names else []
-        return [json.loads(value) for value in values if value]
+        return [LiveWorker.from_json(json.loads(value)) for value in values if value]
 
     def forget_workers(self) -> int:
-        """Drop the names of workers that are silent; how many."""
-        live = {worker["name"].encode() for worker in self.workers()}
+        """Drop the names of workers that are no longer live; return how many."""
+        live = {worker.name.encode() for worker in self.workers()}
         gone = self._redis.smembers(keys.WORKERS) - live
         return int(self._redis.srem(keys.WORKERS, *gone)) if gone else 0
 
-    def announce_class(self, document: dict[str, Any]) -> None:
+    def announce_class(self, capabilities: WorkerCapabilities) -> None:
+        """Store what a class of workers can run, as seen now."""
         seconds, micros = self._redis.time()
-        seen = {"seen_ms": int(seconds) * 1000 + int(micros) // 1000}
-        self._redis.hset(keys.CLASSES, document["id"], json.dumps(document | seen))
+        seen = replace(capabilities, seen_ms=int(seconds) * 1000 + int(micros) // 1000)
+        self._redis.hset(keys.CLASSES, seen.id, json.dumps(seen.to_json()))
 
-    def classes(self) -> list[dict[str, Any]]:
+    def classes(self) -> list[WorkerCapabilities]:
+        """What each known class of workers can run, by id."""
         found = self._redis.hgetall(keys.CLASSES)
-        return [json.loads(document) for _, document in sorted(found.items())]
+        return [WorkerCapabilities.from_json(json.loads(raw)) for _, raw in sorted(found.items())]
 
     def forget_classes(self, before_ms: int) -> None:
         """Drop the classes that were last seen before `before_ms` of Redis' clock."""
-        for document in self.classes():
-            if document["seen_ms"] < before_ms:
-                self._redis.hdel(keys.CLASSES, document["id"])
+        for known in self.classes():
+            if known.seen_ms < before_ms:
+                self._redis.hdel(keys.CLASSES, known.id)

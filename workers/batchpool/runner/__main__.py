@@ -69,7 +69,7 @@ class Runner:
             if context.must_restart_because:
                 log.warning("a new runner takes over: %s", context.must_restart_because)
                 reply = replace(reply, must_replace=True)
-            self._link.send(reply)
+            self._link.send(replace(reply, idle_pools=context.pools.idle_pools()))
 
     def tick(self) -> None:
         if self._writer:
@@ -277,8 +277,8 @@ def main(arguments: Sequence[str]) -> None:
         registry, folder=Path(folder), on_idle=runner.tick, owns_process=True
     ) as context:
         signal.signal(signal.SIGUSR1, lambda *_: context.drain())
-        described = {} if class_id(registry) == known_class else capabilities(registry)
-        link.send(Ready(os.getpid(), described))
+        news = None if class_id(registry) == known_class else capabilities(registry)
+        link.send(Ready(os.getpid(), news))
         _collect_seldom()
         runner.serve(context)
 

@@ -5,14 +5,16 @@ import json
 import logging
 import sys
 import types
+from collections.abc import Sequence
 from typing import Any
 
 from batchpool.backends.facts import BACKENDS
+from batchpool.ledger.announcements import LoadFailure, TaskCapabilities, WorkerCapabilities
 from batchpool.model import START_METHODS
 from batchpool.system.cpus import usable_cpus
 from batchpool.system.interpreter import gil_enabled, python_minor
 from batchpool.tasks.decorator import Task
-from batchpool.tasks.load_errors import MOST_ERROR_CHARS, LoadError, errors_to_json, printable
+from batchpool.tasks.load_errors import MOST_ERROR_CHARS, MOST_ERRORS, LoadError, printable
 from batchpool.tasks.registry import Registry
 
 SPEC_VERSION = 3
@@ -40,24 +42,28 @@ def _identity(registry: Registry) -> dict[str, Any]:
     }
 
 
-def capabilities(registry: Registry) -> dict[str, Any]:
+def capabilities(registry: Registry) -> WorkerCapabilities:
     """Describe what can run here, and log each source of tasks that cannot."""
     tasks, errors = _describe_tasks(registry)
     for error in errors:
         log.error("cannot load tasks: %s: %s\n%s", error.source, error.error, error.traceback or "")
-    return _identity(registry) | {
-        "id": class_id(registry),
-        "cpus": usable_cpus(),
-        "backends": [name for name, facts in BACKENDS.items() if facts.is_supported],
-        "start_methods": list(START_METHODS),
-        "tasks": tasks,
-        "errors": errors_to_json(errors),
-    }
+    return WorkerCapabilities(
+        id=class_id(registry),
+        python=python_minor(),
+        gil=gil_enabled(),
+        version=registry.version,
+        spec=SPEC_VERSION,
+        cpus=usable_cpus(),
+        backends=tuple(name for name, facts in BACKENDS.items() if facts.is_supported),
+        start_methods=START_METHODS,
+        tasks=tasks,
+        errors=_announced_errors(errors),
+    )
 
 
-def _describe_tasks(registry: Registry) -> tuple[dict[str, Any], list[LoadError]]:
-    """What is announced of each task, and what is wrong with those that are left out."""
-    tasks: dict[str, Any] = {}
+def _describe_tasks(registry: Registry) -> tuple[dict[str, TaskCapabilities], list[LoadError]]:
+    """The tasks that can be announced, and the errors of those that cannot."""
+    tasks: dict[str, TaskCapabilities] = {}
     errors = list(registry.errors)
     for name, task in sorted(registry.tasks.items()):
         try:
@@ -67,23 +73,31 @@ def _describe_tasks(registry: Registry) -> tuple[dict[str, Any], list[LoadError]
     return tasks, errors
 
 
-def _describe_task(registry: Registry, name: str) -> dict[str, Any]:
+def _describe_task(registry: Registry, name: str) -> TaskCapabilities:
     task = registry[name]
-    about = {
-        "description": printable(task.description, MOST_ERROR_CHARS),
-        "schema": registry.schema_of(name),
-        "sync": task.run is not None,
-        "async": task.run_async is not None,
-        "bound": task.bound,
-        "code": registry.code_of(name),
-        "interpreters": not _uses_pydantic(task),
-    }
+    described = TaskCapabilities(
+        description=printable(task.description, MOST_ERROR_CHARS),
+        schema=registry.schema_of(name),
+        has_sync=task.run is not None,
+        has_async=task.run_async is not None,
+        bound=task.bound,
+        code=registry.code_of(name),
+        interpreters=not _uses_pydantic(task),
+    )
     # What the service and its clients could not read is that task's failure alone.
-    text = json.dumps(about, allow_nan=False, ensure_ascii=False).encode()
+    text = json.dumps(described.to_json(), allow_nan=False, ensure_ascii=False).encode()
     if len(text) > MOST_SCHEMA_BYTES:
         raise ValueError(f"the schema has {len(text)} bytes; at most {MOST_SCHEMA_BYTES} allowed")
-    described: dict[str, Any] = json.loads(text)
-    return described
+    return TaskCapabilities.from_json(json.loads(text))
+
+
+def _announced_errors(errors: Sequence[LoadError]) -> tuple[LoadFailure, ...]:
+    """The errors as a worker announces them: the first ones, and how many there are."""
+    shown = [LoadFailure(error.source, error.error) for error in errors[:MOST_ERRORS]]
+    if left := len(errors) - len(shown):
+        total = f"{len(errors)} errors in all; the log of the worker names each"
+        shown.append(LoadFailure(f"{left} more sources", total))
+    return tuple(shown)
 
 
 def _uses_pydantic(task: Task) -> bool:

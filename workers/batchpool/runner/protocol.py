@@ -3,10 +3,11 @@
 Messages are pickled: both ends are this very program, and nothing from Redis is sent so.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from batchpool.ledger.announcements import IdlePool, WorkerCapabilities
 from batchpool.ledger.ownership import Claim
 
 PEAK_NAME = "peak"
@@ -66,6 +67,8 @@ class RunnerReply:
     detail: str = ""
     must_replace: bool = False
     untouched: bool = False
+    idle_pools: tuple[IdlePool, ...] = ()
+    """Those that are kept for the next batch."""
 
 
 @dataclass(frozen=True)
@@ -73,4 +76,4 @@ class Ready:
     """The runner's first message."""
 
     pid: int
-    capabilities: dict[str, Any] = field(default_factory=dict)
+    capabilities: WorkerCapabilities | None = None

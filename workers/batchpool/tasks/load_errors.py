@@ -1,7 +1,6 @@
 """Why a source of tasks could not be loaded, within bounds and as plain text."""
 
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 MOST_ERRORS = 200
@@ -25,22 +24,6 @@ class LoadError:
             error=printable(_text_of(exc), MOST_ERROR_CHARS),
             traceback=printable(_traceback_of(exc), _MOST_TRACEBACK_CHARS),
         )
-
-    def to_json(self) -> dict[str, str]:
-        return {"source": self.source, "error": self.error}
-
-
-def errors_to_json(errors: Sequence[LoadError]) -> list[dict[str, str]]:
-    """The first errors as JSON; what is too much for an announcement is counted."""
-    shown = [error.to_json() for error in errors[:MOST_ERRORS]]
-    if left := len(errors) - len(shown):
-        shown.append(
-            {
-                "source": f"{left} more sources",
-                "error": f"{len(errors)} errors in all; the log of the worker names each",
-            }
-        )
-    return shown
 
 
 def printable(text: str, most: int) -> str:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from batchpool.ledger.announcements import ReservedSlot
 from batchpool.ledger.connection import UNREACHABLE
 from batchpool.ledger.keys import private_class
 from batchpool.ledger.reservations import Reservations, WorkerSlot
@@ -73,8 +74,8 @@ class Reservation:
             return class_id
         return private_class(class_id, self.worker_slot.comparison_id, self.worker_slot.slot)
 
-    def describe(self) -> dict[str, Any] | None:
-        """What the service is told of it."""
+    def describe(self) -> ReservedSlot | None:
+        """The slot as the worker announces it."""
         if self.worker_slot is None:
             return None
-        return {"comparison": self.worker_slot.comparison_id, "slot": self.worker_slot.slot}
+        return ReservedSlot(self.worker_slot.comparison_id, self.worker_slot.slot)

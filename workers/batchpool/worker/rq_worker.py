@@ -24,6 +24,7 @@ from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
 from batchpool.ledger import keys
+from batchpool.ledger.announcements import LiveWorker, WorkerState
 from batchpool.ledger.connection import UNREACHABLE, is_temporary
 from batchpool.ledger.failpoints import failpoint
 from batchpool.ledger.ownership import Ownership
@@ -144,7 +145,7 @@ class BatchWorker(Worker):
 
     @property
     def _class_id(self) -> str:
-        return self._reservation.class_of(str(self._supervisor.capabilities["id"]))
+        return self._reservation.class_of(self._supervisor.class_id)
 
     def _execute(self, job_id: str, batch: int, on_claimed: Callable[[], None]) -> None:
         self._running = f"{job_id}/{batch}"
@@ -183,10 +184,14 @@ class BatchWorker(Worker):
                 pipe.execute()
             self._presence.announce(self._describe(), WORKER_TTL_S)
             if now >= self._next_announcement:
-                self._presence.announce_class(self._supervisor.capabilities)
+                self._announce_class()
                 self._next_announcement = now + ANNOUNCE_CLASS_EVERY_S
         except RedisError as error:
             log.debug("no heartbeat: %s", error)
+
+    def _announce_class(self) -> None:
+        if self._supervisor.capabilities is not None:
+            self._presence.announce_class(self._supervisor.capabilities)
 
     def _owner_fields(self) -> dict[str, Any]:
         return {
@@ -202,24 +207,29 @@ class BatchWorker(Worker):
         owner = self._owner_fields()
         return {name: owner[name] for name in names} | {"cpus": usable_cpus(), "pid": os.getpid()}
 
-    def _describe(self) -> dict[str, Any]:
-        state = "draining" if self._stop_requested else "busy" if self._running else "idle"
-        return {
-            "name": self._settings.name,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "python": sys.version.split()[0],
-            "gil": gil_enabled(),
-            "cpus": usable_cpus(),
-            "class": self._class_id,
-            "reserved": self._reservation.describe(),
-            "state": state,
-            "batch": self._running,
-            "runner_pid": self._supervisor.runner_pid,
-            "warm": [],
-            "rss_bytes": self._me.memory_info().rss,
-            "started_ms": self._started_ms,
-        }
+    def _describe(self) -> LiveWorker:
+        return LiveWorker(
+            name=self._settings.name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            python=sys.version.split()[0],
+            gil=gil_enabled(),
+            cpus=usable_cpus(),
+            class_id=self._class_id,
+            reserved=self._reservation.describe(),
+            state=self._live_state,
+            batch=self._running,
+            runner_pid=self._supervisor.runner_pid,
+            warm=self._supervisor.idle_pools,
+            rss_bytes=self._me.memory_info().rss,
+            started_ms=self._started_ms,
+        )
+
+    @property
+    def _live_state(self) -> WorkerState:
+        if self._stop_requested:
+            return "draining"
+        return "busy" if self._running else "idle"
 
     def register_birth(self) -> None:
         # Ours is the name: of two workers the one that was killed cannot say that it is gone, and

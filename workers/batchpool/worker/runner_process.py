@@ -12,9 +12,9 @@ import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from batchpool.execution.in_flight import read_in_flight
+from batchpool.ledger.announcements import IdlePool, WorkerCapabilities
 from batchpool.runner.protocol import Assignment, Ready, RunnerReply
 from batchpool.system.file_stamps import ALL_FILES, is_changed, read_stamps
 from batchpool.system.process_control import kill_orphans, kill_tree
@@ -37,7 +37,7 @@ class RunnerProcess:
 
     def __init__(self, known_class: str = "") -> None:
         """Args:
-        known_class: the id of the class whose document the worker has; the runner sends its own
+        known_class: the id of the class whose capabilities the worker has; the runner sends its own
             when it is of another one.
         """
         ours, theirs = socket.socketpair()
@@ -59,7 +59,8 @@ class RunnerProcess:
                 start_new_session=True,
             )
         self._connection: Connection[Assignment, RunnerReply | Ready] = Connection(ours.detach())
-        self.capabilities: dict[str, Any] = {}
+        self.capabilities: WorkerCapabilities | None = None
+        self.idle_pools: tuple[IdlePool, ...] = ()
         self._is_ready = False
 
     @property
@@ -107,9 +108,12 @@ class RunnerProcess:
             RunnerDied: there will be none.
         """
         try:
-            return self._connection.recv() if self._connection.poll(timeout_s) else None
+            message = self._connection.recv() if self._connection.poll(timeout_s) else None
         except (EOFError, OSError) as error:
             raise self._death() from error
+        if isinstance(message, RunnerReply):
+            self.idle_pools = message.idle_pools
+        return message
 
     def drain(self) -> None:
         """Tell it to take no more items and to answer when the running ones have ended."""

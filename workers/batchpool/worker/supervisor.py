@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from batchpool.ledger.announcements import IdlePool, WorkerCapabilities
 from batchpool.ledger.connection import UNREACHABLE
 from batchpool.ledger.ownership import OTHER_VERSION, Claim, Ending, Ownership
 from batchpool.ledger.recovery import Recovery
@@ -36,7 +37,7 @@ class Supervisor:
         draining: whether the worker has been told to stop.
 
     Attributes:
-        class_document: what the last runner that was seen can run, and in which version.
+        capabilities: what the last runner that was seen can run, and in which version.
     """
 
     def __init__(
@@ -55,8 +56,18 @@ class Supervisor:
         self._draining = draining
         self._grace_s = grace_s
         self._runner: RunnerProcess | None = None
-        self.capabilities: dict[str, Any] = {}
+        self.capabilities: WorkerCapabilities | None = None
         self._codes = ""
+
+    @property
+    def class_id(self) -> str:
+        """The class of this worker; '' before its first runner is ready."""
+        return self.capabilities.id if self.capabilities else ""
+
+    @property
+    def idle_pools(self) -> tuple[IdlePool, ...]:
+        """The pools that the runner keeps for the next batch."""
+        return self._runner.idle_pools if self._runner else ()
 
     @property
     def runner_pid(self) -> int | None:
@@ -199,7 +210,7 @@ class Supervisor:
         elif reply.kind in ("drained", "unfit", "stale"):
             self._retry(lambda: self._ownership.release(deadlines.claim, reply.untouched))
             if reply.kind == "unfit":
-                claim, class_id = deadlines.claim, self.capabilities["id"]
+                claim, class_id = deadlines.claim, self.class_id
                 self._retry(
                     lambda: self._recovery.park(claim.job_id, claim.batch, reply.detail, class_id)
                 )
@@ -245,14 +256,14 @@ class Supervisor:
             self._stop_runner()
         self._runner = runner = self._runner or self._new_runner()
         runner.wait_ready()
-        if runner.capabilities and runner.capabilities["id"] != self.capabilities.get("id"):
+        if runner.capabilities and runner.capabilities.id != self.class_id:
             self.capabilities = runner.capabilities
-            codes = {name: task["code"] for name, task in runner.capabilities["tasks"].items()}
+            codes = {name: task.code for name, task in runner.capabilities.tasks.items()}
             self._codes = json.dumps(codes, separators=(",", ":"))
         return runner
 
     def _new_runner(self) -> RunnerProcess:
-        return RunnerProcess(str(self.capabilities.get("id", "")))
+        return RunnerProcess(self.class_id)
 
     def _stop_runner(self) -> None:
         """End the runner with all that it started, and have the next one on its way."""

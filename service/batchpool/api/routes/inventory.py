@@ -1,12 +1,11 @@
 """/v1/workers, /v1/backends and /v1/tasks: what there is to run jobs with."""
 
-from typing import Any
-
 from flask import Blueprint, Response
 
 from batchpool.api.context import service
 from batchpool.api.http import json_response, negotiate, read_query
 from batchpool.api.inventory import show_backends, show_tasks, show_workers
+from batchpool.jobs.fleet import Fleet
 from batchpool.schemas.job_requests import NoQuery
 
 blueprint = Blueprint("inventory", __name__, url_prefix="/v1")
@@ -21,13 +20,13 @@ def get_workers() -> Response:
 @blueprint.get("/backends")
 def get_backends() -> Response:
     _check_request()
-    return json_response(show_backends(*_fleet()))
+    return json_response(show_backends(_fleet()))
 
 
 @blueprint.get("/tasks")
 def get_tasks() -> Response:
     _check_request()
-    return json_response(show_tasks(*_fleet()))
+    return json_response(show_tasks(_fleet()))
 
 
 def _check_request() -> None:
@@ -35,6 +34,6 @@ def _check_request() -> None:
     read_query(NoQuery)
 
 
-def _fleet() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _fleet() -> Fleet:
     presence = service().presence
-    return presence.classes(), presence.workers()
+    return Fleet(presence.classes(), presence.workers())
