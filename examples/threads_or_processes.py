@@ -15,7 +15,7 @@ with Client(url) as client:
         job = client.submit(
             "cpu", params={"iterations": 500_000}, count=8, backend=backend, concurrency=2
         )
-        done = client.wait(job, timeout_s=60)
+        done = client.wait(job, wait_s=60)
         pids = {record["pid"] for record in client.records(done)}
         wall_s = done.timing["wall_s"]
         print(f"{backend:<13} {wall_s:5.2f} s, sum {done.sum}, in {len(pids)} process(es)")

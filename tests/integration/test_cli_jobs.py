@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,7 +84,7 @@ def test_items_come_from_stdin(stack: LocalStack, source: str) -> None:
         (("submit", "echo", "--count", "1", "--lines", "-"), "one of"),
         (("submit", "echo", "--count", "x"), "--count"),
         (("submit", "echo", "--count", "1", "--param", "seconds"), "NAME=VALUE"),
-        (("submit", "nope", "--count", "1"), "unknown 'nope'"),
+        (("submit", "nope", "--count", "1"), "unknown task 'nope'"),
         (("submit", "echo", "--count", "0"), "count"),
         (("submit", "echo", "--count", "1", "--backend", "magic"), "magic"),
         (("submit", "sleep", "--count", "1", "--param", "seconds=-1"), "seconds"),
@@ -209,3 +211,44 @@ def test_the_client_compares_and_exports(stack: LocalStack) -> None:
         assert found.id in [each.id for each in client.comparisons.list(task="sleep")]
         client.comparisons.delete(found)
         assert found.id not in [each.id for each in client.comparisons.list()]
+
+
+@pytest.mark.parametrize("command", ["submit", "compare"])
+def test_ctrl_c_says_how_to_go_on(stack: LocalStack, command: str) -> None:
+    more = ["--watch"] if command == "submit" else ["--arm", "sequential", "--arm", "threading:2"]
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "batchpool",
+            command,
+            "sleep",
+            "--count",
+            "4",
+            "--param",
+            "seconds=30",
+            "--url",
+            stack.url,
+            *more,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    first = process.stderr.readline().split()
+    kind = "job" if command == "submit" else "comparison"
+    assert (first[0], len(first)) == (kind, 2)
+    time.sleep(0.3)  # it has begun to follow: only then is there something to go on with
+    process.send_signal(signal.SIGINT)
+    _output, error = process.communicate(timeout=20)
+    assert process.returncode == 130, error
+    assert f"{kind} {first[1]} goes on." in error
+    assert "Traceback" not in error
+    with Client(stack.url) as client:
+        if kind == "job":
+            assert not client.job(first[1]).done
+            client.cancel(first[1])
+        else:
+            assert not client.comparisons.get(first[1]).done
+            client.comparisons.cancel(first[1])

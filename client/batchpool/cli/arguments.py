@@ -21,18 +21,28 @@ def parse_params(pairs: Iterable[str], *, as_text: bool = False) -> dict[str, An
 
 def _json_or_text(value: str) -> Any:
     try:
-        return json.loads(value)
-    except ValueError:
+        return _from_json(value)
+    except (ValueError, RecursionError):
         return value
 
 
-_ARM = re.compile(r"(?P<backend>[^:,]+)(:((?P<batches>\d+)x)?(?P<concurrency>\d+))?")
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+
+
+# As it is typed, `process-pool:2x4`, or as the result names it, `process-pool 2x4`.
+_ARM = re.compile(
+    r"(?P<backend>[\w-]+)([: ]\s*((?P<batches>\d+)\s*[x×]\s*)?(?P<concurrency>\d+))?", re.ASCII
+)
 
 
 def parse_arm(text: str) -> dict[str, Any]:
-    """Read `BACKEND[:[BATCHESx]CONCURRENCY][,NAME=VALUE...]`, e.g. `thread-pool:2x4,pool=fresh`."""
+    """Parse `BACKEND[:[BATCHESx]CONCURRENCY][,NAME=VALUE...]`, as `thread-pool:2x4,pool=fresh`."""
     shape, *more = text.split(",")
-    found = _ARM.fullmatch(shape)
+    found = _ARM.fullmatch(shape.strip())
     if found is None:
         raise click.UsageError(f"{text!r} is not of the form BACKEND[:[BATCHESx]CONCURRENCY]")
     arm: dict[str, Any] = {"backend": found["backend"]}
@@ -43,7 +53,7 @@ def parse_arm(text: str) -> dict[str, Any]:
 def read_document(source: TextIO) -> dict[str, Any]:
     """Read a file that holds one JSON object."""
     try:
-        document = json.loads(source.read())
+        document = _from_json(_read(source))
     except ValueError as error:
         raise click.UsageError(f"{source.name}: {error}") from None
     if not isinstance(document, dict):
@@ -53,10 +63,10 @@ def read_document(source: TextIO) -> dict[str, Any]:
 
 def read_items(source: TextIO) -> list[Any]:
     """Read a JSON array, or one JSON value a line."""
-    text = source.read()
+    text = _read(source)
     if text.lstrip().startswith("["):
         try:
-            items = json.loads(text)
+            items = _from_json(text)
         except ValueError:
             pass  # then it may be lines that are arrays themselves
         else:
@@ -66,7 +76,7 @@ def read_items(source: TextIO) -> list[Any]:
 
 def _line_as_json(number: int, line: str) -> Any:
     try:
-        return json.loads(line)
+        return _from_json(line)
     except ValueError as error:
         raise click.UsageError(
             f"--items, line {number}: {error}; for plain text take --lines"
@@ -75,7 +85,17 @@ def _line_as_json(number: int, line: str) -> Any:
 
 def read_lines(source: TextIO) -> list[str]:
     """Read each line that is not empty as one item of text."""
-    return [line for _, line in _lines(source.read())]
+    return [line for _, line in _lines(_read(source))]
+
+
+def _read(source: TextIO) -> str:
+    try:
+        return source.read()
+    except UnicodeDecodeError as error:
+        raise click.UsageError(
+            f"{source.name}: must be UTF-8 text; byte {error.object[error.start]:#04x} at position "
+            f"{error.start} is not"
+        ) from None
 
 
 def _lines(text: str) -> list[tuple[int, str]]:

@@ -72,16 +72,17 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
 
 def _arms_table(comparison: Comparison) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("arm", no_wrap=True)
+    # Where it is narrow the names fold, and never a figure or a verdict.
+    table.add_column("arm", overflow="fold", min_width=10)
     for name in ("median", "± MAD", "speedup", "nominal 95 %", "p (Holm)"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict")
+    table.add_column("verdict", no_wrap=True)
     for arm in comparison.arms:
         speedup, ratio = arm["speedup"], arm["ratio"]
         is_reference = arm["index"] == comparison["spec"]["reference"]
         verdict = arm["verdict"] or ("reference" if is_reference else "none")
         table.add_row(
-            arm["name"],
+            Text(arm["name"]),
             _seconds(arm["median_s"]),
             _seconds(arm["mad_s"]),
             f"{speedup['value']:.2f} ×" if speedup else "",
@@ -103,12 +104,12 @@ def _parts_table(comparison: Comparison) -> Table | None:
     if not shown:
         return None
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("of its time", no_wrap=True)
+    table.add_column("of its time", overflow="fold", min_width=10)
     for name in shown:
         table.add_column(name.removesuffix("_s"), justify="right", no_wrap=True)
     for arm in arms:
         shares = [_share(arm["parts"][name], arm["median_s"]) for name in shown]
-        table.add_row(arm["name"], *shares)
+        table.add_row(Text(arm["name"]), *shares)
     return table
 
 

@@ -23,7 +23,7 @@ class Row:
     cpu_s: float
     pids: int
     workers: int
-    sum: int | float
+    sum: int | float | None
     observed: int | float | None
     """Final value of the shared global in the process that ran the batch; added over batches."""
 

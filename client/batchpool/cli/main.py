@@ -26,7 +26,14 @@ from batchpool.cli.arguments import (
 )
 from batchpool.cli.extras import USAGE, needs_extra
 from batchpool.client.client import DEFAULT_URL, Client
-from batchpool.client.errors import ApiError, BatchpoolError, Unavailable, Unreachable, WaitTimeout
+from batchpool.client.errors import (
+    ApiError,
+    BatchpoolError,
+    InvalidInput,
+    Unavailable,
+    Unreachable,
+    WaitTimeout,
+)
 
 JOB_FAILED = 1
 UNREACHABLE = 3
@@ -54,7 +61,7 @@ def _exit_codes() -> Iterator[None]:
         hint = "; `batchpool up` starts one here" if isinstance(error, Unreachable) else ""
         print_error(f"{error}{hint}")
         sys.exit(UNREACHABLE)
-    except ApiError as error:
+    except (ApiError, InvalidInput) as error:
         print_error(str(error))
         sys.exit(USAGE)
     except BatchpoolError as error:
@@ -62,6 +69,27 @@ def _exit_codes() -> Iterator[None]:
         sys.exit(JOB_FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _announce(kind: str, resource_id: str) -> None:
+    from batchpool.cli.output import stderr_console
+
+    stderr_console().print(f"{kind} {resource_id}", style="dim", highlight=False)
+
+
+@contextmanager
+def _way_on(kind: str, resource_id: str, hint: str) -> Iterator[None]:
+    """On Ctrl-C, say that the job or comparison goes on, and how to follow or cancel it."""
+    from batchpool.cli.output import stderr_console
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        text = (
+            f"{kind} {resource_id} goes on. {hint}; POST /v1/{kind}s/{resource_id}/cancel ends it."
+        )
+        stderr_console().print(text, highlight=False, markup=False, soft_wrap=True)
+        raise
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -205,6 +233,8 @@ def submit(
     with _exit_codes(), Client(url) as client:
         job = client.submit(task, count=count, items=values, params=params, **spec)
         if watching:
+            # First: whoever presses Ctrl-C goes on with it.
+            _announce("job", job.id)
             _watch(client, job.id, as_json)
         else:
             click.echo(json.dumps(job.data, indent=2) if as_json else job.id)
@@ -223,8 +253,9 @@ def watch(job: str, as_json: bool, url: str) -> None:
 def _watch(client: Client, job_id: str, as_json: bool) -> None:
     from batchpool.cli.output import follow, print_failures, print_summary, stdout_console
 
-    for _ in follow(client.events(job_id)):
-        pass
+    with _way_on("job", job_id, f"`batchpool watch {job_id}` follows it again"):
+        for _ in follow(client.events(job_id)):
+            pass
     job = client.job(job_id)
     if as_json:
         click.echo(json.dumps(job.data, indent=2))
@@ -280,15 +311,18 @@ def compare(task: str | None, body: TextIO | None, as_json: bool, url: str, **re
     as_format = "json" if as_json else as_format
     order = comparison_request(task, read_document(body) if body else {}, rest)
     with _exit_codes(), Client(url) as client:
-        ordered = client.comparisons.submit(order)
-        _follow_comparison(client, ordered.id, as_format)
+        submitted = client.comparisons.submit(order)
+        _announce("comparison", submitted.id)
+        _follow_comparison(client, submitted.id, as_format)
 
 
 def _follow_comparison(client: Client, comparison_id: str, as_format: str | None) -> None:
     from batchpool.cli.comparison_output import follow_comparison, print_comparison
     from batchpool.cli.output import print_error, stdout_console
 
-    follow_comparison(client.comparisons.events(comparison_id))
+    path = f"{client.url}/v1/comparisons/{comparison_id}"
+    with _way_on("comparison", comparison_id, f"GET {path} shows it"):
+        follow_comparison(client.comparisons.events(comparison_id))
     comparison = client.comparisons.get(comparison_id)
     if as_format == "json":
         click.echo(json.dumps(comparison.data, indent=2))

@@ -74,7 +74,7 @@ def print_summary(console: Console, job: Job) -> None:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _summary(job):
-        table.add_row(name, value)
+        table.add_row(name, value if isinstance(value, Text) else Text(value))
     console.print(table)
 
 
@@ -86,7 +86,7 @@ def _summary(job: Job) -> Iterator[tuple[str, Text | str]]:
     yield "ran", f"{spec['task']} × {progress['total']} on {how}"
     counts = [f"{count} {state}" for state, count in progress.items() if count and state != "total"]
     yield "items", ", ".join(counts)
-    yield "sum", str(job.sum)
+    yield "sum", "no value was a number" if job.sum is None else str(job.sum)
     if timing.get("wall_s") is not None:
         yield (
             "wall",
@@ -98,7 +98,9 @@ def _summary(job: Job) -> Iterator[tuple[str, Text | str]]:
     yield "seen", f"{_count(job, 'pids', 'task PID')} on {_count(job, 'workers', 'worker')}"
     shared = job.data.get("shared_sum") or {}
     if shared.get("strategy") not in (None, "none"):
-        yield "shared sum", f"{shared['strategy']}: observed {shared['observed']}"
+        seen = ", ".join(str(value) for value in shared["observed"])
+        lost = "" if shared["lost"] is None else f", lost {shared['lost']}"
+        yield "shared sum", f"{shared['strategy']}: observed {seen}{lost}"
     if job.data.get("error"):
         error = job["error"]
         yield "error", Text(f"{error.get('type')}: {error.get('message')}", "red")

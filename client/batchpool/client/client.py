@@ -22,7 +22,7 @@ class Client:
 
     A service that has never answered raises `Unreachable` at once; one that answered before
     is retried for `retry_for_s`, so that callers do not notice a restart of the API.
-    That never orders a job twice: each submission carries an idempotency key.
+    That never submits a job twice: each submission carries an idempotency key.
     """
 
     def __init__(
@@ -64,9 +64,10 @@ class Client:
         Args:
             spec: any other field of `POST /v1/jobs`, e.g. `params`, `backend`, `concurrency`.
         Raises:
+            InvalidInput: an item or param is not JSON; `.field` names it.
             InvalidRequest: the service cannot run that; `.fields` names the fields.
         """
-        return self._order(request_body(task, count, items, spec), idempotency_key, wait_s=0)
+        return self._submit(request_body(task, count, items, spec), idempotency_key, wait_s=0)
 
     def run(
         self,
@@ -74,26 +75,28 @@ class Client:
         *,
         count: int | None = None,
         items: Iterable[Any] | None = None,
-        timeout_s: float | None = None,
+        wait_s: float | None = None,
         **spec: Any,
     ) -> Job:
         """Submit a job and return it once it has ended; a short job takes a single request.
 
         Args:
-            timeout_s: the longest wait; the job itself goes on.
+            wait_s: the longest wait; the job itself goes on.
+            spec: any other field of `POST /v1/jobs`; `timeout_s` is the limit of the job.
         Raises:
+            InvalidInput: an item or param is not JSON; `.field` names it.
             InvalidRequest: the service cannot run that; `.fields` names the fields.
-            WaitTimeout: it has not ended within `timeout_s`.
+            WaitTimeout: it has not ended within `wait_s`.
         """
         begun = time.monotonic()
-        wait_s = min(LONGEST_WAIT_S, math.inf if timeout_s is None else timeout_s)
-        job = self._order(request_body(task, count, items, spec), None, wait_s)
+        poll_s = min(LONGEST_WAIT_S, math.inf if wait_s is None else wait_s)
+        job = self._submit(request_body(task, count, items, spec), None, poll_s)
         if job.done:
             return job
-        left_s = None if timeout_s is None else begun + timeout_s - time.monotonic()
+        left_s = None if wait_s is None else begun + wait_s - time.monotonic()
         return self.wait(job, left_s)
 
-    def _order(self, body: dict[str, Any], key: str | None, wait_s: float) -> Job:
+    def _submit(self, body: dict[str, Any], key: str | None, wait_s: float) -> Job:
         return Job(
             self._transport.json(
                 Call(
@@ -118,14 +121,14 @@ class Client:
         query = {"state": state, "task": task, "limit": limit}
         return map(Job, self._transport.pages("/v1/jobs", "jobs", query))
 
-    def wait(self, job: Job | str, timeout_s: float | None = None) -> Job:
+    def wait(self, job: Job | str, wait_s: float | None = None) -> Job:
         """Wait until the job has ended, by long polling, and return it.
 
         Raises:
-            WaitTimeout: it has not ended within `timeout_s`.
+            WaitTimeout: it has not ended within `wait_s`.
         """
         what = f"job {_id(job)}"
-        return Job(wait_ended(self._transport, f"/v1/jobs/{_id(job)}", what, timeout_s))
+        return Job(wait_ended(self._transport, f"/v1/jobs/{_id(job)}", what, wait_s))
 
     def records(self, job: Job | str, states: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         """Iterate over the records by item index, as they stream in (bounded memory)."""
@@ -169,23 +172,24 @@ class Client:
         *,
         count: int | None = None,
         items: Iterable[Any] | None = None,
-        timeout_s: float | None = None,
+        wait_s: float | None = None,
         **spec: Any,
     ) -> Comparison:
         """Submit a comparison and return it once it has ended.
 
-        `self.comparisons` orders without waiting, follows, cancels, lists and exports.
+        `self.comparisons` submits without waiting, follows, cancels, lists and exports.
 
         Args:
             arms: e.g. `{"backend": "thread-pool", "concurrency": 4}`; or give `grid`.
-            timeout_s: the longest wait; the comparison itself goes on.
-            spec: any other field of `POST /v1/comparisons`, e.g. `params`, `rounds`.
+            wait_s: the longest wait; the comparison itself goes on.
+            spec: any other field of `POST /v1/comparisons`, e.g. `params`, `rounds`;
+                `timeout_s` is the limit of each run.
         Raises:
             InvalidRequest: the service cannot run that; `.fields` names the fields.
-            WaitTimeout: it has not ended within `timeout_s`.
+            WaitTimeout: it has not ended within `wait_s`.
         """
         ordered = self.comparisons.submit(request_body(task, count, items, spec, arms))
-        return self.comparisons.wait(ordered, timeout_s)
+        return self.comparisons.wait(ordered, wait_s)
 
     # -- what is there
 

@@ -65,14 +65,14 @@ class Comparisons:
         query = {"state": state, "task": task, "limit": limit}
         return map(Comparison, self._transport.pages(_PATH, "comparisons", query))
 
-    def wait(self, comparison: Comparison | str, timeout_s: float | None = None) -> Comparison:
+    def wait(self, comparison: Comparison | str, wait_s: float | None = None) -> Comparison:
         """Wait until the comparison has ended and return it.
 
         Raises:
-            WaitTimeout: it has not ended within `timeout_s`.
+            WaitTimeout: it has not ended within `wait_s`.
         """
         what = f"comparison {_id(comparison)}"
-        return Comparison(wait_ended(self._transport, _path(comparison), what, timeout_s))
+        return Comparison(wait_ended(self._transport, _path(comparison), what, wait_s))
 
     def events(self, comparison: Comparison | str) -> Iterator[Event]:
         """Iterate over its events until it has ended; reconnects when the stream is cut."""

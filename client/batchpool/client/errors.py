@@ -1,7 +1,8 @@
 """Exceptions of the client.
 
 BatchpoolError
-├── Unreachable            nobody answers at the URL
+├── InvalidInput           a value cannot be sent as JSON (.field)
+├── Unreachable            no service answers at the URL
 ├── ApiError               the service refused the request (.status, .title, .detail, .fields)
 │   ├── InvalidRequest     400, 415, 422: what was sent is not a job that can be run
 │   ├── NotFound           404
@@ -18,6 +19,14 @@ from typing import Any
 
 class BatchpoolError(Exception):
     """Base class of the exceptions raised by this package."""
+
+
+class InvalidInput(BatchpoolError, ValueError):
+    """A value cannot be sent as JSON; `field` names it, such as `items[3]`."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field = field
+        super().__init__(f"{field}: {reason}")
 
 
 class Unreachable(BatchpoolError):

@@ -16,13 +16,13 @@ LONGEST_WAIT_S = 30.0
 _BUSY_PAUSE_S = 0.5
 
 
-def wait_ended(transport: Transport, path: str, what: str, timeout_s: float | None) -> Any:
+def wait_ended(transport: Transport, path: str, what: str, wait_s: float | None) -> Any:
     """Long-poll `path` until the state is terminal and return the document.
 
     Raises:
-        WaitTimeout: it has not ended within `timeout_s`.
+        WaitTimeout: it has not ended within `wait_s`.
     """
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    deadline = None if wait_s is None else time.monotonic() + wait_s
     while True:
         left_s = LONGEST_WAIT_S if deadline is None else deadline - time.monotonic()
         poll_s = max(0.0, min(left_s, LONGEST_WAIT_S))
@@ -34,7 +34,7 @@ def wait_ended(transport: Transport, path: str, what: str, timeout_s: float | No
         if found["state"] in TERMINAL_STATES:
             return found
         if deadline is not None and time.monotonic() >= deadline:
-            raise WaitTimeout(f"{what} is {found['state']} after {timeout_s:g} s")
+            raise WaitTimeout(f"{what} is {found['state']} after {wait_s:g} s")
         # With too many waiting already the service answers at once: then it is asked slowly.
         time.sleep(max(0.0, min(_BUSY_PAUSE_S, poll_s) - (time.monotonic() - asked)))
 

@@ -6,7 +6,7 @@ from typing import Any
 TERMINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Resource:
     """A snapshot of a job or comparison; `data` is the whole JSON document."""
 
@@ -14,6 +14,9 @@ class Resource:
 
     def __getitem__(self, name: str) -> Any:
         return self.data[name]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.data.get('id')} {self.data.get('state')}>"
 
     @property
     def id(self) -> str:
@@ -40,10 +43,14 @@ class Job(Resource):
     """A job; `data` is the whole JSON document."""
 
     @property
-    def sum(self) -> int | float:
-        """The exact sum of the numbers that tasks returned."""
-        total: int | float = self.data["sum"]
+    def sum(self) -> int | float | None:
+        """The exact sum of the numbers that tasks returned; None if none was a number."""
+        total: int | float | None = self.data["sum"]
         return total
+
+    def __repr__(self) -> str:
+        done = f"{self.finished_items}/{self.progress['total']}"
+        return f"<Job {self.id} {self.state} {done} items, sum {self.sum}>"
 
     @property
     def progress(self) -> dict[str, int]:

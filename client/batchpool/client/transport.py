@@ -1,5 +1,6 @@
 """Send one request with retries; turn problem documents into exceptions."""
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from batchpool.client.errors import (
     ApiError,
     BatchpoolError,
     Conflict,
+    InvalidInput,
     InvalidRequest,
     NotFound,
     Unavailable,
@@ -28,6 +30,7 @@ _ERRORS: dict[int, type[ApiError]] = {
     422: InvalidRequest,
 }
 _LATER = frozenset({429, 503, 507})
+_JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,16 @@ class Transport:
     def call(self, call: Call) -> httpx.Response:
         """Send a request and return the response; a problem document is raised as an `ApiError`."""
 
+        content = None if call.body is None else encode_json(call.body)
+        headers = {**(_JSON if content is not None else {}), **(call.headers or {})}
+
         def ask() -> httpx.Response:
             return self._http.request(
                 call.method,
                 call.path,
                 params=call.query,
-                json=call.body,
-                headers=call.headers,
+                content=content,
+                headers=headers,
                 timeout=self._limits(call.extra_timeout_s),
             )
 
@@ -200,3 +206,50 @@ def request_body(
         "items": None if items is None else list(items),
     }
     return {"task": task, **spec, **{k: v for k, v in given.items() if v is not None}}
+
+
+def encode_json(body: Mapping[str, Any]) -> bytes:
+    """Encode a request body as JSON.
+
+    Raises:
+        InvalidInput: a value is not JSON (NaN, an object), is nested too deeply, or holds text that
+            is not Unicode; it names the field, and the index of an item.
+    """
+    try:
+        return _dump(body)
+    except (ValueError, TypeError, RecursionError) as error:
+        field, value = _first_bad(body)
+        raise InvalidInput(field, _reason(value, error)) from None
+
+
+def _dump(value: Any) -> bytes:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _first_bad(body: Mapping[str, Any]) -> tuple[str, Any]:
+    for name, value in body.items():
+        parts: Iterable[tuple[str, Any]] = [(name, value)]
+        if isinstance(value, Mapping):
+            parts = ((f"{name}.{key}", {key: each}) for key, each in value.items())
+        elif isinstance(value, list):
+            parts = ((f"{name}[{index}]", each) for index, each in enumerate(value))
+        for field, each in parts:
+            try:
+                _dump(each)
+            except (ValueError, TypeError, RecursionError):
+                return field.encode("utf-8", "replace").decode(), each
+    return "body", body
+
+
+def _reason(value: Any, error: Exception) -> str:
+    match error:
+        case UnicodeEncodeError():
+            return "must be Unicode text without half surrogates"
+        case RecursionError():
+            return "is nested too deeply"
+        case TypeError():
+            return f"must be JSON data, got {type(value).__name__}"
+        case _ if "circular" in str(error).lower():
+            return "must not contain itself"
+        case _:
+            return "must be a finite number or other JSON data; NaN and Infinity are not JSON"

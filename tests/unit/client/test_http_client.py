@@ -195,7 +195,7 @@ def test_a_wait_outlasts_a_service_that_has_lost_its_redis(script: Script, clien
 def test_a_wait_that_is_over_says_how_far_the_job_is(script: Script, client: Client) -> None:
     script.answer(200, job_document("running"))
     with pytest.raises(WaitTimeout, match="running"):
-        client.wait("j1", timeout_s=0)
+        client.wait("j1", wait_s=0)
 
 
 def test_records_are_read_line_by_line(script: Script, client: Client) -> None:
@@ -248,5 +248,5 @@ def test_a_long_job_is_waited_for_and_no_longer_than_asked(script: Script) -> No
     with Client(script.url) as client:
         assert client.run("echo", count=3).succeeded
         with pytest.raises(WaitTimeout):
-            client.run("echo", count=3, timeout_s=0.001)
+            client.run("echo", count=3, wait_s=0.001)
     assert [verb for verb, *_ in script.seen] == ["POST", "GET", "POST", "GET"]

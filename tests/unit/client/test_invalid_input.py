@@ -1,0 +1,39 @@
+"""The client names the item that it cannot send."""
+
+import math
+from typing import Any
+
+import pytest
+
+from batchpool.client import Client, InvalidInput, Job
+
+RING: list[Any] = []
+RING.append(RING)
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "says"),
+    [
+        ({"items": [1, math.nan]}, "items[1]", "finite"),
+        ({"items": [1, {"a": math.inf}]}, "items[1]", "finite"),
+        ({"items": [1, 2, object()]}, "items[2]", "JSON data, got object"),
+        ({"items": iter([{1, 2}])}, "items[0]", "JSON data, got set"),
+        ({"items": ["\ud800"]}, "items[0]", "Unicode"),
+        ({"items": [RING]}, "items[0]", "contain itself"),
+        ({"count": 1, "params": {"seconds": math.nan}}, "params.seconds", "finite"),
+        ({"count": 1, "labels": {"run": b"1"}}, "labels.run", "JSON data"),
+        ({"count": math.nan}, "count", "finite"),
+    ],
+)
+def test_what_is_not_json_is_named(spec: dict[str, Any], field: str, says: str) -> None:
+    with Client("http://127.0.0.1:9") as client, pytest.raises(InvalidInput) as refused:
+        client.submit("echo", **spec)
+    assert refused.value.field == field
+    assert says in str(refused.value)
+    assert isinstance(refused.value, ValueError)
+
+
+def test_a_job_is_shown_in_one_short_line() -> None:
+    progress = {"total": 5, "pending": 1, "running": 1, "succeeded": 3}
+    data = {"id": "1a21", "state": "running", "sum": 6, "progress": progress, "batches": [{}] * 99}
+    assert repr(Job(data)) == "<Job 1a21 running 3/5 items, sum 6>"
