@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from batchpool.children.start_methods import fork_server_pid
+from batchpool.system.cpython_internals import fork_server_pid
 from batchpool.system.process_control import kill_tree
 from batchpool.system.process_tree import children_of, descendants, is_alive
 from tests.support.waiting import check_time, wait_until

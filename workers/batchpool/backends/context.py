@@ -1,6 +1,5 @@
 """What outlives a batch where it runs: the tasks, a folder, warm pools, the way to stop."""
 
-import _thread
 import itertools
 import os
 import shutil
@@ -14,13 +13,10 @@ from typing import Self
 from batchpool.backends.auto.profile_cache import ProfileCache
 from batchpool.backends.outcomes import StopFlag
 from batchpool.children.pool_cache import PoolCache
-from batchpool.children.start_methods import (
-    fork_server_pid,
-    multiprocessing_helper_pids,
-    stop_helpers,
-)
+from batchpool.children.start_methods import multiprocessing_helper_pids, stop_helpers
 from batchpool.errors import ContextClosed
 from batchpool.execution.in_flight import IN_FLIGHT_NAME
+from batchpool.system.cpython_internals import count_threads, fork_server_pid
 from batchpool.system.process_control import become_subreaper, kill_orphans
 from batchpool.system.process_tree import has_children
 from batchpool.system.semaphores import name_semaphores, remove_semaphores
@@ -125,7 +121,7 @@ class RunnerContext:
 
     def count_threads(self) -> int:
         """The threads of this process besides the main one and those of pools that are kept."""
-        return _thread._count() - self.pools.threads
+        return count_threads() - self.pools.threads
 
     def check_leaks(self, threads_before: int | None) -> None:
         """Kill what tasks have left below this process, and see whether they left a thread.

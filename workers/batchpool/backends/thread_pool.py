@@ -1,6 +1,5 @@
 """A concurrent.futures.ThreadPoolExecutor, fed by submit or by map."""
 
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -8,6 +7,7 @@ from concurrent.futures import Future
 from batchpool.backends.base import InProcess
 from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.run_item import current_site, run_item
+from batchpool.system.interpreter import gil_enabled
 from batchpool.system.limits import ThrottledExecutor
 
 
@@ -19,8 +19,7 @@ class SharedIterator:
         self._lock = threading.Lock()
         # With a GIL next() on a range or list is one step; without one two threads may get
         # the same value.
-        gil = getattr(sys, "_is_gil_enabled", lambda: True)()
-        self.take = self._values.__next__ if gil else self._take_locked
+        self.take = self._values.__next__ if gil_enabled() else self._take_locked
 
     def _take_locked(self) -> int:
         with self._lock:

@@ -1,6 +1,5 @@
 """What happens inside a child: a process of a pool, a process for one item, or an interpreter."""
 
-import _thread
 import contextlib
 import marshal
 import os
@@ -21,6 +20,7 @@ from batchpool.execution.outbox import NOT_YET_NS, OUTBOX_SUFFIX, Outbox, pack_r
 from batchpool.execution.run_item import Work, current_site, run_item
 from batchpool.execution.shared_sum import FileSum, SharedSum, child_sum
 from batchpool.model import ExecutionSite, Outcome
+from batchpool.system.cpython_internals import count_threads
 from batchpool.system.limits import exit_status_of, start_thread
 from batchpool.system.process_control import die_with_parent
 from batchpool.tasks.decorator import Task
@@ -136,7 +136,7 @@ class Child:
         self.outbox.clear()
 
     def _report_threads(self) -> None:
-        if _thread._count() > self.threads:
+        if count_threads() > self.threads:
             self.channel.send(FrameKind.LEAKED)
 
 
@@ -169,7 +169,7 @@ def _enter_process(setup: ChildSetup) -> None:
         # On Linux the line above is enough.
         start_thread(threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True))
     _child = Child(setup)
-    _child.threads = _thread._count()
+    _child.threads = count_threads()
 
 
 def enter_interpreter(setup: ChildSetup) -> None:
@@ -177,7 +177,7 @@ def enter_interpreter(setup: ChildSetup) -> None:
     global _child
     threading.current_thread().name = "interpreter"
     _child = Child(setup)
-    _child.threads = _thread._count()
+    _child.threads = count_threads()
 
 
 def run_chunk(order: BatchOrder, chunk: int, indices: Sequence[int], items: Any) -> None:

@@ -73,20 +73,30 @@ class PoolCache:
             kept.close()
         if method == "fork":
             self.close()
-        attempts = 0
-        while not isinstance(pool := self._make(method, size), ExecutorPool):
-            attempts += 1
+        while isinstance(pool := self._try_to_make(method, size), LimitReached):
+            if size == 1:
+                raise ChildStartFailed(str(pool), ())
+            size //= 2
+        return pool, False
+
+    def _try_to_make(self, method: str | None, size: int) -> ExecutorPool | LimitReached:
+        """Make a pool, in a few attempts; returns the limit if there is no room for one.
+
+        Raises:
+            ChildStartFailed: each attempt lost a child while it started.
+        """
+        for attempt in range(1, _STARTS_ALLOWED + 1):
+            made = self._make(method, size)
+            if isinstance(made, ExecutorPool):
+                return made
+            failure = made
             # A queue whose thread could not be started is in a cycle, and its semaphores with it.
             gc.collect()
-            if isinstance(pool, LimitReached):
-                if size == 1:
-                    raise ChildStartFailed(str(pool), ())
-                size, attempts = size // 2, 0
-            elif attempts == _STARTS_ALLOWED:
-                raise pool
             self._on_idle()
-            sleep(_RESTART_S * (attempts + 1))
-        return pool, False
+            sleep(_RESTART_S * attempt)
+            if isinstance(made, LimitReached):
+                return made
+        raise failure
 
     def _make(
         self, method: str | None, size: int

@@ -4,7 +4,6 @@ import concurrent.futures
 import contextlib
 import itertools
 import multiprocessing
-import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +19,13 @@ from batchpool.children.start_methods import (
     without_main_module,
 )
 from batchpool.errors import ChildStartFailed, LimitReached
+from batchpool.system.cpython_internals import (
+    executor_feeder,
+    executor_manager,
+    executor_processes,
+    executor_threads,
+    is_executor_broken,
+)
 from batchpool.system.limits import limit_behind, limit_of_exit
 from batchpool.system.process_control import kill_tree
 from batchpool.system.process_tree import children_of
@@ -121,7 +127,7 @@ class ExecutorPool:
     @property
     def is_usable(self) -> bool:
         """Whether all children are there still, and none has a task's thread in it."""
-        if getattr(self.executor, "_broken", False):
+        if is_executor_broken(self.executor):
             return False
         # All of them: a death that is heard of only half stays among the living.
         list(self.monitor.poll(0))
@@ -131,25 +137,23 @@ class ExecutorPool:
     @property
     def processes(self) -> list[BaseProcess]:
         """Its processes, none for interpreters."""
-        return list((getattr(self.executor, "_processes", None) or {}).values())
+        return executor_processes(self.executor)
 
     @property
     def has_manager(self) -> bool:
         """Whether the thread runs that passes calls on to processes; interpreters need none."""
         if isinstance(self.executor, ThreadPoolExecutor):
             return True
-        manager: threading.Thread | None = getattr(self.executor, "_executor_manager_thread", None)
+        manager = executor_manager(self.executor)
         return manager is not None and manager.is_alive()
 
     @property
     def threads(self) -> int:
         """How many threads of this process its executor has."""
         if isinstance(self.executor, ThreadPoolExecutor):
-            return len(self.executor._threads)
-        manager: threading.Thread | None = getattr(self.executor, "_executor_manager_thread", None)
-        calls = getattr(self.executor, "_call_queue", None)
-        feeder: threading.Thread | None = getattr(calls, "_thread", None)
-        return sum(thread is not None and thread.is_alive() for thread in (manager, feeder))
+            return executor_threads(self.executor)
+        threads = executor_manager(self.executor), executor_feeder(self.executor)
+        return sum(thread is not None and thread.is_alive() for thread in threads)
 
     def close(self) -> None:
         """End it and wait until nothing of it is left; what does not end in time is killed."""
@@ -165,7 +169,7 @@ class ExecutorPool:
         )
         self.executor = executor
         self._first = executor.submit(ready)
-        while len(executor._threads) < self.size:
+        while executor_threads(executor) < self.size:
             executor.submit(ready)
 
     def _start_processes(self, method: str) -> None:
@@ -182,9 +186,9 @@ class ExecutorPool:
         self.executor = executor
         with without_main_module():
             self._first = executor.submit(ready)
-            while len(executor._processes) < self.size:
+            while len(executor_processes(executor)) < self.size:
                 executor.submit(ready)
-        for process in executor._processes.values():
+        for process in executor_processes(executor):
             self.monitor.watch(process)
 
     def _end(self, grace_s: float) -> None:
@@ -209,9 +213,7 @@ class ExecutorPool:
             _kill_all(processes)
         # Not before: they would take what still waits in the queue.
         self.unpark()
-        manager: threading.Thread | None = getattr(executor, "_executor_manager_thread", None)
-        if not self.has_manager:
-            manager = None
+        manager = executor_manager(executor) if self.has_manager else None
         executor.shutdown(wait=False, cancel_futures=True)
         if manager is not None:
             manager.join(grace_s or None)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import batchpool.children.child  # noqa: F401 - what children run, imported once for all of them
 from batchpool.children.start_methods import PRELOAD_VARIABLE
+from batchpool.system.cpython_internals import calling_frame, pipes_of_fork_request
 from batchpool.system.process_control import die_with_parent
 from batchpool.tasks.registry import TaskSources, load_tasks
 from batchpool.tasks.user_modules import note_loaded
@@ -41,11 +42,11 @@ def _outlive_failed_forks() -> None:
         try:
             pid = fork()
         except OSError as refusal:
-            request = sys._getframe(1).f_locals
-            if not {"child_r", "child_w", "fds"} <= request.keys():
+            pipes = pipes_of_fork_request(calling_frame(1))
+            if pipes is None:
                 raise
             # Whoever asked for the child waits for an answer, or for the end of this pipe.
-            for fd in (request["child_r"], request["child_w"], *request["fds"]):
+            for fd in pipes:
                 os.close(fd)
             # The one kind of OSError that the server's loop goes on after.
             raise ConnectionAbortedError(errno.ECONNABORTED, str(refusal)) from refusal

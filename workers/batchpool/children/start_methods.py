@@ -9,11 +9,17 @@ import threading
 import types
 from collections.abc import Iterator
 from dataclasses import asdict
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver
 from pathlib import Path
 
 from batchpool.errors import UnsupportedOption
-from batchpool.system.semaphores import _config
+from batchpool.system.cpython_internals import (
+    fork_server_pid,
+    multiprocessing_config,
+    resource_tracker_pid,
+    stop_fork_server,
+    stop_resource_tracker,
+)
 from batchpool.tasks.registry import TaskSources
 
 PRELOAD = "batchpool.children.preload"
@@ -35,12 +41,11 @@ def check_fork_is_safe() -> None:
 
 def start_fork_server(sources: TaskSources, folder: Path) -> None:
     """Have a fork server run that has the tasks imported and dies with this process."""
-    server = forkserver._forkserver
     if is_fork_server_alive():
         return
     multiprocessing.set_forkserver_preload([PRELOAD])
     # Else multiprocessing makes a folder of its own, which stays when this process is killed.
-    _config().setdefault("tempdir", str(folder))
+    multiprocessing_config().setdefault("tempdir", str(folder))
     note = {
         "sources": asdict(sources),
         "folder": str(folder),
@@ -52,7 +57,7 @@ def start_fork_server(sources: TaskSources, folder: Path) -> None:
         _environment({PRELOAD_VARIABLE: json.dumps(note), "PYTHONPATH": paths}),
         without_main_module(),
     ):
-        server.ensure_running()
+        forkserver.ensure_running()
 
 
 def stop_helpers(tracker_too: bool) -> None:
@@ -60,10 +65,10 @@ def stop_helpers(tracker_too: bool) -> None:
 
     A tracker that is ended unlinks what is registered with it, whoever's it is.
     """
-    forkserver._forkserver._stop()  # type: ignore[attr-defined]
-    _config().pop("tempdir", None)
+    stop_fork_server()
+    multiprocessing_config().pop("tempdir", None)
     if tracker_too:
-        resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
+        stop_resource_tracker()
 
 
 def is_fork_server_alive() -> bool:
@@ -77,16 +82,9 @@ def is_fork_server_alive() -> bool:
         return False
 
 
-def fork_server_pid() -> int | None:
-    """The PID of this process's fork server, if one was started."""
-    pid: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
-    return pid
-
-
 def multiprocessing_helper_pids() -> set[int]:
     """The processes that multiprocessing itself keeps below this one."""
-    tracker = resource_tracker._resource_tracker._pid  # type: ignore[attr-defined]
-    return {pid for pid in (fork_server_pid(), tracker) if pid is not None}
+    return {pid for pid in (fork_server_pid(), resource_tracker_pid()) if pid is not None}
 
 
 @contextlib.contextmanager

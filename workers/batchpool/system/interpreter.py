@@ -2,6 +2,8 @@
 
 import sys
 
+from batchpool.system.cpython_internals import is_gil_enabled
+
 
 def python_minor() -> str:
     """`3.14`: what decides whether a batch can run here."""
@@ -10,5 +12,4 @@ def python_minor() -> str:
 
 def gil_enabled() -> bool:
     """Whether this interpreter runs Python code in one thread at a time."""
-    is_enabled = getattr(sys, "_is_gil_enabled", None)
-    return True if is_enabled is None else bool(is_enabled())
+    return is_gil_enabled()

@@ -5,13 +5,13 @@ import os
 import resource
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import sleep
 from typing import NamedTuple
 
 from batchpool.errors import LimitReached
 from batchpool.system.cpus import cgroup_folders
+from batchpool.system.cpython_internals import HookedThreadPoolExecutor, executor_threads
 
 _PAUSES_S = (0.001, 0.004, 0.02, 0.1)
 _ROOM_BYTES = 64 << 10
@@ -40,27 +40,22 @@ def start_thread(thread: threading.Thread, patient: bool = True) -> None:
     _start(thread.start, _PAUSES_S if patient else _PAUSES_S[:1])
 
 
-class ThrottledExecutor(ThreadPoolExecutor):
+class ThrottledExecutor(HookedThreadPoolExecutor):
     """An executor that goes on with the threads that it has when no more can be started.
 
     Raises:
         LimitReached: from `submit` and `map`, when there is none.
     """
 
-    @property
-    def most_threads(self) -> int:
-        """How many threads it has at most."""
-        return self._max_workers
-
-    def _adjust_thread_count(self) -> None:
-        if self._threads:
+    def on_thread_wanted(self) -> None:
+        if executor_threads(self):
             try:
-                super()._adjust_thread_count()
+                self.start_thread()
             except (RuntimeError, MemoryError):
                 # The call is in the queue already: one of the threads will take it.
-                self._max_workers = len(self._threads)
+                self.most_threads = executor_threads(self)
         else:
-            _start(super()._adjust_thread_count, _PAUSES_S)
+            _start(self.start_thread, _PAUSES_S)
 
 
 def _start(start: Callable[[], None], pauses_s: Sequence[float]) -> None:

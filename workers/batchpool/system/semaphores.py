@@ -1,14 +1,16 @@
 """Named semaphores of multiprocessing: whose they are, and their removal."""
 
-import multiprocessing
 import os
 import zlib
 from pathlib import Path
 
+from batchpool.system.cpython_internals import multiprocessing_config
+
 
 def name_semaphores(folder: Path | None) -> None:
-    """Name the semaphores of this process and its children after a folder, or as is usual."""
-    _config()["semprefix"] = "/mp" if folder is None else f"/{_semaphore_prefix(folder)}"
+    """Name the semaphores of this process and its children after a folder; None: the default."""
+    prefix = "mp" if folder is None else _semaphore_prefix(folder)
+    multiprocessing_config()["semprefix"] = f"/{prefix}"
 
 
 def remove_semaphores(folder: Path) -> None:
@@ -23,8 +25,3 @@ def remove_semaphores(folder: Path) -> None:
 def _semaphore_prefix(folder: Path) -> str:
     # Short: macOS allows 30 characters in all.
     return f"bp{zlib.crc32(os.fsencode(folder.resolve())):08x}"
-
-
-def _config() -> dict[str, object]:
-    config: dict[str, object] = multiprocessing.current_process()._config  # type: ignore[attr-defined]
-    return config

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, get_args
 
+from batchpool.system.cpython_internals import calling_frame
+
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _MOST_DESCRIPTION_CHARS = 1000
 Bound = Literal["io", "cpu"]
@@ -75,7 +77,7 @@ def task(
     def declare(function: Callable[..., Any]) -> Task:
         declared = Task(name, params, bound)
         _set_forms(declared, function)
-        declared.module = _record(declared, sys._getframe(1))
+        declared.module = _record(declared, calling_frame(1))
         return declared
 
     return declare

@@ -1,0 +1,32 @@
+"""A worker process loads nothing that runs tasks: its runner does that."""
+
+from pathlib import Path
+
+from tests.crew import Crew
+
+# Run by every Python that finds it on its path; the runner is killed and writes nothing.
+_AT_EXIT = """
+import atexit, os, pathlib, sys
+
+def note():
+    path = pathlib.Path(os.environ["TEST_MODULES"]) / str(os.getpid())
+    path.write_text("\\n".join(sys.modules))
+
+atexit.register(note)
+"""
+
+
+def test_a_worker_that_ran_a_batch_has_loaded_no_tasks_children_or_backends(
+    crew: Crew, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(_AT_EXIT)
+    where = {"PYTHONPATH": str(tmp_path), "TEST_MODULES": str(tmp_path)}
+    (worker,) = crew.start_workers(1, **where)
+    job = crew.run(task="echo", count=3, backend="process-pool", measure=True)
+    assert job["state"] == "succeeded"
+    worker.terminate()
+    worker.wait(30)
+    modules = (tmp_path / str(worker.pid)).read_text().split()
+    assert "batchpool.worker.supervisor" in modules
+    packages = {name.split(".")[1] for name in modules if name.startswith("batchpool.")}
+    assert not packages & {"tasks", "children", "backends"}

@@ -1,0 +1,141 @@
+"""CPython's private attributes: each is used here, and by name, so that a new release is one file.
+
+Each function says on which versions it was checked; `tests/unit/system/test_cpython_internals.py`
+has a test per attribute that fails by its name. Nothing heavy is imported above: each child and
+each sub-interpreter loads this module.
+"""
+
+import _thread
+import sys
+import threading
+from concurrent.futures import Executor, ThreadPoolExecutor
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess  # no sub-interpreter can import all of it
+
+
+def count_threads() -> int:
+    """Threads of this interpreter besides the main one: `_thread._count` (3.11 to 3.14)."""
+    return _thread._count()
+
+
+def is_gil_enabled() -> bool:
+    """Whether a GIL is in use: `sys._is_gil_enabled` (3.13, 3.14; before that always)."""
+    is_enabled = getattr(sys, "_is_gil_enabled", None)
+    return True if is_enabled is None else bool(is_enabled())
+
+
+def calling_frame(depth: int) -> FrameType:
+    """The frame `depth` calls above the caller's own: `sys._getframe` (3.11 to 3.14)."""
+    return sys._getframe(depth + 1)
+
+
+def executor_processes(executor: Executor) -> "list[BaseProcess]":
+    """The processes of a process pool: `_processes`, None once it has ended (3.11 to 3.14)."""
+    processes: dict[int, BaseProcess] = getattr(executor, "_processes", None) or {}
+    return list(processes.values())
+
+
+def is_executor_broken(executor: Executor) -> bool:
+    """Whether a pool takes no calls because a worker of it died: `_broken` (3.11 to 3.14)."""
+    return bool(getattr(executor, "_broken", False))
+
+
+def executor_threads(executor: ThreadPoolExecutor) -> int:
+    """How many threads a thread or interpreter pool has started: `_threads` (3.11 to 3.14)."""
+    return len(executor._threads)
+
+
+def executor_manager(executor: Executor) -> threading.Thread | None:
+    """The thread that passes calls to processes: `_executor_manager_thread` (3.11 to 3.14)."""
+    manager: threading.Thread | None = getattr(executor, "_executor_manager_thread", None)
+    return manager
+
+
+def executor_feeder(executor: Executor) -> threading.Thread | None:
+    """The thread that writes to a process pool's queue: `_call_queue._thread` (3.11 to 3.14)."""
+    calls = getattr(executor, "_call_queue", None)
+    feeder: threading.Thread | None = getattr(calls, "_thread", None)
+    return feeder
+
+
+class HookedThreadPoolExecutor(ThreadPoolExecutor):
+    """A thread pool that asks `on_thread_wanted` before it starts another thread.
+
+    Uses `_adjust_thread_count`, `_threads` and `_max_workers` (3.11 to 3.14).
+    """
+
+    @property
+    def most_threads(self) -> int:
+        """How many threads it has at most."""
+        return self._max_workers
+
+    @most_threads.setter
+    def most_threads(self, most: int) -> None:
+        self._max_workers = most
+
+    def on_thread_wanted(self) -> None:
+        """Start a thread if none is idle; called after each `submit`."""
+        self.start_thread()
+
+    def start_thread(self) -> None:
+        """Start a thread if none is idle and `most_threads` is not reached."""
+        super()._adjust_thread_count()
+
+    def _adjust_thread_count(self) -> None:
+        self.on_thread_wanted()
+
+
+def multiprocessing_config() -> dict[str, Any]:
+    """What children inherit: `multiprocessing.current_process()._config` (3.11 to 3.14).
+
+    `semprefix` starts the names of semaphores; the fork server's socket lies in `tempdir`.
+    """
+    import multiprocessing
+
+    config: dict[str, Any] = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    return config
+
+
+def fork_server_pid() -> int | None:
+    """The PID of the fork server, if started: `_forkserver._forkserver_pid` (3.11 to 3.14)."""
+    from multiprocessing import forkserver
+
+    pid: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    return pid
+
+
+def stop_fork_server() -> None:
+    """Stop the fork server and wait for its end: `_forkserver._stop` (3.11 to 3.14)."""
+    from multiprocessing import forkserver
+
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+
+
+def resource_tracker_pid() -> int | None:
+    """The PID of the resource tracker: `_resource_tracker._pid` (3.11 to 3.14)."""
+    from multiprocessing import resource_tracker
+
+    pid: int | None = resource_tracker._resource_tracker._pid  # type: ignore[attr-defined]
+    return pid
+
+
+def stop_resource_tracker() -> None:
+    """Stop the resource tracker and wait for its end: `_resource_tracker._stop` (3.11 to 3.14)."""
+    from multiprocessing import resource_tracker
+
+    resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
+
+
+def pipes_of_fork_request(frame: FrameType) -> list[int] | None:
+    """Descriptors of the request that the fork server's loop handles in `frame`; None elsewhere.
+
+    Reads the locals `child_r`, `child_w` and `fds` of `multiprocessing.forkserver.main`
+    (3.11 to 3.14).
+    """
+    request = frame.f_locals
+    if not {"child_r", "child_w", "fds"} <= request.keys():
+        return None
+    return [request["child_r"], request["child_w"], *request["fds"]]
