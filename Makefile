@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 TEST_PROCESSES ?= 4
 # Most tests wait, so more of them run at once than there are CPUs; what measures time runs alone.
 # Exit status 5: of what was asked for there is nothing in this part.
-PYTEST := $(RUN)/python -m pytest $(PYTEST_ARGS)
+PYTEST := $(RUN)/python -m pytest --durations=20 --durations-min=5 $(PYTEST_ARGS)
 BESIDE := -n $(TEST_PROCESSES)
 OR_NONE := || [ $$? -eq 5 ]
 
