@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -118,17 +118,19 @@ def main() -> None:
 @needs_extra("local")
 def up(workers: int, port: int, data: Path | None, reload: bool) -> None:
     """Start a local stack on this machine and keep it running until Ctrl-C."""
-    from batchpool.cli.output import LogPrinter
+    from batchpool.cli.log_writer import LogWriter
+    from batchpool.cli.output import LogFormat
     from batchpool.stack.local_stack import LocalStack, StackOptions
 
     environ = {**os.environ, "BATCHPOOL_RELOAD": "on"} if reload else os.environ
     options = StackOptions(
         workers=workers, port=port, data=data, follow_parent=True, environ=environ
     )
-    stack = LocalStack(options, LogPrinter())
+    log = LogWriter(sys.stderr.fileno(), LogFormat())
+    stack = LocalStack(options, log)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stack.request_stop())
-    with _exit_codes(), stack:
+    with closing(log), _exit_codes(), stack:
         click.echo(f"ready {stack.url}")
         stack.wait()
 

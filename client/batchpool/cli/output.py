@@ -25,17 +25,19 @@ def stderr_console() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-class LogPrinter:
-    """Writes the log lines of the stack's processes to stderr, each with the process name."""
+class LogFormat:
+    """Renders the log lines of the stack's processes for stderr, each with the process name."""
 
     def __init__(self) -> None:
         self._console = stderr_console()
         self._styles: dict[str, str] = {"stack": "bold"}
 
-    def __call__(self, name: str, line: str) -> None:
+    def __call__(self, name: str, line: str) -> str:
         style = self._styles.setdefault(name, _COLOURS[len(self._styles) % len(_COLOURS)])
         text = Text.assemble((f"{name:<10} │ ", style), Text.from_ansi(line))
-        self._console.print(text, soft_wrap=True)
+        with self._console.capture() as captured:
+            self._console.print(text, soft_wrap=True)
+        return captured.get()
 
 
 def job_progress(console: Console) -> Progress:

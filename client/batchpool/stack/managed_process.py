@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from batchpool.stack.log_lines import split_lines
+
 LAUNCHER = Path(__file__).with_name("die_with_parent.py")
 
 _BACKOFF_FIRST_S = 0.25
@@ -77,8 +79,8 @@ class ManagedProcess:
 
     def _pump(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        for raw in process.stdout:
-            line = raw.decode("utf-8", "replace").rstrip()
+        fd = process.stdout.fileno()
+        for line in split_lines(lambda: os.read(fd, 1 << 16)):
             if self.spec.ignore_lines_with and self.spec.ignore_lines_with in line:
                 continue
             self.tail.append(line)
