@@ -1,7 +1,6 @@
 """gunicorn round the app: one process, many threads, and a stop that streams do not hold up."""
 
 import gc
-import logging
 import resource
 import sys
 from typing import Any
@@ -14,6 +13,7 @@ from batchpool.api.app import create_app
 from batchpool.api.large_bodies import LargeBodies
 from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import connect
+from batchpool.system.logs import configure_logging
 
 GRACE_S = 2
 MAX_CONNECTIONS = 4096
@@ -103,7 +103,5 @@ def _announce(arbiter: Arbiter) -> None:
 
 def run(settings: ApiSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
+    configure_logging(settings.log_level)
     Server(settings).run()

@@ -22,6 +22,7 @@ from batchpool.ledger import failpoints as killpoints
 from batchpool.ledger.connection import connect
 from batchpool.reconciler.reconciler import Reconciler
 from batchpool.settings import BadSetting, ReconcilerSettings
+from batchpool.system.logs import configure_logging
 
 LOG = logging.getLogger("batchpool.reconciler")
 
@@ -109,9 +110,7 @@ def main() -> int:
     except (BadSetting, killpoints.KillPointRefused) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
+    configure_logging(settings.log_level)
     with (
         StopSignals() as stop,
         connect(settings.redis_url, socket_timeout_s=REDIS_TIMEOUT_S) as redis,

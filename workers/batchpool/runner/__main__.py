@@ -35,6 +35,7 @@ from batchpool.runner.run_batch import leak_check, run_batch
 from batchpool.settings import WorkerSettings
 from batchpool.system.file_stamps import ALL_FILES, is_changed_since, write_stamps
 from batchpool.system.limits import limit_behind, start_thread
+from batchpool.system.logs import configure_logging
 from batchpool.system.process_control import die_with_parent
 from batchpool.system.resource_usage import UsageMeter
 from batchpool.tasks.registry import Registry, TaskSources, load_tasks
@@ -269,7 +270,7 @@ def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     settings = WorkerSettings.from_env(os.environ)
     failpoints.arm(os.environ)
-    logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper())
+    configure_logging(settings.log_level)
     registry = _load_tasks(Path(folder), int(tries))
     link: Connection[RunnerReply | Ready, Assignment] = Connection(int(fd))
     runner = Runner(link, settings.redis_url)

@@ -1,12 +1,12 @@
 """`python -m batchpool.worker`: take batches from the queue until told to stop."""
 
-import logging
 import os
 import sys
 
 from batchpool.ledger import failpoints as failpoints
 from batchpool.ledger.connection import connect
 from batchpool.settings import BadSetting, WorkerSettings
+from batchpool.system.logs import configure_logging
 from batchpool.system.process_control import become_subreaper
 from batchpool.worker.rq_worker import serve
 from batchpool.worker.runner_process import RunnerDied, remove_stale_folders
@@ -19,11 +19,7 @@ def main() -> int:
     except (BadSetting, failpoints.KillPointRefused) as error:
         sys.stderr.write(f"batchpool worker: {error}\n")
         return 2
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    configure_logging(settings.log_level)
     become_subreaper()
     remove_stale_folders()
     try:
