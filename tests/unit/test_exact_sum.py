@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchpool.exact_sum import ExactSum, is_summable
+from batchpool.exact_sum import ExactSum
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 NUMBERS = st.one_of(st.integers(), FLOATS)
@@ -62,7 +62,6 @@ def test_add_all_passes_over_what_does_not_count() -> None:
     total = ExactSum()
     total.add_all([True, None, "1", float("nan"), float("inf"), [], 2, 0.5])
     assert total.value() == 2.5
-    assert not any(map(is_summable, [True, None, "1", float("nan")]))
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])

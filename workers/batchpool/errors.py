@@ -1,27 +1,27 @@
-"""What can go wrong before or around a batch; a failed task is data (an Outcome), not one of these.
+"""Errors of a batch that cannot run. A failed task is data (an Outcome), not an error here.
 
 EngineError
-├── SpecError                 the batch cannot be run as ordered; `field` names the culprit
+├── SpecError                 the batch cannot run as specified; `field` names the cause
 │   ├── UnknownTask
 │   ├── UnknownBackend
-│   ├── UnsupportedBackend    this Python, or this task, has no such way
-│   ├── UnsupportedOption     the backend cannot do what was asked of it
+│   ├── UnsupportedBackend    not for this Python, or not for this task
+│   ├── UnsupportedOption     the backend does not have this option
 │   └── InvalidParams
-├── LimitReached              a limit of the machine leaves no room for anything that runs tasks
+├── LimitReached              a limit of the machine is reached before anything can run tasks
 ├── CodeChanged               new processes load other code than this one has
-├── ChildStartFailed         new processes die before they run anything
-└── ContextClosed             a batch was given to a station that has ended
+├── ChildStartFailed          new child processes die before they run anything
+└── ContextClosed             the runner context is closed
 """
 
 from collections.abc import Sequence
 
 
 class EngineError(Exception):
-    """The root of what the engine raises."""
+    """The root of the errors of running a batch."""
 
 
 class SpecError(EngineError):
-    """A batch that cannot be run as ordered."""
+    """The batch cannot run as specified; `field` names the cause."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -42,7 +42,7 @@ class UnsupportedBackend(SpecError):
 
 
 class UnsupportedOption(SpecError):
-    """The backend cannot do what an option asks for."""
+    """The backend does not have this option."""
 
 
 class InvalidParams(SpecError):
@@ -50,11 +50,11 @@ class InvalidParams(SpecError):
 
 
 class LimitReached(EngineError):
-    """A limit of the machine (processes, descriptors, space) leaves no room; names the limit."""
+    """A limit of the machine (processes, descriptors, space) is reached; the message names it."""
 
 
 class ChildStartFailed(EngineError):
-    """New processes die before they run anything, so running on is no use."""
+    """New child processes die before they run anything, so that the batch cannot go on."""
 
     def __init__(self, why: str, unanswered: Sequence[int]) -> None:
         shown = ", ".join(map(str, unanswered[:10]))

@@ -1,4 +1,4 @@
-"""Sums without error: integers of any size, and floats as the binary fractions that they are."""
+"""Exact sums of integers of any size and of floats, taken as binary fractions."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -10,14 +10,8 @@ _LONGEST_DECIMAL_BITS = 14_000
 _ONLY_INTS = frozenset({int})
 
 
-def is_summable(value: Any) -> bool:
-    """Whether a value counts in a sum: an int or a finite float, and no bool."""
-    kind = type(value)
-    return kind is int or (kind is float and isfinite(value))
-
-
 class ExactSum:
-    """A sum whose every addition is exact; only `value()` rounds, and once.
+    """A sum in which every addition is exact; only `value()` rounds, once.
 
     The sum is `numerator / 2**shift`: every finite float is such a fraction, so
     no gcd is ever needed.
@@ -34,19 +28,19 @@ class ExactSum:
         """Add one number.
 
         Raises:
-            ValueError: NaN or infinite, which no exact sum can hold.
+            ValueError: it is NaN or infinite.
         """
         if isinstance(value, int):
             self._numerator += value << self._shift
             return
         if not isfinite(value):
-            raise ValueError(f"{value!r} has no place in an exact sum; allowed: finite numbers")
+            raise ValueError(f"{value!r} cannot be added to an exact sum; must be a finite number")
         numerator, denominator = value.as_integer_ratio()
         self.has_floats = True
         self._add_fraction(numerator, denominator.bit_length() - 1)
 
     def add_all(self, values: Sequence[Any]) -> None:
-        """Add those of `values` that count; the others are passed over."""
+        """Add the ints and finite floats among `values`; ignore everything else, bools too."""
         if _ONLY_INTS.issuperset(map(type, values)):
             self.add(sum(values))
             return
@@ -72,10 +66,10 @@ class ExactSum:
 
     @classmethod
     def parse(cls, text: str) -> "ExactSum":
-        """Read what `text()` wrote.
+        """Read a text written by `text()`.
 
         Raises:
-            ValueError: anything else.
+            ValueError: it is not such a text.
         """
         numerator, slash, denominator = text.partition("/")
         total = cls()
@@ -83,7 +77,7 @@ class ExactSum:
         if slash:
             power = int(denominator, 0)
             if power < 1 or power & (power - 1):
-                raise ValueError(f"{denominator!r}: the denominator of a sum is a power of two")
+                raise ValueError(f"{denominator!r}: the denominator must be a power of two")
             total._shift = power.bit_length() - 1
             total.has_floats = True
         return total

@@ -1,4 +1,4 @@
-"""The values that pass between the layers: what a batch is, and what came of it."""
+"""Values that every layer shares: specs, states, outcomes and reports of batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,10 +6,13 @@ from typing import Any, Literal, NamedTuple, TypedDict
 
 
 class Phases(TypedDict):
-    """When a batch's run got how far, in seconds since its last claim, on the owner's clock.
+    """Times of a batch's run, in seconds since its last claim, on the owner's clock.
 
-    The backend was entered with the items at hand; it was ready to run them; all that ran a task
-    had ended; the last block was sent.
+    Args:
+        begin_s: the backend was entered, with the items loaded.
+        ready_s: it was ready to run them.
+        end_s: everything that ran a task had ended.
+        closed_s: the last block was sent.
     """
 
     begin_s: float
@@ -26,10 +29,10 @@ class Switches(TypedDict):
 
 
 class Usage(TypedDict):
-    """What a batch used of its machine; the runner's and that of all below it.
+    """Resources that a batch used: those of the runner and of all its descendants.
 
-    `throttled_s` is how long its control group was kept from the CPU, `load_1m` the load average
-    before it began; None for what could not be found out.
+    `throttled_s` is how long its control group was throttled, `load_1m` the load average before it
+    began; None where a value is not known.
     """
 
     cpu_s: float
@@ -73,7 +76,7 @@ class TaskError(TypedDict):
 
 
 class ExecutionSite(NamedTuple):
-    """Where a task ran: one thread of one process, in one interpreter of it."""
+    """Where an item ran: one thread of one process, in one of its interpreters."""
 
     pid: int
     ppid: int
@@ -83,20 +86,20 @@ class ExecutionSite(NamedTuple):
 
 
 class FailedAttempt(TypedDict):
-    """A failed try before the last one."""
+    """A failed attempt before the last one."""
 
     error: TaskError
     wall_s: float
 
 
 class Outcome(NamedTuple):
-    """What happened to one item; a record without the facts that a whole epoch shares.
+    """The outcome of one item: a record without the facts that a whole epoch shares.
 
     Times are nanoseconds; `started_ns` is on the machine's monotonic clock, which
     all processes of one host share. `value` is plain JSON data.
     """
 
-    index: int  # type: ignore[assignment]  # hides tuple.index, which a record has no use for
+    index: int  # type: ignore[assignment]  # hides tuple.index, which is not needed
     state: RecordState
     value: Any
     error: TaskError | None
@@ -121,7 +124,7 @@ class AutoChoice(TypedDict):
 
 @dataclass(frozen=True)
 class RunSpec:
-    """How a job is to be run: the same for each of its batches."""
+    """How the batches of a job are run."""
 
     task: str
     params: dict[str, Any] = field(default_factory=dict)
@@ -136,12 +139,12 @@ class RunSpec:
     retries: int = 0
     on_error: str = "continue"
     measure: bool = False
-    """Whether the report says what the batch used of the machine."""
+    """Whether the report has the resources that the batch used."""
 
 
 @dataclass(frozen=True)
 class BatchSpec:
-    """One worker's share of a job, as the engine needs it.
+    """One batch of a job, as a runner needs it.
 
     `items[k]` is the item with the job-wide index `first + k`; `done` holds the
     indices that are recorded already and must not run again.
@@ -155,7 +158,7 @@ class BatchSpec:
 
 @dataclass(frozen=True)
 class BatchReport:
-    """What a batch's run on one worker came to, besides its records."""
+    """The result of running a batch on one worker, besides its records."""
 
     effective_concurrency: int
     pool: str | None
@@ -169,7 +172,7 @@ class BatchReport:
     ready_ns: int
     end_ns: int
     drained: bool = False
-    """True when it was told to stop taking items before all had run."""
+    """True if it was told to stop taking items before all had run."""
     failed_fast: bool = False
     """True when `on_error: stop` ended it at a failed item."""
     chosen: AutoChoice | None = None

@@ -1,11 +1,11 @@
-"""Instants as the API writes them: RFC 3339 in UTC."""
+"""Timestamps of the API: RFC 3339 in UTC."""
 
 from datetime import UTC, datetime
 from typing import overload
 
 
 def instant(seconds: float) -> str:
-    """RFC 3339 in UTC, to the microsecond."""
+    """Seconds since the Unix epoch as RFC 3339, to the microsecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
@@ -14,7 +14,7 @@ def rfc3339(at_ms: int) -> str: ...
 @overload
 def rfc3339(at_ms: None) -> None: ...
 def rfc3339(at_ms: int | None) -> str | None:
-    """Milliseconds since the epoch as text; None stays None."""
+    """Milliseconds since the Unix epoch as RFC 3339; None stays None."""
     if at_ms is None:
         return None
     text = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")

@@ -5,15 +5,15 @@ import sys
 
 from batchpool.api.server import run
 from batchpool.api.settings import ApiSettings
-from batchpool.ledger import failpoints as killpoints
+from batchpool.ledger import failpoints
 from batchpool.settings import BadSetting
 
 
 def main() -> int:
     try:
         settings = ApiSettings.from_env(os.environ)
-        killpoints.arm(os.environ)
-    except (BadSetting, killpoints.KillPointRefused) as error:
+        failpoints.arm(os.environ)
+    except (BadSetting, failpoints.FailpointRefused) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     run(settings)

@@ -12,9 +12,7 @@ from batchpool.ledger.comparisons import ComparisonEntry
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.reservations import Holder, Reservations, WorkerSlot
 from batchpool.queue import rq_queue
-
-RESERVE = "batchpool.worker.rq_worker.reserve"
-RELEASE = "batchpool.worker.rq_worker.release"
+from batchpool.queue.messages import Release, Reserve, reserve_id
 
 PATIENCE_S = 3.0
 """A worker that has taken its slot announces itself within this time."""
@@ -64,8 +62,7 @@ class WorkerReservations:
         """Vacate the slot, and ask for another worker."""
         seat = self._reservations.request(entry.id, slot)
         if seat is not None:
-            name = _message(entry, slot, "reserve")
-            rq_queue.send(self._redis, entry.class_id, RESERVE, name, list(seat))
+            rq_queue.send(self._redis, entry.class_id, Reserve(seat))
             self._wanted[entry.id, slot] = self._clock()
 
     def _look(self, entry: ComparisonEntry, now_ms: int) -> ReservedWorkers:
@@ -91,7 +88,7 @@ class WorkerReservations:
         if self._clock() - since < LOST_S:
             return False
         queued, _ = rq_queue.queued_ids(self._redis, entry.class_id)
-        return _message(entry, slot, "reserve") not in queued
+        return reserve_id(entry.id, slot) not in queued
 
     def count_claims(self, crew: ReservedWorkers) -> dict[str, int]:
         """Claims by host so far; counting begins anew when the hosts have changed."""
@@ -109,8 +106,7 @@ class WorkerReservations:
         for slot, holder in self._reservations.holders(entry.id).items():
             seat = WorkerSlot(entry.id, slot, holder["nonce"])
             private = keys.private_class(entry.class_id, entry.id, slot)
-            name = _message(entry, slot, "release")
-            rq_queue.send(self._redis, private, RELEASE, name, list(seat))
+            rq_queue.send(self._redis, private, Release(seat))
 
     def all_released(self, entry: ComparisonEntry) -> bool:
         """Whether no live worker says that it is reserved for the comparison."""
@@ -120,13 +116,9 @@ class WorkerReservations:
     def clean_up(self, entry: ComparisonEntry) -> None:
         """Remove the queues and messages that are left, and count no longer."""
         slots = range(workers_needed(entry.spec))
-        names = [_message(entry, slot, "reserve") for slot in slots]
+        names = [reserve_id(entry.id, slot) for slot in slots]
         rq_queue.forget(self._redis, entry.class_id, names)
         for slot in slots:
             rq_queue.drop_queue(self._redis, keys.private_class(entry.class_id, entry.id, slot))
             self._wanted.pop((entry.id, slot), None)
         self._reservations.free_hosts()
-
-
-def _message(entry: ComparisonEntry, slot: int, what: str) -> str:
-    return f"{entry.id}_{slot}_{what}"

@@ -18,7 +18,7 @@ from typing import Any, Self
 from redis.exceptions import RedisError
 
 from batchpool.comparisons.driver import Driver, drive_forever
-from batchpool.ledger import failpoints as killpoints
+from batchpool.ledger import failpoints
 from batchpool.ledger.connection import connect
 from batchpool.reconciler.reconciler import Reconciler
 from batchpool.settings import BadSetting, ReconcilerSettings
@@ -106,8 +106,8 @@ def driving(settings: ReconcilerSettings) -> Iterator[None]:
 def main() -> int:
     try:
         settings = ReconcilerSettings.from_env(os.environ)
-        killpoints.arm(os.environ)
-    except (BadSetting, killpoints.KillPointRefused) as error:
+        failpoints.arm(os.environ)
+    except (BadSetting, failpoints.FailpointRefused) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     configure_logging(settings.log_level)

@@ -8,7 +8,7 @@ from batchpool.jobs.planning import Requirements, can_run, live_by_class, rank_c
 from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.keys import base_class
 from batchpool.ledger.recovery import Waiting
-from batchpool.queue.rq_queue import rq_id
+from batchpool.queue.messages import rq_id
 
 MISSING_S = 1.0
 """A batch that is in no queue for so long was lost between a pop and a claim."""

@@ -12,6 +12,7 @@ from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.recovery import Recovery, Waiting
 from batchpool.queue import rq_queue
+from batchpool.queue.messages import is_about_a_slot, rq_id
 from batchpool.reconciler.policy import (
     Action,
     LeaseGracePeriod,
@@ -30,8 +31,6 @@ SWEEP_EVERY_S = 10.0
 MOST_LEASES = 1000
 QUEUE_TTL_S = 86_400
 MOST_WAITING = 1_000_000
-MESSAGE = "_"
-"""Part of the RQ id of what is no batch."""
 
 
 class Reconciler:
@@ -123,12 +122,12 @@ class Reconciler:
                     self._needs.pop(job_id, None)
                     return
                 LOG.info("batch %s goes from class %s to %s", name, old_class, class_id)
-                rq_queue.forget(self._redis, old_class, [rq_queue.rq_id(job_id, number)])
+                rq_queue.forget(self._redis, old_class, [rq_id(job_id, number)])
                 self._enqueue([batch._replace(queue=class_id)])
             case Park(reason=reason):
                 LOG.warning("batch %s is parked: %s", name, reason)
                 self._recovery.park(job_id, number, reason)
-                rq_queue.forget(self._redis, old_class, [rq_queue.rq_id(job_id, number)])
+                rq_queue.forget(self._redis, old_class, [rq_id(job_id, number)])
 
     def _enqueue(self, batches: Iterable[Waiting]) -> None:
         by_class: dict[str, list[tuple[str, int]]] = {}
@@ -165,12 +164,12 @@ class Reconciler:
         for class_id in rq_queue.known_classes(self._redis):
             there = frozenset().union(*rq_queue.queued_ids(self._redis, class_id))
             waiting = {
-                rq_queue.rq_id(batch.job_id, batch.batch)
+                rq_id(batch.job_id, batch.batch)
                 for batch in (self._recovery.waiting(MOST_WAITING) if there else ())
                 if batch.queue == class_id
             }
             # A message to a worker, not a batch: its comparison takes it out itself.
-            batches = {name for name in there if MESSAGE not in name}
+            batches = {name for name in there if not is_about_a_slot(name)}
             useless[class_id] = frozenset(batches - waiting)
             if again := useless[class_id] & self._orphaned.get(class_id, frozenset()):
                 LOG.info("took %d ended batches out of the queue of %s", len(again), class_id)

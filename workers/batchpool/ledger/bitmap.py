@@ -1,10 +1,10 @@
-"""Bitmaps of recorded items: segments to set, positions that are set."""
+"""Bitmaps of recorded items: make the segments to set, read the positions that are set."""
 
 from collections.abc import Iterator, Sequence
 
 
 def bit_segments(positions: Sequence[int], gap_bits: int = 512) -> list[tuple[int, bytes]]:
-    """(byte offset, bytes) pieces of a Redis bitmap that has just these bits set.
+    """The pieces, as (byte offset, bytes), of a Redis bitmap in which just these bits are set.
 
     Bit 0 is the highest of byte 0, as SETBIT has it. A gap wider than `gap_bits`, which is more
     than a byte, starts a new piece, so no two pieces share a byte.

@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 
 class TemporarilyRefused(RedisError):
-    """Redis is there and does nothing for now: a slow script runs, or its disk fails."""
+    """Redis answers but refuses to work for now: a slow script runs, or its disk fails."""
 
 
 UNREACHABLE = (
@@ -22,14 +22,14 @@ UNREACHABLE = (
     ReadOnlyError,
     TemporarilyRefused,
 )
-"""What says: try again later, nothing is wrong with us. The server does not answer, or not now."""
+"""Errors after which a later try may succeed: the server does not answer, or refuses for now."""
 
 # By its text: redis-py has no class for most, and Redis 6.2 wraps what stopped a script.
 _PASSES = re.compile(r"\b(OOM|BUSY|LOADING|MISCONF|READONLY|MASTERDOWN|NOREPLICAS)\b")
 
 Commands = Any
-"""A client or pipeline as the ledger calls it: redis-py types each answer as a union of all
-encodings and protocols, where ours are bytes."""
+"""A client or pipeline as the ledger calls it. redis-py types each answer as a union of all
+encodings and protocols; the ledger's are bytes."""
 
 
 def connect(url: str, *, socket_timeout_s: float = 5.0, retries: int = 0) -> Redis:
@@ -38,7 +38,7 @@ def connect(url: str, *, socket_timeout_s: float = 5.0, retries: int = 0) -> Red
     Args:
         url: redis://, rediss:// or unix://.
         retries: with a jittered backoff of 0.05 to 1 s between them; 60 rides out an outage of
-            half a minute, which RQ's worker loop needs and an API must not do.
+            half a minute, which RQ's worker loop needs and an API must not wait for.
     """
     backoff = ExponentialWithJitterBackoff(base=0.05, cap=1.0)
     client: Redis = Redis.from_url(
@@ -52,5 +52,5 @@ def connect(url: str, *, socket_timeout_s: float = 5.0, retries: int = 0) -> Red
 
 
 def is_temporary(error: Exception) -> bool:
-    """Whether the error is of `UNREACHABLE`, or says the same: try again later."""
+    """Whether a later try may succeed: the error is one of `UNREACHABLE`, or its text says so."""
     return isinstance(error, UNREACHABLE) or bool(_PASSES.search(str(error)))

@@ -1,4 +1,4 @@
-"""What the ledger says of a job, as values. Times are milliseconds of Redis' clock."""
+"""Jobs and batches as the ledger has them. Times are milliseconds of Redis' clock."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class Epoch(TypedDict):
 
 
 class Report(TypedDict, total=False):
-    """What the closing owner says of its run; sums as the text of an `ExactSum`."""
+    """The report of the owner that closed a batch; sums are texts of an `ExactSum`."""
 
     effective_concurrency: int
     pool: str | None
@@ -65,7 +65,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class BatchEntry:
-    """One batch; `rest` is the state of the items without a record once it has ended."""
+    """One batch; once it has ended, `rest` is the state of its items without a record."""
 
     index: int
     first: int
@@ -87,7 +87,7 @@ class BatchEntry:
 
 @dataclass(frozen=True)
 class JobEntry:
-    """One job with its batches in order; `cancel` is who asked for it: user or error."""
+    """One job with its batches in order; `cancel` is what cancelled it: user or error."""
 
     id: str
     state: str
@@ -105,8 +105,8 @@ class NewJob:
     """A job to be written: `ranges` are (first index, count) of its batches, without gaps.
 
     `items` is None when the items are the numbers 0 … n-1; `queue` is a class of workers, and
-    `queues` one for each batch where they differ. With `leader`, the token of who drives
-    comparisons, nothing is written when another process has taken the lead.
+    `queues` one for each batch where they differ. With `leader`, the token of the process that
+    drives comparisons, nothing is written when another process has taken the lead.
     """
 
     id: str
@@ -122,7 +122,7 @@ class NewJob:
 
 
 def new_entry(new: NewJob, submitted_ms: int) -> JobEntry:
-    """The job as it is read back while nothing has happened to it yet."""
+    """The entry of a job that was just written, as the ledger would return it."""
     return JobEntry(
         id=new.id,
         state="queued",
@@ -161,7 +161,7 @@ def _maybe_int(raw: bytes | None) -> int | None:
 
 
 def parse_batch(index: int, raw: Mapping[bytes, bytes]) -> BatchEntry:
-    """A batch from the fields of its hash."""
+    """Read a batch from the fields of its hash."""
     error, rest = raw.get(b"error"), raw.get(b"rest")
     parked = raw.get(b"parked")
     return BatchEntry(
@@ -196,7 +196,7 @@ def _parse_epoch(raw: Mapping[bytes, bytes], number: int) -> Epoch:
 
 
 def parse_job(job_id: str, raw: Mapping[bytes, bytes], batches: list[BatchEntry]) -> JobEntry:
-    """A job from the fields of its hash and its parsed batches."""
+    """Read a job from the fields of its hash and its parsed batches."""
     error, cancel = raw.get(b"error"), raw.get(b"cancel")
     return JobEntry(
         id=job_id,

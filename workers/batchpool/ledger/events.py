@@ -1,4 +1,4 @@
-"""What changed in a job: a stream of small marks; the state itself is read from the job."""
+"""Event streams: small marks that something changed; the state is read from the job itself."""
 
 from collections.abc import Callable
 from typing import TypedDict
@@ -20,18 +20,19 @@ class Event(TypedDict):
 
 
 class Events:
-    """The events of the jobs in one Redis, or of what else has a stream, by the key of its hash."""
+    """The event streams of the jobs in one Redis, or of comparisons with another `key_of`."""
 
     def __init__(self, redis: Redis, key_of: Callable[[str], str] = keys.job_key) -> None:
         self._redis: Commands = redis
         self._key_of = key_of
 
     def oldest_id(self, job_id: str) -> str | None:
+        """The id of the oldest event that is kept."""
         oldest = self._redis.xrange(self._stream(job_id), count=1)
         return oldest[0][0].decode() if oldest else None
 
     def read(self, job_id: str, after: str, block_ms: int) -> list[tuple[str, Event]]:
-        """The events after the id `after`; waits up to `block_ms` for one, then answers []."""
+        """The events after the id `after`; waits up to `block_ms` for one, then returns []."""
         answer = self._redis.xread({self._stream(job_id): after}, count=256, block=max(1, block_ms))
         return [
             (event_id.decode(), _parse_event(fields))

@@ -1,4 +1,4 @@
-"""Named points at which a test may have a process SIGKILL itself: round each step of the ledger.
+"""Failpoints: named points around each step of the ledger where a test can kill the process.
 
 A point is `before STEP` or `after STEP`, where a step is one of `STEPS`. Off unless armed, and
 armed only in tests: an environment that names a point without saying so is refused.
@@ -36,42 +36,44 @@ TESTING = "BATCHPOOL_TESTING"
 _armed: tuple[str, Path] | None = None
 
 
-class KillPointRefused(ValueError):
-    """A kill point is named where none may be."""
+class FailpointRefused(ValueError):
+    """A failpoint is named outside a test, or does not exist."""
 
 
 def arm(environ: Mapping[str, str]) -> None:
-    """Arm the point that the environment names, if it names one; called by entry points.
+    """Arm the failpoint that the environment names, if any; called by entry points.
 
-    BATCHPOOL_KILL_POINT names it, BATCHPOOL_KILL_MARK a file that is made, with the PID in it, just
-    before the process ends: it proves the kill, and keeps the point from acting twice.
+    BATCHPOOL_KILL_POINT names it. BATCHPOOL_KILL_MARK names a file that is made, with the PID in
+    it, just before the process is killed: it proves the kill, and prevents a second one.
 
     Raises:
-        KillPointRefused: this is no test, or there is no such point.
+        FailpointRefused: it is not a test, or there is no such point.
     """
     global _armed
     point = environ.get(VARIABLE)
     if not point:
         return
     if environ.get(TESTING) != "1" or not environ.get(MARKER):
-        raise KillPointRefused(
-            f"{VARIABLE}={point!r}: only in tests, with {TESTING}=1 and {MARKER}"
+        raise FailpointRefused(
+            f"{VARIABLE}={point!r}: only allowed in tests, with {TESTING}=1 and {MARKER}"
         )
     when, _, step = point.partition(" ")
     if when not in ("before", "after") or step not in STEPS:
-        raise KillPointRefused(f"{VARIABLE}={point!r}: allowed are before|after {', '.join(STEPS)}")
+        raise FailpointRefused(
+            f"{VARIABLE}={point!r}: must be before or after one of {', '.join(STEPS)}"
+        )
     _armed = (point, Path(environ[MARKER]))
 
 
 def failpoint(point: str) -> None:
-    """End this process here and now, if this very point is armed and has not acted before."""
+    """Kill this process if this failpoint is armed and has not been used before."""
     if _armed is None or _armed[0] != point:
         return
     mark = _armed[1]
     written = mark.with_name(f"{mark.name}.{os.getpid()}")
     written.write_text(str(os.getpid()))
     try:
-        # A link, so that whoever sees the mark can read all of it.
+        # A link, so that a reader of the mark always finds the whole PID.
         os.link(written, mark)
     except FileExistsError:
         return

@@ -1,4 +1,4 @@
-"""A job on its way into the ledger: what the step that writes it is told, and what it answers."""
+"""Arguments and answer of create.lua, the step that writes a job."""
 
 import hashlib
 import json
@@ -10,15 +10,15 @@ from batchpool.ledger import keys
 from batchpool.ledger.entries import NewJob
 
 RECORD_BYTES = 32
-"""What an item without a record is expected to take later: 7 to 20 were measured for numbers."""
+"""Expected size of a record that is not written yet: 7 to 20 were measured for numbers."""
 
 
 class KeyReused(Exception):
-    """An Idempotency-Key came again with another body."""
+    """An Idempotency-Key was used before with another body."""
 
 
 class LimitExceeded(Exception):
-    """There is too little left for the job; `used` of `most` would be taken."""
+    """The job would exceed a limit: `used` of `most` would be taken."""
 
     def __init__(self, used: int, most: int) -> None:
         super().__init__(f"{used} of {most}")
@@ -27,15 +27,15 @@ class LimitExceeded(Exception):
 
 
 class QueueFull(LimitExceeded):
-    """Too many items are waiting for a worker."""
+    """Too many items, or comparisons, would wait."""
 
 
 class MemoryFull(LimitExceeded):
-    """Too few bytes would be left in Redis for the results of the jobs it has."""
+    """Too few bytes would be left in Redis for the results of the jobs that it has."""
 
 
 class Created(NamedTuple):
-    """The job that is there now; `submitted_ms` is None when it was made before."""
+    """The job that exists now; `submitted_ms` is None if it was made before."""
 
     job_id: str
     submitted_ms: int | None
@@ -60,7 +60,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True)
 class CapacityLimits:
-    """What a job may fill up: items that wait for a worker, and a share of Redis' maxmemory."""
+    """What a new job may fill up: the queue, in items, and a share of Redis' maxmemory."""
 
     queued_items: int
     memory_share: float = 0.85
@@ -103,7 +103,7 @@ def create_arguments(
 
 
 def parse_created(job_id: str, answer: Sequence[bytes], key: IdempotencyKey | None) -> Created:
-    """What create.lua answered.
+    """Read the answer of create.lua.
 
     Raises:
         KeyReused, LimitExceeded: nothing was written.

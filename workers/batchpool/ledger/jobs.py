@@ -1,4 +1,4 @@
-"""Jobs as a whole: written in one step, read as they stood at one moment, cancelled and deleted."""
+"""Jobs: written in one step, read as of one moment, cancelled and deleted."""
 
 import json
 import zlib
@@ -52,6 +52,7 @@ class Jobs:
         self._delete = LuaScript(redis, "delete")
 
     def now_ms(self) -> int:
+        """Redis' clock."""
         return _ms(self._redis.time())
 
     def create(
@@ -61,13 +62,13 @@ class Jobs:
         key: IdempotencyKey | None = None,
         room: CapacityLimits | None = None,
     ) -> Created:
-        """Write a job and what `enqueue` adds, in one step; the job that is there now.
+        """Write a job and what `enqueue` adds in one step; return the job that exists now.
 
-        A job with this id that is there already stays as it is.
+        An existing job with this id stays as it is.
 
         Raises:
             KeyReused: `key` was used for another body.
-            NoRoom: there is less than `room` asks for.
+            LimitExceeded: the job would exceed the limits of `room`.
         """
         # Only recorded, to be carried out by the script in the same step.
         with self._redis.pipeline(transaction=False) as pipe:
@@ -78,23 +79,24 @@ class Jobs:
         return parse_created(new.id, self._create(keys.job_key(new.id), args), key)
 
     def load(self, job_id: str) -> JobEntry | None:
+        """The job with its batches."""
         snapshot = self.load_snapshot(job_id)
         return snapshot.job if snapshot else None
 
     def load_snapshot(self, job_id: str) -> Snapshot | None:
-        """The job with its batches, none of them older or newer than the job."""
-        return self._look([job_id])[0]
+        """The job and its batches, all as of the same moment."""
+        return self._load_first([job_id])[0]
 
     def load_many(self, job_ids: Sequence[str]) -> list[JobEntry | None]:
-        """The jobs with these ids, each as `load` would answer it, in few round trips."""
+        """The jobs with these ids, each as `load` returns it, in few round trips."""
         found: list[JobEntry | None] = []
         while len(found) < len(job_ids):
-            seen = self._look(job_ids[len(found) :])
+            seen = self._load_first(job_ids[len(found) :])
             found += [snapshot.job if snapshot else None for snapshot in seen]
         return found
 
-    def _look(self, job_ids: Sequence[str]) -> list[Snapshot | None]:
-        """The first of these jobs: at least one, as many as hold Redis up for a moment only."""
+    def _load_first(self, job_ids: Sequence[str]) -> list[Snapshot | None]:
+        """The first of these jobs: at least one, and as many as block Redis for a moment only."""
         names = [keys.job_key(job_id) for job_id in job_ids]
         now, *found = self._read(names[0], [HASHES_PER_READ, *names])
         return [
@@ -102,15 +104,16 @@ class Jobs:
         ]
 
     def state(self, job_id: str) -> str | None:
+        """The state of a job, None if there is none."""
         state = self._redis.hget(keys.job_key(job_id), "state")
         return state.decode() if state else None
 
     def has_ended(self, job_id: str, block_ms: int) -> bool:
-        """Whether it has ended; waits up to `block_ms` for that. False for an unknown job."""
+        """Whether the job has ended; waits up to `block_ms` for that. False for an unknown job."""
         return wait_for_entry(self._redis, keys.job_key(job_id) + ":end", block_ms)
 
     def load_headers(self, job_ids: Sequence[str]) -> list[Header | None]:
-        """What a list is filtered by, at a fraction of the price of whole jobs."""
+        """State and spec of jobs, to filter a list by, at a fraction of the cost of whole jobs."""
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.hmget(keys.job_key(job_id), "state", "spec")
@@ -145,11 +148,11 @@ class Jobs:
         return items[skip : skip + count]
 
     def cancel(self, job_id: str) -> str:
-        """`cancelled` (as often as asked while it runs), `terminal` or `missing`."""
+        """Cancel a job: `cancelled` (each time while it runs), `terminal` or `missing`."""
         return str(self._cancel(keys.job_key(job_id)).decode())
 
     def delete(self, job_id: str) -> str:
-        """`deleted`, `running` (then nothing was done) or `missing`."""
+        """Delete a terminal job: `deleted`, `running` (then nothing was done) or `missing`."""
         return str(self._delete(keys.job_key(job_id)).decode())
 
 

@@ -1,4 +1,4 @@
-"""The names of the ledger's keys, built from ids that we made and never from input.
+"""Names of the ledger's keys, built from generated ids and never from input.
 
 bp:job:<id>             hash: state, spec, limits, counters of its batches
 bp:job:<id>:items       hash: block number -> compressed JSON list (none for `count` jobs)
@@ -78,12 +78,12 @@ def slots_key(comparison_id: str) -> str:
 
 
 def private_class(class_id: str, comparison_id: str, slot: int) -> str:
-    """The class of the one worker that holds a slot: its queue is read by nobody else."""
+    """The class of the one worker that has a slot: no other reads its queue."""
     return f"{class_id}~{comparison_id}~{slot}"
 
 
 def base_class(class_id: str) -> str:
-    """The class that a worker is of when it is not reserved."""
+    """The class of a worker while it is not reserved."""
     return class_id.partition("~")[0]
 
 

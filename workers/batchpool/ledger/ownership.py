@@ -1,4 +1,4 @@
-"""What the owner of a batch does with it: claim, flush blocks of records, renew, end or release."""
+"""Steps of the owner of a batch: claim, flush blocks of records, renew, end, release."""
 
 import json
 import secrets
@@ -19,12 +19,12 @@ from batchpool.model import Outcome, RunSpec, TaskError
 OTHER_VERSION = "other version"
 """Why there is no claim: the job has begun with another version of its task."""
 LEASE_S = 8.0
-"""How long a silent owner keeps its batch, unless BATCHPOOL_LEASE_S says otherwise."""
+"""How long a silent owner keeps its batch; the default of BATCHPOOL_LEASE_S."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """An owned batch: everything that is needed to run it, and the token that lets it write.
+    """An owned batch: everything needed to run it, and the token that authorizes its writes.
 
     `done` holds the job-wide indices that are recorded already; `listed` says that the items were
     given one by one; `claimed_ms` is Redis' time, `left_ms` what was left of the job's limit then.
@@ -58,7 +58,7 @@ class Renewal(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """Records on their way; sent again under the same id when an answer was lost."""
+    """Records to be written; sent again under the same id when an answer was lost."""
 
     id: str
     head: str
@@ -69,7 +69,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a batch ends; `rest` is the state of the items without a record, None if none is."""
+    """How a batch ends; `rest` is the state of its items without a record, None if all have one."""
 
     state: Literal["succeeded", "failed", "cancelled"]
     report: Report
@@ -82,7 +82,7 @@ EMPTY_BLOCK = Block("", "", b"", 0, [])
 
 
 class Ownership:
-    """The owner's side of the ledger. A `stale` answer means: somebody else owns the batch now."""
+    """The owner's side of the ledger. A `stale` answer means that another worker owns the batch."""
 
     def __init__(self, redis: Redis, lease_s: float = LEASE_S) -> None:
         self._lease_ms = int(lease_s * 1000)
@@ -99,12 +99,12 @@ class Ownership:
         follows: Claim | None = None,
         codes: str = "",
     ) -> Claim | str:
-        """The claim, or why there is none: missing, ended, OTHER_VERSION, or the batch's state.
+        """Claim a batch; or say why not: missing, ended, OTHER_VERSION, or the batch's state.
 
         Args:
             owner: the fields of an `Epoch` but its times.
-            codes: JSON of the version of each task here, without blanks; a job that nobody has
-                begun is bound to the one of its task.
+            codes: JSON of the version of each task here, without blanks; a job that has not begun
+                yet is bound to that of its task.
             follows: our claim whose runner crashed; nothing that it still sends is taken.
         """
         token = follows.token if follows else ""
@@ -132,7 +132,7 @@ class Ownership:
         )
 
     def flush(self, claim: Claim, block: Block, tally: Tally, ending: Ending | None = None) -> str:
-        """Hand in a block, and with `ending` close the batch in the same step.
+        """Write a block of records; with `ending`, close the batch in the same step.
 
         Returns:
             ok, again (it is there already), stale, double or short; the last three changed nothing.
@@ -143,12 +143,13 @@ class Ownership:
         return str(self._flush(keys.job_key(claim.job_id), args).decode())
 
     def renew(self, claim: Claim) -> Renewal:
+        """Extend the lease."""
         args = [claim.batch, claim.token, self._lease_ms]
         word, cancel, left = self._renew(keys.job_key(claim.job_id), args)
         return Renewal(word == b"ok", cancel.decode(), int(left), word == b"closed")
 
     def release(self, claim: Claim, untouched: bool = False) -> bool:
-        """Give the batch back, to be run on by another worker; False when it was not ours.
+        """Give the batch back for another worker to continue; False if it was not owned.
 
         Args:
             untouched: no item ran under this claim, so that it does not bind the job to our code.
@@ -156,7 +157,7 @@ class Ownership:
         return self._give_up(claim, ["release", "untouched" if untouched else "", "", ""])
 
     def end(self, claim: Claim, ending: Ending) -> bool:
-        """End the batch as it stands, without a last block; False when it was not ours."""
+        """End the batch without a last block; False if it was not owned."""
         return self._give_up(claim, _ending_args(ending)[:4])
 
     def _give_up(self, claim: Claim, how: list[Any]) -> bool:

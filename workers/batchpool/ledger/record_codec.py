@@ -1,4 +1,4 @@
-"""A block of records as compressed columns: what the ledger keeps instead of a key per item.
+"""Blocks of records as compressed columns; the ledger keeps them instead of a key per item.
 
 A block is zlib over msgpack of one map. Columns that hold their default for the whole block are
 left out; times are integer nanoseconds, since small differences compress well.

@@ -1,4 +1,4 @@
-"""Records read back: pages by item index, in bounded memory however large the job is."""
+"""Read records by item index, in bounded memory however large the job is."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from batchpool.model import Outcome
 from batchpool.timestamps import instant
 
 WINDOW = ITEMS_PER_BLOCK
-"""Indices that are decoded at once; a block that spans windows is decoded for each."""
+"""Indices that are decoded at once; a block that spans two windows is decoded for both."""
 
 
 class Records:
@@ -38,7 +38,7 @@ class Records:
     def stream(
         self, job: JobEntry, first: int = 0, states: frozenset[str] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """All records by item index; items that never ran have one once their batch has ended."""
+        """All records by item index; an item that never ran has one once its batch has ended."""
         for batch in job.batches:
             stop = batch.first + batch.count
             heads = _BlockIndex(self._redis, job.id, batch) if stop > first else None
@@ -88,7 +88,7 @@ class _BlockIndex:
         self._decoded: dict[int, list[Outcome]] = {}
 
     def load(self, window: range) -> dict[int, tuple[int, Outcome]]:
-        """Index -> (epoch, outcome) of what is recorded within `window`."""
+        """Index -> (epoch, outcome) of the records within `window`."""
         wanted = [
             at
             for at, head in enumerate(self._heads)

@@ -1,4 +1,4 @@
-"""What the reconciler needs: owners that are gone, batches that wait, limits that passed."""
+"""The reconciler's side of the ledger: expired leases, waiting batches, passed deadlines."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ MOST_LOST_WORKERS = 20
 
 
 class Waiting(NamedTuple):
-    """A batch without an owner; `queue` is the class of workers it waits for.
+    """A batch without an owner; `queue` is the class of workers that it waits for.
 
     `unfit` are the classes that could not run it when they had it.
     """
@@ -26,7 +26,7 @@ class Waiting(NamedTuple):
 
 
 class Recovery:
-    """Each step checks again inside Redis, so that two reconcilers at once do no harm."""
+    """Steps that each check again inside Redis, so that two reconcilers at once do no harm."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Commands = redis
@@ -41,7 +41,7 @@ class Recovery:
         return Jobs(self._redis).now_ms()
 
     def expire_leases(self, limit: int = 1000) -> list[Waiting]:
-        """Take batches from owners whose lease ran out; the ones that are queued again."""
+        """Take batches from owners whose lease has expired; return those that are queued again."""
         due = self._redis.zrange(
             keys.LEASES, "-inf", self.now_ms(), byscore=True, offset=0, num=limit
         )
@@ -54,7 +54,7 @@ class Recovery:
         return self._with_queue([(member, 0.0) for member in queued])
 
     def waiting(self, limit: int = 10_000) -> list[Waiting]:
-        """Batches that are queued and that nobody owns, the longest waiting first."""
+        """Queued batches without an owner, the longest waiting first."""
         return self._with_queue(self._redis.zrange(keys.WAITING, 0, limit - 1, withscores=True))
 
     def parked(self, limit: int = 10_000) -> list[Waiting]:
@@ -86,7 +86,7 @@ class Recovery:
         return code.decode() if code else None
 
     def expire_deadlines(self, limit: int = 1000) -> int:
-        """End what nobody owns of jobs past `timeout_s` or `queue_timeout_s`; how many jobs."""
+        """End the unowned batches of jobs past `timeout_s` or `queue_timeout_s`; count the jobs."""
         due = self._redis.zrange(
             keys.DEADLINES, "-inf", self.now_ms(), byscore=True, offset=0, num=limit
         )
@@ -95,7 +95,7 @@ class Recovery:
         return len(due)
 
     def forget_finished(self) -> int:
-        """Trim the indices of jobs and comparisons whose keys have expired; how many."""
+        """Remove jobs and comparisons whose keys have expired from the indices; count them."""
         gone = self._redis.zrange(keys.FINISHED, "-inf", self.now_ms(), byscore=True)
         if gone:
             # No MULTI: before version 7, a full Redis refuses even what frees memory in one.

@@ -1,4 +1,4 @@
-"""The Lua scripts of the ledger: each is one step that happens whole or not at all."""
+"""The Lua scripts of the ledger: each is one atomic step."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -15,7 +15,7 @@ _PRELUDE = (_FOLDER / "prelude.lua").read_text()
 
 
 class LuaScript:
-    """The script `name`.lua, bound to a client; its first key is that of the job."""
+    """The script `name`.lua, bound to a client; its first key is that of a job or comparison."""
 
     def __init__(self, redis: Redis, name: str) -> None:
         self._name = name

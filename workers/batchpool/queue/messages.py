@@ -1,7 +1,12 @@
-"""What the RQ jobs in our queues may ask of a worker: three things, and nothing else."""
+"""Messages to workers, encoded and decoded here alone: what an RQ job of ours is called and says.
+
+A batch's RQ job says all by its id. A reservation goes through the queue of a class to any worker
+of it, a release to the worker that holds the slot.
+"""
 
 import logging
 import re
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from redis import Redis
@@ -9,32 +14,77 @@ from rq.job import Job
 
 from batchpool.ledger.reservations import WorkerSlot
 
+# Functions that raise, should a plain RQ worker read such a queue.
+RUN_BATCH = "batchpool.worker.rq_worker.run_batch_message"
+RESERVE = "batchpool.worker.rq_worker.reserve"
+RELEASE = "batchpool.worker.rq_worker.release"
+
 _BATCH = re.compile(r"([0-9a-f]{24})-([0-9]{1,9})")
+_OF_A_SLOT = "_"
 
 log = logging.getLogger("batchpool.worker")
 
 
 class RunBatch(NamedTuple):
-    """Claim this batch and see it through."""
+    """Claim this batch and run it to its end."""
 
     job_id: str
     batch: int
 
 
 class Reserve(NamedTuple):
-    """Take this seat, if it is still wanted."""
+    """Take this slot, if it is still wanted."""
 
-    seat: WorkerSlot
+    worker_slot: WorkerSlot
 
 
 class Release(NamedTuple):
-    """Leave this seat; who has another one stays where it is."""
+    """Leave this slot; a worker that has another one keeps it."""
 
-    seat: WorkerSlot
+    worker_slot: WorkerSlot
 
 
-class Message(Job):
-    """An RQ job as a worker gets it; the id of a batch's says all, so it is not read from Redis."""
+Message = RunBatch | Reserve | Release
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What RQ carries: the id, function and arguments of an RQ job."""
+
+    rq_id: str
+    function: str
+    args: list[str | int]
+
+
+def rq_id(job_id: str, batch: int) -> str:
+    """The id of the RQ job that carries a batch."""
+    return f"{job_id}-{batch}"
+
+
+def reserve_id(comparison_id: str, slot: int) -> str:
+    """The id of the RQ job that offers a slot, whatever its nonce."""
+    return f"{comparison_id}{_OF_A_SLOT}{slot}{_OF_A_SLOT}reserve"
+
+
+def is_about_a_slot(name: str) -> bool:
+    """Whether the id is that of a reservation or release."""
+    return _OF_A_SLOT in name
+
+
+def encode(message: Message) -> Envelope:
+    """The RQ job that says `message`."""
+    match message:
+        case RunBatch(job_id, batch):
+            return Envelope(rq_id(job_id, batch), RUN_BATCH, [job_id, batch])
+        case Reserve(of):
+            return Envelope(reserve_id(of.comparison_id, of.slot), RESERVE, list(of))
+        case Release(of):
+            name = f"{of.comparison_id}{_OF_A_SLOT}{of.slot}{_OF_A_SLOT}release"
+            return Envelope(name, RELEASE, list(of))
+
+
+class MessageJob(Job):
+    """An RQ job as a worker gets it; a batch's is not read from Redis, since its id says all."""
 
     @classmethod
     def fetch(cls, id: str, connection: Redis | None = None, serializer: Any = None) -> Job:
@@ -43,16 +93,20 @@ class Message(Job):
         return super().fetch(id, connection, serializer)
 
 
-def read_message(job: Job) -> RunBatch | Reserve | Release | None:
-    """What an RQ job says; None for what is no message of ours."""
+def decode(job: Job) -> Message | None:
+    """What an RQ job says; None if it is not a batchpool message."""
     if named := _BATCH.fullmatch(job.id):
         return RunBatch(named[1], int(named[2]))
     try:
-        match job.func_name, list(job.args):
-            case "batchpool.worker.rq_worker.reserve", [str(comparison_id), int(slot), str(nonce)]:
-                return Reserve(WorkerSlot(comparison_id, slot, nonce))
-            case "batchpool.worker.rq_worker.release", [str(comparison_id), int(slot), str(nonce)]:
-                return Release(WorkerSlot(comparison_id, slot, nonce))
-    except Exception as error:  # whatever somebody put into Redis, RQ's reader may stumble over
+        function, args = job.func_name, list(job.args)
+    except Exception as error:  # RQ's reader may raise anything on what others put into Redis
         log.debug("unreadable RQ job: %s", error)
-    return None
+        return None
+    match args:
+        case [str(comparison_id), int(slot), str(nonce)]:
+            worker_slot = WorkerSlot(comparison_id, slot, nonce)
+        case _:
+            return None
+    if function == RESERVE:
+        return Reserve(worker_slot)
+    return Release(worker_slot) if function == RELEASE else None

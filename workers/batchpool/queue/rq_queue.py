@@ -1,4 +1,4 @@
-"""The service's one door to RQ: a batch is put in a queue here, and nothing is asked of RQ."""
+"""RQ as transport: put messages into queues, take them out, read what is queued."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -10,10 +10,10 @@ from rq.job import Job
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
 from batchpool.ledger.keys import QUEUE
+from batchpool.queue.messages import Envelope, Release, Reserve, RunBatch, encode, rq_id
 
-FUNCTION = "batchpool.worker.rq_worker.run_batch"
 NO_TIMEOUT = -1
-"""RQ's own alarm stays off: the worker has the deadline of the job, in Redis' time."""
+"""RQ's own alarm stays off: the worker keeps the deadline of the job, in Redis' time."""
 
 LEAST_TTL_S = 3600
 MESSAGE_TTL_S = 86_400
@@ -22,11 +22,6 @@ MESSAGE_TTL_S = 86_400
 def queue_name(class_id: str) -> str:
     """The RQ queue of a class of workers."""
     return QUEUE + class_id
-
-
-def rq_id(job_id: str, batch: int) -> str:
-    """The id of the RQ job that carries a batch."""
-    return f"{job_id}-{batch}"
 
 
 def enqueue(
@@ -43,45 +38,43 @@ def enqueue(
         at_front: before what waits already.
         ttl_s: after this time in the queue RQ may forget them; the ledger ends the batch itself.
     """
+    ttl = max(LEAST_TTL_S, int(ttl_s) + LEAST_TTL_S)
+    datas = [
+        _job_data(encode(RunBatch(job_id, batch)), f"{job_id}/{batch}", ttl, at_front)
+        for job_id, batch in batches
+    ]
+    _queue(redis, class_id).enqueue_many(datas, pipeline=pipe)
+
+
+def send(redis: Redis, class_id: str, message: Reserve | Release) -> None:
+    """Put a message for one worker into the queue of a class, in the place of an older copy."""
+    envelope = encode(message)
+    data = _job_data(envelope, envelope.rq_id, MESSAGE_TTL_S)
+    with redis.pipeline(transaction=True) as pipe:
+        _take_out(pipe, class_id, envelope.rq_id)
+        _queue(redis, class_id).enqueue_many([data], pipeline=pipe)
+        pipe.execute()
+
+
+def _queue(redis: Redis, class_id: str) -> Queue:
     queue = Queue(queue_name(class_id), connection=redis, serializer="json")
     # Set, since RQ asks the server otherwise, once for each new client.
     queue.redis_server_version = (6, 2, 0)
-    ttl = max(LEAST_TTL_S, int(ttl_s) + LEAST_TTL_S)
-    datas = [
-        Queue.prepare_data(
-            FUNCTION,
-            args=[job_id, batch],
-            timeout=NO_TIMEOUT,
-            result_ttl=0,
-            failure_ttl=LEAST_TTL_S,
-            ttl=ttl,
-            description=f"{job_id}/{batch}",
-            job_id=rq_id(job_id, batch),
-            at_front=at_front,
-        )
-        for job_id, batch in batches
-    ]
-    queue.enqueue_many(datas, pipeline=pipe)
+    return queue
 
 
-def send(redis: Redis, class_id: str, function: str, name: str, args: list[Any]) -> None:
-    """Put a message for one worker into the queue of a class, in the place of an older copy."""
-    queue = Queue(queue_name(class_id), connection=redis, serializer="json")
-    queue.redis_server_version = (6, 2, 0)
-    data = Queue.prepare_data(
-        function,
-        args=args,
+def _job_data(envelope: Envelope, description: str, ttl_s: int, at_front: bool = False) -> Any:
+    return Queue.prepare_data(
+        envelope.function,
+        args=envelope.args,
         timeout=NO_TIMEOUT,
         result_ttl=0,
         failure_ttl=LEAST_TTL_S,
-        ttl=MESSAGE_TTL_S,
-        description=name,
-        job_id=name,
+        ttl=ttl_s,
+        description=description,
+        job_id=envelope.rq_id,
+        at_front=at_front,
     )
-    with redis.pipeline(transaction=True) as pipe:
-        _take_out(pipe, class_id, name)
-        queue.enqueue_many([data], pipeline=pipe)
-        pipe.execute()
 
 
 def drop_queue(redis: Redis, class_id: str) -> None:

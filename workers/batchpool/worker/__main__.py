@@ -16,7 +16,7 @@ def main() -> int:
     try:
         settings = WorkerSettings.from_env(os.environ)
         failpoints.arm(os.environ)
-    except (BadSetting, failpoints.KillPointRefused) as error:
+    except (BadSetting, failpoints.FailpointRefused) as error:
         sys.stderr.write(f"batchpool worker: {error}\n")
         return 2
     configure_logging(settings.log_level)

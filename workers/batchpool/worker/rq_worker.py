@@ -31,7 +31,7 @@ from batchpool.ledger.ownership import Ownership
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.recovery import Recovery
 from batchpool.ledger.reservations import Reservations
-from batchpool.queue.messages import Message, Release, Reserve, RunBatch, read_message
+from batchpool.queue.messages import MessageJob, Release, Reserve, RunBatch, decode
 from batchpool.settings import WorkerSettings
 from batchpool.system.cpus import usable_cpus
 from batchpool.system.interpreter import gil_enabled, python_minor
@@ -86,7 +86,7 @@ class BatchWorker(Worker):
             name=settings.name,
             connection=redis,
             serializer=JSONSerializer,
-            job_class=Message,
+            job_class=MessageJob,
             worker_ttl=WORKER_TTL_S,
             log_job_description=False,
         )
@@ -116,7 +116,7 @@ class BatchWorker(Worker):
         failpoint("after pop")
         self.set_state(WorkerStatus.BUSY)
         try:
-            message = read_message(job)
+            message = decode(job)
             if isinstance(message, RunBatch):
                 self._execute(*message, on_claimed=lambda: self._forget(job, queue))
                 return
@@ -130,9 +130,9 @@ class BatchWorker(Worker):
 
     def _handle_reservation(self, message: Reserve | Release) -> None:
         if isinstance(message, Release):
-            self._reservation.release(message.seat)
+            self._reservation.release(message.worker_slot)
         elif not self._stop_requested:
-            self._reservation.take(message.seat)
+            self._reservation.take(message.worker_slot)
 
     def _switch_queue(self) -> None:
         """Read the queue of the class that we are of by now, and tell the service at once."""

@@ -26,6 +26,7 @@ from batchpool.jobs.listing import list_jobs
 from batchpool.ledger.jobs import Snapshot
 from batchpool.model import TERMINAL_STATES
 from batchpool.queue import rq_queue
+from batchpool.queue.messages import rq_id
 from batchpool.schemas.job_requests import JobQuery, JobRequest, JobsQuery, NoQuery, read_model
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
@@ -112,7 +113,7 @@ def delete_job(job_id: str) -> Response:
         raise Conflict(f"the job is {job.state}; only jobs that have ended can be deleted")
     for queue in {batch.queue for batch in job.batches}:
         mine = (batch for batch in job.batches if batch.queue == queue)
-        names = [rq_queue.rq_id(job_id, batch.index) for batch in mine]
+        names = [rq_id(job_id, batch.index) for batch in mine]
         rq_queue.forget(here.redis, queue, names)
     return Response(status=204)
 
