@@ -77,6 +77,8 @@ BULKY = {
     "a long name": b'{"task":"%s","count":1}' % (b"x" * 1_000_000),
     "a long number": b'{"task":"sleep","count":%s}' % (b"9" * 1_000_000),
     "a list for a number": b'{"task":"sleep","count":[%s]}' % b",".join([b"1"] * 500_000),
+    "empty objects": b'{"task":"nope","items":[%s]}' % b",".join([b"{}"] * 340_000),
+    "one name twice": b"{%s}" % b",".join(b'"f%d":1' % (n % 79_999) for n in range(80_000)),
     "open brackets": b"[" * MEGABYTE,
     "an open string": b'"' + b"\\u0041" * 170_000,
     "spaces": b" " * MEGABYTE,

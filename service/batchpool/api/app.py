@@ -8,11 +8,12 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from werkzeug.exceptions import HTTPException
 
-from batchpool.api.context import EXTENSION, ApiContext
+from batchpool.api.context import EXTENSION, ApiContext, service
 from batchpool.api.http import problem_response
 from batchpool.api.large_bodies import LargeBodies, too_much_memory
 from batchpool.api.problems import Problem, StorageFull, Unavailable, problem_of
 from batchpool.api.routes import BLUEPRINTS
+from batchpool.api.serving.origins import SECURITY_HEADERS, check_host, check_origin
 from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import TemporarilyRefused
 from batchpool.schemas.refusals import Refusal
@@ -43,6 +44,8 @@ def create_app(
     app.url_map.strict_slashes = True
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    app.before_request(_check_sender)
+    app.after_request(_secure)
     app.register_error_handler(Problem, problem_response)
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http_problem)
@@ -50,6 +53,20 @@ def create_app(
     app.register_error_handler(MemoryError, _no_memory)
     app.register_error_handler(Exception, _unexpected)
     return app
+
+
+def _check_sender() -> None:
+    host = request.headers.get("Host", "")
+    if not host and request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        return  # Before HTTP/1.1 there was none, and no browser that could be misled.
+    check_host(host, service().settings.allowed_host_names)
+    check_origin(request.method, request.headers, host, request.scheme)
+
+
+def _secure(response: Response) -> Response:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
 
 
 def _refused(refusal: Refusal) -> Response:

@@ -10,6 +10,7 @@ from flask import Response, request
 
 from batchpool.api.problems import NotFound, Problem
 from batchpool.schemas.job_requests import RequestT, read_model
+from batchpool.schemas.refusals import invalid_field
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -42,7 +43,14 @@ def problem_response(problem: Problem) -> Response:
 
 
 def read_query(model: type[RequestT]) -> RequestT:
-    """The query string as a `model`; a parameter given twice counts once, the first time."""
+    """The query string as a `model`.
+
+    Raises:
+        Refusal: a parameter is wrong, or given twice.
+    """
+    twice = [name for name, values in request.args.lists() if len(values) > 1]
+    if twice:
+        raise invalid_field(twice[0][:80], "must be given once")
     return read_model(model, request.args.to_dict())
 
 

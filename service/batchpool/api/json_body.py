@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import threading
+from collections import Counter
 from collections.abc import Callable
 from itertools import chain
 from typing import Any, NoReturn
@@ -149,7 +150,12 @@ def _decode(raw: bytes) -> str:
 def _parse(text: str, parse_int: Callable[[str], int] | None) -> Any:
     try:
         with GC_PAUSE:
-            return json.loads(text, parse_constant=_refuse_constant, parse_int=parse_int)
+            return json.loads(
+                text,
+                parse_constant=_refuse_constant,
+                parse_int=parse_int,
+                object_pairs_hook=_unambiguous,
+            )
     except json.JSONDecodeError as error:
         raise MalformedBody(
             f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
@@ -162,6 +168,14 @@ def _bounded_int(digits: str) -> int:
     if len(digits.removeprefix("-")) > MAX_DIGITS:
         raise MalformedBody(f"integers must have at most {MAX_DIGITS} digits, got {len(digits)}")
     return int(digits)
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        (name, _), *_ = (Counter(name for name, _ in pairs)).most_common(1)
+        raise MalformedBody(f"the name {name[:80]!r} is given twice in one object")
+    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:

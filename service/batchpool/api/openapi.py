@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from batchpool.api.operations import OPERATIONS, Operation
+from batchpool.api.operations import ANY_PROBLEMS, OPERATIONS, Operation
 from batchpool.schemas import inventory_responses as inventory_answers
 from batchpool.schemas import job_responses as answers
 
@@ -80,7 +80,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
         done["headers"] = {"Location": {"schema": {"type": "string"}}}
     found = {str(operation.status): done}
     problem = _content(answers.ProblemDocument, "application/problem+json")
-    for status in operation.problems:
+    for status in sorted({*operation.problems, *ANY_PROBLEMS}):
         found[str(status)] = {"description": _WHY[status], "content": problem}
     if operation.answer is inventory_answers.ReadinessInfo:
         found["503"] = done | {"description": "not ready, with the reasons"}
@@ -92,14 +92,21 @@ def _content(model: type[BaseModel], media_type: str = "application/json") -> di
 
 
 _WHY = {
-    400: "The body is not JSON",
+    400: "The request is not HTTP, or its body is not JSON",
+    403: "A page of another origin may change nothing",
     404: "There is no such job or comparison",
     406: "No offered media type is accepted",
+    408: "The request came too slowly",
     409: "The state of the job or comparison, or a used Idempotency-Key, forbids it",
-    413: "The body is too long",
+    413: "The body is too long, or its values take too much memory",
+    414: "The request line is too long",
     415: "The body is not plain application/json",
+    417: "Only 100-continue can be expected",
+    421: "The Host is no IP address, localhost or allowed name",
     422: "A field or parameter is out of bounds; `errors` names them",
     429: "Too many items or comparisons wait; see Retry-After",
-    503: "Redis or workers are missing for now; see Retry-After",
+    431: "The headers are too long",
+    501: "The Transfer-Encoding is unknown",
+    503: "Redis, workers or a free place are missing for now; see Retry-After",
     507: "Redis has no room for more jobs; see Retry-After",
 }

@@ -34,6 +34,10 @@ class Operation:
     others: tuple[str, ...] = ()
 
 
+ANY_PROBLEMS = (400, 403, 408, 413, 414, 417, 421, 431, 501)
+"""What any operation may answer, mostly before it is found."""
+
+
 _READ = (406, 422, 503)
 
 

@@ -1,6 +1,8 @@
 """gunicorn round the app: one process, many threads, and a stop that streams do not hold up."""
 
 import gc
+import ipaddress
+import logging
 import resource
 import sys
 from typing import Any
@@ -14,6 +16,8 @@ from batchpool.api.large_bodies import LargeBodies
 from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import connect
 from batchpool.system.logs import configure_logging
+
+LOG = logging.getLogger("batchpool.api")
 
 GRACE_S = 2
 MAX_CONNECTIONS = 4096
@@ -98,6 +102,12 @@ def _announce(arbiter: Arbiter) -> None:
         host, port = listener.sock.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         sys.stdout.write(f"listening http://{shown}:{port}\n")
+        if not ipaddress.ip_address(host).is_loopback:
+            LOG.warning(
+                "listening on %s, beyond this machine: there is no authentication, whoever "
+                "reaches the port can order jobs and read results",
+                host,
+            )
     sys.stdout.flush()
 
 

@@ -12,6 +12,12 @@ class ApiSettings(ServiceSettings):
     """Settings of an API process."""
 
     host: str = setting("BATCHPOOL_API_HOST", "127.0.0.1", "the address that the API binds")
+    allowed_hosts: str = setting(
+        "BATCHPOOL_ALLOWED_HOSTS",
+        "",
+        "names, separated by commas, under which the API may be reached besides `localhost` and IP "
+        "addresses; any other `Host` is refused with 421",
+    )
     port: int = setting(
         "BATCHPOOL_API_PORT", 8000, "its port; `0` takes a free one, named on stdout", (0, 65_535)
     )
@@ -82,6 +88,12 @@ class ApiSettings(ServiceSettings):
         "the same for the one write that stores a whole job",
         (0.1, 600),
     )
+
+    @property
+    def allowed_host_names(self) -> frozenset[str]:
+        """The names of `allowed_hosts`."""
+        names = (name.strip().rstrip(".").lower() for name in self.allowed_hosts.split(","))
+        return frozenset(filter(None, names))
 
     @property
     def max_downloads(self) -> int:

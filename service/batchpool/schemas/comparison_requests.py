@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -21,6 +22,7 @@ from batchpool.schemas.fields import (
     Labels,
     Params,
     Seconds,
+    refuse_control_characters,
 )
 from batchpool.schemas.job_requests import JobRequest, Request
 
@@ -59,9 +61,14 @@ def _name_or_index(value: Any) -> Any:
 class ArmRequest(Request):
     """One way to run the job; what is left out is filled in as for a job."""
 
-    name: Annotated[str, Field(min_length=1, max_length=MOST_NAME_CHARS)] | None = Field(
-        None, description="default: from backend, batches and concurrency"
-    )
+    name: (
+        Annotated[
+            str,
+            Field(min_length=1, max_length=MOST_NAME_CHARS),
+            AfterValidator(refuse_control_characters),
+        ]
+        | None
+    ) = Field(None, description="default: from backend, batches and concurrency")
     backend: Annotated[str, Field(max_length=200, json_schema_extra={"enum": list(BACKENDS)})]
     concurrency: Concurrency | None = None
     batches: Count = 1

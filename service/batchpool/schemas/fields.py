@@ -1,5 +1,6 @@
 """Field types that requests share."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import (
@@ -20,6 +21,7 @@ MAX_LABELS = 32
 MAX_LABEL_CHARS = 256
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 YEAR_S = 366 * 86_400
 
 
@@ -52,16 +54,29 @@ def _plain_object(value: Any) -> Any:
     return value
 
 
+def refuse_control_characters(text: str) -> str:
+    """The text, which goes to terminals and logs as it is.
+
+    Raises:
+        ValueError: it has control characters, or marks that turn the direction of writing.
+    """
+    if not text.isprintable() and (found := _CONTROL.search(text)):
+        raise ValueError(f"must have no control characters, got {found[0]!r}")
+    return text
+
+
 def _plain_labels(value: Any) -> Any:
     _plain_object(value)
     # One message, not one for each of what may be a million wrong labels.
     if len(value) > MAX_LABELS:
         raise ValueError(f"must have at most {MAX_LABELS} labels, got {len(value)}")
     for name, label in value.items():
+        refuse_control_characters(name)
         if type(label) is not str or max(len(name), len(label)) > MAX_LABEL_CHARS:
             raise ValueError(
                 f"label {name[:40]!r} must be text of at most {MAX_LABEL_CHARS} characters"
             )
+        refuse_control_characters(label)
     return value
 
 

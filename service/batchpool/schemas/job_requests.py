@@ -82,7 +82,8 @@ class JobRequest(Request):
 
 # Of few digits: the bounds of what is read by this are much lower than a billion.
 _NAMED_FIELD = re.compile(r"`(\w+)`")
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")
+_WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,8})")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _STATE = f"({'|'.join(RECORD_STATES)})"
 
 
@@ -98,10 +99,11 @@ def _from_text(value: Any) -> Any:
 
 
 def _number_from_text(value: Any) -> Any:
-    try:
-        return float(value)
-    except ValueError:
-        raise ValueError("must be a number") from None
+    # As JSON writes numbers: float() takes "1_0", " 1", "infinity" and digits of all scripts.
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+        raise ValueError("must be a number")
+    # An integer of 400 digits is not finite as a float; the bound of the field refuses it.
+    return float(value)
 
 
 Limit = Annotated[int, Field(ge=1, le=500), BeforeValidator(_from_text)]

@@ -116,3 +116,18 @@ def test_long_messages_are_cut() -> None:
         error = task_error(exc)
     assert len(error["message"]) <= 10_000
     assert len(error["traceback"] or "") <= 60_000
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ({1: "a", "1": "b"}, "'1'"),
+        ([{"x": {None: 1, "null": 2, True: 3, "true": 4}}], "'null', 'true'"),
+        ({1.5: 0, "1.5": 0}, "'1.5'"),
+    ],
+)
+def test_keys_that_json_would_make_one_are_refused_by_name(value: Any, names: str) -> None:
+    with pytest.raises(ValueRefused) as caught:
+        to_json_value(value)
+    assert caught.value.error["type"] == "unencodable_value"
+    assert names in caught.value.error["message"]

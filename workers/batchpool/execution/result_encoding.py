@@ -2,6 +2,7 @@
 
 import json
 import traceback
+from collections import Counter
 from math import isfinite
 from typing import Any
 
@@ -63,7 +64,26 @@ def _through_json(value: Any) -> Any:
         raise _too_large(f"a {kind} of {size_bytes:,} bytes as JSON")
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise ValueRefused("unencodable_value", f"a {kind} nested deeper than {MAX_DEPTH} levels")
-    return json.loads(text)
+    return _load(text, kind)
+
+
+def _load(text: str, kind: str) -> Any:
+    doubled: set[str] = set()
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            counts = Counter(name for name, _ in pairs)
+            doubled.update(name for name, count in counts.items() if count > 1)
+        return found
+
+    value = json.loads(text, object_pairs_hook=once)
+    if doubled:
+        names = ", ".join(map(repr, sorted(doubled)[:5]))
+        raise ValueRefused(
+            "unencodable_value", f"a {kind} with keys that are the same text in JSON: {names[:500]}"
+        )
+    return value
 
 
 def _depth(text: str) -> int:

@@ -19,6 +19,7 @@ from batchpool.api.http import (
     read_query,
 )
 from batchpool.api.problems import Unavailable, field_problem
+from batchpool.jobs.csv_cell import csv_cell
 from batchpool.jobs.trace import trace_events
 from batchpool.ledger.entries import JobEntry
 from batchpool.schemas.job_requests import NoQuery, RecordsQuery
@@ -147,7 +148,7 @@ def _csv(records: Iterable[dict[str, Any]]) -> Iterator[str]:
     yield ",".join(CSV_COLUMNS) + "\r\n"
     for some in _chunks(records):
         text = io.StringIO()
-        csv.writer(text).writerows(_csv_row(record) for record in some)
+        csv.writer(text).writerows(map(csv_cell, _csv_row(record)) for record in some)
         yield text.getvalue()
 
 

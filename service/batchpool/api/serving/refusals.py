@@ -6,6 +6,7 @@ from http import HTTPStatus
 from gunicorn.http import errors  # type: ignore[import-untyped]
 
 from batchpool.api.problems import Problem
+from batchpool.api.serving.origins import SECURITY_HEADERS
 
 _STATUS_OF = {
     errors.LimitRequestLine: (414, "the request line is longer than 4094 bytes"),
@@ -43,12 +44,6 @@ def response_bytes(problem: Problem, path: str = "") -> bytes:
     phrase = HTTPStatus(problem.status).phrase
     return f"HTTP/1.1 {problem.status} {phrase}\r\n{lines}\r\n".encode() + body
 
-
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "frame-ancestors 'none'",
-}
 
 ENDLESS_HEAD = response_bytes(refusal_of(errors.LimitRequestHeaders("")))
 INCOMPLETE = response_bytes(Problem(400, "Bad Request", "the request ends before its end"))

@@ -7,6 +7,7 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from batchpool.comparisons.analysis.arm_samples import is_sample
+from batchpool.jobs.csv_cell import csv_cell
 
 Document = Mapping[str, Any]
 
@@ -104,7 +105,7 @@ def to_csv(document: Document) -> str:
     writer.writeheader()
     for sample in document["samples"]:
         if (name := _arm_name(document, sample)) is not None:
-            writer.writerow({k: _cell(v) for k, v in _csv_row(document, sample, name).items()})
+            writer.writerow({k: csv_cell(v) for k, v in _csv_row(document, sample, name).items()})
     return text.getvalue()
 
 
@@ -131,13 +132,6 @@ def _arm_name(document: Document, sample: Mapping[str, Any]) -> str | None:
     if sample["arm"] < len(arms):
         return str(arms[sample["arm"]]["name"])
     return f"{arms[document['spec']['reference']]['name']} again"
-
-
-def _cell(value: Any) -> Any:
-    # A spreadsheet takes text that begins so for a formula.
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
 
 
 def to_hyperfine(document: Document) -> dict[str, Any]:
