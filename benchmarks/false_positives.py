@@ -1,4 +1,4 @@
-"""How often a comparison declares a winner that is none, on recorded noise and on a real stack.
+"""False positives: how often equal arms get a winner, on recorded noise and on a real stack.
 
     python -m benchmarks.false_positives simulate [--sessions 2000]     on the noise in noise.json
     python -m benchmarks.false_positives real [--count 40] [--url URL]  with a load that steps up
@@ -15,13 +15,22 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from batchpool.backends.context import RunnerContext
 from batchpool.comparisons.analysis.analyse import ComparisonData, analyse
 from batchpool.comparisons.analysis.verdicts import Ratio, decide
+from batchpool.ledger.comparison_entries import (
+    ArmSpec,
+    ComparisonSpec,
+    Environment,
+    RunFacts,
+    Sample,
+    TaskMedians,
+)
+from batchpool.ledger.job_spec import ItemsSummary
 from batchpool.model import BatchSpec, RunSpec
 from batchpool.runner.run_batch import run_batch
+from batchpool.schemas.comparison_responses import Analysis, RatioInfo
 from benchmarks import false_positives_live
 
 NOISE = Path(__file__).with_name("noise.json")
@@ -43,9 +52,9 @@ _SERIES = {
 
 
 def record(runs: int, label: str) -> None:
-    """Wall times of the same batches by turns, one after the other, as the machine gives them.
+    """Record the wall times of the same batches, interleaved, one after the other.
 
-    Kept in the file under `label`, beside what others have recorded there.
+    They are kept in the file under `label`, beside earlier records.
     """
     found: dict[str, list[float]] = {name: [] for name in _SERIES}
     with RunnerContext() as context:
@@ -88,28 +97,27 @@ def simulated(plan: Plan, noise: Sequence[float], rng: random.Random) -> Compari
     for run, (arm, number) in enumerate(places):
         factor = plan.ratio if arm == plan.arms - 1 else 1.0
         wall_s = noise[start + run] / level * factor * (step if run >= step_at else 1.0)
-        samples.append(_sample(arm, number, run, wall_s))
-    arms = [_ARM | {"name": f"arm {number}"} for number in range(plan.arms)]
-    spec = {
-        "items": {"count": _ITEMS},
-        "arms": arms,
-        "reference": 0,
-        "rounds": plan.rounds,
-        "seed": rng.randrange(_SEEDS),
-        "min_effect": MIN_EFFECT,
-    }
-    return ComparisonData(spec, samples, {})
+        samples.append(_sample(arm, number, wall_s))
+    spec = ComparisonSpec(
+        task="cpu",
+        params={},
+        count=_ITEMS,
+        items=ItemsSummary(_ITEMS, "", []),
+        arms=tuple(_arm(f"arm {number}") for number in range(plan.arms)),
+        baseline=_arm("alone"),
+        reference=0,
+        rounds=plan.rounds,
+        warmup=0,
+        seed=rng.randrange(_SEEDS),
+        min_effect=MIN_EFFECT,
+        timeout_s=600.0,
+        labels={},
+    )
+    return ComparisonData(spec, samples, Environment())
 
 
-_ARM = {
-    "backend": "sequential",
-    "concurrency": 1,
-    "batches": 1,
-    "start_method": None,
-    "pool": None,
-    "dispatch": None,
-    "chunksize": None,
-}
+def _arm(name: str) -> ArmSpec:
+    return ArmSpec(backend="sequential", concurrency=1, batches=1, name=name)
 
 
 def _order(plan: Plan, rng: random.Random) -> list[tuple[int, int]]:
@@ -119,36 +127,44 @@ def _order(plan: Plan, rng: random.Random) -> list[tuple[int, int]]:
     return [(arm, number) for number in rounds for arm in rng.sample(arms, len(arms))]
 
 
-def _sample(arm: int, number: int, run: int, wall_s: float) -> dict[str, Any]:
-    # What the tasks took is left out (0): the guard is not what is tried here.
-    facts = {
-        "state": "succeeded",
-        "wall_s": wall_s,
-        "queue_s": 0.0,
-        "startup_s": 0.0,
-        "checksum": "",
-        "states": {"succeeded": _ITEMS},
-        "tasks": _ITEMS,
-        "epochs_max": 1,
-        "parts": None,
-        "per_task": {},
-        "task_wall_s": 0.0,
-        "task_cpu_s": 0.0,
-        "alone_s": None,
-        "max_in_flight": 1,
-        "effective_concurrency": [1],
-        "pool": [None],
-        "start_method": [None],
-        "hosts": ["host"],
-        "cpus": 2.0,
-        "gil": [True],
-        "python": ["3"],
-        "cpu_s": None,
-        "throttled_s": None,
-        "load_1m": None,
-    }
-    # Blocks, and the order in which they came, would be flagged; here they show what they do.
-    return {"arm": arm, "round": number, "attempt": 1, "run": None, "facts": facts}
+def _sample(arm: int, number: int, wall_s: float) -> Sample:
+    # The times of the tasks are left out (0): the checks are not tested here.
+    facts = RunFacts(
+        state="succeeded",
+        wall_s=wall_s,
+        queue_s=0.0,
+        startup_s=0.0,
+        checksum="",
+        states={"succeeded": _ITEMS},
+        tasks=_ITEMS,
+        epochs_max=1,
+        parts=None,
+        per_task=TaskMedians(),
+        task_wall_s=0.0,
+        task_cpu_s=0.0,
+        alone_s=None,
+        max_in_flight=1,
+        effective_concurrency=[1],
+        pool=[None],
+        start_method=[None],
+        hosts=["host"],
+        cpus=2.0,
+        gil=[True],
+        python=["3"],
+    )
+    return Sample(
+        # Not its place: a check would reject blocks, whose effect is to be shown here.
+        run=number,
+        kind="sample",
+        arm=arm,
+        round=number,
+        attempt=1,
+        job_id="",
+        disturbed=None,
+        facts=facts,
+        error=None,
+        took_s=wall_s,
+    )
 
 
 @dataclass(frozen=True)
@@ -167,7 +183,7 @@ _FASTER = (Plan(2, 10, TRUE_RATIO), Plan(5, 10, TRUE_RATIO), Plan(2, 20, TRUE_RA
 
 
 def simulate(sessions: int) -> int:
-    """Print what verdicts come to; returns how many goals were missed."""
+    """Print the shares of false verdicts; returns how many goals were missed."""
     recorded: dict[str, dict[str, list[float]]] = json.loads(NOISE.read_text())
     false, covered = [], []
     print(f"### {sessions:,} simulated sessions per row, with a step of 20 % about half-way\n")
@@ -201,8 +217,8 @@ def simulate(sessions: int) -> int:
 
 
 def tally(plan: Plan, noise: dict[str, list[float]], sessions: int) -> Tally:
-    """What becomes of so many sessions of that plan; the same ones each time."""
-    rng = random.Random(f"honesty/{plan}")
+    """The shares over this many sessions of a plan; the same sessions each time."""
+    rng = random.Random(f"honesty/{plan}")  # the seed of the published tables
     series = list(noise.values())
     answers = [
         _answer(analyse(simulated(plan, series[number % len(series)], rng)))
@@ -211,21 +227,23 @@ def tally(plan: Plan, noise: dict[str, list[float]], sessions: int) -> Tally:
     return Tally(*(sum(column) / sessions for column in zip(*answers, strict=True)))
 
 
-def _answer(document: dict[str, Any]) -> tuple[bool, ...]:
-    arms = document["arms"][1:]
+def _answer(found: Analysis) -> tuple[bool, ...]:
+    arms = found.arms[1:]
     last = arms[-1]
     return (
-        any(arm["verdict"] in ("faster", "slower") for arm in arms),
-        any(_would_win(arm["ratio"]) for arm in arms),
-        any(each["kind"] == "a/a" for each in document["guard"]),
-        last["ratio"]["low"] <= TRUE_RATIO <= last["ratio"]["high"],
-        last["verdict"] == "faster",
+        any(arm.verdict in ("faster", "slower") for arm in arms),
+        any(_would_win(arm.ratio) for arm in arms),
+        any(each.kind == "a/a" for each in found.guard),
+        last.ratio is not None and last.ratio.low <= TRUE_RATIO <= last.ratio.high,
+        last.verdict == "faster",
     )
 
 
-def _would_win(shown: dict[str, Any]) -> bool:
-    names = ("value", "low", "high", "p", "rounds")
-    verdict, _ = decide(Ratio(*(shown[name] for name in names)), shown["p_adjusted"], MIN_EFFECT)
+def _would_win(shown: RatioInfo | None) -> bool:
+    if shown is None or shown.p_adjusted is None:
+        return False
+    ratio = Ratio(shown.value, shown.low, shown.high, shown.p, shown.rounds)
+    verdict, _ = decide(ratio, shown.p_adjusted, MIN_EFFECT)
     return verdict != "no difference shown"
 
 

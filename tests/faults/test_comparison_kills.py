@@ -236,7 +236,7 @@ def test_a_run_during_which_redis_was_away_is_repeated(
     comparing.check_whole(ended)
     disturbed = [sample for sample in ended["samples"] if sample["disturbed"]]
     assert [sample["job_id"] for sample in disturbed] == [job["id"]]
-    assert disturbed[0]["disturbed"] == "Redis did not answer in between"
+    assert disturbed[0]["disturbed"] == "Redis did not answer during the run"
     assert comparing.unrecorded(ended) == []
 
 

@@ -152,7 +152,7 @@ def test_a_stranger_on_the_host_disturbs_a_run_that_is_repeated(crew: Crew, hold
     assert ended["state"] == "succeeded"
     (disturbed,) = [sample for sample in ended["samples"] if sample["disturbed"]]
     assert disturbed["job_id"] == job_id
-    assert "1 batch of other jobs began" in disturbed["disturbed"]
+    assert "1 batch of other jobs started" in disturbed["disturbed"]
     again = [s for s in ended["samples"] if s["run"] == disturbed["run"]]
     assert [sample["attempt"] for sample in again] == [1, 2]
     assert [arm["rounds"] for arm in ended["arms"]] == [6, 6]

@@ -8,20 +8,21 @@ from redis import Redis
 from batchpool.comparisons.driver import Driver
 from batchpool.ledger import keys
 from batchpool.ledger.announcements import LiveWorker
-from batchpool.ledger.comparisons import ComparisonEntry, Comparisons
+from batchpool.ledger.comparison_entries import ComparisonEntry
+from batchpool.ledger.comparisons import Comparisons
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.reservations import Reservations, WorkerSlot
 from batchpool.queue import rq_queue
 from batchpool.settings import ReconcilerSettings
 
-ORDER = {
+REQUEST = {
     "task": "sleep",
     "count": 4,
     "params": {"seconds": 0.1},
     "arms": [{"backend": "sequential"}, {"backend": "thread-pool", "concurrency": 4, "batches": 2}],
     "rounds": 6,
 }
-PEOPLE = {"w1": 11, "w2": 12}
+WORKERS = {"w1": 11, "w2": 12}
 
 
 class Scene:
@@ -33,9 +34,9 @@ class Scene:
         self.now_s = 0.0
         self.driver = Driver(stage.redis, ReconcilerSettings.from_env({}), lambda: self.now_s)
         self.reservations = Reservations(stage.redis)
-        self.workers = [stage.worker_document(name=name, pid=pid) for name, pid in PEOPLE.items()]
+        self.workers = [stage.worker_document(name=name, pid=pid) for name, pid in WORKERS.items()]
         stage.announce(stage.capabilities(), *self.workers)
-        response = stage.http.post("/v1/comparisons", json=ORDER)
+        response = stage.http.post("/v1/comparisons", json=REQUEST)
         assert response.status_code == 202, response.text
         self.id = response.get_json()["id"]
 
@@ -46,16 +47,16 @@ class Scene:
         assert found
         return found.entry
 
-    def seat(self, slot: int) -> WorkerSlot:
+    def offer(self, slot: int) -> WorkerSlot:
         nonce: Any = self.redis.hget(keys.slots_key(self.id), f"want:{slot}")
-        assert nonce, "no worker is wanted"
+        assert nonce, "no worker was requested"
         return WorkerSlot(self.id, slot, nonce.decode())
 
     def take(self, slot: int) -> None:
         worker = self.workers[slot]
         names = ("host", "cpus", "pid", "python", "gil")
         holder = {name: worker[name] for name in names} | {"worker": worker["name"]}
-        assert self.reservations.take(self.seat(slot), holder)
+        assert self.reservations.take(self.offer(slot), holder)
 
     def announce(self, slot: int) -> None:
         reserved = {"comparison": self.id, "slot": slot}
@@ -81,7 +82,7 @@ def test_no_run_begins_before_each_worker_says_that_it_reads_its_queue(scene: Sc
     scene.announce(1)
     entry = scene.steps()
     assert entry.job_id is not None
-    assert set(entry.notes["before"]["holders"]) == {"0", "1"}
+    assert entry.notes.before and set(entry.notes.before.holders) == {"0", "1"}
 
 
 def test_a_driver_that_starts_anew_vacates_no_slot_that_is_held(scene: Scene) -> None:
@@ -102,7 +103,7 @@ def test_after_its_end_nothing_of_its_reservations_is_left(scene: Scene) -> None
     scene.steps()
     scene.take(0)
     scene.announce(0)
-    popped = scene.seat(1)
+    popped = scene.offer(1)
     assert scene.stage.http.post(f"/v1/comparisons/{scene.id}/cancel").status_code == 202
     scene.driver.run_step()
     scene.announce_home(0)
@@ -117,7 +118,7 @@ def test_after_its_end_nothing_of_its_reservations_is_left(scene: Scene) -> None
 
 def announce_upgraded(scene: Scene) -> None:
     """Two workers of another class come in place of those that were there."""
-    for name in PEOPLE:
+    for name in WORKERS:
         scene.stage.leave(name)
     document = scene.stage.capabilities(id="new")
     upgraded = [scene.stage.worker_document(name=f"new {n}") | {"class": "new"} for n in "ab"]
@@ -158,7 +159,7 @@ def test_one_with_runs_ends_rather_than_mix_the_code_of_two_classes(scene: Scene
 
 def test_a_class_is_not_given_up_while_nobody_is_there(scene: Scene) -> None:
     scene.steps()
-    for name in PEOPLE:
+    for name in WORKERS:
         scene.stage.leave(name)
     for _ in range(3):
         scene.now_s += 100

@@ -1,13 +1,15 @@
-"""The lead over comparisons, and the fence: who lost it, or is somewhere else, writes nothing."""
+"""The lead over comparisons, and the fence: a former leader, or a late step, writes nothing."""
 
 import pytest
 from redis import Redis
 
 from batchpool.ledger import keys
-from batchpool.ledger.comparisons import Change, ComparisonEntry, Comparisons, NewComparison
+from batchpool.ledger.comparison_entries import ComparisonEntry, ExecutionNotes, RunStart
+from batchpool.ledger.comparisons import Change, Comparisons, NewComparison
 from batchpool.ledger.entries import NewJob
 from batchpool.ledger.jobs import Jobs
 from batchpool.model import TaskError
+from tests.support.comparison_specs import comparison_spec, sample
 from tests.support.job_specs import job_spec
 from tests.support.waiting import wait_until
 
@@ -19,7 +21,7 @@ LONG_S = 60.0
 def comparisons(redis: Redis) -> Comparisons:
     """One comparison that waits."""
     found = Comparisons(redis)
-    found.create(NewComparison(ID, {"task": "echo"}, "c311", ["a", {"b": 1}], 30), 10)
+    found.create(NewComparison(ID, comparison_spec(), "c311", ["a", {"b": 1}], 30), 10)
     return found
 
 
@@ -29,7 +31,9 @@ def entry(comparisons: Comparisons) -> ComparisonEntry:
     return seen.entry
 
 
-def test_the_lead_is_of_one_until_its_lease_is_over(redis: Redis, comparisons: Comparisons) -> None:
+def test_one_process_has_the_lead_until_its_lease_is_over(
+    redis: Redis, comparisons: Comparisons
+) -> None:
     first = comparisons.lead("", "one", LONG_S)
     assert first and comparisons.lead("", "two", LONG_S) == ""
     assert comparisons.lead(first, "one", 0.05) == first
@@ -39,7 +43,7 @@ def test_the_lead_is_of_one_until_its_lease_is_over(redis: Redis, comparisons: C
     assert comparisons.lead(first, "one", LONG_S) == ""
 
 
-def test_a_lead_that_is_given_up_is_free_at_once_but_only_by_its_holder(
+def test_only_the_leader_can_give_up_the_lead_and_it_is_free_at_once(
     comparisons: Comparisons,
 ) -> None:
     first = comparisons.lead("", "one", LONG_S)
@@ -54,43 +58,45 @@ def test_a_step_of_a_former_leader_changes_nothing(redis: Redis, comparisons: Co
     comparisons.give_up_lead(old)
     new = comparisons.lead("", "two", LONG_S)
     before = redis.hgetall(keys.comparison_key(ID))
-    late = Change({"position": 5}, sample={"run": 0}, event=("run", 0))
+    late = Change(position=5, sample=sample(), event=("run", 0))
     assert comparisons.step(entry(comparisons), old, late) == "stale"
     assert comparisons.step(entry(comparisons), "", late) == "stale"
     assert redis.hgetall(keys.comparison_key(ID)) == before
-    assert entry(comparisons).samples == []
+    assert entry(comparisons).samples == ()
     assert comparisons.step(entry(comparisons), new, late) == "ok"
     assert entry(comparisons).state == "running"
 
 
-def test_a_step_from_where_the_comparison_is_no_more_changes_nothing(
+def test_a_step_from_an_earlier_place_changes_nothing(
     comparisons: Comparisons,
 ) -> None:
     token = comparisons.lead("", "one", LONG_S)
     seen = entry(comparisons)
-    decided = Change({"job": "f" * 24, "notes": {"before": 1}})
+    notes = ExecutionNotes(before=RunStart({"box": 7}, {}))
+    decided = Change(job_id="f" * 24, notes=notes)
     assert comparisons.step(seen, token, decided) == "ok"
-    again = Change({"position": 1, "job": None}, sample={"run": 0})
+    again = Change(position=1, drop=("job",), sample=sample())
     assert comparisons.step(seen, token, again) == "moved"
     assert comparisons.step(entry(comparisons), token, again) == "ok"
     # An answer that was lost is not written twice.
     assert comparisons.step(seen, token, again) == "moved"
     found = entry(comparisons)
-    assert (found.position, found.job_id, found.samples) == (1, None, [{"run": 0}])
+    assert (found.position, found.job_id, found.samples) == (1, None, (sample(),))
+    assert found.notes == notes
 
 
 def test_an_end_is_final_and_gives_every_key_its_time(
     redis: Redis, comparisons: Comparisons
 ) -> None:
     token = comparisons.lead("", "one", LONG_S)
-    comparisons.step(entry(comparisons), token, Change(sample={"run": 0}, event=("run", 0)))
+    comparisons.step(entry(comparisons), token, Change(sample=sample(), event=("run", 0)))
     redis.hset(keys.slots_key(ID), "0", "{}")
     error = TaskError(type="x", message="y", traceback=None)
     end = Change(event=("end", ""), end="failed", error=error, analysis={"arms": []})
     assert comparisons.step(entry(comparisons), token, end) == "ok"
     found = entry(comparisons)
     assert (found.state, found.error, found.analysis) == ("failed", error, {"arms": []})
-    late = Change({"position": 9}, end="succeeded")
+    late = Change(position=9, end="succeeded")
     assert comparisons.step(found, token, late) == "ended"
     assert entry(comparisons).state == "failed"
     assert not redis.exists(keys.slots_key(ID), keys.COMPARING)

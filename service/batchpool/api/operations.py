@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from batchpool.schemas import comparison_queries as queries
 from batchpool.schemas import comparison_requests as requests
 from batchpool.schemas import comparison_responses as comparison_answers
 from batchpool.schemas import inventory_responses as inventory_answers
@@ -135,7 +134,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/comparisons",
         "List comparisons, newest first",
         answer=comparison_answers.ComparisonPage,
-        query=queries.ComparisonsQuery,
+        query=requests.ComparisonsQuery,
         problems=_READ,
     ),
     Operation(
@@ -143,7 +142,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/comparisons/{comparison_id}",
         "Look at a comparison, or wait for its end; as JSON, Markdown, CSV or hyperfine's JSON",
         answer=comparison_answers.Comparison,
-        query=queries.ComparisonQuery,
+        query=requests.ComparisonQuery,
         problems=(404, 406, 409, 422, 503),
         others=("text/markdown", "text/csv"),
     ),

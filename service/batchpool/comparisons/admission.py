@@ -1,21 +1,20 @@
-"""Whether a comparison can be run by the workers there are, and the complete spec it then has."""
+"""Whether a comparison can be run by the workers there are, and its complete spec; pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from batchpool.backends.facts import BACKENDS
 from batchpool.comparisons.analysis.significance import rounds_needed
-from batchpool.comparisons.arms import ARM_FIELDS, find_reference, name_arms, read_arms
-from batchpool.comparisons.planning import workers_needed
+from batchpool.comparisons.arms import find_reference, name_arms, read_arms
+from batchpool.comparisons.planning import ARM_FIELDS
 from batchpool.comparisons.refusals import nested
-from batchpool.jobs.admission import Limits, admit, shown_count
+from batchpool.jobs.admission import Limits, capable_classes, check_request, complete, shown_count
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.items_digest import summarize_items
-from batchpool.jobs.planning import JobPlan, Requirements, can_run, rank_classes
+from batchpool.jobs.planning import JobPlan, live_by_class
 from batchpool.ledger.announcements import WorkerCapabilities
-from batchpool.ledger.job_spec import ItemsSummary, JobSpec
-from batchpool.ledger.keys import base_class
+from batchpool.ledger.comparison_entries import ArmSpec, ComparisonSpec
+from batchpool.ledger.job_spec import ItemsSummary
 from batchpool.schemas.comparison_requests import (
     MOST_ROUNDS,
     MOST_RUNS,
@@ -23,6 +22,7 @@ from batchpool.schemas.comparison_requests import (
     ComparisonRequest,
     job_of,
 )
+from batchpool.schemas.job_requests import JobRequest
 from batchpool.schemas.refusals import FieldError, InvalidFields, invalid_field
 
 MOST_ITEMS = 100_000
@@ -31,148 +31,157 @@ MOST_ITEMS = 100_000
 
 @dataclass(frozen=True)
 class AdmittedComparison:
-    """A comparison that can be run: its spec, and the class of the workers that it needs."""
+    """A comparison that can be run: its spec, and the class of workers that it needs."""
 
-    spec: dict[str, Any]
+    spec: ComparisonSpec
     class_id: str
 
 
+@dataclass(frozen=True)
+class _CheckedArm:
+    """An arm whose options fit its backend, with the classes of workers that can run it.
+
+    Args:
+        field: of the body, to blame for the arm's errors.
+        classes: best first.
+    """
+
+    field: str
+    name: str | None
+    job: JobRequest
+    classes: Sequence[WorkerCapabilities]
+
+
 def admit_comparison(
-    order: ComparisonRequest, fleet: Fleet, most_batches: int, choose_seed: Callable[[], int]
+    request: ComparisonRequest, fleet: Fleet, most_batches: int, choose_seed: Callable[[], int]
 ) -> AdmittedComparison:
-    """The comparison as it will be run.
+    """Check all arms, choose one class of workers for them, and complete each arm for it.
 
     Raises:
-        InvalidFields: what no worker could do, what is out of bounds, or too much of it.
-        NoWorkerSeen: no worker was ever seen.
+        InvalidFields: a field is out of bounds, or no worker that was seen can run an arm.
+        NoWorkerSeen: no worker has ever announced itself.
     """
-    _check_size(order)
-    ordered = read_arms(order)
-    _check_rounds(order, len(ordered))
+    _check_size(request)
+    requested = read_arms(request)
+    _check_rounds(request, len(requested))
     limits = Limits(MOST_ITEMS, most_batches)
-    items = summarize_items(range(order.total) if order.items is None else order.items)
-    # Each arm alone first: what is wrong with one is said of that one.
-    alone = [_admit_arm(order, field, arm, fleet, limits, items) for field, arm in ordered]
-    shared = _classes_for_all([admitted.spec for admitted in alone], fleet)
-    one = Fleet([shared], fleet.workers)
-    specs = [_admit_arm(order, *each, one, limits, items).spec for each in ordered]
-    solo = _admit_arm(order, "task", _solo(order, shared), one, limits, items).spec
-    spec = _complete(order, specs, [arm.name for _, arm in ordered], solo)
-    spec["seed"] = choose_seed() if order.seed is None else order.seed
-    _check_workers(spec, shared, fleet)
-    return AdmittedComparison(spec, shared.id)
+    arms = [_check_arm(request, field, arm, fleet, limits) for field, arm in requested]
+    chosen = _class_for_all(arms, fleet)
+    items = summarize_items(range(request.total) if request.items is None else request.items)
+    jobs = [_complete_arm(arm, chosen, fleet, items) for arm in arms]
+    named = name_arms([_arm_spec(job, arm.name) for arm, job in zip(arms, jobs, strict=True)])
+    only = Fleet([chosen], fleet.workers)
+    baseline = _check_arm(request, "task", _baseline(request, chosen), only, limits)
+    spec = ComparisonSpec(
+        task=request.task,
+        params=jobs[0].spec.params,
+        count=request.total,
+        items=items,
+        arms=tuple(named),
+        baseline=_arm_spec(_complete_arm(baseline, chosen, fleet, items)),
+        reference=find_reference(request.reference, named),
+        rounds=request.rounds,
+        warmup=request.warmup,
+        seed=choose_seed() if request.seed is None else request.seed,
+        min_effect=request.min_effect,
+        timeout_s=request.timeout_s,
+        labels=request.labels,
+    )
+    _check_workers(spec, chosen.id, fleet)
+    return AdmittedComparison(spec, chosen.id)
 
 
-def _check_size(order: ComparisonRequest) -> None:
-    if order.total > MOST_ITEMS:
-        source = "items" if order.items is not None else "count"
-        got = shown_count(order.total)
+def _check_size(request: ComparisonRequest) -> None:
+    if request.total > MOST_ITEMS:
+        source = "items" if request.items is not None else "count"
+        got = shown_count(request.total)
         raise invalid_field(
             source, f"must be at most {MOST_ITEMS} items in a comparison, got {got}"
         )
 
 
-def _check_rounds(order: ComparisonRequest, arms: int) -> None:
+def _check_rounds(request: ComparisonRequest, arms: int) -> None:
     needed = rounds_needed(arms)
-    runs = (arms + 1) * order.rounds
-    if order.rounds < needed:
+    runs = (arms + 1) * request.rounds
+    if request.rounds < needed:
         raise invalid_field(
             "rounds",
-            f"must be {needed} to {MOST_ROUNDS} with {arms} arms, got {order.rounds}: with fewer "
+            f"must be {needed} to {MOST_ROUNDS} with {arms} arms, got {request.rounds}: with fewer "
             f"no verdict is possible (the least p after Holm's adjustment is above 0.05)",
         )
     if runs > MOST_RUNS:
         raise invalid_field(
             "rounds",
-            f"({arms} arms + 1 control) × {order.rounds} rounds are {runs} runs; "
+            f"({arms} arms + 1 control) × {request.rounds} rounds are {runs} runs; "
             f"at most {MOST_RUNS} are possible",
         )
 
 
-def _admit_arm(
-    order: ComparisonRequest,
-    field: str,
-    arm: ArmRequest,
-    fleet: Fleet,
-    limits: Limits,
-    items: ItemsSummary,
-) -> JobPlan:
+def _check_arm(
+    request: ComparisonRequest, field: str, arm: ArmRequest, fleet: Fleet, limits: Limits
+) -> _CheckedArm:
     facts = BACKENDS.get(arm.backend)
     if facts is not None and facts.slot_kind == "chosen":
-        message = f"{arm.backend} chooses how it runs, so it cannot be an arm"
-        raise invalid_field(f"{field}.backend", message)
-    try:
-        return admit(job_of(order, arm), fleet, limits, items)
-    except InvalidFields as refusal:
-        raise InvalidFields(_blamed(field, refusal)) from None
-
-
-def _blamed(field: str, refusal: InvalidFields) -> list[FieldError]:
-    """The errors, with those that are an arm's own named as such."""
-    errors = []
-    for error in refusal.errors:
-        is_own = error.field.partition(".")[0] in ARM_FIELDS
-        errors += nested(field, [error]) if is_own else [error]
-    return errors
-
-
-def _classes_for_all(specs: Sequence[JobSpec], fleet: Fleet) -> WorkerCapabilities:
-    needs = [Requirements.of_spec(spec) for spec in specs]
-    able = [each for each in fleet.classes if all(can_run(each, need) for need in needs)]
-    ranked = rank_classes(able, fleet.workers, needs[0])
-    if not ranked:
-        seen = ", ".join(sorted(f"Python {each.python}" for each in fleet.classes))
         raise invalid_field(
-            "arms",
-            f"each arm can be run, but no single class of workers can run all; seen: {seen}",
+            f"{field}.backend",
+            f"{arm.backend} chooses how it runs, so it cannot be an arm",
         )
-    return ranked[0]
+    job = job_of(request, arm)
+    try:
+        classes = capable_classes(job, check_request(job, limits), fleet)
+    except InvalidFields as refusal:
+        raise InvalidFields(_of_arm(field, refusal.errors)) from None
+    return _CheckedArm(field, arm.name, job, classes)
 
 
-def _solo(order: ComparisonRequest, known: WorkerCapabilities) -> ArmRequest:
+def _of_arm(field: str, errors: Sequence[FieldError]) -> list[FieldError]:
+    """The errors, with the arm's field before those that the arm itself decides."""
+    found = []
+    for error in errors:
+        is_own = error.field.partition(".")[0] in ARM_FIELDS
+        found += nested(field, [error]) if is_own else [error]
+    return found
+
+
+def _class_for_all(arms: Sequence[_CheckedArm], fleet: Fleet) -> WorkerCapabilities:
+    for candidate in arms[0].classes:
+        if all(candidate in arm.classes for arm in arms):
+            return candidate
+    seen = ", ".join(sorted(f"Python {each.python}" for each in fleet.classes))
+    raise invalid_field(
+        "arms",
+        f"each arm can be run, but no single class of workers can run all; seen: {seen}",
+    )
+
+
+def _baseline(request: ComparisonRequest, chosen: WorkerCapabilities) -> ArmRequest:
     """How the items are run one after the other."""
-    if known.tasks[order.task].has_sync:
+    if chosen.tasks[request.task].has_sync:
         return ArmRequest(name=None, backend="sequential")
     return ArmRequest(name=None, backend="asyncio", concurrency=1)
 
 
-def _complete(
-    order: ComparisonRequest,
-    specs: Sequence[JobSpec],
-    given: Sequence[str | None],
-    solo: JobSpec,
-) -> dict[str, Any]:
-    arms = [{name: getattr(spec, name) for name in ARM_FIELDS} for spec in specs]
-    named = [{"name": name} | arm for name, arm in zip(name_arms(arms, given), arms, strict=True)]
-    return {
-        "task": order.task,
-        "params": specs[0].params,
-        "count": order.total,
-        "items": specs[0].items.to_json(),
-        "arms": named,
-        "solo": {name: getattr(solo, name) for name in ARM_FIELDS},
-        "reference": find_reference(order.reference, named),
-        "rounds": order.rounds,
-        "warmup": order.warmup,
-        "min_effect": order.min_effect,
-        "timeout_s": order.timeout_s,
-        "labels": order.labels,
-    }
+def _complete_arm(
+    arm: _CheckedArm, chosen: WorkerCapabilities, fleet: Fleet, items: ItemsSummary
+) -> JobPlan:
+    try:
+        return complete(arm.job, chosen, fleet, items)
+    except InvalidFields as refusal:
+        raise InvalidFields(_of_arm(arm.field, refusal.errors)) from None
 
 
-def _check_workers(spec: dict[str, Any], known: WorkerCapabilities, fleet: Fleet) -> None:
-    """Refuse what would wait for ever: more workers at once than live."""
-    # Those that are reserved for the comparison of the moment come back from it.
-    live = sum(
-        base_class(worker.class_id) == known.id
-        for worker in fleet.workers
-        if worker.state != "draining"
-    )
-    needed = workers_needed(spec)
-    if needed > live:
-        widest = max(spec["arms"], key=lambda arm: int(arm["batches"]))
+def _arm_spec(plan: JobPlan, name: str | None = None) -> ArmSpec:
+    options = {field: getattr(plan.spec, field) for field in ARM_FIELDS}
+    return ArmSpec(**options, name=name or "", class_id=plan.class_id)
+
+
+def _check_workers(spec: ComparisonSpec, class_id: str, fleet: Fleet) -> None:
+    """Refuse a comparison that would wait for ever: it needs more workers than are live."""
+    live = len(live_by_class(fleet.workers).get(class_id, ()))
+    if spec.workers_needed > live:
+        widest = max(spec.arms, key=lambda arm: arm.batches)
         raise invalid_field(
             "arms",
-            f"arm {widest['name']!r} needs {needed} workers at once; live workers that can run all "
-            f"arms: {live}",
+            f"arm {widest.name!r} needs {spec.workers_needed} workers at once; live workers that "
+            f"can run all arms: {live}",
         )

@@ -1,63 +1,100 @@
 """From the ledger's entry of a comparison to what the API shows; pure."""
 
-from typing import Any
-
+from batchpool.comparisons.analysis.exports import Results
 from batchpool.comparisons.planning import arm_name, plan_runs
-from batchpool.ledger.comparisons import ComparisonEntry
+from batchpool.ledger.comparison_entries import ComparisonEntry, ComparisonSpec, Environment
 from batchpool.model import TERMINAL_STATES
+from batchpool.schemas.comparison_responses import (
+    Analysis,
+    Comparison,
+    ComparisonProgress,
+    ComparisonSpecInfo,
+    ComparisonSummary,
+    ComparisonTiming,
+    SampleInfo,
+    arm_spec_info,
+)
+from batchpool.schemas.job_responses import ErrorInfo, ItemsInfo
 from batchpool.timestamps import rfc3339
 
 FORMATS = ("markdown", "csv", "hyperfine")
-_HIDDEN = ("count", "solo")
-"""What the driver needs of a spec, and the API has elsewhere or keeps to itself."""
-_ANALYSIS = ("arms", "aa", "guard", "warnings", "grid", "model", "statistics")
 
 
-def show_comparison(entry: ComparisonEntry, now_ms: int) -> dict[str, Any]:
+def results_of(entry: ComparisonEntry) -> Results | None:
+    """The results of a comparison, None before its end, or when it ended without any."""
+    if entry.analysis is None:
+        return None
+    analysis = Analysis.model_validate(entry.analysis)
+    return Results(entry.spec, entry.samples, entry.environment or Environment(), analysis)
+
+
+def show_comparison(entry: ComparisonEntry, now_ms: int) -> Comparison:
     """The comparison as `GET /v1/comparisons/{id}` answers it; no verdict before its end."""
-    analysis = entry.analysis or {}
-    return show_comparison_summary(entry, now_ms) | {
-        **{name: analysis.get(name) for name in _ANALYSIS},
-        "conclusion": analysis.get("conclusion") or _in_place_of_conclusion(entry),
-        "environment": entry.environment,
-        "samples": entry.samples,
-        "links": _links(entry),
-    }
+    analysis = Analysis.model_validate(entry.analysis) if entry.analysis else None
+    summary = show_comparison_summary(entry, now_ms)
+    return Comparison(
+        **dict(summary) | {"links": _links(entry)},
+        arms=analysis.arms if analysis else None,
+        aa=analysis.aa if analysis else None,
+        guard=analysis.guard if analysis else None,
+        warnings=analysis.warnings if analysis else None,
+        grid=analysis.grid if analysis else None,
+        model=analysis.model if analysis else None,
+        statistics=analysis.statistics if analysis else None,
+        conclusion=analysis.conclusion if analysis else _without_analysis(entry),
+        environment=entry.environment.to_json() if entry.environment else None,
+        samples=[SampleInfo.model_validate(sample.to_json()) for sample in entry.samples],
+    )
 
 
-def show_comparison_summary(entry: ComparisonEntry, now_ms: int) -> dict[str, Any]:
-    """The comparison as it stands in a list and in events."""
-    return {
-        "id": entry.id,
-        "state": entry.state,
-        "spec": {name: value for name, value in entry.spec.items() if name not in _HIDDEN},
-        "progress": _progress(entry),
-        "timing": _timing(entry, now_ms),
-        "error": entry.error,
-        "links": {"self": f"/v1/comparisons/{entry.id}"},
-    }
+def show_comparison_summary(entry: ComparisonEntry, now_ms: int) -> ComparisonSummary:
+    """The comparison as lists and events show it."""
+    return ComparisonSummary(
+        id=entry.id,
+        state=entry.state,
+        spec=_spec(entry.spec),
+        progress=_progress(entry),
+        timing=_timing(entry, now_ms),
+        error=ErrorInfo.model_validate(entry.error) if entry.error else None,
+        links={"self": f"/v1/comparisons/{entry.id}"},
+    )
 
 
-def _progress(entry: ComparisonEntry) -> dict[str, Any]:
+def _spec(spec: ComparisonSpec) -> ComparisonSpecInfo:
+    return ComparisonSpecInfo(
+        task=spec.task,
+        params=spec.params,
+        items=ItemsInfo.model_validate(spec.items.to_json()),
+        arms=[arm_spec_info(arm) for arm in spec.arms],
+        reference=spec.reference,
+        rounds=spec.rounds,
+        warmup=spec.warmup,
+        seed=spec.seed,
+        min_effect=spec.min_effect,
+        timeout_s=spec.timeout_s,
+        labels=spec.labels,
+    )
+
+
+def _progress(entry: ComparisonEntry) -> ComparisonProgress:
     plan = plan_runs(entry.spec)
-    run = plan[entry.position] if entry.position < len(plan) else None
-    runs_now = run is not None and entry.state not in TERMINAL_STATES
-    return {
-        "runs": len(plan),
-        "done": min(entry.position, len(plan)),
-        "kind": run.kind if run and runs_now else None,
-        "round": run.round if run and runs_now else None,
-        "rounds": entry.spec["rounds"],
-        "arm": arm_name(entry.spec, run.arm) if run and runs_now else None,
-        "attempt": entry.attempt if runs_now else None,
-        "job": entry.job_id,
-        "disturbed": entry.notes.get("disturbed", 0),
-        "failed_arms": {
-            arm_name(entry.spec, int(arm)): why
-            for arm, why in entry.notes.get("failed", {}).items()
+    is_open = entry.position < len(plan) and entry.state not in TERMINAL_STATES
+    run = plan[entry.position] if is_open else None
+    return ComparisonProgress(
+        runs=len(plan),
+        done=min(entry.position, len(plan)),
+        kind=run.kind if run else None,
+        round=run.round if run else None,
+        rounds=entry.spec.rounds,
+        arm=arm_name(entry.spec, run.arm) if run else None,
+        attempt=entry.attempt if run else None,
+        job=entry.job_id,
+        disturbed=entry.notes.disturbed,
+        failed_arms={
+            arm_name(entry.spec, int(arm)): why for arm, why in entry.notes.failed.items()
         },
-        "waits_for": _waits_for(entry),
-    }
+        waits_for=_waits_for(entry),
+    )
 
 
 def _waits_for(entry: ComparisonEntry) -> str | None:
@@ -65,22 +102,21 @@ def _waits_for(entry: ComparisonEntry) -> str | None:
         return "its turn"
     if entry.state != "running" or entry.job_id is not None:
         return None
-    waits_for: str | None = entry.notes.get("waits_for")
-    return waits_for
+    return entry.notes.waits_for
 
 
-def _timing(entry: ComparisonEntry, now_ms: int) -> dict[str, Any]:
+def _timing(entry: ComparisonEntry, now_ms: int) -> ComparisonTiming:
     end_ms = entry.finished_ms or now_ms
-    return {
-        "submitted_at": rfc3339(entry.submitted_ms),
-        "started_at": rfc3339(entry.started_ms),
-        "finished_at": rfc3339(entry.finished_ms),
-        "queue_s": max(0, (entry.started_ms or end_ms) - entry.submitted_ms) / 1000,
-        "wall_s": max(0, end_ms - entry.started_ms) / 1000 if entry.started_ms else None,
-    }
+    return ComparisonTiming(
+        submitted_at=rfc3339(entry.submitted_ms),
+        started_at=rfc3339(entry.started_ms),
+        finished_at=rfc3339(entry.finished_ms),
+        queue_s=max(0, (entry.started_ms or end_ms) - entry.submitted_ms) / 1000,
+        wall_s=max(0, end_ms - entry.started_ms) / 1000 if entry.started_ms else None,
+    )
 
 
-def _in_place_of_conclusion(entry: ComparisonEntry) -> list[str] | None:
+def _without_analysis(entry: ComparisonEntry) -> list[str] | None:
     if entry.state == "cancelled":
         done, runs = entry.position, len(plan_runs(entry.spec))
         return [f"Cancelled after {done} of {runs} runs: no verdict."]

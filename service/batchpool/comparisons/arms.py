@@ -1,49 +1,48 @@
-"""From a request to its arms: a grid multiplied out, each arm read and named, one the reference."""
+"""From a request to its arms: expand the grid, read each arm, name it, find the reference."""
 
 from collections import Counter
-from collections.abc import Sequence
-from itertools import product
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations, count, product
+from typing import TypeVar
 
 from batchpool.backends.facts import BACKENDS
+from batchpool.comparisons.planning import ARM_FIELDS
 from batchpool.comparisons.refusals import nested
+from batchpool.ledger.comparison_entries import ArmSpec
 from batchpool.schemas.comparison_requests import (
     MOST_ARMS,
     ArmRequest,
     ComparisonRequest,
     GridRequest,
 )
-from batchpool.schemas.job_requests import read_model
+from batchpool.schemas.job_requests import Request, read_model
 from batchpool.schemas.refusals import InvalidFields, invalid_field
 
-ARM_FIELDS = (
-    "backend",
-    "concurrency",
-    "batches",
-    "dispatch",
-    "chunksize",
-    "start_method",
-    "pool",
-    "shared_sum",
-)
-"""What an arm decides of the spec of its jobs."""
+MOST_COMBINATIONS = 10_000
+
+NAMING_FIELDS = ("pool", "dispatch", "start_method", "chunksize", "shared_sum")
+"""The fields that a name adds to backend, batches and concurrency, where arms differ in them."""
+
+RequestT = TypeVar("RequestT", bound=Request)
 
 
-def read_arms(order: ComparisonRequest) -> list[tuple[str, ArmRequest]]:
-    """The arms that were ordered, each with the field to blame for what is wrong with it.
+def read_arms(request: ComparisonRequest) -> list[tuple[str, ArmRequest]]:
+    """The arms of a request, each with the field of the body to blame for its errors.
 
     Raises:
-        InvalidFields: an arm is none, or there are too few or too many of them.
+        InvalidFields: an arm cannot be read, or there are too few or too many.
     """
-    if order.grid is not None:
-        return [("grid", arm) for arm in expand_grid(_read("grid", GridRequest, order.grid))]
+    if request.grid is not None:
+        grid = _read("grid", GridRequest, request.grid)
+        return [("grid", arm) for arm in expand_grid(grid)]
     return [
-        (f"arms.{at}", _read(f"arms.{at}", ArmRequest, arm))
-        for at, arm in enumerate(order.arms or ())
+        (f"arms.{index}", _read(f"arms.{index}", ArmRequest, arm))
+        for index, arm in enumerate(request.arms or ())
     ]
 
 
-def _read(field: str, model: type[Any], body: Any) -> Any:
+def _read(field: str, model: type[RequestT], body: object) -> RequestT:
     try:
         return read_model(model, body)
     except InvalidFields as refusal:
@@ -51,7 +50,7 @@ def _read(field: str, model: type[Any], body: Any) -> Any:
 
 
 def expand_grid(grid: GridRequest) -> list[ArmRequest]:
-    """Each combination once, without what its backend does not have.
+    """Each combination once, without the options that its backend does not have.
 
     Raises:
         InvalidFields: fewer than 2 or more than `MOST_ARMS` are left.
@@ -61,7 +60,7 @@ def expand_grid(grid: GridRequest) -> list[ArmRequest]:
     size = 1
     for name in axes:
         size *= len(getattr(grid, name))
-    if size > 10_000:
+    if size > MOST_COMBINATIONS:
         raise invalid_field("grid", f"must have 2 to {MOST_ARMS} combinations, got {size}")
     arms: dict[str, ArmRequest] = {}
     for values in product(*(getattr(grid, name) for name in axes)):
@@ -76,71 +75,79 @@ def expand_grid(grid: GridRequest) -> list[ArmRequest]:
     return list(arms.values())
 
 
-def _applicable(cell: dict[str, Any]) -> dict[str, Any]:
-    facts = BACKENDS.get(cell["backend"]) if isinstance(cell["backend"], str) else None
+def _applicable(cell: dict[str, object]) -> dict[str, object]:
+    backend = cell["backend"]
+    facts = BACKENDS.get(backend) if isinstance(backend, str) else None
     if facts is None:
         return cell
     dropped = set() if facts.dispatch else {"dispatch", "chunksize", "pool"}
     dropped |= set() if facts.start_method else {"start_method"}
-    if facts.slot_kind == "one":
-        cell = cell | {"concurrency": 1} if "concurrency" in cell else cell
+    if facts.slot_kind == "one" and "concurrency" in cell:
+        cell = cell | {"concurrency": 1}
     return {name: value for name, value in cell.items() if name not in dropped}
 
 
-def _in_flight(arm: dict[str, Any]) -> int | None:
-    concurrency, batches = arm.get("concurrency", 1), arm.get("batches", 1)
-    is_number = type(concurrency) is int and type(batches) is int
-    return concurrency * batches if is_number else None
+def _in_flight(cell: dict[str, object]) -> int | None:
+    concurrency, batches = cell.get("concurrency", 1), cell.get("batches", 1)
+    # Not isinstance: true is no number here.
+    if type(concurrency) is not int or type(batches) is not int:
+        return None
+    return concurrency * batches
 
 
-def name_arms(arms: Sequence[dict[str, Any]], given: Sequence[str | None]) -> list[str]:
-    """A name for each arm: the given one, else as many words as tell it from all others.
+def name_arms(arms: Sequence[ArmSpec]) -> list[ArmSpec]:
+    """Give each arm without a name the shortest one that tells it from all others.
 
-    Args:
-        arms: their complete `ARM_FIELDS`.
     Raises:
         InvalidFields: two arms were given one name.
     """
-    taken = Counter(name for name in given if name is not None)
-    twice = sorted(name for name, times in taken.items() if times > 1)
-    if twice:
-        raise invalid_field(
-            "arms", f"names must differ, but {taken[twice[0]]} arms are named {twice[0]!r}"
-        )
-    names = [name or _short_name(arm) for arm, name in zip(arms, given, strict=True)]
-    for field in ("pool", "dispatch", "start_method", "chunksize", "shared_sum"):
-        for same in _clashes(names):
-            if len({repr(arms[at][field]) for at in same}) > 1:
-                for at in same:
-                    if given[at] is None and arms[at][field] is not None:
-                        names[at] += f" {_word(field, arms[at][field])}"
-    for same in _clashes(names):
-        for number, at in enumerate([at for at in same if given[at] is None], 1):
-            names[at] += f" #{number}"
-    return names
+    given = Counter(arm.name for arm in arms if arm.name)
+    for name, times in given.items():
+        if times > 1:
+            raise invalid_field("arms", f"names must differ, but {times} arms are named {name!r}")
+    families: dict[str, list[ArmSpec]] = {}
+    for arm in arms:
+        if not arm.name:
+            families.setdefault(_short_name(arm), []).append(arm)
+    names = {short: _family_names(short, family, given) for short, family in families.items()}
+    return [arm if arm.name else replace(arm, name=next(names[_short_name(arm)])) for arm in arms]
 
 
-def _clashes(names: Sequence[str]) -> list[list[int]]:
-    by_name: dict[str, list[int]] = {}
-    for at, name in enumerate(names):
-        by_name.setdefault(name, []).append(at)
-    return [same for same in by_name.values() if len(same) > 1]
+def _family_names(short: str, family: Sequence[ArmSpec], given: Collection[str]) -> Iterator[str]:
+    """The names of arms whose short name is the same, in order."""
+    shown_fields = _distinguishing_fields(family)
+    full = [" ".join([short, *_words(arm, shown_fields)]) for arm in family]
+    numbers = {n: count(1) for n, times in Counter(full).items() if times > 1 or n in given}
+    return (f"{name} #{next(numbers[name])}" if name in numbers else name for name in full)
 
 
-def _short_name(arm: dict[str, Any]) -> str:
-    if arm["backend"] == "sequential":
-        return "sequential" if arm["batches"] == 1 else f"sequential {arm['batches']} x 1"
-    if arm["batches"] == 1:
-        return f"{arm['backend']} {arm['concurrency']}"
-    return f"{arm['backend']} {arm['batches']} x {arm['concurrency']}"
+def _distinguishing_fields(family: Sequence[ArmSpec]) -> tuple[str, ...]:
+    """The fewest fields in which no two of the arms are equal; all that differ if none suffice."""
+    differing = [name for name in NAMING_FIELDS if len({getattr(a, name) for a in family}) > 1]
+    for size in range(len(differing) + 1):
+        for chosen in combinations(differing, size):
+            values = {tuple(getattr(arm, name) for name in chosen) for arm in family}
+            if len(values) == len(family):
+                return chosen
+    return tuple(differing)
 
 
-def _word(field: str, value: Any) -> str:
-    words = {"chunksize": f"chunks of {value}", "shared_sum": f"sum {value}"}
-    return words.get(field, str(value))
+def _short_name(arm: ArmSpec) -> str:
+    if arm.backend == "sequential":
+        return "sequential" if arm.batches == 1 else f"sequential {arm.batches} x 1"
+    if arm.batches == 1:
+        return f"{arm.backend} {arm.concurrency}"
+    return f"{arm.backend} {arm.batches} x {arm.concurrency}"
 
 
-def find_reference(wanted: Any, arms: Sequence[dict[str, Any]]) -> int:
+def _words(arm: ArmSpec, names: Sequence[str]) -> Iterator[str]:
+    prefixes = {"chunksize": "chunks of ", "shared_sum": "sum "}
+    for name in names:
+        if (value := getattr(arm, name)) is not None:
+            yield f"{prefixes.get(name, '')}{value}"
+
+
+def find_reference(wanted: str | int | None, arms: Sequence[ArmSpec]) -> int:
     """The index of the arm that the others are compared with.
 
     Args:
@@ -148,12 +155,12 @@ def find_reference(wanted: Any, arms: Sequence[dict[str, Any]]) -> int:
     Raises:
         InvalidFields: there is no such arm.
     """
-    names = [arm["name"] for arm in arms]
+    names = [arm.name for arm in arms]
     if wanted is None:
-        return next((at for at, arm in enumerate(arms) if arm["backend"] == "sequential"), 0)
-    if wanted in names:
+        return next((at for at, arm in enumerate(arms) if arm.backend == "sequential"), 0)
+    if isinstance(wanted, str) and wanted in names:
         return names.index(wanted)
-    if type(wanted) is int and 0 <= wanted < len(arms):
+    if isinstance(wanted, int) and 0 <= wanted < len(arms):
         return wanted
     shown = ", ".join(repr(name) for name in names)
     raise invalid_field("reference", f"unknown arm {str(wanted)[:80]!r}; arms: {shown}")

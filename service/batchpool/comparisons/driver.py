@@ -1,7 +1,7 @@
-"""The driver: takes the oldest comparison on, step by step, as long as it holds the lead.
+"""The driver: advances the oldest comparison step by step while this process is leader.
 
-Everything it decides stands in the ledger before it is done, under a token that each write is
-checked against; a driver that dies, or loses its lead, is followed by one that goes on there.
+Each decision is written to the ledger before it is carried out, fenced by the token of the leader;
+when a driver dies or loses the lead, another one continues from there.
 """
 
 import logging
@@ -9,7 +9,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -19,34 +18,36 @@ from batchpool.comparisons.environment import describe_environment, with_usage
 from batchpool.comparisons.execution import ComparisonExecution
 from batchpool.comparisons.worker_class import ClassGone, ClassWatch, has_begun
 from batchpool.comparisons.worker_reservation import ReservedWorkers, WorkerReservations
-from batchpool.ledger.comparisons import Change, ComparisonEntry, Comparisons, ComparisonSnapshot
+from batchpool.ledger.comparison_entries import ComparisonEntry, Environment
+from batchpool.ledger.comparisons import Change, Comparisons, ComparisonSnapshot
 from batchpool.ledger.jobs import Jobs
 from batchpool.model import TERMINAL_STATES, TaskError
+from batchpool.schemas.comparison_responses import Analysis
 from batchpool.settings import ReconcilerSettings
 
 LOG = logging.getLogger("batchpool.comparisons")
 
 IDLE_S = 1.0
 WAIT_S = 0.1
-GO_ON_S = 0.002
+NEXT_STEP_S = 0.002
 LEASE_S = 5.0
 ITEMS_PER_S = 10_000
-"""Records that are read in a second, at least."""
-LEAVE_S = 1.2
-"""How long an end waits for a job that was cancelled, or for workers to go home."""
+"""Records that can be read per second, at least."""
+RELEASE_S = 1.2
+"""How long the end waits for a cancelled job, and for the workers to be released."""
 
 WORKERS_GONE = (
-    "the workers that ran its first runs are gone; those that are there run other code, and both "
-    "in one comparison would compare the code"
+    "the workers of its first runs are gone; the live ones have other code, and with both "
+    "it would compare the code, not the arms"
 )
 
 
 class LeadLost(Exception):
-    """Another process drives now."""
+    """Another process is leader now."""
 
 
 class Driver:
-    """Drives comparisons, one at a time; two of these at once do no harm."""
+    """Advances comparisons, one at a time; of several drivers only the leader does anything."""
 
     def __init__(
         self,
@@ -59,41 +60,40 @@ class Driver:
         self._clock = clock
         self._comparisons = Comparisons(redis)
         self._jobs = Jobs(redis)
-        self._reserving = WorkerReservations(redis, clock)
+        self._reservations = WorkerReservations(redis, clock)
         self._class_watch = ClassWatch(redis, settings.class_gone_s, clock)
         self._chance = secrets.token_hex(8)
         self._token = ""
         self._renew_at = 0.0
-        self._course: tuple[str, ComparisonExecution] | None = None
-        self._leaving: tuple[str, float] | None = None
+        self._execution: tuple[str, ComparisonExecution] | None = None
+        self._releasing: tuple[str, float] | None = None
 
     def run_step(self) -> float:
-        """Do what is due; how long to pause then."""
+        """Do the next step; returns how long to pause after it."""
         try:
             return self._run_step()
         except RedisError:
-            if self._course is not None:
-                # A run that is under way takes longer by what Redis was away.
-                self._course[1].redis_was_away = True
+            if self._execution is not None:
+                self._execution[1].note_outage()
             raise
 
     def _run_step(self) -> float:
-        current = self._find()
+        current = self._current()
         if current is None:
             self.give_up()
             return IDLE_S
         if not self._lead(LEASE_S):
             return IDLE_S
         try:
-            return GO_ON_S if self._advance(current) else WAIT_S
+            return NEXT_STEP_S if self._advance(current) else WAIT_S
         except LeadLost:
-            LOG.warning("another process drives comparisons now")
-            self._token, self._course = "", None
+            LOG.warning("another process is leader of comparisons now")
+            self._token, self._execution = "", None
             return IDLE_S
         except RedisError:
             raise
         except Exception as error:
-            # One comparison that cannot be read must not keep all others waiting.
+            # A single comparison that cannot be read must not block all others.
             LOG.exception("unhandled exception in comparison %s", current.entry.id)
             reason = f"{type(error).__name__}: {error}"
             self._end(current.entry, "failed", _error("internal", reason))
@@ -101,19 +101,19 @@ class Driver:
 
     def give_up(self) -> None:
         """Let another process lead at once."""
-        self._course = None
+        self._execution = None
         if self._token:
             self._comparisons.give_up_lead(self._token)
             self._token = ""
 
-    def _find(self) -> ComparisonSnapshot | None:
-        """The one that runs, else the one that waits longest."""
-        if self._course is not None:
-            seen = self._comparisons.load(self._course[0], whole=False)
+    def _current(self) -> ComparisonSnapshot | None:
+        """The running comparison, else the oldest queued one."""
+        if self._execution is not None:
+            seen = self._comparisons.load(self._execution[0], whole=False)
             if seen is not None and seen.entry.state == "running":
                 return seen
         open_ids = self._comparisons.open_ids()
-        found = [each for each in self._comparisons.look_many(open_ids) if each is not None]
+        found = [each for each in self._comparisons.load_many(open_ids) if each is not None]
         running = [each for each in found if each.entry.state == "running"]
         return next(iter(running or found), None)
 
@@ -127,7 +127,7 @@ class Driver:
         return bool(self._token)
 
     def _ensure_lead(self, lease_s: float) -> None:
-        """Make sure that the lead is ours for so long: what follows is not fenced, or long."""
+        """Renew the lead for this long: what follows takes long, or is not fenced."""
         if not self._lead(lease_s, renew=True):
             raise LeadLost
 
@@ -138,62 +138,62 @@ class Driver:
         return answer == "ok"
 
     def _advance(self, current: ComparisonSnapshot) -> bool:
-        """Take the comparison a step on; False when there is nothing to do but wait."""
+        """Do one step of the comparison; False when there is nothing to do but wait."""
         entry, now_ms = current.entry, current.now_ms
         if entry.cancelled_ms is not None:
             return self._end(entry, "cancelled", None)
         if entry.state == "queued":
-            LOG.info("comparison %s begins", entry.id)
+            LOG.info("comparison %s started", entry.id)
             return self._step(entry, Change(event=("comparison", "")))
-        course = self._course_of(entry)
-        if too_long := self._too_long(course, entry, now_ms):
+        execution = self._execution_of(entry)
+        if too_long := self._too_long(execution, entry, now_ms):
             return self._end(entry, "failed", _error("too_long", too_long))
-        if gone := self._class_watch.look(entry):
+        if gone := self._class_watch.check(entry):
             return self._change_class(entry, gone)
         if entry.job_id is not None:
-            return self._follow(course, entry, now_ms)
-        run = course.next_run(entry)
+            return self._follow(execution, entry, now_ms)
+        run = execution.next_run(entry)
         if run is None:
-            return self._finish(course, entry)
-        crew = self._reserving.fill(entry, now_ms)
-        if not crew.is_complete:
-            course.wait_for(entry, _missing(crew))
+            return self._finish(execution, entry)
+        reserved = self._reservations.fill(entry, now_ms)
+        if not reserved.is_complete:
+            execution.wait_for(entry, _missing(reserved))
             return False
         if entry.environment is None:
             environment = describe_environment(
-                self._redis, entry.class_id, crew, now_ms, self._settings.git_revision
+                self._redis, entry.class_id, reserved, now_ms, self._settings.git_revision
             )
-            return self._step(entry, Change({"environment": environment}))
-        return course.start_run(entry, run, crew, self._token)
+            return self._step(entry, Change(environment=environment))
+        return execution.start_run(entry, run, reserved, self._token)
 
-    def _course_of(self, entry: ComparisonEntry) -> ComparisonExecution:
-        if self._course is None or self._course[0] != entry.id:
-            course = ComparisonExecution(
-                self._redis, entry, self._reserving, self._step, self._clock
+    def _execution_of(self, entry: ComparisonEntry) -> ComparisonExecution:
+        if self._execution is None or self._execution[0] != entry.id:
+            execution = ComparisonExecution(
+                self._redis, entry, self._reservations, self._step, self._clock
             )
-            self._course = (entry.id, course)
-        return self._course[1]
+            self._execution = (entry.id, execution)
+        return self._execution[1]
 
-    def _follow(self, course: ComparisonExecution, entry: ComparisonEntry, now_ms: int) -> bool:
-        ended, job = course.poll_run(entry, now_ms, self._token)
+    def _follow(self, execution: ComparisonExecution, entry: ComparisonEntry, now_ms: int) -> bool:
+        ended, job = execution.poll_run(entry, now_ms, self._token)
         if not ended:
             return False
-        self._ensure_lead(LEASE_S + entry.spec["count"] / ITEMS_PER_S)
-        if job is not None and entry.environment and entry.environment["load_1m"] is None:
+        self._ensure_lead(LEASE_S + entry.spec.count / ITEMS_PER_S)
+        if job is not None and entry.environment and entry.environment.load_1m is None:
             environment = with_usage(
                 entry.environment, [batch.report.get("usage") for batch in job.batches]
             )
-            self._step(entry, Change({"environment": environment}))
-        course.record_run(entry, job)
+            self._step(entry, Change(environment=environment))
+        execution.record_run(entry, job)
         return True
 
     def _too_long(
-        self, course: ComparisonExecution, entry: ComparisonEntry, now_ms: int
+        self, execution: ComparisonExecution, entry: ComparisonEntry, now_ms: int
     ) -> str | None:
-        """Why the comparison cannot end within its limit; None while it may."""
+        """Why the comparison cannot end within its time limit; None while it can."""
         passed_s = (now_ms - (entry.started_ms or now_ms)) / 1000
-        # While a run is under way nothing new is known, and it would count twice.
-        left_s = 0.0 if entry.job_id else course.expected_s(entry) or 0.0
+        # During a run nothing new is known, and its time would count twice.
+        left_s = 0.0 if entry.job_id else execution.expected_s(entry) or 0.0
         most_s = self._settings.comparison_max_s
         if passed_s + left_s <= most_s:
             return None
@@ -203,17 +203,21 @@ class Driver:
         )
 
     def _change_class(self, entry: ComparisonEntry, gone: ClassGone) -> bool:
-        """Let a comparison without runs wait for another class; end one that has some."""
+        """Move a comparison that has no runs yet to another class; end one that has."""
         if has_begun(entry):
             return self._end(entry, "failed", _error("workers_gone", WORKERS_GONE))
         if gone.successor is None:
             return False
-        LOG.info("comparison %s goes from class %s to %s", entry.id, entry.class_id, gone.successor)
-        # First, under the old class: the messages to its workers stand in its queue.
-        self._reserving.clean_up(entry)
-        return self._step(entry, Change({"class": gone.successor, "environment": None}))
+        LOG.info(
+            "comparison %s moves from class %s to %s", entry.id, entry.class_id, gone.successor
+        )
+        # First, under the old class: the messages to its workers are in its queue.
+        self._reservations.clean_up(entry)
+        spec = entry.spec.on_class(gone.successor)
+        change = Change(class_id=gone.successor, spec=spec, drop=("environment",))
+        return self._step(entry, change)
 
-    def _finish(self, course: ComparisonExecution, entry: ComparisonEntry) -> bool:
+    def _finish(self, execution: ComparisonExecution, entry: ComparisonEntry) -> bool:
         if not self._workers_released(entry):
             return False
         self._ensure_lead(LEASE_S)
@@ -222,61 +226,62 @@ class Driver:
             return False
         state, error = _outcome(whole.entry)
         change = Change(
-            {"position": len(course.plan)},
+            position=len(execution.plan),
             event=("end", ""),
             end=state,
             error=error,
-            analysis=analyse_entry(whole.entry),
+            analysis=analyse_entry(whole.entry).model_dump(),
         )
-        self._reserving.clean_up(entry)
+        self._reservations.clean_up(entry)
         return self._close(entry, change)
 
     def _end(self, entry: ComparisonEntry, state: str, error: TaskError | None) -> bool:
-        """End it before its time, without an analysis."""
+        """End it early, without an analysis."""
         if not self._workers_released(entry):
             return False
         self._ensure_lead(LEASE_S)
-        self._reserving.clean_up(entry)
+        self._reservations.clean_up(entry)
         return self._close(entry, Change(event=("end", ""), end=state, error=error))
 
     def _close(self, entry: ComparisonEntry, change: Change) -> bool:
         if self._step(entry, change):
             LOG.info("comparison %s %s", entry.id, change.end)
-        self._course = self._leaving = None
+        self._execution = self._releasing = None
         return True
 
     def _workers_released(self, entry: ComparisonEntry) -> bool:
-        """Whether its job has ended and its workers are home; told so at the first call."""
+        """Whether its job has ended and its workers are released; requests both at first."""
         now = self._clock()
-        if self._leaving is None or self._leaving[0] != entry.id:
+        if self._releasing is None or self._releasing[0] != entry.id:
             if entry.job_id is not None:
                 self._jobs.cancel(entry.job_id)
-            self._reserving.release_all(entry)
-            self._leaving = (entry.id, now)
-        if now - self._leaving[1] > LEAVE_S:
-            # A worker that is gone does not go home; the others see for themselves that it is over.
+            self._reservations.release_all(entry)
+            self._releasing = (entry.id, now)
+        if now - self._releasing[1] > RELEASE_S:
+            # A lost worker never confirms; the others notice by themselves that it is over.
             return True
         head = self._jobs.load_headers([entry.job_id])[0] if entry.job_id else None
-        return (head is None or head.state in TERMINAL_STATES) and self._reserving.all_released(
+        return (head is None or head.state in TERMINAL_STATES) and self._reservations.all_released(
             entry
         )
 
 
-def analyse_entry(entry: ComparisonEntry) -> dict[str, Any]:
-    """What the samples of a comparison come to."""
-    return analyse(ComparisonData(entry.spec, entry.samples, entry.environment or {}))
+def analyse_entry(entry: ComparisonEntry) -> Analysis:
+    """Analyse the samples of a comparison."""
+    environment = entry.environment or Environment()
+    return analyse(ComparisonData(entry.spec, entry.samples, environment))
 
 
 def _outcome(entry: ComparisonEntry) -> tuple[str, TaskError | None]:
-    failed = entry.notes.get("failed", {})
-    if any(str(arm) not in failed for arm in range(len(entry.spec["arms"]))):
+    failed = entry.notes.failed
+    if any(str(arm) not in failed for arm in range(len(entry.spec.arms))):
         return "succeeded", None
     return "failed", _error("no_arm_succeeded", next(iter(failed.values())))
 
 
-def _missing(crew: ReservedWorkers) -> str:
-    noun = "an idle worker" if crew.needed == 1 else f"{crew.needed} idle workers"
-    return f"{noun} ({len(crew.holders)} of {crew.needed} reserved)"
+def _missing(reserved: ReservedWorkers) -> str:
+    noun = "an idle worker" if reserved.needed == 1 else f"{reserved.needed} idle workers"
+    return f"{noun} ({len(reserved.holders)} of {reserved.needed} reserved)"
 
 
 def _error(kind: str, message: str) -> TaskError:
@@ -284,18 +289,18 @@ def _error(kind: str, message: str) -> TaskError:
 
 
 def drive_forever(driver: Driver, stop: threading.Event) -> None:
-    """Drive until told to stop, through outages of Redis."""
+    """Run steps until `stop` is set, through outages of Redis."""
     while not stop.is_set():
         pause_s = IDLE_S
         try:
             pause_s = driver.run_step()
         except RedisError as error:
-            # The reconciler's own passes say so where people see it.
-            LOG.debug("Redis is away, going on: %s", error)
+            # The reconciler's own passes report it at a level that is shown.
+            LOG.debug("Redis is unreachable, retrying: %s", error)
         except Exception:
             LOG.exception("unhandled exception in a step of the comparison driver")
         stop.wait(pause_s)
     try:
         driver.give_up()
     except RedisError as error:
-        LOG.debug("left without giving up the lead: %s", error)
+        LOG.debug("could not give up the lead: %s", error)

@@ -1,4 +1,4 @@
-"""What a run came to: its facts for the analysis, and whether something disturbed it."""
+"""From the job of a run and its records to its facts, and to why it was disturbed."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,24 +6,23 @@ from typing import Any
 
 from batchpool.backends.facts import facts_of
 from batchpool.comparisons.analysis.run_facts import BatchRun, JobRun, TaskRun
+from batchpool.ledger.comparison_entries import RunStart, SlotHolder
 from batchpool.ledger.entries import BatchEntry, JobEntry
-
-Before = Mapping[str, Any]
-"""What was seen before a run: `claims` by host, and `holders`, slot -> {worker, host, cpus}."""
-
-
-def run_baseline(claims: Mapping[str, int], holders: Mapping[int, Any]) -> dict[str, Any]:
-    """What must be remembered of the moment before a run, ready for JSON."""
-    kept = ("worker", "host", "cpus")
-    seats = {str(slot): {name: holder[name] for name in kept} for slot, holder in holders.items()}
-    return {"claims": dict(claims), "holders": seats}
+from batchpool.ledger.reservations import Holder
+from batchpool.model import Phases
 
 
-def why_disturbed(job: JobEntry | None, before: Before, claims: Mapping[str, int]) -> str | None:
+def run_start(claims: Mapping[str, int], holders: Mapping[int, Holder]) -> RunStart:
+    """What must be remembered of the moment before a run."""
+    kept = {str(slot): SlotHolder.from_json(holder) for slot, holder in holders.items()}
+    return RunStart(dict(claims), kept)
+
+
+def why_disturbed(job: JobEntry | None, before: RunStart, claims: Mapping[str, int]) -> str | None:
     """Why the run does not count; None for one that ran undisturbed.
 
     Args:
-        job: None when it was deleted before it was looked at.
+        job: None when it was deleted before its end was seen.
         claims: on the reserved hosts, after the run.
     """
     if job is None:
@@ -38,42 +37,42 @@ def why_disturbed(job: JobEntry | None, before: Before, claims: Mapping[str, int
     return _foreign_claims(job, before, claims)
 
 
-def _batch_disturbed(job: JobEntry, batch: BatchEntry, before: Before) -> str | None:
+def _batch_disturbed(job: JobEntry, batch: BatchEntry, before: RunStart) -> str | None:
     reasons = [epoch["end_reason"] for epoch in batch.epochs[:-1]]
     workers = [epoch["worker"] for epoch in batch.epochs]
     if batch.lost:
-        return f"worker {workers[0]} was lost in between"
+        return f"worker {workers[0]} was lost during the run"
     if "released" in reasons or len(set(workers)) > 1:
-        return f"worker {workers[0]} left in between"
+        return f"worker {workers[0]} left during the run"
     if len(batch.epochs) > 1 and job.state == "succeeded":
         # A task that ends its own process would do so again, and fail its arm.
-        return f"the runner of worker {workers[0]} was killed in between"
-    seat = before["holders"].get(str(batch.index))
-    if seat and workers and workers[-1] != seat["worker"]:
-        return f"batch {batch.index} ran on {workers[-1]}, not on {seat['worker']}"
+        return f"the runner of worker {workers[0]} was killed during the run"
+    holder = before.holders.get(str(batch.index))
+    if holder and workers and workers[-1] != holder.worker:
+        return f"batch {batch.index} ran on {workers[-1]}, not on {holder.worker}"
     return None
 
 
-def _foreign_claims(job: JobEntry, before: Before, claims: Mapping[str, int]) -> str | None:
+def _foreign_claims(job: JobEntry, before: RunStart, claims: Mapping[str, int]) -> str | None:
     own = Counter(epoch["host"] for batch in job.batches for epoch in batch.epochs)
-    for host, count in before["claims"].items():
+    for host, count in before.claims.items():
         if host not in claims or claims[host] < count:
             return f"claims on host {host} were not counted all the time"
         foreign = claims[host] - count - own[host]
         if foreign > 0:
             noun = "batch" if foreign == 1 else "batches"
-            return f"{foreign} {noun} of other jobs began on host {host} in between"
+            return f"{foreign} {noun} of other jobs started on host {host} during the run"
     return None
 
 
 def has_cold_pool(job: JobEntry) -> bool:
-    """Whether a pool was made anew for a job that asked for a warm one.
+    """Whether a pool was created for a job that requested a warm one.
 
-    Pools of threads are made for each batch, whatever was asked: they cost next to nothing.
+    Pools of threads are created for each batch in any case: they cost next to nothing.
     """
     kept = facts_of(job.spec.backend).slot_kind in ("processes", "interpreters")
     pools = [batch.report.get("pool") for batch in job.batches]
-    return bool(kept and job.spec.pool == "warm" and "fresh" in pools)
+    return kept and job.spec.pool == "warm" and "fresh" in pools
 
 
 def why_failed(job: JobEntry) -> str:
@@ -88,8 +87,8 @@ def why_failed(job: JobEntry) -> str:
     return f"its tasks ended as {ended or 'nothing'}{why}"
 
 
-def job_run(job: JobEntry, before: Before) -> JobRun:
-    """The job as the analysis takes it."""
+def job_run(job: JobEntry, before: RunStart) -> JobRun:
+    """The job in the form that the analysis takes."""
     return JobRun(
         state=job.state,
         wall_s=_seconds(job.started_ms, job.finished_ms),
@@ -103,12 +102,12 @@ def _seconds(start_ms: int | None, end_ms: int | None) -> float:
     return 0.0 if start_ms is None or end_ms is None else max(0, end_ms - start_ms) / 1000
 
 
-def _batch_run(job: JobEntry, batch: BatchEntry, before: Before) -> BatchRun:
+def _batch_run(job: JobEntry, batch: BatchEntry, before: RunStart) -> BatchRun:
     epoch = batch.epochs[-1]
-    # An owner of an earlier version reports less.
-    report: Mapping[str, Any] = batch.report
-    phases = report.get("phases") or {}
-    seat = before["holders"].get(str(batch.index), {})
+    # Workers of an earlier version report less.
+    report = batch.report
+    phases: Phases | None = report.get("phases")
+    holder = before.holders.get(str(batch.index))
     return BatchRun(
         index=batch.index,
         first=batch.first,
@@ -124,12 +123,12 @@ def _batch_run(job: JobEntry, batch: BatchEntry, before: Before) -> BatchRun:
         start_method=report.get("start_method"),
         queue_s=_seconds(job.submitted_ms, batch.started_ms),
         wall_s=_seconds(batch.started_ms, batch.finished_ms),
-        begin_s=phases.get("begin_s"),
-        ready_s=phases.get("ready_s"),
-        end_s=phases.get("end_s"),
-        closed_s=phases.get("closed_s"),
+        begin_s=phases.get("begin_s") if phases else None,
+        ready_s=phases.get("ready_s") if phases else None,
+        end_s=phases.get("end_s") if phases else None,
+        closed_s=phases.get("closed_s") if phases else None,
         usage=report.get("usage"),
-        cpus=seat.get("cpus"),
+        cpus=holder.cpus if holder else None,
     )
 
 

@@ -24,7 +24,7 @@ from batchpool.schemas.fields import (
     Seconds,
     refuse_control_characters,
 )
-from batchpool.schemas.job_requests import JobRequest, Request
+from batchpool.schemas.job_requests import JobQuery, JobRequest, JobStateName, Limit, Request
 
 MOST_ARMS = 20
 MOST_RUNS = 200
@@ -206,4 +206,21 @@ def job_of(order: ComparisonRequest, arm: ArmRequest) -> JobRequest:
         timeout_s=order.timeout_s,
         labels=order.labels,
         **arm.model_dump(exclude={"name"}),
+    )
+
+
+class ComparisonsQuery(Request):
+    """`GET /v1/comparisons`"""
+
+    state: JobStateName | None = None
+    task: Annotated[str, Field(max_length=200)] | None = None
+    limit: Limit = 50
+    cursor: Annotated[str, Field(pattern="^[0-9a-f]{24}$")] | None = None
+
+
+class ComparisonQuery(JobQuery):
+    """`GET /v1/comparisons/{id}`"""
+
+    format: Literal["json", "markdown", "csv", "hyperfine"] | None = Field(
+        None, description="default: by the Accept header; only json before there are results"
     )

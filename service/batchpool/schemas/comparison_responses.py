@@ -1,9 +1,10 @@
-"""What the API answers about comparisons, as models."""
+"""Response models of comparisons."""
 
 from typing import Any, Literal
 
 from pydantic import Field
 
+from batchpool.ledger.comparison_entries import ArmSpec
 from batchpool.schemas.job_responses import (
     ErrorInfo,
     Instant,
@@ -12,11 +13,12 @@ from batchpool.schemas.job_responses import (
     ResponseModel,
 )
 
+JsonObject = dict[str, Any]
 Verdict = Literal["faster", "slower", "no difference shown"]
 
 
-class ArmSpec(ResponseModel):
-    """How the jobs of an arm are run; null where its backend has no such thing."""
+class ArmSpecInfo(ResponseModel):
+    """How the jobs of an arm are run; null where its backend has no such option."""
 
     name: str
     backend: str
@@ -29,13 +31,20 @@ class ArmSpec(ResponseModel):
     shared_sum: Literal["none", "global", "locked", "racy"]
 
 
-class ComparisonSpec(ResponseModel):
-    """The order as it is run."""
+def arm_spec_info(arm: ArmSpec) -> ArmSpecInfo:
+    """The spec of an arm as the API shows it; its class of workers is an internal id."""
+    shown = arm.to_json()
+    del shown["class_id"]
+    return ArmSpecInfo.model_validate(shown)
+
+
+class ComparisonSpecInfo(ResponseModel):
+    """The comparison as it is run, every field filled in."""
 
     task: str
-    params: dict[str, Any]
+    params: JsonObject
     items: ItemsInfo
-    arms: list[ArmSpec]
+    arms: list[ArmSpecInfo]
     reference: int = Field(description="the arm that the others are compared with")
     rounds: int
     warmup: int
@@ -46,17 +55,17 @@ class ComparisonSpec(ResponseModel):
 
 
 class ComparisonProgress(ResponseModel):
-    runs: int = Field(description="in the plan, warm-ups and the run alone included")
+    runs: int = Field(description="in the plan, warm-up and baseline runs included")
     done: int
     kind: Literal["solo", "warmup", "sample"] | None
     round: int | None
     rounds: int
     arm: str | None
-    attempt: int | None = Field(description="a run that was disturbed is repeated, up to 5 times")
-    job: str | None = Field(description="the job of the run that is under way")
+    attempt: int | None = Field(description="a disturbed run is repeated, up to 5 attempts")
+    job: str | None = Field(description="the job of the current run")
     disturbed: int = Field(description="runs that were repeated, or kept as disturbed")
-    failed_arms: dict[str, str] = Field(description="arms that are not run any more, and why")
-    waits_for: str | None = Field(description="what the next run waits for, if it does")
+    failed_arms: dict[str, str] = Field(description="arms that are no longer run, and why")
+    waits_for: str | None = Field(description="what the next run is waiting for, if anything")
 
 
 class ComparisonTiming(ResponseModel):
@@ -68,13 +77,13 @@ class ComparisonTiming(ResponseModel):
 
 
 class RatioInfo(ResponseModel):
-    """Time of the arm / time of the reference: over rounds, the middle of their ratios."""
+    """Time of the arm / time of the reference: the median of the ratios by round."""
 
     value: float
-    low: float = Field(description="of the bootstrap interval, nominal 95 %")
+    low: float = Field(description="end of the bootstrap interval, nominal 95 %")
     high: float
-    p: float = Field(description="of the signed-rank test, two-sided, exact")
-    p_adjusted: float | None = Field(description="after Holm, over all arms")
+    p: float = Field(description="two-sided, of the exact signed-rank test")
+    p_adjusted: float | None = Field(description="by Holm, over all arms")
     rounds: int
 
 
@@ -91,38 +100,40 @@ class Flag(ResponseModel):
 
 
 class ArmResult(ResponseModel):
-    """What the rounds of an arm came to; times are medians over rounds, in seconds."""
+    """The result of an arm; times are medians over its rounds, in seconds."""
 
     index: int
     name: str
-    spec: ArmSpec
+    spec: ArmSpecInfo
     samples: list[float] = Field(description="wall times, by round")
     rounds: int
     median_s: float | None
     mad_s: float | None
     ratio: RatioInfo | None
-    speedup: Speedup | None = Field(description="1 / ratio, measured in the same sitting")
+    speedup: Speedup | None = Field(description="1 / ratio, measured in the same comparison")
     verdict: Verdict | None
-    why: str = Field(description="why there is no verdict, or what it rests on")
-    outliers: list[int] = Field(description="rounds; they are flagged and not dropped")
+    why: str = Field(description="why there is no verdict, or what supports it")
+    outliers: list[int] = Field(description="rounds; outliers are flagged, not dropped")
     startup_s: float | None
     queue_s: float | None
     parts: dict[str, float | None] | None = Field(description="where the wall time went")
-    per_task: dict[str, float | None] = Field(description="of a task, as the median over tasks")
+    per_task: dict[str, float | None] = Field(
+        description="of a task: medians over the tasks of a run"
+    )
     pool: list[str]
     flags: list[Flag]
-    peak_pss_bytes: int | None = Field(description="of the processes of its batches")
+    peak_pss_bytes: int | None = Field(description="of all processes of its batches")
     cpu_s: float | None
     task_wall_s: float | None
     task_cpu_s: float | None
     hosts: list[str]
     cpus: float | None
-    max_in_flight: int | None = Field(description="tasks, as their intervals show")
+    max_in_flight: int | None = Field(description="tasks at once, from their intervals")
     disturbed: int
 
 
 class Control(ResponseModel):
-    """The reference a second time, unseen among the arms: it must show no difference."""
+    """The reference measured a second time, as a hidden arm: it must show no difference."""
 
     arm: int
     samples: list[float]
@@ -132,50 +143,63 @@ class Control(ResponseModel):
 
 class FindingInfo(ResponseModel):
     kind: str
-    arm: str | None = Field(description="null: all of them")
+    arm: str | None = Field(description="null: all arms")
     message: str
 
 
-class Sample(ResponseModel):
-    """One run that has ended; `facts` are what the analysis was made of."""
+class SampleInfo(ResponseModel):
+    """One run that has ended; `facts` is the input of the analysis."""
 
     run: int
     kind: Literal["solo", "warmup", "sample"]
-    arm: int = Field(description="-1: the items alone; one past the last: the control")
+    arm: int = Field(description="-1: the baseline run; one past the last: the control")
     round: int | None
     attempt: int
     job_id: str
     disturbed: str | None = Field(description="why it does not count")
-    facts: dict[str, Any] | None
+    facts: JsonObject | None
     error: str | None
     took_s: float
 
 
 class ComparisonSummary(ResponseModel):
-    """A comparison as it stands in a list."""
+    """A comparison in a list or an event."""
 
     id: str
     state: JobStateName
-    spec: ComparisonSpec
+    spec: ComparisonSpecInfo
     progress: ComparisonProgress
     timing: ComparisonTiming
     error: ErrorInfo | None
     links: dict[str, str]
 
 
+class Analysis(ResponseModel):
+    """The results of a comparison: the part of it that follows from its samples."""
+
+    arms: list[ArmResult]
+    aa: Control | None
+    guard: list[FindingInfo]
+    warnings: list[FindingInfo]
+    grid: JsonObject | None
+    model: JsonObject | None
+    statistics: JsonObject
+    conclusion: list[str]
+
+
 class Comparison(ComparisonSummary):
-    """A comparison; what follows from its samples is null until it has ended."""
+    """A comparison; the results of its analysis are null until it has ended."""
 
     arms: list[ArmResult] | None
     aa: Control | None
-    guard: list[FindingInfo] | None = Field(description="what took verdicts away")
+    guard: list[FindingInfo] | None = Field(description="errors: checks that took verdicts away")
     warnings: list[FindingInfo] | None
-    grid: dict[str, Any] | None = Field(description="batches × concurrency, at an equal budget")
-    model: dict[str, Any] | None = Field(description="Amdahl's law and the USL over concurrency")
-    statistics: dict[str, Any] | None
+    grid: JsonObject | None = Field(description="batches × concurrency, at equal tasks in flight")
+    model: JsonObject | None = Field(description="fits of Amdahl's law and the USL")
+    statistics: JsonObject | None
     conclusion: list[str] | None
-    environment: dict[str, Any] | None
-    samples: list[Sample]
+    environment: JsonObject | None
+    samples: list[SampleInfo]
 
 
 class ComparisonPage(ResponseModel):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from batchpool.comparisons.admission import admit_comparison
-from batchpool.comparisons.duration import TaskTime, expected_s, known_wait_s, least_s
+from batchpool.comparisons.duration import LeastTime, expected_s, known_wait_s, least_s
 from batchpool.comparisons.planning import (
     BASELINE_ARM,
     arm_name,
@@ -18,6 +18,7 @@ from batchpool.comparisons.planning import (
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.refusals import NoWorkerSeen
 from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
+from batchpool.ledger.comparison_entries import ComparisonSpec
 from batchpool.schemas.comparison_requests import ComparisonRequest
 from batchpool.schemas.job_requests import read_model
 from batchpool.schemas.refusals import InvalidFields
@@ -38,7 +39,7 @@ WORKERS = [worker_document(name=f"w{n}") for n in range(8)]
 FLEET = Fleet([capabilities()], WORKERS)
 
 
-def admit(change: dict[str, Any] | None = None, fleet: Fleet = FLEET) -> dict[str, Any]:
+def admit(change: dict[str, Any] | None = None, fleet: Fleet = FLEET) -> ComparisonSpec:
     body = {**BODY, **(change or {})}
     order = read_model(ComparisonRequest, {k: v for k, v in body.items() if v is not None})
     return admit_comparison(order, fleet, 1000, lambda: 7).spec
@@ -52,14 +53,14 @@ def refused(change: dict[str, Any], fleet: Fleet = FLEET) -> dict[str, str]:
 
 def test_arms_are_filled_in_and_named() -> None:
     spec = admit()
-    assert [arm["name"] for arm in spec["arms"]] == ["sequential", "thread-pool 4"]
-    assert spec["arms"][1]["dispatch"] == "map" and spec["arms"][1]["pool"] == "warm"
-    assert (spec["rounds"], spec["warmup"], spec["seed"], spec["min_effect"]) == (10, 1, 7, 0.03)
-    assert spec["reference"] == 0
-    assert spec["params"] == {"seconds": 0.1}
+    assert [arm.name for arm in spec.arms] == ["sequential", "thread-pool 4"]
+    assert spec.arms[1].dispatch == "map" and spec.arms[1].pool == "warm"
+    assert (spec.rounds, spec.warmup, spec.seed, spec.min_effect) == (10, 1, 7, 0.03)
+    assert spec.reference == 0
+    assert spec.params == {"seconds": 0.1}
 
 
-def test_names_say_no_more_than_tells_arms_apart() -> None:
+def test_names_have_no_more_fields_than_distinguish_the_arms() -> None:
     pool = {"backend": "process-pool", "concurrency": 2}
     arms = [
         pool,
@@ -70,7 +71,7 @@ def test_names_say_no_more_than_tells_arms_apart() -> None:
         {"backend": "threading", "concurrency": 3},
         {"backend": "threading", "concurrency": 3, "name": "mine"},
     ]
-    assert [arm["name"] for arm in admit({"arms": arms})["arms"]] == [
+    assert [arm.name for arm in admit({"arms": arms}).arms] == [
         "process-pool 2 map",
         "process-pool 2 submit",
         "process-pool 2 x 2 warm",
@@ -88,8 +89,8 @@ def test_a_grid_keeps_what_has_as_many_tasks_in_flight() -> None:
         "batches": [1, 2, 4, 8],
         "in_flight": 8,
     }
-    arms = admit({"arms": None, "grid": grid})["arms"]
-    shapes = [(arm["backend"], arm["batches"], arm["concurrency"]) for arm in arms]
+    arms = admit({"arms": None, "grid": grid}).arms
+    shapes = [(arm.backend, arm.batches, arm.concurrency) for arm in arms]
     assert sorted(shapes) == [
         ("sequential", 8, 1),
         ("thread-pool", 1, 8),
@@ -101,8 +102,8 @@ def test_a_grid_keeps_what_has_as_many_tasks_in_flight() -> None:
 
 def test_a_grid_leaves_out_what_a_backend_does_not_have() -> None:
     grid = {"backend": ["threading", "thread-pool"], "concurrency": [2], "dispatch": ["map"]}
-    arms = admit({"arms": None, "grid": grid})["arms"]
-    assert [(arm["backend"], arm["dispatch"]) for arm in arms] == [
+    arms = admit({"arms": None, "grid": grid}).arms
+    assert [(arm.backend, arm.dispatch) for arm in arms] == [
         ("threading", None),
         ("thread-pool", "map"),
     ]
@@ -110,7 +111,7 @@ def test_a_grid_leaves_out_what_a_backend_does_not_have() -> None:
 
 @pytest.mark.parametrize(("wanted", "index"), [("thread-pool 4", 1), (1, 1), (None, 0)])
 def test_the_reference_goes_by_name_or_index(wanted: Any, index: int) -> None:
-    assert admit({"reference": wanted})["reference"] == index
+    assert admit({"reference": wanted}).reference == index
 
 
 @pytest.mark.parametrize(
@@ -195,25 +196,25 @@ def test_each_round_has_every_arm_and_the_control_once_in_an_order_of_its_own() 
     assert plan != plan_runs(admit({"seed": 8}))
 
 
-def test_a_solo_run_comes_first_where_no_warm_up_is_one() -> None:
+def test_a_baseline_run_comes_first_where_no_warm_up_is_one() -> None:
     pools = [{"backend": "thread-pool", "concurrency": n} for n in (2, 4)]
     for change in ({"arms": pools}, {"warmup": 0}):
         first, *rest = plan_runs(admit(change))
         assert (first.kind, first.arm) == ("solo", BASELINE_ARM)
         assert all(run.kind != "solo" for run in rest)
-        assert arm_spec(admit(change), BASELINE_ARM)["backend"] == "sequential"
+        assert arm_spec(admit(change), BASELINE_ARM).backend == "sequential"
 
 
 def test_a_task_with_an_async_form_alone_is_run_alone_on_asyncio() -> None:
     arms = [{"backend": "asyncio", "concurrency": n} for n in (2, 4)]
     spec = admit({"task": "stream", "params": {}, "arms": arms})
-    solo = arm_spec(spec, BASELINE_ARM)
-    assert (solo["backend"], solo["concurrency"]) == ("asyncio", 1)
+    baseline = arm_spec(spec, BASELINE_ARM)
+    assert (baseline.backend, baseline.concurrency) == ("asyncio", 1)
 
 
 def test_the_control_is_run_like_the_reference() -> None:
     spec = admit({"reference": 1})
-    assert arm_spec(spec, 2) == spec["arms"][1]
+    assert arm_spec(spec, 2) == spec.arms[1]
     assert arm_name(spec, 2) == "thread-pool 4 again"
 
 
@@ -233,12 +234,12 @@ def test_the_job_of_a_run_has_the_same_id_whoever_makes_it() -> None:
 
 def test_the_least_time_follows_from_what_the_params_say() -> None:
     spec = admit({"params": {"seconds": 2}})
-    assert known_wait_s(spec["params"]) == 2.0
+    assert known_wait_s(spec.params) == 2.0
     # 8 items of 2 s: 16 s one by one, 4 s four at a time; warm-up, 10 rounds, and the control.
-    assert least_s(spec, TaskTime(wait_s=2.0)) == 11 * 16 + 10 * 16 + 11 * 4
+    assert least_s(spec, LeastTime(wait_s=2.0)) == 11 * 16 + 10 * 16 + 11 * 4
 
 
-def test_what_is_still_to_come_is_told_by_what_each_arm_took() -> None:
+def test_the_forecast_takes_the_median_time_of_each_arm() -> None:
     plan = plan_runs(admit())
     took = {0: [2.0, 9.0, 1.0], 1: [0.5]}
     assert expected_s(plan[2:], took, 0) == 10 * 2.0 + 10 * 2.0 + 10 * 0.5

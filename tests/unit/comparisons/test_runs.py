@@ -1,4 +1,4 @@
-"""What a run came to: undisturbed, disturbed and by what, failed and why."""
+"""Runs: undisturbed, disturbed and by what, failed and why."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from batchpool.comparisons.run_measurement import (
     has_cold_pool,
     job_run,
-    run_baseline,
+    run_start,
     task_runs,
     why_disturbed,
     why_failed,
@@ -20,7 +20,7 @@ from tests.support.job_specs import job_spec
 HOLDERS = {
     slot: {"worker": f"w{slot}", "host": "box", "cpus": 2.0, "nonce": "n"} for slot in range(2)
 }
-BEFORE = run_baseline({"box": 7}, HOLDERS)
+BEFORE = run_start({"box": 7}, HOLDERS)
 SPEC = job_spec(backend="process-pool", pool="warm")
 
 
@@ -75,7 +75,7 @@ def test_a_run_whose_own_claims_are_all_there_were_is_undisturbed() -> None:
     [
         (None, CLAIMS, "deleted"),
         (job("cancelled"), CLAIMS, "cancelled"),
-        (job(), {"box": 10}, "1 batch of other jobs began on host box"),
+        (job(), {"box": 10}, "1 batch of other jobs started on host box"),
         (job(), {"box": 12}, "3 batches of other jobs"),
         (job(), {}, "not counted"),
         (job(), {"box": 2}, "not counted"),
@@ -100,12 +100,12 @@ def test_a_task_that_ends_its_process_fails_its_arm_and_disturbs_nothing() -> No
     assert why_disturbed(crashed, BEFORE, {"box": 10}) is None
 
 
-def test_a_failure_is_told_by_how_the_tasks_ended() -> None:
+def test_a_failure_says_how_the_tasks_ended() -> None:
     failed = with_batch(job("failed"), tally=Tally({"failed": 1}), rest="timeout")
     assert why_failed(failed) == "its tasks ended as 1 failed, 2 succeeded, 1 timeout"
 
 
-def test_a_pool_that_had_to_be_made_is_cold_only_where_one_is_kept() -> None:
+def test_a_new_pool_is_cold_only_where_one_is_kept() -> None:
     made = with_batch(job(), report={"pool": "fresh"})
     assert has_cold_pool(made) and not has_cold_pool(job())
     assert not has_cold_pool(replace(made, spec=replace(SPEC, pool="fresh")))

@@ -1,19 +1,27 @@
-"""Comparisons in the ledger: ordered, read, cancelled, deleted, and driven on by one leader."""
+"""Comparisons in Redis: create, read, cancel, delete, and the steps of the one driver."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, cast
 
 from redis import Redis
 
+from batchpool.json_value import JsonValue
 from batchpool.ledger import keys
+from batchpool.ledger.comparison_entries import (
+    ComparisonEntry,
+    ComparisonSpec,
+    Environment,
+    ExecutionNotes,
+    Sample,
+)
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.events import wait_for_entry
 from batchpool.ledger.job_creation import Created, IdempotencyKey, KeyReused, QueueFull
 from batchpool.ledger.jobs import pack_items, unpack_items
 from batchpool.ledger.scripts import LuaScript
-from batchpool.model import TaskError
+from batchpool.model import JobState, TaskError
 
 StepAnswer = Literal["ok", "stale", "moved", "ended"]
 
@@ -23,48 +31,10 @@ class NewComparison:
     """A comparison to be written; `items` is None when they are the numbers 0 … n-1."""
 
     id: str
-    spec: dict[str, Any]
+    spec: ComparisonSpec
     class_id: str
     items: Sequence[Any] | None
     result_ttl_s: float
-
-
-@dataclass(frozen=True)
-class ComparisonEntry:
-    """One comparison as the ledger has it; times are milliseconds of Redis' clock.
-
-    Args:
-        position, attempt: the next run in the plan, and its how-many-th try.
-        job_id: the job of the run that is under way, once it was decided on.
-        ttl_s: how long it and its jobs are kept after their ends.
-        notes: what else the driver keeps: what was seen before the run, what it waits for, arms
-            that failed, how many runs were disturbed.
-        samples: each run that has ended; empty unless they were asked for.
-        analysis: what it came to; None unless asked for, and while it goes on.
-    """
-
-    id: str
-    state: str
-    spec: dict[str, Any]
-    class_id: str
-    submitted_ms: int
-    started_ms: int | None
-    finished_ms: int | None
-    cancelled_ms: int | None
-    position: int
-    attempt: int
-    job_id: str | None
-    ttl_s: float
-    notes: dict[str, Any]
-    environment: dict[str, Any] | None
-    error: TaskError | None
-    samples: list[dict[str, Any]] = field(default_factory=list)
-    analysis: dict[str, Any] | None = None
-
-    @property
-    def place(self) -> str:
-        """Where it is: what a step names that means this very moment."""
-        return f"{self.position}/{self.attempt}/{self.job_id or ''}"
 
 
 class ComparisonSnapshot(NamedTuple):
@@ -77,44 +47,61 @@ class ComparisonSnapshot(NamedTuple):
 
 @dataclass(frozen=True)
 class Change:
-    """One step on; `fields` are written, None removes one.
+    """One step of a comparison; what is None stays as it is.
 
     Args:
-        sample: what is added to the samples.
+        drop: the fields to remove.
+        sample: appended to the samples.
         event: its kind and the number of the run, '' for none.
         end: the terminal state, with `error` and `analysis` if there are any.
     """
 
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    sample: Mapping[str, Any] | None = None
+    position: int | None = None
+    attempt: int | None = None
+    job_id: str | None = None
+    class_id: str | None = None
+    spec: ComparisonSpec | None = None
+    notes: ExecutionNotes | None = None
+    environment: Environment | None = None
+    drop: tuple[Literal["job", "environment"], ...] = ()
+    sample: Sample | None = None
     event: tuple[str, int | str] | None = None
     end: str | None = None
     error: TaskError | None = None
-    analysis: Mapping[str, Any] | None = None
+    analysis: Mapping[str, object] | None = None
 
     def dump(self) -> str:
-        set_ = {name: _text(value) for name, value in self.fields.items() if value is not None}
-        step: dict[str, Any] = {"set": set_}
-        step["drop"] = [name for name, value in self.fields.items() if value is None]
+        """The step as `compare_step.lua` reads it."""
+        fields = {
+            "position": self.position,
+            "attempt": self.attempt,
+            "job": self.job_id,
+            "class": self.class_id,
+            "spec": self.spec,
+            "notes": self.notes,
+            "environment": self.environment,
+        }
+        written = {name: _text(value) for name, value in fields.items() if value is not None}
+        step: dict[str, object] = {"set": written, "drop": self.drop}
         if self.sample is not None:
-            step["sample"] = _dump(self.sample)
+            step["sample"] = _text(self.sample)
         if self.event is not None:
             step["event"] = {"kind": self.event[0], "run": str(self.event[1])}
         if self.end is not None:
-            step["end"] = {"state": self.end}
-            if self.error is not None:
-                step["end"]["error"] = _dump(self.error)
-            if self.analysis is not None:
-                step["end"]["analysis"] = _dump(self.analysis)
+            texts = {"error": self.error, "analysis": self.analysis}
+            given = {name: _text(value) for name, value in texts.items() if value is not None}
+            step["end"] = {"state": self.end, **given}
         return _dump(step)
 
 
-def _dump(value: Any) -> str:
+def _dump(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else _dump(value)
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return _dump(value.to_json() if isinstance(value, JsonValue) else value)
 
 
 class Comparisons:
@@ -132,17 +119,17 @@ class Comparisons:
     def create(
         self, new: NewComparison, most_open: int, key: IdempotencyKey | None = None
     ) -> Created:
-        """Write a comparison; the one that is there now.
+        """Write a comparison, or find the one that the same key and body have written.
 
         Raises:
             KeyReused: `key` was used for another body.
-            QueueFull: as many as may already wait.
+            QueueFull: `most_open` comparisons are queued or running already.
         """
-        order: dict[str, Any] = {"ttl_ms": int(new.result_ttl_s * 1000), "most": most_open}
+        request: dict[str, object] = {"ttl_ms": int(new.result_ttl_s * 1000), "most": most_open}
         if key:
             value = f"{new.id} {key.body_sha256}"
-            order["once"] = {"name": key.name, "value": value, "ttl_s": key.ttl_s}
-        args = [_dump(order), _dump(new.spec), new.class_id, *pack_items(new.items or ())]
+            request["once"] = {"name": key.name, "value": value, "ttl_s": key.ttl_s}
+        args = [_dump(request), _text(new.spec), new.class_id, *pack_items(new.items or ())]
         word, *rest = self._create(keys.comparison_key(new.id), args)
         if word == b"again" and key:
             first_id, body = rest[0].decode().split(" ")
@@ -154,10 +141,10 @@ class Comparisons:
         return Created(new.id, int(rest[0]))
 
     def load(self, comparison_id: str, whole: bool = True) -> ComparisonSnapshot | None:
-        """The comparison, with samples and analysis if it is to be `whole`."""
-        return self.look_many([comparison_id], whole)[0]
+        """The comparison; its samples and analysis too if `whole`."""
+        return self.load_many([comparison_id], whole)[0]
 
-    def look_many(
+    def load_many(
         self, comparison_ids: Sequence[str], whole: bool = False
     ) -> list[ComparisonSnapshot | None]:
         names = [keys.comparison_key(comparison_id) for comparison_id in comparison_ids]
@@ -174,7 +161,7 @@ class Comparisons:
         return state.decode() if state else None
 
     def has_ended(self, comparison_id: str, block_ms: int) -> bool:
-        """Whether it has ended; waits up to `block_ms` for that. False for an unknown one."""
+        """Wait up to `block_ms` for its end; False before the end, and for an unknown one."""
         return wait_for_entry(self._redis, keys.comparison_key(comparison_id) + ":end", block_ms)
 
     def page(self, limit: int, before: str | None = None) -> list[str]:
@@ -189,12 +176,12 @@ class Comparisons:
         return [keys.comparison_id_of(member) for member in members]
 
     def open_ids(self) -> list[str]:
-        """Those that have not ended, in the order of their submission."""
+        """Queued and running comparisons, in the order of their submission."""
         members = self._redis.zrange(keys.COMPARING, 0, -1)
         return [keys.comparison_id_of(member) for member in members]
 
     def items(self, comparison_id: str) -> list[Any] | None:
-        """The items that were given one by one; None for the numbers 0 … n-1."""
+        """The given items; None when they are the numbers 0 … n-1."""
         blocks = self._redis.hgetall(keys.comparison_key(comparison_id) + ":items")
         if not blocks:
             return None
@@ -202,17 +189,17 @@ class Comparisons:
         return [item for _, block in ordered for item in unpack_items(block)]
 
     def cancel(self, comparison_id: str) -> str:
-        """`cancelled` (as often as asked while it runs), `terminal` or `missing`."""
+        """Request its end; `cancelled` (also when repeated), `terminal` or `missing`."""
         return str(self._cancel(keys.comparison_key(comparison_id)).decode())
 
     def delete(self, comparison_id: str) -> str:
-        """`deleted`, `running` (then nothing was done) or `missing`; its jobs stay."""
+        """Delete it, but not its jobs; `deleted`, `running` (not deleted) or `missing`."""
         return str(self._delete(keys.comparison_key(comparison_id)).decode())
 
-    # -- the driver's side
+    # -- for the driver
 
     def lead(self, token: str, chance: str, lease_s: float) -> str:
-        """Take or keep the lead; the token that says so, '' when another process has it."""
+        """Take or renew the lead; its token, or '' when another process has the lead."""
         args = [token, chance, int(lease_s * 1000), 0]
         return str(self._lead(keys.LEADER, args).decode())
 
@@ -220,22 +207,21 @@ class Comparisons:
         self._lead(keys.LEADER, [token, "", 0, 1])
 
     def step(self, entry: ComparisonEntry, token: str, change: Change) -> StepAnswer:
-        """Take it on from where `entry` has it; anything but `ok` changed nothing."""
+        """Apply a change, unless the comparison has left the place of `entry`."""
         key = keys.comparison_key(entry.id)
         answer: StepAnswer = self._step(key, [token, entry.place, change.dump()]).decode()
         return answer
 
-    def foreign_batches(self, own_job_id: str | None) -> dict[str, list[str]]:
-        """Host -> the batches of other jobs that run there now, as `<job id>/<batch>`."""
+    def running_batches(self) -> dict[str, list[str]]:
+        """Host -> the batches that run there now, as `<job id>/<batch>`."""
         members = [keys.split_member(raw) for raw in self._redis.zrange(keys.LEASES, 0, -1)]
-        others = [member for member in members if member[0] != own_job_id]
         found: dict[str, list[str]] = {}
-        for (job_id, batch), owner in zip(others, self._owners(others), strict=True):
-            if owner is not None:
-                found.setdefault(owner["host"], []).append(f"{job_id}/{batch}")
+        for (job_id, batch), host in zip(members, self._hosts(members), strict=True):
+            if host is not None:
+                found.setdefault(host, []).append(f"{job_id}/{batch}")
         return found
 
-    def _owners(self, members: Sequence[tuple[str, int]]) -> list[dict[str, Any] | None]:
+    def _hosts(self, members: Sequence[tuple[str, int]]) -> list[str | None]:
         with self._redis.pipeline(transaction=False) as pipe:
             for member in members:
                 pipe.hget(keys.batch_key(*member), "epoch")
@@ -244,7 +230,7 @@ class Comparisons:
             for member, epoch in zip(members, epochs, strict=True):
                 pipe.hget(keys.batch_key(*member), f"owner:{int(epoch or 0)}")
             owners = pipe.execute()
-        return [json.loads(owner) if owner else None for owner in owners]
+        return [json.loads(owner)["host"] if owner else None for owner in owners]
 
 
 def _snapshot(comparison_id: str, now_ms: int, raw: list[Any]) -> ComparisonSnapshot:
@@ -263,10 +249,11 @@ def _parse(
     def parsed(name: bytes) -> Any:
         return json.loads(raw[name]) if name in raw else None
 
+    environment = parsed(b"environment")
     return ComparisonEntry(
         id=comparison_id,
-        state=raw[b"state"].decode(),
-        spec=json.loads(raw[b"spec"]),
+        state=cast(JobState, raw[b"state"].decode()),
+        spec=ComparisonSpec.from_json(json.loads(raw[b"spec"])),
         class_id=raw[b"class"].decode(),
         submitted_ms=int(raw[b"submitted_ms"]),
         started_ms=parsed(b"started_ms"),
@@ -276,9 +263,9 @@ def _parse(
         attempt=int(raw[b"attempt"]),
         job_id=raw[b"job"].decode() if b"job" in raw else None,
         ttl_s=int(raw[b"ttl_ms"]) / 1000,
-        notes=parsed(b"notes") or {},
-        environment=parsed(b"environment"),
+        notes=ExecutionNotes.from_json(parsed(b"notes") or {}),
+        environment=Environment.from_json(environment) if environment else None,
         error=parsed(b"error"),
-        samples=[json.loads(sample) for sample in samples],
+        samples=tuple(Sample.from_json(json.loads(sample)) for sample in samples),
         analysis=json.loads(analysis) if analysis else None,
     )

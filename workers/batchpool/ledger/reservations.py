@@ -1,14 +1,14 @@
-"""Reserved workers: each holds a slot of a running comparison and takes batches from it alone.
+"""Slots of a comparison: offered to workers, taken, held and left.
 
-The comparison wants a worker for a slot and names a nonce; the message with that nonce goes through
-a class's queue; the worker that pops it takes the slot. Whoever holds a slot looks now and then
-whether it still does, so a message that is lost, or a driver that died, binds no worker for ever.
+A comparison offers a slot under a nonce; the message with that nonce goes through the queue of a
+class; the worker that receives it takes the slot. A worker that holds a slot checks now and then
+that it still does, so no worker stays reserved when a message is lost or a driver has died.
 """
 
 import json
 import secrets
-from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple, TypedDict, cast
+from collections.abc import Collection
+from typing import NamedTuple, TypedDict, cast
 
 from redis import Redis
 
@@ -16,7 +16,8 @@ from batchpool.ledger import keys
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.scripts import LuaScript
 
-WANT = "want:"
+OFFER = "want:"
+"""Prefix of the hash fields that hold the nonce of a slot on offer."""
 
 
 class WorkerSlot(NamedTuple):
@@ -27,8 +28,8 @@ class WorkerSlot(NamedTuple):
     nonce: str
 
 
-class Holder(TypedDict):
-    """The worker that took a slot; `pid` is its own, `ms` the time on Redis' clock."""
+class HolderFields(TypedDict):
+    """What a worker says of itself when it takes a slot; `pid` is its own."""
 
     worker: str
     host: str
@@ -36,12 +37,17 @@ class Holder(TypedDict):
     pid: int
     python: str
     gil: bool
+
+
+class Holder(HolderFields):
+    """The worker that took a slot; `ms` is the time on Redis' clock."""
+
     nonce: str
     ms: int
 
 
 class Reservations:
-    """The steps of both sides; each names the slot it means by a nonce, so none acts twice."""
+    """Both sides of a reservation; each step names a nonce, so none takes effect twice."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Commands = redis
@@ -50,48 +56,44 @@ class Reservations:
         self._leave = LuaScript(redis, "leave")
 
     def request(self, comparison_id: str, slot: int) -> WorkerSlot | None:
-        """Vacate a slot and let it be taken with a new nonce; None when nothing runs there."""
-        seat = WorkerSlot(comparison_id, slot, secrets.token_hex(8))
-        answer = self._want(keys.comparison_key(comparison_id), [slot, seat.nonce])
-        return seat if answer == b"ok" else None
+        """Vacate a slot and offer it under a new nonce; None if the comparison does not run."""
+        offer = WorkerSlot(comparison_id, slot, secrets.token_hex(8))
+        answer = self._want(keys.comparison_key(comparison_id), [slot, offer.nonce])
+        return offer if answer == b"ok" else None
 
-    def take(self, seat: WorkerSlot, holder: Mapping[str, Any]) -> bool:
-        """Become the holder, if this very seat is wanted; true again for who has it already.
+    def take(self, offer: WorkerSlot, holder: HolderFields) -> bool:
+        """Become the holder if the slot is on offer under this nonce; True for its holder too."""
+        args = [offer.slot, offer.nonce, json.dumps(holder)]
+        return bool(self._take(keys.comparison_key(offer.comparison_id), args) == b"ok")
 
-        Args:
-            holder: the fields of a `Holder` but its nonce and time.
-        """
-        args = [seat.slot, seat.nonce, json.dumps(dict(holder))]
-        return bool(self._take(keys.comparison_key(seat.comparison_id), args) == b"ok")
-
-    def is_held(self, seat: WorkerSlot) -> bool:
-        """Whether the comparison runs and the slot is that of who took it with this nonce."""
+    def is_held(self, taken: WorkerSlot) -> bool:
+        """Whether the comparison runs and the slot still belongs to the holder of this nonce."""
         with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hget(keys.comparison_key(seat.comparison_id), "state")
-            pipe.hget(keys.slots_key(seat.comparison_id), str(seat.slot))
+            pipe.hget(keys.comparison_key(taken.comparison_id), "state")
+            pipe.hget(keys.slots_key(taken.comparison_id), str(taken.slot))
             state, held = pipe.execute()
-        return state == b"running" and held is not None and json.loads(held)["nonce"] == seat.nonce
+        return state == b"running" and held is not None and json.loads(held)["nonce"] == taken.nonce
 
-    def leave(self, seat: WorkerSlot) -> bool:
-        """Give the slot up, by its holder or by who no longer wants that one; False: not held."""
-        key = keys.comparison_key(seat.comparison_id)
-        return bool(self._leave(key, [seat.slot, seat.nonce]) == b"ok")
+    def leave(self, taken: WorkerSlot) -> bool:
+        """Give the slot up, or withdraw its offer; False if this nonce has neither."""
+        key = keys.comparison_key(taken.comparison_id)
+        return bool(self._leave(key, [taken.slot, taken.nonce]) == b"ok")
 
     def holder(self, comparison_id: str, slot: int) -> Holder | None:
-        """Who holds a slot."""
+        """The holder of a slot, or None."""
         return self.holders(comparison_id).get(slot)
 
     def holders(self, comparison_id: str) -> dict[int, Holder]:
-        """Who holds which slot."""
+        """The holders by slot."""
         found = self._redis.hgetall(keys.slots_key(comparison_id))
         return {
             int(name): cast(Holder, json.loads(held))
             for name, held in found.items()
-            if not name.startswith(WANT.encode())
+            if not name.startswith(OFFER.encode())
         }
 
     def reserve_hosts(self, hosts: Collection[str]) -> None:
-        """Count the claims on these hosts, and on no others, from 0."""
+        """Count claims on these hosts, and only on these, from 0."""
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(keys.RESERVED)
             if hosts:
@@ -99,10 +101,10 @@ class Reservations:
             pipe.execute()
 
     def claims(self) -> dict[str, int]:
-        """Claims by host since it was reserved, those of the comparison's own batches included."""
+        """Claims by host since `reserve_hosts`, including those of the comparison's own batches."""
         found = self._redis.hgetall(keys.RESERVED)
         return {host.decode(): int(count) for host, count in found.items()}
 
     def free_hosts(self) -> None:
-        """Count no longer."""
+        """Stop counting claims."""
         self._redis.delete(keys.RESERVED)

@@ -1,13 +1,11 @@
 """The slot of a comparison that this worker holds, or none."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from batchpool.ledger.announcements import ReservedSlot
 from batchpool.ledger.connection import UNREACHABLE
 from batchpool.ledger.keys import private_class
-from batchpool.ledger.reservations import Reservations, WorkerSlot
+from batchpool.ledger.reservations import HolderFields, Reservations, WorkerSlot
 
 log = logging.getLogger("batchpool.worker")
 
@@ -19,7 +17,7 @@ class Reservation:
         holder: what the ledger is told of this worker, see `Holder`.
     """
 
-    def __init__(self, reservations: Reservations, holder: Mapping[str, Any]) -> None:
+    def __init__(self, reservations: Reservations, holder: HolderFields) -> None:
         self._reservations = reservations
         self._holder = holder
         self.worker_slot: WorkerSlot | None = None

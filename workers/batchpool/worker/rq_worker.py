@@ -30,7 +30,7 @@ from batchpool.ledger.failpoints import failpoint
 from batchpool.ledger.ownership import Ownership
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.recovery import Recovery
-from batchpool.ledger.reservations import Reservations
+from batchpool.ledger.reservations import HolderFields, Reservations
 from batchpool.queue.messages import MessageJob, Release, Reserve, RunBatch, decode
 from batchpool.settings import WorkerSettings
 from batchpool.system.cpus import usable_cpus
@@ -202,10 +202,15 @@ class BatchWorker(Worker):
             "gil": gil_enabled(),
         }
 
-    def _holder_fields(self) -> dict[str, Any]:
-        names = ("worker", "host", "python", "gil")
-        owner = self._owner_fields()
-        return {name: owner[name] for name in names} | {"cpus": usable_cpus(), "pid": os.getpid()}
+    def _holder_fields(self) -> HolderFields:
+        return HolderFields(
+            worker=self._settings.name,
+            host=socket.gethostname(),
+            cpus=usable_cpus(),
+            pid=os.getpid(),
+            python=python_minor(),
+            gil=gil_enabled(),
+        )
 
     def _describe(self) -> LiveWorker:
         return LiveWorker(

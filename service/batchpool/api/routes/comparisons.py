@@ -1,7 +1,6 @@
-"""/v1/comparisons: order, list, look at, follow, cancel and delete comparisons."""
+"""/v1/comparisons: submit, list, read, follow, cancel and delete comparisons."""
 
 from functools import partial
-from typing import Any
 
 from flask import Blueprint, Response, request
 
@@ -22,13 +21,21 @@ from batchpool.api.large_bodies import LARGE_BYTES
 from batchpool.api.long_poll import wait_for_end
 from batchpool.api.problems import Conflict
 from batchpool.api.submit_comparison import submit_comparison
-from batchpool.comparisons.aggregation import show_comparison, show_comparison_summary
+from batchpool.comparisons.aggregation import (
+    results_of,
+    show_comparison,
+    show_comparison_summary,
+)
 from batchpool.comparisons.analysis.exports import to_csv, to_hyperfine, to_markdown
 from batchpool.comparisons.listing import list_comparisons
 from batchpool.ledger.comparisons import ComparisonSnapshot
 from batchpool.model import TERMINAL_STATES
-from batchpool.schemas.comparison_queries import ComparisonQuery, ComparisonsQuery
-from batchpool.schemas.comparison_requests import ComparisonRequest
+from batchpool.schemas.comparison_requests import (
+    ComparisonQuery,
+    ComparisonRequest,
+    ComparisonsQuery,
+)
+from batchpool.schemas.comparison_responses import Comparison
 from batchpool.schemas.job_requests import EventsQuery, NoQuery, read_model
 
 blueprint = Blueprint("comparisons", __name__, url_prefix="/v1/comparisons")
@@ -47,14 +54,13 @@ def post_comparison() -> Response:
     body = read_body(request, here.settings.max_body_bytes)
     if here.large_bodies and len(body) > LARGE_BYTES:
         return here.large_bodies.post(request.path, request.headers, body)
-    order = read_model(ComparisonRequest, parse_json(body))
-    comparison_id, seen = submit_comparison(here, order)
-    location = {"Location": f"/v1/comparisons/{comparison_id}"}
-    if seen is None:
+    submitted = submit_comparison(here, read_model(ComparisonRequest, parse_json(body)))
+    location = {"Location": f"/v1/comparisons/{submitted.comparison_id}"}
+    if submitted.snapshot is None:
         # A replay of a key whose comparison was deleted since: the same answer, without it.
         links = {"self": location["Location"]}
-        return json_response({"id": comparison_id, "links": links}, 202, location)
-    return json_response(_shown(seen), 202, location)
+        return json_response({"id": submitted.comparison_id, "links": links}, 202, location)
+    return json_response(_shown(submitted.snapshot).model_dump(), 202, location)
 
 
 @blueprint.get("")
@@ -62,7 +68,7 @@ def get_comparisons() -> Response:
     negotiate()
     query = read_query(ComparisonsQuery)
     found, cursor = list_comparisons(service().comparisons, query)
-    shown = [show_comparison_summary(seen.entry, seen.now_ms) for seen in found]
+    shown = [show_comparison_summary(each.entry, each.now_ms).model_dump() for each in found]
     headers = {"Link": next_link(cursor)} if cursor else None
     return json_response({"comparisons": shown, "next": cursor}, headers=headers)
 
@@ -77,28 +83,27 @@ def get_comparison(comparison_id: str) -> Response:
     with here.waits.acquired(wait_s > 0) as may_wait:
         if may_wait:
             wait_for_end(here, comparison_id, wait_s, here.comparisons)
-    seen = here.comparisons.load(comparison_id)
-    if seen is None:
+    snapshot = here.comparisons.load(comparison_id)
+    if snapshot is None:
         raise no_such_comparison(comparison_id)
-    hurried = wait_s > 0 and not may_wait and seen.entry.state not in TERMINAL_STATES
-    headers = {"Retry-After": "1"} if hurried else {}
-    return _in_format(query.format or MEDIA_TYPES[media_type], seen, headers)
+    is_early = wait_s > 0 and not may_wait and snapshot.entry.state not in TERMINAL_STATES
+    headers = {"Retry-After": "1"} if is_early else {}
+    return _in_format(query.format or MEDIA_TYPES[media_type], snapshot, headers)
 
 
-def _in_format(name: str, seen: ComparisonSnapshot, headers: dict[str, str]) -> Response:
-    document = _shown(seen)
+def _in_format(name: str, snapshot: ComparisonSnapshot, headers: dict[str, str]) -> Response:
     if name == "json":
-        return json_response(document, headers=headers)
-    if seen.entry.analysis is None:
-        state = seen.entry.state
+        return json_response(_shown(snapshot).model_dump(), headers=headers)
+    results = results_of(snapshot.entry)
+    if results is None:
+        state = snapshot.entry.state
         raise Conflict(
             f"the comparison is {state} and has no results; only format=json is possible"
         )
     if name == "hyperfine":
-        return json_response(to_hyperfine(document), headers=headers)
-    text, media_type = (
-        (to_csv(document), CSV) if name == "csv" else (to_markdown(document), MARKDOWN)
-    )
+        document = to_hyperfine(results).model_dump(exclude_unset=True)
+        return json_response(document, headers=headers)
+    text, media_type = (to_csv(results), CSV) if name == "csv" else (to_markdown(results), MARKDOWN)
     return Response(text, headers=headers, content_type=f"{media_type}; charset=utf-8")
 
 
@@ -109,7 +114,7 @@ def get_comparison_events(comparison_id: str) -> Response:
     here = service()
     source = EventSource(
         kinds=KINDS,
-        load=partial(_look, here, comparison_id),
+        load=partial(_load, here, comparison_id),
         oldest_id=partial(here.comparison_events.oldest_id, comparison_id),
         read=partial(here.comparison_events.read, comparison_id),
         missing=no_such_comparison(comparison_id),
@@ -117,14 +122,18 @@ def get_comparison_events(comparison_id: str) -> Response:
     return stream_events(here, source, query.last_event_id)
 
 
-def _look(here: ApiContext, comparison_id: str) -> Snapshot | None:
+def _load(here: ApiContext, comparison_id: str) -> Snapshot | None:
     if not is_id(comparison_id):
         return None
-    seen = here.comparisons.load(comparison_id, whole=False)
-    if seen is None:
+    snapshot = here.comparisons.load(comparison_id, whole=False)
+    if snapshot is None:
         return None
-    show = partial(show_comparison_summary, seen.entry, seen.now_ms)
-    return Snapshot(seen.event, seen.entry.state, show)
+    entry, now_ms = snapshot.entry, snapshot.now_ms
+    return Snapshot(
+        snapshot.event,
+        entry.state,
+        lambda: show_comparison_summary(entry, now_ms).model_dump(),
+    )
 
 
 @blueprint.post("/<comparison_id>/cancel")
@@ -133,41 +142,41 @@ def cancel_comparison(comparison_id: str) -> Response:
     read_query(NoQuery)
     here = service()
     outcome = here.comparisons.cancel(check_comparison_id(comparison_id))
-    seen = here.comparisons.load(comparison_id)
-    if outcome == "missing" or seen is None:
+    snapshot = here.comparisons.load(comparison_id)
+    if outcome == "missing" or snapshot is None:
         raise no_such_comparison(comparison_id)
     if outcome == "terminal":
-        state = seen.entry.state
+        state = snapshot.entry.state
         raise Conflict(
             f"the comparison has already ended ({state}); "
             "only queued or running comparisons can be cancelled"
         )
-    return json_response(_shown(seen), 202)
+    return json_response(_shown(snapshot).model_dump(), 202)
 
 
 @blueprint.delete("/<comparison_id>")
 def delete_comparison(comparison_id: str) -> Response:
     read_query(NoQuery)
     here = service()
-    seen = here.comparisons.load(check_comparison_id(comparison_id))
-    if seen is None:
+    snapshot = here.comparisons.load(check_comparison_id(comparison_id))
+    if snapshot is None:
         raise no_such_comparison(comparison_id)
-    if seen.entry.state not in TERMINAL_STATES:
-        state = seen.entry.state
+    if snapshot.entry.state not in TERMINAL_STATES:
+        state = snapshot.entry.state
         raise Conflict(
             f"the comparison is {state}; only comparisons that have ended can be deleted"
         )
-    # Its jobs first: what is cut off in between can be asked for again.
-    for job_id in dict.fromkeys(_job_ids(seen)):
+    # Its jobs first: if this is interrupted, the request can be repeated.
+    for job_id in dict.fromkeys(_job_ids(snapshot)):
         here.jobs.delete(job_id)
     here.comparisons.delete(comparison_id)
     return Response(status=204)
 
 
-def _job_ids(seen: ComparisonSnapshot) -> list[str]:
-    under_way = [seen.entry.job_id] if seen.entry.job_id else []
-    return [str(sample["job_id"]) for sample in seen.entry.samples] + under_way
+def _job_ids(snapshot: ComparisonSnapshot) -> list[str]:
+    under_way = [snapshot.entry.job_id] if snapshot.entry.job_id else []
+    return [sample.job_id for sample in snapshot.entry.samples] + under_way
 
 
-def _shown(seen: ComparisonSnapshot) -> dict[str, Any]:
-    return show_comparison(seen.entry, seen.entry.finished_ms or seen.now_ms)
+def _shown(snapshot: ComparisonSnapshot) -> Comparison:
+    return show_comparison(snapshot.entry, snapshot.entry.finished_ms or snapshot.now_ms)

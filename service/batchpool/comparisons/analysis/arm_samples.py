@@ -1,30 +1,34 @@
-"""The arms of a session with the runs that count: one per round, undisturbed."""
+"""Samples grouped by arm: the runs that count, one per round and undisturbed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from statistics import median
-from typing import Any
+from typing import TypeVar
 
 from batchpool.backends.facts import BackendFacts, facts_of
+from batchpool.comparisons.planning import arm_name, arm_spec
+from batchpool.ledger.comparison_entries import ArmSpec, ComparisonSpec, RunFacts, Sample
 
-Facts = Mapping[str, Any]
-Spec = Mapping[str, Any]
+ValueT = TypeVar("ValueT")
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm: what was ordered, and what its rounds came to.
+    """One arm: its spec, and its samples by round.
 
-    `runs`: facts by round. `errors`: by round, of runs without facts. `extra`: rounds that
-    were measured more than once although nothing had disturbed the first time. `disturbed`: the
-    round of each disturbed attempt.
+    Args:
+        runs: the facts of the runs that count.
+        positions: of these runs in the plan.
+        errors: of runs that have no time that could be compared.
+        extra: rounds that were measured again although the first run was undisturbed.
+        disturbed: the round of each disturbed attempt.
     """
 
     index: int
     name: str
-    spec: Spec
-    runs: dict[int, Facts] = field(default_factory=dict)
+    spec: ArmSpec
+    runs: dict[int, RunFacts] = field(default_factory=dict)
     positions: dict[int, int] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
     extra: list[int] = field(default_factory=list)
@@ -34,76 +38,52 @@ class Arm:
     def walls(self) -> dict[int, float]:
         """Wall time in seconds by round, of runs that have one."""
         return {
-            key: facts["wall_s"]
-            for key, facts in sorted(self.runs.items())
-            if isfinite(facts["wall_s"]) and facts["wall_s"] > 0
+            round_: facts.wall_s
+            for round_, facts in sorted(self.runs.items())
+            if isfinite(facts.wall_s) and facts.wall_s > 0
         }
 
     @property
     def median_s(self) -> float | None:
-        walls: list[float] = list(self.walls.values())
+        """The median wall time."""
+        walls = list(self.walls.values())
         return median(walls) if walls else None
 
     @property
     def backend(self) -> BackendFacts:
-        return facts_of(self.spec["backend"])
+        """What is known of the arm's backend."""
+        return facts_of(self.spec.backend)
 
-    @property
-    def lanes(self) -> int:
-        """How many tasks were to be in flight, over all batches."""
-        return int((self.spec["concurrency"] or 1) * (self.spec["batches"] or 1))
-
-    def median_of(self, *path: str) -> float | None:
+    def median_of(self, pick: Callable[[RunFacts], float | None]) -> float | None:
         """The median over rounds of a number in the facts; None where no round has it."""
-        found = [_dig(facts, path) for facts in self.runs.values()]
+        found = [pick(facts) for facts in self.runs.values()]
         known = [float(number) for number in found if number is not None]
         return median(known) if known else None
 
-    def values_of(self, name: str) -> list[Any]:
-        """That fact of each round, in order."""
-        return [facts[name] for _, facts in sorted(self.runs.items()) if name in facts]
+    def values_of(self, pick: Callable[[RunFacts], ValueT]) -> list[ValueT]:
+        """A fact of each round, in order."""
+        return [pick(facts) for _, facts in sorted(self.runs.items())]
 
 
-def _dig(facts: Facts, path: Sequence[str]) -> float | None:
-    found: Any = facts
-    for name in path:
-        found = None if found is None else found.get(name)
-    number: float | None = found
-    return number
+def group_samples(spec: ComparisonSpec, samples: Sequence[Sample]) -> tuple[list[Arm], Arm]:
+    """The arms in order, and the control: the hidden copy of the reference."""
+    count = len(spec.arms)
+    arms = [Arm(n, arm_name(spec, n), arm_spec(spec, n)) for n in range(count + 1)]
+    for sample in sorted(samples, key=lambda sample: sample.attempt):
+        if sample.kind == "sample" and sample.round is not None and sample.arm in range(count + 1):
+            _add(arms[sample.arm], sample.round, sample)
+    return arms[:count], arms[count]
 
 
-def group_samples(spec: Spec, samples: Sequence[Mapping[str, Any]]) -> tuple[list[Arm], Arm]:
-    """The arms in order, and the hidden copy of the reference."""
-    copy = spec["arms"][spec["reference"]]
-    arms = [Arm(index, arm["name"], arm) for index, arm in enumerate(spec["arms"])]
-    hidden = Arm(len(arms), f"{copy['name']} again", copy)
-    everybody = [*arms, hidden]
-    for sample in sorted(samples, key=lambda sample: sample.get("attempt") or 0):
-        if _counts(sample, len(everybody)):
-            _take(everybody[sample["arm"]], sample)
-    return arms, hidden
-
-
-def is_sample(sample: Mapping[str, Any]) -> bool:
-    """Whether it is a run of a round, and not a warm-up or the solo run."""
-    return bool(sample.get("kind", "sample") == "sample")
-
-
-def _counts(sample: Mapping[str, Any], arms: int) -> bool:
-    return is_sample(sample) and sample["arm"] in range(arms)
-
-
-def _take(arm: Arm, sample: Mapping[str, Any]) -> None:
-    number = sample["round"]
-    if sample.get("disturbed"):
-        arm.disturbed.append(number)
-    elif number in arm.runs or number in arm.errors:
-        arm.extra.append(number)
-    elif sample.get("facts") is None:
-        arm.errors[number] = sample.get("error") or "no result"
+def _add(arm: Arm, round_: int, sample: Sample) -> None:
+    if sample.disturbed:
+        arm.disturbed.append(round_)
+    elif round_ in arm.runs or round_ in arm.errors:
+        arm.extra.append(round_)
+    elif sample.facts is None:
+        arm.errors[round_] = sample.error or "no result"
     else:
-        arm.runs[number] = sample["facts"]
-        if sample.get("run") is not None:
-            arm.positions[number] = sample["run"]
-        if sample.get("error"):
-            arm.errors[number] = sample["error"]
+        arm.runs[round_] = sample.facts
+        arm.positions[round_] = sample.run
+        if sample.error:
+            arm.errors[round_] = sample.error

@@ -1,4 +1,4 @@
-"""How many times as long one arm takes as another: median, spread, and what may be off."""
+"""Ratios of two arms: logarithms, spread, bootstrap interval of the median, outliers."""
 
 import math
 import random
@@ -27,8 +27,9 @@ def log_ratios(arm: Mapping[int, float], reference: Mapping[int, float]) -> list
 def median_interval(values: Sequence[float], seed: int) -> tuple[float, float]:
     """Bootstrap interval of the median, nominal 95 %; 10,000 resamples.
 
-    Percentiles are widened for small samples as Student's t is against the normal, since the
-    plain ones cover less than they say: of ten rounds 0.9 % is cut off at either end, not 2.5 %.
+    Percentiles are widened for small samples as Student's t is against the normal, since plain
+    ones cover less than their nominal share: of ten rounds 0.9 % is cut off at either end, not
+    2.5 %.
 
     Source: Hesterberg, What Teachers Should Know about the Bootstrap (2015), section 5.3.
     """
@@ -54,9 +55,9 @@ def _quantile(picked: Sequence[tuple[float, int]], place: float) -> float:
 def median_rank_resamples(count: int, seed: int) -> Counter[tuple[int, int]]:
     """How often each pair of ranks is in the middle of a resample of `count` values.
 
-    Which values a resample has in its middle depends on their ranks only, and the k-th
-    smallest of n uniform numbers is a beta variate: so a resample costs one or two random
-    numbers, not n, and the same resamples of rounds serve all arms.
+    The values in the middle of a resample depend on their ranks only, and the k-th smallest of n
+    uniform numbers is a beta variate: so a resample costs one or two random numbers, not n, and
+    the same resamples of rounds are used for all arms.
     """
     rng = random.Random(seed)  # noqa: S311 - resampling, not secrets
     half = (count + 1) // 2
@@ -72,7 +73,7 @@ def median_rank_resamples(count: int, seed: int) -> Counter[tuple[int, int]]:
 
 
 def tail_share(count: int) -> float:
-    """What is cut off at either end for a nominal 95 % of `count` values."""
+    """The share to cut off at either end for a nominal 95 % of `count` values."""
     if count < 2:
         return 0.0
     quantile = _student(1 - (1 - NOMINAL) / 2, count - 1)

@@ -1,15 +1,16 @@
-"""A comparison's document as Markdown, CSV, and as hyperfine writes its results."""
+"""The results of a comparison as Markdown, as CSV, and in hyperfine's JSON format."""
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean, median, stdev
-from typing import Any
 
-from batchpool.comparisons.analysis.arm_samples import is_sample
+from batchpool.comparisons.planning import arm_name, arm_spec
 from batchpool.jobs.csv_cell import csv_cell
-
-Document = Mapping[str, Any]
+from batchpool.ledger.comparison_entries import ComparisonSpec, Environment, RunFacts, Sample
+from batchpool.schemas.comparison_responses import Analysis, ArmResult
+from batchpool.schemas.job_responses import ResponseModel
 
 _COLUMNS = (
     "arm",
@@ -32,56 +33,68 @@ _COLUMNS = (
 )
 
 
-def to_markdown(document: Document) -> str:
-    """A page to paste into a report: conclusion, table of arms, parts, what was found."""
-    spec = document["spec"]
+@dataclass(frozen=True)
+class Results:
+    """All that is known of a comparison that has ended with an analysis."""
+
+    spec: ComparisonSpec
+    samples: Sequence[Sample]
+    environment: Environment
+    analysis: Analysis
+
+
+def to_markdown(results: Results) -> str:
+    """A report: conclusion, table of arms, time breakdown, findings and environment."""
+    spec, analysis = results.spec, results.analysis
     lines = [
-        f"# {spec['task']}: {len(document['arms'])} arms, {spec['rounds']} rounds",
+        f"# {spec.task}: {len(analysis.arms)} arms, {spec.rounds} rounds",
         "",
-        *document["conclusion"],
+        *analysis.conclusion,
         "",
         *_table(
             ("arm", "median s", "MAD s", "speedup", "nominal 95 %", "p (Holm)", "verdict"),
-            [_arm_row(arm) for arm in document["arms"]],
+            [_arm_row(arm) for arm in analysis.arms],
         ),
     ]
-    if rows := [_parts_row(document, arm) for arm in document["arms"] if arm["parts"]]:
-        lines += ["", *_table(("seconds of", *_parts_of(document)), rows)]
-    for title in ("guard", "warnings"):
-        if document[title]:
-            lines += ["", f"{title.capitalize()}:", ""]
-            lines += [f"- {_plain(each['message'])}" for each in document[title]]
-    lines += ["", *_environment_line(document)]
+    if parts := [(arm.name, arm.parts) for arm in analysis.arms if arm.parts]:
+        names = list(parts[0][1])
+        head = ("seconds of", *(name.removesuffix("_s") for name in names))
+        rows = [[_plain(arm), *(_seconds(of[name]) for name in names)] for arm, of in parts]
+        lines += ["", *_table(head, rows)]
+    for title, findings in (("Errors", analysis.guard), ("Warnings", analysis.warnings)):
+        if findings:
+            lines += ["", f"{title}:", "", *(f"- {_plain(each.message)}" for each in findings)]
+    lines += ["", _environment_line(results)]
     return "\n".join(lines) + "\n"
 
 
-def _arm_row(arm: Mapping[str, Any]) -> list[str]:
-    ratio, speedup = arm["ratio"], arm["speedup"]
+def _arm_row(arm: ArmResult) -> list[str]:
+    ratio, speedup = arm.ratio, arm.speedup
     return [
-        _plain(arm["name"]),
-        _seconds(arm["median_s"]),
-        _seconds(arm["mad_s"]),
-        "" if speedup is None else f"{speedup['value']:.2f}",
-        "" if speedup is None else f"{speedup['low']:.2f} – {speedup['high']:.2f}",
-        "" if ratio is None else f"{ratio['p_adjusted']:.2g}",
-        arm["verdict"] or ("reference" if ratio is None else "none"),
+        _plain(arm.name),
+        _seconds(arm.median_s),
+        _seconds(arm.mad_s),
+        "" if speedup is None else f"{speedup.value:.2f}",
+        "" if speedup is None else f"{speedup.low:.2f} – {speedup.high:.2f}",
+        "" if ratio is None else f"{ratio.p_adjusted:.2g}",
+        arm.verdict or ("reference" if ratio is None else "none"),
     ]
 
 
-def _parts_of(document: Document) -> list[str]:
-    found = [arm["parts"] for arm in document["arms"] if arm["parts"]]
-    return [name.removesuffix("_s") for name in found[0]] if found else []
-
-
-def _parts_row(document: Document, arm: Mapping[str, Any]) -> list[str]:
-    return [_plain(arm["name"]), *(_seconds(arm["parts"][f"{p}_s"]) for p in _parts_of(document))]
-
-
-def _environment_line(document: Document) -> list[str]:
-    shown = ("python", "gil", "cpus", "quota", "hosts", "load_1m", "redis_version", "git_revision")
-    environment = document.get("environment") or {}
-    found = [f"{name} {environment[name]}" for name in shown if environment.get(name) is not None]
-    return [_plain(f"Measured with {', '.join(found)}; seed {document['spec']['seed']}.")]
+def _environment_line(results: Results) -> str:
+    environment = results.environment
+    shown = {
+        "python": environment.python,
+        "gil": environment.gil,
+        "cpus": environment.cpus,
+        "quota": environment.quota,
+        "hosts": environment.hosts or None,
+        "load_1m": environment.load_1m,
+        "redis_version": environment.redis_version,
+        "git_revision": environment.git_revision,
+    }
+    found = ", ".join(f"{name} {value}" for name, value in shown.items() if value is not None)
+    return _plain(f"Measured with {found}; seed {results.spec.seed}.")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -94,84 +107,99 @@ def _seconds(value: float | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that a name or an error message cannot break out of."""
+    """Escape what would end a table cell or begin a tag, and join lines."""
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
-def to_csv(document: Document) -> str:
-    """One row per run of an arm, disturbed ones included."""
+def to_csv(results: Results) -> str:
+    """One row per run of an arm, including disturbed runs."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\r\n")
     writer.writeheader()
-    for sample in document["samples"]:
-        if (name := _arm_name(document, sample)) is not None:
-            writer.writerow({k: csv_cell(v) for k, v in _csv_row(document, sample, name).items()})
+    for sample in _measured(results):
+        row = _csv_row(results.spec, sample)
+        writer.writerow({name: csv_cell(value) for name, value in row.items()})
     return text.getvalue()
 
 
-def _csv_row(document: Document, sample: Mapping[str, Any], name: str) -> dict[str, Any]:
-    facts = sample.get("facts") or {}
-    arms = document["spec"]["arms"]
-    is_hidden = sample["arm"] == len(arms)
-    spec = arms[document["spec"]["reference"] if is_hidden else sample["arm"]]
-    row = {
-        "arm": name,
-        "round": sample["round"],
-        "counts": int(not sample.get("disturbed") and bool(facts)),
+def _measured(results: Results) -> list[Sample]:
+    """The samples without warm-up and baseline runs."""
+    return [sample for sample in results.samples if sample.kind == "sample"]
+
+
+def _csv_row(spec: ComparisonSpec, sample: Sample) -> Mapping[str, object]:
+    known: dict[str, object] = {
+        **sample.to_json(),
+        **(sample.facts.to_json() if sample.facts else {}),
+        **arm_spec(spec, sample.arm).to_json(),
+        "arm": arm_name(spec, sample.arm),
+        "counts": int(not sample.disturbed and sample.facts is not None),
     }
-    for source in (spec, facts, sample):
-        row |= {key: source[key] for key in _COLUMNS if key in source and key not in row}
-    return row
+    return {name: known[name] for name in _COLUMNS if name in known}
 
 
-def _arm_name(document: Document, sample: Mapping[str, Any]) -> str | None:
-    """None for warm-ups and the solo run, which are no samples."""
-    arms = document["spec"]["arms"]
-    if not is_sample(sample):
-        return None
-    if sample["arm"] < len(arms):
-        return str(arms[sample["arm"]]["name"])
-    return f"{arms[document['spec']['reference']]['name']} again"
+class HyperfineResult(ResponseModel):
+    """One command in hyperfine's format."""
+
+    command: str
+    mean: float
+    stddev: float | None
+    median: float
+    user: float
+    system: float
+    min: float
+    max: float
+    times: list[float]
+    exit_codes: list[int]
+    parameters: dict[str, str]
+    memory_usage_byte: list[int] | None = None
 
 
-def to_hyperfine(document: Document) -> dict[str, Any]:
-    """What `hyperfine --export-json` writes, for the tools that read it.
+class HyperfineExport(ResponseModel):
+    """The document that `hyperfine --export-json` writes."""
 
-    Its `user` time holds all CPU time, since ours is not told apart from that of the kernel.
+    results: list[HyperfineResult]
+
+
+def to_hyperfine(results: Results) -> HyperfineExport:
+    """The arms in hyperfine's format, for the tools that read it.
+
+    All CPU time is in `user`, since user and system time are not measured separately.
     """
-    return {
-        "results": [_result(document, arm) for arm in document["arms"] if arm["samples"]],
-    }
+    return HyperfineExport(
+        results=[_result(results, arm) for arm in results.analysis.arms if arm.samples]
+    )
 
 
-def _result(document: Document, arm: Mapping[str, Any]) -> dict[str, Any]:
-    times = list(arm["samples"])
-    counted = [
-        sample["facts"]
-        for sample in document["samples"]
-        if sample.get("arm") == arm["index"]
-        and _arm_name(document, sample) is not None
-        and sample.get("facts")
-        and not sample.get("disturbed")
-    ]
-    memory = [facts.get("peak_pss_bytes") for facts in counted]
-    result: dict[str, Any] = {
-        "command": f"{document['spec']['task']}: {arm['name']}",
-        "mean": fmean(times),
-        "stddev": stdev(times) if len(times) > 1 else None,
-        "median": median(times),
-        "user": arm["cpu_s"] or 0.0,
-        "system": 0.0,
-        "min": min(times),
-        "max": max(times),
-        "times": times,
-        "exit_codes": [0] * len(times),
-        "parameters": {
-            name: str(arm["spec"][name])
-            for name in ("backend", "batches", "concurrency")
-            if arm["spec"].get(name) is not None
+def _result(results: Results, arm: ArmResult) -> HyperfineResult:
+    times = arm.samples
+    found = HyperfineResult(
+        command=f"{results.spec.task}: {arm.name}",
+        mean=fmean(times),
+        stddev=stdev(times) if len(times) > 1 else None,
+        median=median(times),
+        user=arm.cpu_s or 0.0,
+        system=0.0,
+        min=min(times),
+        max=max(times),
+        times=times,
+        exit_codes=[0] * len(times),
+        parameters={
+            "backend": arm.spec.backend,
+            "batches": str(arm.spec.batches),
+            "concurrency": str(arm.spec.concurrency),
         },
-    }
-    if memory and None not in memory and len(memory) == len(times):
-        result["memory_usage_byte"] = memory
-    return result
+    )
+    memory = [facts.peak_pss_bytes for facts in _counted(results, arm)]
+    known = [size for size in memory if size is not None]
+    if known and len(known) == len(memory) == len(times):
+        found = found.model_copy(update={"memory_usage_byte": known})
+    return found
+
+
+def _counted(results: Results, arm: ArmResult) -> list[RunFacts]:
+    return [
+        sample.facts
+        for sample in _measured(results)
+        if sample.arm == arm.index and sample.facts and not sample.disturbed
+    ]

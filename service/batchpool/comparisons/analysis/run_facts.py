@@ -1,11 +1,11 @@
-"""What is kept of one run of a comparison: its records, boiled down to a few numbers."""
+"""The facts of one run: its records and batches reduced to a few numbers."""
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from batchpool.comparisons.analysis.time_breakdown import (
     PhaseTimes,
@@ -16,9 +16,12 @@ from batchpool.comparisons.analysis.time_breakdown import (
     time_breakdown,
     total,
 )
+from batchpool.ledger.comparison_entries import BaselineTime, RunFacts, TimeParts
+from batchpool.model import Usage
 
-BaselineTimes = Mapping[int, tuple[float, float]]
-"""Item index -> (wall_s, cpu_s) of the task when nothing else of its job ran."""
+NumberT = TypeVar("NumberT", int, float)
+BaselineTimes = Mapping[int, BaselineTime]
+"""Item index -> the time of its task when nothing else of its job ran."""
 
 
 class TaskRun(NamedTuple):
@@ -38,7 +41,7 @@ class TaskRun(NamedTuple):
 
 @dataclass(frozen=True)
 class BatchRun:
-    """One batch of a run; stamps in seconds since its claim, None where none was reported."""
+    """One batch of a run; its phases in seconds since its claim, None where not reported."""
 
     index: int
     first: int
@@ -60,7 +63,7 @@ class BatchRun:
     end_s: float | None
     closed_s: float | None
     """When the last records were handed over."""
-    usage: Mapping[str, Any] | None
+    usage: Usage | None
     cpus: float | None
 
 
@@ -75,56 +78,69 @@ class JobRun:
     batches: Sequence[BatchRun]
 
 
-def baseline_times(*runs: Iterable[TaskRun]) -> dict[int, tuple[float, float]]:
-    """What each task takes when it runs alone, from the records of sequential runs.
+def baseline_times(*runs: Iterable[TaskRun]) -> dict[int, BaselineTime]:
+    """The time of each task when it runs alone, from the records of sequential runs.
 
-    Of several runs the one in which it was off the CPU for the shortest time counts: a task
-    that was held up by a stranger waited for that one, not for what it waits for.
+    Of several runs of a task the one with the least time off the CPU counts: a longer wait was
+    caused by another program.
     """
-    alone: dict[int, tuple[float, float]] = {}
+    alone: dict[int, BaselineTime] = {}
     for run in (run for records in runs for run in records):
         if run.state != "succeeded":
             continue
         found = alone.get(run.index)
-        if found is None or run.wall_s - run.cpu_s < found[0] - found[1]:
-            alone[run.index] = (run.wall_s, run.cpu_s)
+        if found is None or run.wall_s - run.cpu_s < found.wall - found.cpu:
+            alone[run.index] = BaselineTime(run.wall_s, run.cpu_s)
     return alone
 
 
-def run_facts(job: JobRun, runs: Iterable[TaskRun], alone: BaselineTimes | None) -> dict[str, Any]:
-    """The facts of one run, ready for JSON.
+def run_facts(job: JobRun, runs: Iterable[TaskRun], alone: BaselineTimes | None) -> RunFacts:
+    """The facts of one run.
 
     Args:
         runs: its records, in any order.
-        alone: what `baseline_times` gave; without it waiting and contention are unknown (None).
+        alone: the result of `baseline_times`; without it waiting and contention are None.
     """
     tasks = sorted(runs, key=lambda run: run.index)
-    spent: dict[int, list[TaskTime]] = {batch.index: [] for batch in job.batches}
+    by_batch: dict[int, list[TaskTime]] = {batch.index: [] for batch in job.batches}
     for run in tasks:
         known = None if alone is None else alone.get(run.index)
-        spent.setdefault(run.batch, []).append(
+        by_batch.setdefault(run.batch, []).append(
             split_task_time(run.offset_s, run.wall_s, run.cpu_s, known)
         )
-    everything = [task for batch in spent.values() for task in batch]
-    return {
-        "state": job.state,
-        "wall_s": job.wall_s,
-        "queue_s": job.queue_s,
-        "startup_s": max((_startup_s(batch) for batch in job.batches), default=0.0),
-        "checksum": checksum(tasks),
-        "states": dict(Counter(task.state for task in tasks)),
-        "tasks": len(tasks),
-        "epochs_max": max((batch.epochs for batch in job.batches), default=0),
-        "parts": _parts(job, spent),
-        "per_task": medians(everything),
-        "task_wall_s": sum(task.wall_s for task in everything),
-        "task_cpu_s": sum(task.cpu_s for task in everything),
-        "task_waiting_s": total(task.waiting_s for task in everything),
-        "alone_s": _alone_s(tasks, alone),
-        "max_in_flight": _in_flight(job, spent),
-        **_places(job.batches),
-        **_usage(job.batches),
-    }
+    times = [task for batch in by_batch.values() for task in batch]
+    return RunFacts(
+        state=job.state,
+        wall_s=job.wall_s,
+        queue_s=job.queue_s,
+        startup_s=max((_startup_s(batch) for batch in job.batches), default=0.0),
+        checksum=checksum(tasks),
+        states=dict(Counter(task.state for task in tasks)),
+        tasks=len(tasks),
+        epochs_max=max((batch.epochs for batch in job.batches), default=0),
+        parts=_parts(job, by_batch),
+        per_task=medians(times),
+        task_wall_s=sum(task.wall_s for task in times),
+        task_cpu_s=sum(task.cpu_s for task in times),
+        task_waiting_s=total(task.waiting_s for task in times),
+        alone_s=_alone_s(tasks, alone),
+        max_in_flight=_in_flight(job, by_batch),
+        effective_concurrency=[batch.effective_concurrency for batch in job.batches],
+        pool=[batch.pool for batch in job.batches],
+        start_method=[batch.start_method for batch in job.batches],
+        hosts=sorted({batch.host for batch in job.batches}),
+        workers=sorted({batch.worker for batch in job.batches}),
+        cpus=_cpus(job.batches),
+        gil=sorted({batch.gil for batch in job.batches}),
+        python=sorted({batch.python for batch in job.batches}),
+        cpu_s=_sum(_reported(job.batches, lambda usage: usage.get("cpu_s"))),
+        peak_pss_bytes=_sum(_reported(job.batches, lambda usage: usage.get("peak_pss_bytes"))),
+        # Batches of one control group see the same throttling, so it is not added up.
+        throttled_s=max(
+            _reported(job.batches, lambda usage: usage.get("throttled_s")), default=None
+        ),
+        load_1m=max(_reported(job.batches, lambda usage: usage.get("load_1m")), default=None),
+    )
 
 
 def checksum(runs: Iterable[TaskRun]) -> str:
@@ -142,8 +158,8 @@ def _startup_s(batch: BatchRun) -> float:
     return batch.ready_s - batch.begin_s
 
 
-def _parts(job: JobRun, spent: Mapping[int, Sequence[TaskTime]]) -> dict[str, float | None] | None:
-    """Of the batch that ended last; None if it did not say when it did what."""
+def _parts(job: JobRun, by_batch: Mapping[int, Sequence[TaskTime]]) -> TimeParts | None:
+    """The parts of the batch that ended last; None if it did not report its phases."""
     if not job.batches:
         return None
     first_s = min(batch.queue_s for batch in job.batches)
@@ -153,58 +169,47 @@ def _parts(job: JobRun, spent: Mapping[int, Sequence[TaskTime]]) -> dict[str, fl
     ended_s = slowest.end_s if slowest.closed_s is None else slowest.closed_s
     if ended_s is None:
         return None
-    stamps = PhaseTimes(slowest.queue_s - first_s, slowest.begin_s, slowest.ready_s, ended_s)
-    lanes = max(1, slowest.effective_concurrency or 1)
-    return time_breakdown(job.wall_s, stamps, lanes, job.backend, spent[slowest.index])
+    phases = PhaseTimes(slowest.queue_s - first_s, slowest.begin_s, slowest.ready_s, ended_s)
+    slots = max(1, slowest.effective_concurrency or 1)
+    return time_breakdown(job.wall_s, phases, slots, job.backend, by_batch[slowest.index])
 
 
-def _in_flight(job: JobRun, spent: Mapping[int, Sequence[TaskTime]]) -> int:
-    """Over all batches, each on the clock of its own claim, which the ledger's puts in place."""
+def _in_flight(job: JobRun, by_batch: Mapping[int, Sequence[TaskTime]]) -> int:
+    """Over all batches, each on the clock of its own claim, aligned by the ledger's clock."""
     return most_in_flight(
         task._replace(start_s=batch.queue_s + task.start_s)
         for batch in job.batches
-        for task in spent[batch.index]
+        for task in by_batch[batch.index]
     )
 
 
-def _alone_s(tasks: Sequence[TaskRun], alone: BaselineTimes | None) -> dict[str, float] | None:
+def _alone_s(tasks: Sequence[TaskRun], alone: BaselineTimes | None) -> BaselineTime | None:
     if alone is None or any(task.index not in alone for task in tasks):
         return None
     found = [alone[task.index] for task in tasks]
-    return {"wall": sum(wall for wall, _ in found), "cpu": sum(cpu for _, cpu in found)}
+    return BaselineTime(sum(each.wall for each in found), sum(each.cpu for each in found))
 
 
-def _places(batches: Sequence[BatchRun]) -> dict[str, Any]:
+def _cpus(batches: Sequence[BatchRun]) -> float | None:
+    """The CPUs of all hosts, each counted once; None where no worker said how many it has."""
     cpus: dict[str, float] = {}
     for batch in batches:
         if batch.cpus is not None:
-            cpus[batch.host] = max(cpus.get(batch.host, 0.0), _usable(batch))
-    return {
-        "effective_concurrency": [batch.effective_concurrency for batch in batches],
-        "pool": [batch.pool for batch in batches],
-        "start_method": [batch.start_method for batch in batches],
-        "hosts": sorted({batch.host for batch in batches}),
-        "workers": sorted({batch.worker for batch in batches}),
-        "cpus": sum(cpus.values()) if cpus else None,
-        "gil": sorted({batch.gil for batch in batches}),
-        "python": sorted({batch.python for batch in batches}),
-    }
+            cpus[batch.host] = max(cpus.get(batch.host, 0.0), _usable(batch.cpus, batch.usage))
+    return sum(cpus.values()) if cpus else None
 
 
-def _usable(batch: BatchRun) -> float:
-    quota = (batch.usage or {}).get("quota")
-    return min(batch.cpus or 0.0, quota) if quota else batch.cpus or 0.0
+def _usable(cpus: float, usage: Usage | None) -> float:
+    quota = usage.get("quota") if usage else None
+    return min(cpus, quota) if quota else cpus
 
 
-def _usage(batches: Sequence[BatchRun]) -> dict[str, Any]:
-    def reported(name: str) -> list[float]:
-        found = [(batch.usage or {}).get(name) for batch in batches]
-        return [number for number in found if number is not None]
+def _reported(
+    batches: Sequence[BatchRun], pick: Callable[[Usage], NumberT | None]
+) -> list[NumberT]:
+    found = [pick(batch.usage) for batch in batches if batch.usage]
+    return [number for number in found if number is not None]
 
-    # Batches of one control group see the same throttling: it is not added up.
-    return {
-        "cpu_s": sum(reported("cpu_s")) if reported("cpu_s") else None,
-        "peak_pss_bytes": sum(reported("peak_pss_bytes")) if reported("peak_pss_bytes") else None,
-        "throttled_s": max(reported("throttled_s"), default=None),
-        "load_1m": max(reported("load_1m"), default=None),
-    }
+
+def _sum(numbers: Sequence[NumberT]) -> NumberT | None:
+    return sum(numbers) if numbers else None

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Law = Literal["amdahl", "usl"]
 _Row = tuple[float, ...]
 _NO_CROSSTALK = 1e-6
-"""A thousand lanes or more until it shows."""
+"""Below it, crosstalk shows only with a thousand slots or more."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Fit:
     """Time at concurrency N: `alone_s` / N × (1 + serial (N - 1) + crosstalk N (N - 1)).
 
     `serial` is the share that cannot overlap (sigma in the literature), `crosstalk` what every
-    pair of lanes costs each other (kappa); Amdahl's law is the case without it. `error` is the
+    pair of slots costs each other (kappa); Amdahl's law is the case without it. `error` is the
     root mean square of the relative errors.
     Source: Gunther, Guerrilla Capacity Planning (2007), chapters 4-6.
     """
@@ -24,12 +24,12 @@ class Fit:
     alone_s: float
     serial: float
     crosstalk: float
-    error: float
+    error: float = 0.0
 
-    def time_s(self, lanes: float) -> float:
+    def time_s(self, slots: float) -> float:
         """The predicted time of a run."""
-        slower = 1 + self.serial * (lanes - 1) + self.crosstalk * lanes * (lanes - 1)
-        return self.alone_s * slower / lanes
+        slower = 1 + self.serial * (slots - 1) + self.crosstalk * slots * (slots - 1)
+        return self.alone_s * slower / slots
 
     @property
     def knee(self) -> float | None:
@@ -39,68 +39,78 @@ class Fit:
         return max(1.0, math.sqrt(max(0.0, 1 - self.serial) / self.crosstalk))
 
 
-def fit(law: Law, lanes: Sequence[float], times_s: Sequence[float]) -> Fit:
+@dataclass(frozen=True)
+class _Case:
+    """One set of free parameters, the others being at a bound: N × time = row(N) · solution."""
+
+    row: Callable[[float], _Row]
+    fit: Callable[..., Fit]
+
+
+# N × time = alone + alone·serial (N - 1) + alone·crosstalk N (N - 1), so the solution holds the
+# products; with serial = 1 the first two terms are alone·N.
+_AMDAHL_CASES = (
+    _Case(lambda n: (1, n - 1), lambda alone, serial: Fit(alone, serial / alone, 0)),
+    _Case(lambda n: (1,), lambda alone: Fit(alone, 0, 0)),
+    _Case(lambda n: (n,), lambda alone: Fit(alone, 1, 0)),
+)
+_USL_CASES = (
+    *_AMDAHL_CASES,
+    _Case(
+        lambda n: (1, n - 1, n * (n - 1)),
+        lambda alone, serial, crosstalk: Fit(alone, serial / alone, crosstalk / alone),
+    ),
+    _Case(lambda n: (1, n * (n - 1)), lambda alone, crosstalk: Fit(alone, 0, crosstalk / alone)),
+    _Case(lambda n: (n, n * (n - 1)), lambda alone, crosstalk: Fit(alone, 1, crosstalk / alone)),
+)
+
+
+def fit(law: Law, slots: Sequence[float], times_s: Sequence[float]) -> Fit:
     """Least squares of relative errors, with 0 <= serial <= 1 and crosstalk >= 0.
 
-    Time × N is linear in the three parameters. Bounds are kept by solving each case in which
-    some of them are reached, and taking the best that breaks none.
+    The bounds are kept by solving each case in which some of the parameters are at a bound, and
+    taking the best solution that violates none.
 
     Args:
-        lanes: distinct, at least 2 for Amdahl's law and 3 for the USL.
-        times_s: of a run, at each of `lanes`.
+        slots: distinct, at least 2 for Amdahl's law and 3 for the USL.
+        times_s: of a run, at each of `slots`.
     """
-    cases: list[tuple[Callable[[float], _Row], Callable[[_Row], Fit]]] = [
-        (lambda n: (1, n - 1), lambda x: Fit(x[0], _share(x[1], x[0]), 0, 0)),
-        (lambda n: (1,), lambda x: Fit(x[0], 0, 0, 0)),
-        (lambda n: (n,), lambda x: Fit(x[0], 1, 0, 0)),
-    ]
-    if law == "usl":
-        cases += [
-            (
-                lambda n: (1, n - 1, n * (n - 1)),
-                lambda x: Fit(x[0], _share(x[1], x[0]), _share(x[2], x[0]), 0),
-            ),
-            (lambda n: (1, n * (n - 1)), lambda x: Fit(x[0], 0, _share(x[1], x[0]), 0)),
-            (lambda n: (n, n * (n - 1)), lambda x: Fit(x[0], 1, _share(x[1], x[0]), 0)),
-        ]
     found = []
-    for row_of, fit_of in cases:
-        solved = _least_squares([row_of(n) for n in lanes], list(zip(lanes, times_s, strict=True)))
-        if solved is not None and solved[0] > 0:
-            found.append(_with_error(fit_of(solved), lanes, times_s))
-    return min((each for each in found if _is_allowed(each)), key=lambda each: each.error)
+    for case in _AMDAHL_CASES if law == "amdahl" else _USL_CASES:
+        solution = _least_squares([case.row(n) for n in slots], slots, times_s)
+        if solution is not None and solution[0] > 0:
+            fitted = case.fit(*solution)
+            if 0 <= fitted.serial <= 1 and fitted.crosstalk >= 0:
+                found.append(replace(fitted, error=_error(fitted, slots, times_s)))
+    return min(found, key=lambda fitted: fitted.error)
 
 
-def _share(part: float, whole: float) -> float:
-    return part / whole
+def _error(fitted: Fit, slots: Sequence[float], times_s: Sequence[float]) -> float:
+    errors = [fitted.time_s(n) / t - 1 for n, t in zip(slots, times_s, strict=True)]
+    return math.sqrt(sum(error * error for error in errors) / len(errors))
 
 
-def _is_allowed(found: Fit) -> bool:
-    return 0 <= found.serial <= 1 and found.crosstalk >= 0
-
-
-def _with_error(found: Fit, lanes: Sequence[float], times_s: Sequence[float]) -> Fit:
-    errors = [found.time_s(n) / t - 1 for n, t in zip(lanes, times_s, strict=True)]
-    rms = math.sqrt(sum(error * error for error in errors) / len(errors))
-    return Fit(found.alone_s, found.serial, found.crosstalk, rms)
-
-
-def _least_squares(rows: Sequence[_Row], points: Sequence[tuple[float, float]]) -> _Row | None:
-    """Solve row · x = N × t, each row weighted by 1 / (N × t); None if it has no one solution."""
+def _least_squares(
+    rows: Sequence[_Row], slots: Sequence[float], times_s: Sequence[float]
+) -> _Row | None:
+    """Solve row · x = N × t, each row weighted by 1 / (N × t); None if x is not unique."""
     weighted = [
-        [value / (n * t) for value in row] for row, (n, t) in zip(rows, points, strict=True)
+        [value / (n * t) for value in row] for row, n, t in zip(rows, slots, times_s, strict=True)
     ]
+    # The normal equations, with the right-hand side as the last column: it is 1 in each row.
     size = len(rows[0])
     table = [
-        [sum(row[i] * row[j] for row in weighted) for j in range(size)]
-        + [sum(row[i] for row in weighted)]
+        [
+            *(sum(row[i] * row[j] for row in weighted) for j in range(size)),
+            sum(row[i] for row in weighted),
+        ]
         for i in range(size)
     ]
     return _eliminate(table)
 
 
 def _eliminate(table: list[list[float]]) -> _Row | None:
-    """Gauss-Jordan with partial pivots."""
+    """Solve linear equations by Gauss-Jordan elimination with partial pivots."""
     size = len(table)
     for column in range(size):
         pivot = max(range(column, size), key=lambda r: abs(table[r][column]))

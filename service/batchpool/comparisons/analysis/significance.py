@@ -1,4 +1,4 @@
-"""Tests that need no shape of the noise: signed ranks, exact, and Holm's adjustment."""
+"""Distribution-free tests: the exact Wilcoxon signed-rank test, and Holm's adjustment."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -10,9 +10,9 @@ Key = TypeVar("Key")
 def signed_rank_p(differences: Sequence[float]) -> float:
     """Two-sided p of Wilcoxon's signed-rank test, exact.
 
-    Two equal arms in shuffled order are as likely to come out one way round as the other:
-    then each sign is a coin's toss, and the sum of the ranks has a known distribution, whatever
-    the noise is. Zeros say nothing and are left out; equal sizes share their ranks.
+    With two equal arms in shuffled order either sign is equally likely, so the sum of the ranks
+    has a known distribution, whatever the noise is. Zeros are left out; equal sizes share their
+    ranks.
 
     Source: Wilcoxon, Individual Comparisons by Ranking Methods (1945).
     """
@@ -39,7 +39,7 @@ def _doubled_ranks(ordered: Sequence[float]) -> list[int]:
 
 
 def _ways(ranks: Sequence[int]) -> list[int]:
-    """In how many ways a part of `ranks` adds up to 0, 1, 2, …"""
+    """The number of subsets of `ranks` with the sum 0, 1, 2, …"""
     ways = [1] + [0] * sum(ranks)
     for rank in ranks:
         for place in range(len(ways) - 1, rank - 1, -1):

@@ -1,4 +1,4 @@
-"""Which arm is faster than the reference, and whether that may be said."""
+"""Verdict rules: whether an arm is faster or slower than the reference."""
 
 import math
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Ratio:
         return self.low > 1 or self.high < 1
 
     def is_as_large_as(self, min_effect: float) -> bool:
-        """Whether it is at least `1 + min_effect`, one way or the other."""
+        """Whether it is at least `1 + min_effect`, or at most the inverse of that."""
         return abs(math.log(self.value)) >= math.log1p(min_effect)
 
 
@@ -49,12 +49,12 @@ def ratio_of(arm: Mapping[int, float], reference: Mapping[int, float], seed: int
 
 
 def decide(ratio: Ratio, p_adjusted: float, min_effect: float) -> tuple[Verdict, str]:
-    """The verdict, and what it rests on: interval, size and test must all agree."""
+    """The verdict and its grounds: interval, size and test must all agree."""
     missing = []
     if not ratio.excludes_one:
         missing.append(f"the interval {ratio.low:.3f} to {ratio.high:.3f} contains 1")
     if not ratio.is_as_large_as(min_effect):
-        missing.append(f"the effect is below the {min_effect:.1%} that were asked for")
+        missing.append(f"the effect is below the requested {min_effect:.1%}")
     if p_adjusted > ALPHA:
         missing.append(f"the adjusted p is {p_adjusted:.2g}, above {ALPHA}")
     if missing:
@@ -67,10 +67,10 @@ def decide(ratio: Ratio, p_adjusted: float, min_effect: float) -> tuple[Verdict,
 
 
 def shows_a_difference(ratio: Ratio, min_effect: float) -> bool:
-    """Whether an arm that is the reference itself seems to differ from it.
+    """Whether the control differs from the reference, of which it is a copy.
 
-    It costs the whole session, so chance may do it in one session of a hundred, not twenty;
-    with fewer than eight rounds only all of them together can say so.
+    This invalidates the whole comparison, so it may happen by chance in one comparison of a
+    hundred, not of twenty; with fewer than eight rounds, only if all rounds agree.
     """
     allowed = max(_ALARM, 2 / 2**ratio.rounds)
     return ratio.p <= allowed and ratio.excludes_one and ratio.is_as_large_as(min_effect)

@@ -8,11 +8,37 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from batchpool.comparisons.analysis.analyse import ComparisonData
+from batchpool.comparisons.analysis.analyse import ComparisonData, analyse
+from batchpool.ledger.comparison_entries import ComparisonSpec, Environment
+from batchpool.ledger.comparison_entries import Sample as SampleValue
 
 Sample = dict[str, Any]
+
+
+class SessionDocument(NamedTuple):
+    """A comparison as JSON, which a test may change before it is analysed."""
+
+    spec: dict[str, Any]
+    samples: list[Sample]
+    environment: dict[str, Any]
+
+    @property
+    def data(self) -> ComparisonData:
+        """The values that the analysis takes."""
+        return ComparisonData(
+            ComparisonSpec.from_json(self.spec),
+            [SampleValue.from_json(sample) for sample in self.samples],
+            Environment.from_json(self.environment),
+        )
+
+
+def analysed(session: SessionDocument) -> dict[str, Any]:
+    """The results of a session as the API shows them."""
+    return analyse(session.data).model_dump()
+
+
 _PER_PROCESS_S = 0.01
 _PROCESS_LIKE = ("multiprocessing", "process-pool")
 
@@ -53,19 +79,23 @@ class Machine:
     hosts: int = 1
     environment: dict[str, Any] = field(default_factory=dict)
 
-    def session(self) -> ComparisonData:
-        """All rounds, in shuffled order, each arm and the hidden one once."""
+    def session(self) -> SessionDocument:
+        """All rounds, in shuffled order, each arm and the control once."""
         rng = random.Random(f"session/{self.seed}")
         spec = {
             "task": "mixed",
             "params": {},
+            "count": self.items,
             "items": {"count": self.items, "sha256": "0" * 64, "first": []},
             "arms": self.arms,
+            "solo": arm("sequential"),
             "reference": 0,
             "rounds": self.rounds,
             "warmup": 1,
             "seed": self.seed,
             "min_effect": 0.03,
+            "timeout_s": 600.0,
+            "labels": {},
         }
         numbers = [n for _ in range(1) for n in range(len(self.arms) + 1)]
         places = []
@@ -77,7 +107,7 @@ class Machine:
             self._sample(rng, index, number, run, len(places), run in hit)
             for run, (index, number) in enumerate(places)
         ]
-        return ComparisonData(spec, samples, {"gil": self.gil, **self.environment})
+        return SessionDocument(spec, samples, {"gil": self.gil, **self.environment})
 
     def _sample(
         self, rng: random.Random, index: int, number: int, run: int, runs: int, is_hit: bool
@@ -86,6 +116,7 @@ class Machine:
         slower = math.exp(rng.gauss(0, self.noise)) * (self.step if run >= runs / 2 else 1.0)
         slower *= rng.uniform(1.5, 3.0) if is_hit else 1.0
         return {
+            "kind": "sample",
             "arm": index,
             "round": number,
             "attempt": 1,
@@ -93,6 +124,7 @@ class Machine:
             "job_id": f"{run:024x}",
             "disturbed": None,
             "error": None,
+            "took_s": 1.0,
             "facts": self._facts(own, slower),
         }
 
@@ -219,11 +251,11 @@ GOOD: dict[str, Callable[[int], Machine]] = {
 }
 
 
-def good(kind: str, seed: int) -> ComparisonData:
-    """A comparison that the guard must let pass."""
+def good(kind: str, seed: int) -> SessionDocument:
+    """A comparison in which no check may find an error."""
     return GOOD[kind](seed).session()
 
 
-def of_arm(session: ComparisonData, index: int) -> list[Sample]:
+def of_arm(session: SessionDocument, index: int) -> list[Sample]:
     """The samples of an arm, by round."""
     return sorted((s for s in session.samples if s["arm"] == index), key=lambda s: s["round"])

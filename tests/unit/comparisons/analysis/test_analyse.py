@@ -1,4 +1,4 @@
-"""The whole document: verdicts, conclusion, grid, and that it is JSON."""
+"""The results as a whole: verdicts, conclusion, grid, and that they are JSON."""
 
 import json
 from dataclasses import replace
@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from batchpool.comparisons.analysis.analyse import analyse
 from batchpool.comparisons.analysis.verdicts import Ratio, decide, shows_a_difference
-from tests.unit.comparisons.analysis.invalid_sessions import BAD, bad
+from tests.unit.comparisons.analysis.invalid_sessions import INVALID, invalid
 from tests.unit.comparisons.analysis.sample_sessions import (
     GOOD,
     NOTEBOOK,
     Machine,
+    analysed,
     arm,
     good,
     of_arm,
@@ -29,19 +29,19 @@ def _arm(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_a_document_is_json(kind: str) -> None:
-    document = analyse(good(kind, 9))
+    document = analysed(good(kind, 9))
     assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_one_has_a_document_and_a_conclusion_too(name: str) -> None:
-    document = analyse(bad(name, 9))
+@pytest.mark.parametrize("name", INVALID)
+def test_an_invalid_comparison_has_results_and_a_conclusion_too(name: str) -> None:
+    document = analysed(invalid(name, 9))
     json.dumps(document)
     assert 1 <= len(document["conclusion"]) <= 3
 
 
 def test_computing_under_a_gil_needs_processes_and_the_conclusion_says_why() -> None:
-    document = analyse(CPU.session())
+    document = analysed(CPU.session())
     for name in ("threading", "thread-pool"):
         assert _arm(document, name)["verdict"] == "no difference shown"
     for name in ("multiprocessing", "process-pool"):
@@ -50,17 +50,17 @@ def test_computing_under_a_gil_needs_processes_and_the_conclusion_says_why() -> 
         assert found["speedup"]["low"] < 1.95 < 2.0 > found["speedup"]["high"] - 0.05
     text = " ".join(document["conclusion"])
     assert "GIL" in text
-    assert "Take process-pool" in text or "Take multiprocessing" in text
+    assert "Use process-pool" in text or "Use multiprocessing" in text
 
 
 def test_sleeping_tasks_gain_from_any_concurrency_because_they_wait() -> None:
-    document = analyse(SLEEP.session())
+    document = analysed(SLEEP.session())
     assert all(a["verdict"] == "faster" for a in document["arms"][1:])
     text = " ".join(document["conclusion"])
     assert "waits for 100% of its time" in text
     assert "GIL" not in text
     assert "starting threads, processes or pools" in text
-    assert "4 faster arms with 4 tasks in flight lie within" in text
+    assert "4 faster arms with 4 tasks in flight are within" in text
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,15 @@ def test_sleeping_tasks_gain_from_any_concurrency_because_they_wait() -> None:
     ids=["no GIL", "one CPU", "sleep"],
 )
 def test_the_gil_is_not_named_where_it_was_not_measured(machine: Machine) -> None:
-    assert "GIL" not in " ".join(analyse(machine.session())["conclusion"])
+    assert "GIL" not in " ".join(analysed(machine.session())["conclusion"])
 
 
-def test_the_gil_is_not_named_when_threads_were_not_held_up() -> None:
+def test_the_gil_is_not_named_without_contention() -> None:
     session = CPU.session()
     for index in (1, 3):
         for sample in of_arm(session, index):
             sample["facts"]["per_task"]["contention"] = 0.0
-    assert "GIL" not in " ".join(analyse(session)["conclusion"])
+    assert "GIL" not in " ".join(analysed(session)["conclusion"])
 
 
 def test_a_verdict_needs_interval_effect_and_test() -> None:
@@ -106,23 +106,23 @@ def test_six_rounds_can_fail_the_a_a_check_if_all_agree() -> None:
 
 
 def test_holm_counts_all_arms() -> None:
-    document = analyse(CPU.session())
+    document = analysed(CPU.session())
     best = _arm(document, "process-pool")["ratio"]
     assert best["p"] == 2 / 2**10
     assert best["p_adjusted"] == pytest.approx(4 * 2 / 2**10)
 
 
-def test_outliers_are_named_and_not_dropped() -> None:
+def test_outliers_are_flagged_and_not_dropped() -> None:
     session = CPU.session()
     of_arm(session, 4)[6]["facts"]["wall_s"] *= 1.4
-    found = analyse(session)["arms"][4]
+    found = analysed(session)["arms"][4]
     assert found["outliers"] == [7]
     assert len(found["samples"]) == 10
 
 
-def test_a_grid_at_equal_budget_is_a_table_and_a_heat_map() -> None:
+def test_a_grid_of_equally_many_tasks_in_flight_is_a_table_and_a_heat_map() -> None:
     arms = [arm("process-pool", 8 // n, n) for n in (1, 2, 4, 8)]
-    document = analyse(Machine(seed=2, arms=arms, items=32, hosts=4).session())
+    document = analysed(Machine(seed=2, arms=arms, items=32, hosts=4).session())
     (table,) = document["grid"]["tables"]
     assert table["in_flight"] == 8
     assert [(c["batches"], c["concurrency"]) for c in table["cells"]] == [
@@ -140,9 +140,9 @@ def test_a_grid_at_equal_budget_is_a_table_and_a_heat_map() -> None:
 
 
 def test_arms_of_one_batch_make_no_grid() -> None:
-    assert analyse(CPU.session())["grid"] is None
+    assert analysed(CPU.session())["grid"] is None
 
 
 def test_parts_are_shown_per_arm_and_add_up() -> None:
-    for found in analyse(CPU.session())["arms"]:
+    for found in analysed(CPU.session())["arms"]:
         assert sum(found["parts"].values()) == pytest.approx(found["median_s"], rel=0.02)

@@ -29,7 +29,7 @@ def test_the_interval_covers_a_true_ratio(label: str, sessions: int) -> None:
 
 
 @pytest.mark.parametrize("sessions", SESSIONS)
-def test_arms_that_do_not_take_turns_have_false_winners(sessions: int) -> None:
+def test_arms_that_are_not_interleaved_have_false_winners(sessions: int) -> None:
     # What interleaving is for: without it, and without the second run of the reference, the
     # same rules call every second session of equal arms a difference.
     found = tally(Plan(2, 10, is_blocked=True), RECORDED["quiet machine"], sessions)

@@ -1,4 +1,4 @@
-"""A run's records and batches, boiled down."""
+"""The facts of a run, from its records and batches."""
 
 import json
 from dataclasses import replace
@@ -13,6 +13,7 @@ from batchpool.comparisons.analysis.run_facts import (
     checksum,
     run_facts,
 )
+from batchpool.ledger.comparison_entries import BaselineTime
 
 BATCH = BatchRun(
     index=0,
@@ -43,11 +44,11 @@ def _task(index: int, batch: int = 0, offset_s: float = 0.02, value: object = 1)
 
 
 JOB = JobRun("succeeded", 0.53, 0.005, "thread-pool", [BATCH])
-ALONE = {0: (0.4, 0.1), 1: (0.4, 0.1), 2: (0.4, 0.1), 3: (0.4, 0.1)}
+ALONE = dict.fromkeys(range(4), BaselineTime(0.4, 0.1))
 
 
 def test_facts_of_a_run_are_json_and_add_up() -> None:
-    facts = run_facts(JOB, [_task(1), _task(0)], ALONE)
+    facts = run_facts(JOB, [_task(1), _task(0)], ALONE).to_json()
     assert json.loads(json.dumps(facts)) == facts
     parts = facts["parts"]
     assert parts["waiting"] == pytest.approx(0.3)
@@ -67,34 +68,34 @@ def test_the_cpus_are_those_of_the_quota_once_per_host() -> None:
     far = replace(BATCH, index=2, first=4, host="h1", worker="w2", usage=None)
     tasks = [_task(0), _task(2, 1), _task(4, 2)]
     facts = run_facts(replace(JOB, batches=[BATCH, other, far]), tasks, None)
-    assert facts["cpus"] == 1.5 + 2
-    assert facts["hosts"] == ["h0", "h1"]
-    assert facts["peak_pss_bytes"] == 2000
-    assert facts["cpu_s"] == pytest.approx(0.4)
-    assert facts["alone_s"] is None
+    assert facts.cpus == 1.5 + 2
+    assert facts.hosts == ["h0", "h1"]
+    assert facts.peak_pss_bytes == 2000
+    assert facts.cpu_s == pytest.approx(0.4)
+    assert facts.alone_s is None
 
 
 def test_batches_that_overlap_are_counted_together_on_one_clock() -> None:
     late = replace(BATCH, index=1, first=1, queue_s=0.405)
     facts = run_facts(replace(JOB, batches=[BATCH, late]), [_task(0), _task(1, 1)], None)
-    assert facts["max_in_flight"] == 2
+    assert facts.max_in_flight == 2
     later = replace(late, queue_s=0.805)
     facts = run_facts(replace(JOB, batches=[BATCH, later]), [_task(0), _task(1, 1)], None)
-    assert facts["max_in_flight"] == 1
+    assert facts.max_in_flight == 1
 
 
 def test_the_wait_for_the_slowest_batchs_claim_is_part_of_the_load() -> None:
     late = replace(BATCH, index=1, first=1, queue_s=0.105)
     job = replace(JOB, wall_s=0.63, batches=[BATCH, late])
     facts = run_facts(job, [_task(0), _task(1, 1)], ALONE)
-    assert facts["parts"]["load"] == pytest.approx(0.11)
-    assert facts["parts"]["unaccounted"] == pytest.approx(0.001)
+    assert facts.parts.load == pytest.approx(0.11)
+    assert facts.parts.unaccounted == pytest.approx(0.001)
 
 
 def test_a_batch_that_was_taken_over_has_no_parts() -> None:
     facts = run_facts(replace(JOB, batches=[replace(BATCH, epochs=2)]), [_task(0)], ALONE)
-    assert facts["parts"] is None
-    assert facts["epochs_max"] == 2
+    assert facts.parts is None
+    assert facts.epochs_max == 2
 
 
 def test_checksums_tell_values_indices_and_states_apart() -> None:
@@ -108,15 +109,17 @@ def test_checksums_tell_values_indices_and_states_apart() -> None:
     assert len(sums) == 5
 
 
-def test_checksums_do_not_depend_on_order_or_lane() -> None:
+def test_checksums_do_not_depend_on_order_or_place() -> None:
     value = {"a": 1, "b": [2.5]}
     one = [_task(0, value=value), _task(1)]
     other = [_task(1)._replace(pid=99, batch=3), _task(0, value={"b": [2.5], "a": 1})]
     facts = [run_facts(replace(JOB, batches=[]), tasks, None) for tasks in (one, other)]
-    assert facts[0]["checksum"] == facts[1]["checksum"]
+    assert facts[0].checksum == facts[1].checksum
 
 
-def test_of_several_solo_runs_each_tasks_shortest_wait_counts() -> None:
-    held_up = _task(0)._replace(wall_s=0.9)
-    assert baseline_times([held_up, _task(1)], [_task(0)]) == {0: (0.5, 0.1), 1: (0.5, 0.1)}
+def test_of_several_baseline_runs_the_shortest_wait_of_each_task_counts() -> None:
+    delayed = _task(0)._replace(wall_s=0.9)
+    assert baseline_times([delayed, _task(1)], [_task(0)]) == dict.fromkeys(
+        range(2), BaselineTime(0.5, 0.1)
+    )
     assert baseline_times([_task(0)._replace(state="failed")]) == {}

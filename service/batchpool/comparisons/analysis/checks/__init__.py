@@ -1,4 +1,4 @@
-"""What cannot be, or must not be compared: each finding takes a verdict away, or warns."""
+"""All validity checks: each finding is an error, which takes verdicts away, or a warning."""
 
 from batchpool.comparisons.analysis.checks.base import CheckInput, Finding
 from batchpool.comparisons.analysis.checks.concurrency import check_concurrency, check_pools
@@ -48,6 +48,6 @@ CHECKS = (
 __all__ = ["CheckInput", "Finding", "run_checks"]
 
 
-def run_checks(case: CheckInput) -> list[Finding]:
-    """Everything that is wrong, in the order of the checks."""
-    return [finding for check in CHECKS for finding in check(case)]
+def run_checks(data: CheckInput) -> list[Finding]:
+    """The findings of all checks, in the order of `CHECKS`."""
+    return [finding for check in CHECKS for finding in check(data)]

@@ -1,56 +1,65 @@
-"""What every check gets, and what it may find."""
+"""The input of all checks, and what a check may find."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from batchpool.comparisons.analysis.arm_samples import Arm
 from batchpool.comparisons.analysis.verdicts import Ratio
+from batchpool.ledger.comparison_entries import ComparisonSpec, Environment
 
-Weight = Literal["void", "warning"]
+Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True)
 class Finding:
     """One thing that is wrong.
 
-    `arm` is the number of the arm that loses its verdict, None for all of them; a `warning`
-    takes no verdict away.
+    Args:
+        arm: the index of the arm that it concerns; None for all of them.
+        severity: an error takes the verdict from the arm, a warning does not.
     """
 
     kind: str
     message: str
     arm: int | None = None
-    weight: Weight = "void"
+    severity: Severity = "error"
 
 
 @dataclass(frozen=True)
 class CheckInput:
-    """A session as the checks see it; `aa` compares the hidden copy with the reference."""
+    """A comparison as the checks see it.
 
-    spec: Mapping[str, Any]
+    Args:
+        control: the hidden second arm of the reference.
+        aa: the control compared with the reference.
+    """
+
+    spec: ComparisonSpec
     arms: Sequence[Arm]
     control: Arm
-    environment: Mapping[str, Any]
+    environment: Environment
     aa: Ratio | None
 
     @property
     def reference(self) -> Arm:
-        number: int = self.spec["reference"]
-        return self.arms[number]
+        """The arm that the others are compared with."""
+        return self.arms[self.spec.reference]
 
     @property
     def all_arms(self) -> Iterator[Arm]:
+        """The arms, then the control."""
         yield from self.arms
         yield self.control
 
     @property
     def items(self) -> int:
-        return int(self.spec["items"]["count"])
+        """The number of items of each run."""
+        return self.spec.items.count
 
     def affected_arm(self, arm: Arm) -> int | None:
-        """Who loses a verdict when this arm is at fault: with the reference, everybody."""
-        is_reference = arm.index in (self.spec["reference"], self.control.index)
+        """The arm that loses its verdict by an error of `arm`; by one of the reference, all do."""
+        is_reference = arm.index in (self.spec.reference, self.control.index)
         return None if is_reference else arm.index
 
 

@@ -1,120 +1,122 @@
-"""Same machine: CPUs, hosts, Python and GIL stayed as they were, and about as fast."""
+"""Same machine: CPUs, hosts, Python and GIL did not change, and speed only a little."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from statistics import median
 
+from batchpool.comparisons.analysis.arm_samples import Arm
 from batchpool.comparisons.analysis.checks.base import CheckInput, Finding, format_rounds
+from batchpool.ledger.comparison_entries import RunFacts
 
 THROTTLED_SHARE = 0.01
 DRIFT_SHOWN = 1.1
-DRIFT_BORNE = 2.0
+DRIFT_ALLOWED = 2.0
 _WINDOW = 3
 
 
-def check_throttling(case: CheckInput) -> Iterator[Finding]:
-    """The kernel took the CPU away, because a quota was used up."""
-    for arm in case.all_arms:
+def check_throttling(data: CheckInput) -> Iterator[Finding]:
+    """Find runs in which the kernel withheld the CPU because a quota was used up."""
+    for arm in data.all_arms:
         shares = {
-            key: facts["throttled_s"] / facts["wall_s"]
-            for key, facts in sorted(arm.runs.items())
-            if facts.get("throttled_s") and facts["wall_s"] > 0
+            round_: facts.throttled_s / facts.wall_s
+            for round_, facts in sorted(arm.runs.items())
+            if facts.throttled_s and facts.wall_s > 0
         }
-        hard = [key for key, share in shares.items() if share > THROTTLED_SHARE]
-        if hard:
+        severe = [round_ for round_, share in shares.items() if share > THROTTLED_SHARE]
+        if severe:
             worst = max(shares.values())
-            message = f"{arm.name}: throttled for {worst:.0%} of the time in {format_rounds(hard)}"
-            yield Finding("throttled", message, case.affected_arm(arm))
+            message = (
+                f"{arm.name}: throttled for {worst:.0%} of the time in {format_rounds(severe)}"
+            )
+            yield Finding("throttled", message, data.affected_arm(arm))
         elif shares:
             message = f"{arm.name}: throttled for a moment in {format_rounds(list(shares))}"
             yield Finding("throttled", message, arm.index, "warning")
 
 
-def check_gil(case: CheckInput) -> Iterator[Finding]:
-    """Another state of the GIL than asked for, than the workers announced, or than elsewhere."""
-    seen = {state for arm in case.all_arms for states in arm.values_of("gil") for state in states}
+def check_gil(data: CheckInput) -> Iterator[Finding]:
+    """Find a state of the GIL that differs between runs, or from what the workers announced."""
+    seen = {state for arm in data.all_arms for run in arm.values_of(_gil) for state in run}
     if len(seen) > 1:
         yield Finding("gil", "some runs had a GIL and others had none")
-    announced = _states(case.environment.get("gil"))
-    if announced and seen - announced:
+    announced = data.environment.gil
+    states = set(announced) if isinstance(announced, list) else {announced} - {None}
+    if states and seen - states:
         yield Finding("gil", "the GIL was not in the state that the workers had announced")
-    for arm in case.all_arms:
-        asked = _states(arm.spec.get("gil"))
-        own = {state for states in arm.values_of("gil") for state in states}
-        if asked and own - asked:
-            message = f"{arm.name}: it ran {'with' if True in own else 'without'} a GIL"
-            yield Finding("gil", message, case.affected_arm(arm))
 
 
-def _states(value: object) -> set[bool]:
-    values = value if isinstance(value, list | tuple | set) else [value]
-    return {state for state in values if isinstance(state, bool)}
+def _gil(facts: RunFacts) -> list[bool]:
+    return facts.gil
 
 
-def check_hosts(case: CheckInput) -> Iterator[Finding]:
-    """Another host, number of CPUs or Python between rounds; other hosts where as many served."""
-    by_count: dict[int, set[tuple[str, ...]]] = {}
-    for arm in case.all_arms:
-        for name, words in (("hosts", "hosts"), ("cpus", "CPUs"), ("python", "Pythons")):
-            seen = {_key(value) for value in arm.values_of(name)}
-            if len(seen) > 1:
-                shown = " and ".join(sorted(map(str, seen)))
-                message = f"{arm.name}: other {words} from round to round: {shown}"
-                yield Finding("place", message, case.affected_arm(arm))
-        for hosts in arm.values_of("hosts"):
-            by_count.setdefault(len(hosts), set()).add(tuple(hosts))
-    if any(len(kinds) > 1 for kinds in by_count.values()):
-        yield Finding("place", "arms that need as many hosts ran on different ones")
-    if len({tuple(python) for arm in case.all_arms for python in arm.values_of("python")}) > 1:
+def check_hosts(data: CheckInput) -> Iterator[Finding]:
+    """Find hosts, numbers of CPUs and Pythons that changed between rounds or arms."""
+    for arm in data.all_arms:
+        yield from _changes(data, arm, "hosts", lambda facts: ", ".join(facts.hosts))
+        yield from _changes(data, arm, "CPUs", lambda facts: facts.cpus)
+        yield from _changes(data, arm, "Pythons", lambda facts: ", ".join(facts.python))
+    runs = [facts for arm in data.all_arms for facts in arm.runs.values()]
+    sets_by_size: dict[int, set[tuple[str, ...]]] = {}
+    for facts in runs:
+        sets_by_size.setdefault(len(facts.hosts), set()).add(tuple(facts.hosts))
+    if any(len(sets) > 1 for sets in sets_by_size.values()):
+        yield Finding("place", "arms with equally many hosts ran on different ones")
+    if len({tuple(facts.python) for facts in runs}) > 1:
         yield Finding("place", "arms ran on different Pythons")
-    yield from _per_host(case)
-
-
-def _per_host(case: CheckInput) -> Iterator[Finding]:
-    shares = {
-        (tuple(hosts), cpus)
-        for arm in case.all_arms
-        for hosts, cpus in zip(arm.values_of("hosts"), arm.values_of("cpus"), strict=False)
-        if cpus is not None
-    }
-    if len({hosts for hosts, _ in shares}) < len(shares):
+    cpus = {(tuple(facts.hosts), facts.cpus) for facts in runs if facts.cpus is not None}
+    if len({hosts for hosts, _ in cpus}) < len(cpus):
         yield Finding("place", "the number of CPUs of a host changed between runs")
 
 
-def _key(value: object) -> object:
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
+def _changes(
+    data: CheckInput, arm: Arm, words: str, pick: Callable[[RunFacts], object]
+) -> Iterator[Finding]:
+    seen = set(arm.values_of(pick))
+    if len(seen) > 1:
+        shown = " and ".join(sorted(map(str, seen)))
+        message = f"{arm.name}: different {words} from round to round: {shown}"
+        yield Finding("place", message, data.affected_arm(arm))
 
 
-def check_drift(case: CheckInput) -> Iterator[Finding]:
-    """A machine that changes its speed. Turns take that out, unless it is large."""
-    factor = drift(case)
-    if factor >= DRIFT_BORNE:
-        message = f"the machine became {factor:.1f} times as slow or fast in between"
-        yield Finding("drift", f"{message}: that need not be the same for all arms")
+def check_drift(data: CheckInput) -> Iterator[Finding]:
+    """Find a machine whose speed changed; interleaving cancels this unless it is large."""
+    factor = drift(data)
+    if factor >= DRIFT_ALLOWED:
+        message = (
+            f"the speed of the machine changed {factor:.1f}-fold: "
+            "that may not have affected all arms equally"
+        )
+        yield Finding("drift", message)
     elif factor >= DRIFT_SHOWN:
-        message = f"the machine changed its speed by {factor - 1:.0%} in between"
-        yield Finding("drift", f"{message}; turns take that out", None, "warning")
+        message = (
+            f"the speed of the machine changed by {factor - 1:.0%}; interleaved rounds cancel that"
+        )
+        yield Finding("drift", message, None, "warning")
 
 
-def drift(case: CheckInput) -> float:
+def drift(data: CheckInput) -> float:
     """Slowest stretch of rounds / fastest one, each arm measured against its own median."""
     logs: dict[int, list[float]] = {}
-    for arm in case.all_arms:
+    for arm in data.all_arms:
         middle = arm.median_s
-        for key, wall_s in arm.walls.items():
-            logs.setdefault(key, []).append(math.log(wall_s / (middle or wall_s)))
-    rounds = [median(logs[key]) for key in sorted(logs)]
+        for round_, wall_s in arm.walls.items():
+            logs.setdefault(round_, []).append(math.log(wall_s / (middle or wall_s)))
+    rounds = [median(logs[round_]) for round_ in sorted(logs)]
     if len(rounds) < 2 * _WINDOW:
         return 1.0
     smooth = [median(rounds[n : n + _WINDOW]) for n in range(len(rounds) - _WINDOW + 1)]
     return math.exp(max(smooth) - min(smooth))
 
 
-def check_load(case: CheckInput) -> Iterator[Finding]:
-    """CPUs that others keep busy: what the load says beyond our own lanes."""
-    for arm in case.arms:
-        load, cpus = arm.median_of("load_1m"), arm.median_of("cpus")
-        lanes = arm.lanes * len(case.arms)
-        if load is not None and cpus and load > 2 * cpus + lanes:
-            message = f"{arm.name}: the load was {load:.0f} on {cpus:g} CPUs: others work here too"
+def check_load(data: CheckInput) -> Iterator[Finding]:
+    """Find a load average that is too high to come from the comparison itself."""
+    for arm in data.arms:
+        load = arm.median_of(lambda facts: facts.load_1m)
+        cpus = arm.median_of(lambda facts: facts.cpus)
+        own = arm.spec.in_flight * len(data.arms)
+        if load is not None and cpus and load > 2 * cpus + own:
+            message = (
+                f"{arm.name}: the load average was {load:.0f} on {cpus:g} CPUs: "
+                "other programs are running"
+            )
             yield Finding("load", message, arm.index, "warning")
