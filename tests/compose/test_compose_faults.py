@@ -100,3 +100,20 @@ def test_the_limit_of_a_job_holds_in_interpreters(compose: Any) -> None:
         ended = client.wait(client.submit("sleep", count=2, params={"seconds": 60}, **how), 10)
         assert ended.state == "failed" and ended["error"]["type"] == "timeout"
         assert ended.timing["wall_s"] < 4
+
+
+def test_without_space_in_tmp_a_job_says_so_and_the_worker_is_unhealthy(compose: Any) -> None:
+    workers = [container["Id"] for container in compose.containers("worker")]
+    with compose.client as client:
+        for worker in workers:
+            docker("exec", worker, "sh", "-c", "cat /dev/zero > /tmp/filler || true")
+        for backend in ("sequential", "process-pool"):
+            failed = client.wait(client.submit("echo", count=20, backend=backend), 20)
+            assert failed.state == "failed"
+            assert "no space left in /tmp" in failed["error"]["message"]
+        wait_until(lambda: len(compose.unhealthy()) == len(workers), 30)
+        for worker in workers:
+            docker("exec", worker, "rm", "/tmp/filler")
+        again = client.wait(client.submit("echo", count=20, backend="process-pool"), 20)
+        assert again.state == "succeeded"
+    wait_until(lambda: not compose.unhealthy(), 30)

@@ -2,14 +2,15 @@
 
     python little_room.py LIMIT ROOM BACKEND CONCURRENCY [OPTION=VALUE ...]
 
-Takes RLIMIT_NPROC or RLIMIT_NOFILE down to what is in use now and ROOM more. Prints a line of JSON
-per batch.
+LIMIT is `processes`, `descriptors`, or `space` in the temp folder; what is in use now and ROOM
+more is allowed. Space is given back before the second batch. Prints a line of JSON per batch.
 """
 
 import json
 import os
 import resource
 import sys
+import tempfile
 from pathlib import Path
 from time import monotonic
 
@@ -19,19 +20,33 @@ from batchpool.model import BatchSpec, RunSpec
 from batchpool.runner.run_batch import run_batch
 
 
-def count_threads_of_user() -> int:
-    count = 0
+def limit_processes(room: int) -> None:
+    most = room
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if process.stat().st_uid == os.getuid():
-                count += len(os.listdir(process / "task"))
+                most += len(os.listdir(process / "task"))
         except OSError:
             continue
-    return count
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
 
-def count_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+def limit_descriptors(room: int) -> None:
+    most = len(os.listdir("/proc/self/fd")) + room
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def limit_space(room: int) -> None:
+    with open(FILLER, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            file.truncate(file.tell() - room)
+
+
+FILLER = Path(tempfile.gettempdir()) / "filler"
+LIMITS = {"processes": limit_processes, "descriptors": limit_descriptors, "space": limit_space}
 
 
 def report(spec: BatchSpec, context: RunnerContext) -> None:
@@ -46,16 +61,13 @@ def report(spec: BatchSpec, context: RunnerContext) -> None:
     sys.stdout.write(json.dumps({**said, "seconds": monotonic() - began_s}) + "\n")
 
 
-COUNTS = {"RLIMIT_NPROC": count_threads_of_user, "RLIMIT_NOFILE": count_descriptors}
-
-
 def main(limit: str, room: int, backend: str, concurrency: int, options: dict[str, str]) -> None:
     nap = RunSpec("sleep", {"seconds": 0.1}, backend, concurrency, **options)
     echo = RunSpec("echo", backend="sequential")
     with RunnerContext(owns_process=True) as context:
-        most = COUNTS[limit]() + room
-        resource.setrlimit(getattr(resource, limit), (most, most))
+        LIMITS[limit](room)
         report(BatchSpec(nap, range(30)), context)
+        FILLER.unlink(missing_ok=True)
         report(BatchSpec(echo, range(5)), context)
 
 

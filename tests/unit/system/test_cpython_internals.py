@@ -53,12 +53,12 @@ def test_sys_getframe() -> None:
 
 def test_process_pool_processes_manager_thread_and_call_queue(pool: ProcessPoolExecutor) -> None:
     pid = pool.submit(os.getpid).result()
-    assert [process.pid for process in internals.executor_processes(pool)] == [pid]
+    assert [process.pid for process in internals.executor_processes(pool).values()] == [pid]
     manager, feeder = internals.executor_manager(pool), internals.executor_feeder(pool)
     assert manager is not None and manager.is_alive()
     assert feeder is not None and feeder.is_alive()
     pool.shutdown()
-    assert internals.executor_processes(pool) == []
+    assert internals.executor_processes(pool) == {}
     assert not manager.is_alive() and not feeder.is_alive()
 
 

@@ -8,7 +8,7 @@ from batchpool.backends.base import InProcess
 from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.run_item import current_site, run_item
 from batchpool.system.interpreter import gil_enabled
-from batchpool.system.limits import ThrottledExecutor
+from batchpool.system.limits import FewerThreads
 
 
 class SharedIterator:
@@ -53,7 +53,7 @@ class ThreadPool(InProcess):
         self._local = threading.local()
         slots = [self.slot(number) for number in range(self.batch.concurrency)]
         # No method of ours: the executor would hold this object, and the batch with it, in a cycle.
-        self._executor = ThrottledExecutor(
+        self._executor = FewerThreads(
             self.batch.concurrency,
             thread_name_prefix="thread-pool",
             initializer=_assign_slot,

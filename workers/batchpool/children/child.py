@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from batchpool.children.channel import ChannelWriter, FrameKind, to_record
 from batchpool.children.parking import wait_while_locked
 from batchpool.errors import CodeChanged, LimitReached
-from batchpool.execution.outbox import NOT_YET_NS, OUTBOX_SUFFIX, Outbox, pack_record
+from batchpool.execution.outbox import NOT_YET_NS, Outbox, outbox_path, pack_record
 from batchpool.execution.run_item import Work, current_site, run_item
 from batchpool.execution.shared_sum import FileSum, SharedSum, child_sum
 from batchpool.model import ExecutionSite, Outcome
@@ -59,8 +59,7 @@ class Child:
         self._sources = setup.sources
         self._folder = setup.folder
         self.site: ExecutionSite = current_site()
-        name = f"{self.site.pid}-{self.site.interpreter}{OUTBOX_SUFFIX}"
-        self.outbox = Outbox(setup.folder / name)
+        self.outbox = Outbox(outbox_path(setup.folder, self.site.pid, self.site.interpreter))
         self.channel = ChannelWriter(setup.socket_path)
         self.channel.send(
             FrameKind.HELLO, 0, marshal.dumps((tuple(self.site), str(self.outbox.path)))

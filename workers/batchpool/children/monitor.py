@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batchpool.children.channel import ChannelReader, Frame, FrameKind, listen, to_outcomes
-from batchpool.execution.outbox import OutboxView
+from batchpool.execution.outbox import OutboxView, outbox_path
 from batchpool.model import ExecutionSite, Outcome
 
 DEATH = None
@@ -150,6 +150,8 @@ class ChildMonitor:
         if child.outbox is not None:
             child.outbox.close()
             child.outbox = None
+        # It may have died between making it and naming it to us.
+        outbox_path(self.path.parent, child.pid).unlink(missing_ok=True)
         if child.reader is not None and child.reader.socket.fileno() >= 0:
             self._unregister(child.reader.socket)
 

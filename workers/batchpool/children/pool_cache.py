@@ -73,10 +73,13 @@ class PoolCache:
             kept.close()
         if method == "fork":
             self.close()
+        is_cramped = False
         while isinstance(pool := self._try_to_make(method, size), LimitReached):
             if size == 1:
                 raise ChildStartFailed(str(pool), ())
             size //= 2
+            is_cramped = True
+        pool.is_cramped |= is_cramped
         return pool, False
 
     def _try_to_make(self, method: str | None, size: int) -> ExecutorPool | LimitReached:
@@ -118,7 +121,8 @@ class PoolCache:
         """Keep a pool for the next batch, or end it; it is kept only if it is sound and idle."""
         if is_idle:
             pool.unpark()
-        if keep and is_idle and pool.is_usable:
+        # A cramped one would leave no room for the threads of the next batch.
+        if keep and is_idle and pool.is_usable and not pool.is_cramped:
             before = self._kept.pop(pool.method, None)
             self._kept[pool.method] = pool
             if before is not None:

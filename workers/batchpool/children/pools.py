@@ -4,14 +4,15 @@ import concurrent.futures
 import contextlib
 import itertools
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from time import monotonic, sleep
 
 from batchpool.children.child import ChildSetup, enter_interpreter, enter_process, park, ready
-from batchpool.children.monitor import ChildHandle, ChildMonitor
+from batchpool.children.monitor import ChildMonitor
 from batchpool.children.parking import Parking
 from batchpool.children.start_methods import (
     check_fork_is_safe,
@@ -19,6 +20,7 @@ from batchpool.children.start_methods import (
     without_main_module,
 )
 from batchpool.errors import ChildStartFailed, LimitReached
+from batchpool.execution.outbox import outbox_path
 from batchpool.system.cpython_internals import (
     executor_feeder,
     executor_manager,
@@ -26,7 +28,7 @@ from batchpool.system.cpython_internals import (
     executor_threads,
     is_executor_broken,
 )
-from batchpool.system.limits import limit_behind, limit_of_exit
+from batchpool.system.limits import FewerThreads, limit_behind, limit_of_exit
 from batchpool.system.process_control import kill_tree
 from batchpool.system.process_tree import children_of
 from batchpool.tasks.registry import Registry
@@ -47,6 +49,7 @@ class ExecutorPool:
         method: how its processes start, or None for interpreters.
         numbers: of chunks; they go up for as long as the pool lives.
         is_stuck: whether it could not be ended; only the end of this process will.
+        is_cramped: whether a limit of this machine left no room for as many children as wanted.
     """
 
     def __init__(self, registry: Registry, folder: Path, name: str, method: str | None) -> None:
@@ -54,6 +57,8 @@ class ExecutorPool:
         self.size = 0
         self.numbers = itertools.count(1)
         self.is_stuck = False
+        self.is_cramped = False
+        self._started: Mapping[int, BaseProcess] = {}
         self.executor: ProcessPoolExecutor | ThreadPoolExecutor
         self.monitor = ChildMonitor(folder / f"{name}.socket")
         self._parking = Parking(folder / f"{name}.parking")
@@ -73,7 +78,7 @@ class ExecutorPool:
             self._start(on_idle)
         except (OSError, EOFError, RuntimeError, MemoryError) as error:
             # EOFError, ConnectionError: the fork server died under our hands.
-            limit = limit_behind(error, self._setup.folder)
+            limit = limit_behind(error, self._setup.folder) or self._limit_of_children()
             self.kill()
             if limit is not None:
                 raise LimitReached(f"no room for {size} children of a pool: {limit}") from None
@@ -89,9 +94,8 @@ class ExecutorPool:
             self._start_processes(self.method)
         while sum(child.site is not None for child in self.monitor.children) < self.size:
             on_idle()
-            for event in self.monitor.poll(_START_POLL_S):
-                if event.frame is None:
-                    self._explain_death(event.child)
+            if any(event.frame is None for event in self.monitor.poll(_START_POLL_S)):
+                raise BrokenProcessPool("a child of the pool died while it started")
         # Its last thread is begun with the first call: without it no call would ever be answered.
         while not self._first.done():
             on_idle()
@@ -99,13 +103,17 @@ class ExecutorPool:
                 raise RuntimeError("can't start new thread")
             concurrent.futures.wait([self._first], _START_POLL_S)
 
-    def _explain_death(self, child: ChildHandle) -> None:
-        process = child.process
-        if process is not None:
-            process.join(_EXIT_CODE_S)
-            if limit := limit_of_exit(process.exitcode, self._setup.folder):
-                raise LimitReached(f"no room for {self.size} children of a pool: {limit}")
-        raise ChildStartFailed("a child of the pool died while it started", ())
+    def _limit_of_children(self) -> str | None:
+        """The limit that a child named which could not start; the executor ends the others."""
+        end = monotonic() + _EXIT_CODE_S
+        while True:
+            codes = [process.exitcode for process in self._started.values()]
+            for code in codes:
+                if limit := limit_of_exit(code, self._setup.folder):
+                    return limit
+            if None not in codes or monotonic() > end:
+                return None
+            sleep(_START_POLL_S)
 
     def park(self, children: int) -> None:
         """Keep so many children from taking what is submitted from now on, until `unpark`.
@@ -137,7 +145,7 @@ class ExecutorPool:
     @property
     def processes(self) -> list[BaseProcess]:
         """Its processes, none for interpreters."""
-        return executor_processes(self.executor)
+        return list(self._started.values())
 
     @property
     def has_manager(self) -> bool:
@@ -164,13 +172,15 @@ class ExecutorPool:
         self._end(0)
 
     def _start_interpreters(self) -> None:
-        executor = concurrent.futures.InterpreterPoolExecutor(  # type: ignore[attr-defined,unused-ignore]
+        executor = _interpreter_executor()(
             self.size, initializer=enter_interpreter, initargs=(self._setup,)
         )
         self.executor = executor
         self._first = executor.submit(ready)
-        while executor_threads(executor) < self.size:
+        while executor_threads(executor) < executor.most_threads:
             executor.submit(ready)
+        self.is_cramped = executor.most_threads < self.size
+        self.size = executor.most_threads
 
     def _start_processes(self, method: str) -> None:
         if method == "fork":
@@ -184,11 +194,13 @@ class ExecutorPool:
             initargs=(self._setup,),
         )
         self.executor = executor
+        # Held here: the executor lets go of them when one of them dies.
+        self._started = executor_processes(executor)
         with without_main_module():
             self._first = executor.submit(ready)
-            while len(executor_processes(executor)) < self.size:
+            while len(self._started) < self.size:
                 executor.submit(ready)
-        for process in executor_processes(executor):
+        for process in self._started.values():
             self.monitor.watch(process)
 
     def _end(self, grace_s: float) -> None:
@@ -222,6 +234,13 @@ class ExecutorPool:
             manager.join()
         for process in processes:
             process.join()
+            # Those that are not watched yet are unknown to the hub.
+            outbox_path(self._setup.folder, process.pid or 0).unlink(missing_ok=True)
+
+
+def _interpreter_executor() -> type[FewerThreads]:
+    standard = concurrent.futures.InterpreterPoolExecutor  # type: ignore[attr-defined,unused-ignore]
+    return type("InterpreterPoolExecutor", (FewerThreads, standard), {})
 
 
 def _kill_all(processes: list[BaseProcess]) -> None:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
+from batchpool.system.mapped_file import reserve_space
 
 IN_FLIGHT_NAME = "in-flight"
 """The file in a station's folder that says which items this process itself runs right now."""
@@ -45,7 +46,7 @@ class InFlightTable:
     def __init__(self, path: Path, count: int) -> None:
         self.path = path
         with open(path, "w+b") as file:
-            file.truncate(_SLOT.size * count)
+            reserve_space(file.fileno(), _SLOT.size * count)
             self._map = mmap.mmap(file.fileno(), _SLOT.size * count)
         with memoryview(self._map) as view, view.cast("q") as numbers:
             self._slots = [numbers[2 * number : 2 * number + 2] for number in range(count)]

@@ -16,6 +16,8 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from batchpool.system.mapped_file import reserve_space
+
 OUTBOX_SUFFIX = ".outbox"
 NOT_YET_NS = 2**62
 """A start in the far future: the item is about to begin, and no deadline counts for it."""
@@ -23,6 +25,11 @@ _WORDS = 5
 _HEADER_BYTES = _WORDS * 8
 _SIZE_BYTES = 64 << 10
 _LENGTH = struct.Struct("=I")
+
+
+def outbox_path(folder: Path, pid: int, interpreter: int = 0) -> Path:
+    """Where the outbox of a child lies."""
+    return folder / f"{pid}-{interpreter}{OUTBOX_SUFFIX}"
 
 
 class Outbox:
@@ -132,5 +139,5 @@ def read_outbox(path: Path) -> tuple[int, int] | None:
 def _map_file(path: Path, create: bool) -> mmap.mmap:
     with open(path, "w+b" if create else "r+b") as file:
         if create:
-            file.truncate(_SIZE_BYTES)
+            reserve_space(file.fileno(), _SIZE_BYTES)
         return mmap.mmap(file.fileno(), _SIZE_BYTES)

@@ -20,6 +20,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
+from batchpool.system.mapped_file import reserve_space
+
 Number = int | float
 Add = Callable[[Any], Number | None]
 
@@ -125,7 +127,7 @@ class FileSum:
         # Opened here, not inherited: a lock belongs to one opening of the file.
         self._file = open(path, "w+b" if create else "r+b", buffering=0)
         if create:
-            self._file.truncate(_FILE_BYTES)
+            reserve_space(self._file.fileno(), _FILE_BYTES)
         self._map = mmap.mmap(self._file.fileno(), _FILE_BYTES)
         self._locked = locked
         if create:

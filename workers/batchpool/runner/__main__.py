@@ -19,7 +19,8 @@ from typing import Any
 
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import facts_of
-from batchpool.errors import CodeChanged, SpecError
+from batchpool.children.pool_cache import PoolCache
+from batchpool.errors import CodeChanged, LimitReached, SpecError
 from batchpool.execution.in_flight import IN_FLIGHT_NAME, read_in_flight_table
 from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
 from batchpool.ledger import failpoints as failpoints
@@ -91,7 +92,7 @@ class Runner:
             with leak_check(context, facts) as check_leaks:
                 meter = UsageMeter() if spec.run.measure else None
                 sink = writer.add_from_thread if facts.in_process else writer.add
-                with _FlushThread(self._link, writer, facts.in_process):
+                with _FlushThread(self._link, writer, facts.in_process, context.pools):
                     report = run_batch(spec, sink=sink, context=context, check_leaks=False).report
                 usage = meter.usage(read_peak(context.folder)) if meter else None
                 return _close(writer, assignment, report, usage, check_leaks)
@@ -136,15 +137,22 @@ class _FlushThread:
         link: "Connection[RunnerReply | Ready, Assignment]",
         writer: RecordWriter,
         needed: bool,
+        pools: PoolCache,
     ) -> None:
         self._link = link
+        self._pools = pools
         self._writer = writer
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="flusher") if needed else None
 
     def __enter__(self) -> None:
         if self._thread:
-            start_thread(self._thread)
+            try:
+                start_thread(self._thread)
+            except LimitReached:
+                # Warm pools that this batch does not use may have the room that it needs.
+                self._pools.close()
+                start_thread(self._thread)
 
     def __exit__(self, *exc: object) -> None:
         self._done.set()

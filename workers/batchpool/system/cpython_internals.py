@@ -8,6 +8,7 @@ each sub-interpreter loads this module.
 import _thread
 import sys
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -32,10 +33,13 @@ def calling_frame(depth: int) -> FrameType:
     return sys._getframe(depth + 1)
 
 
-def executor_processes(executor: Executor) -> "list[BaseProcess]":
-    """The processes of a process pool: `_processes`, None once it has ended (3.11 to 3.14)."""
-    processes: dict[int, BaseProcess] = getattr(executor, "_processes", None) or {}
-    return list(processes.values())
+def executor_processes(executor: Executor) -> "Mapping[int, BaseProcess]":
+    """The processes of a process pool by PID: `_processes`, None once it has ended (3.11 to 3.14).
+
+    The mapping is the executor's own: it follows what is started, and outlives the end.
+    """
+    processes: dict[int, BaseProcess] | None = getattr(executor, "_processes", None)
+    return {} if processes is None else processes
 
 
 def is_executor_broken(executor: Executor) -> bool:
@@ -136,6 +140,7 @@ def pipes_of_fork_request(frame: FrameType) -> list[int] | None:
     (3.11 to 3.14).
     """
     request = frame.f_locals
-    if not {"child_r", "child_w", "fds"} <= request.keys():
+    # One by one: from 3.13 on `keys()` of a frame's locals is a list.
+    if not all(name in request for name in ("child_r", "child_w", "fds")):
         return None
     return [request["child_r"], request["child_w"], *request["fds"]]

@@ -15,6 +15,9 @@ from batchpool.system.cpython_internals import HookedThreadPoolExecutor, executo
 
 _PAUSES_S = (0.001, 0.004, 0.02, 0.1)
 _ROOM_BYTES = 64 << 10
+"""What a child needs for its outbox."""
+_BATCH_BYTES = 1 << 20
+_BATCH_PROCESSES = 4
 _STACK_BYTES = 8 << 20
 _NEAR = 0.8
 _DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
@@ -40,8 +43,8 @@ def start_thread(thread: threading.Thread, patient: bool = True) -> None:
     _start(thread.start, _PAUSES_S if patient else _PAUSES_S[:1])
 
 
-class ThrottledExecutor(HookedThreadPoolExecutor):
-    """An executor that goes on with the threads that it has when no more can be started.
+class FewerThreads(HookedThreadPoolExecutor):
+    """Has an executor go on with the threads that it has when no more can be started.
 
     Raises:
         LimitReached: from `submit` and `map`, when there is none.
@@ -79,7 +82,7 @@ def limit_behind(error: BaseException, folder: Path | None = None) -> str | None
     """The limit of this machine that caused an error; None if it was another cause.
 
     Args:
-        folder: where files are made, for an error that speaks of space.
+        folder: a folder in the one where files are made, for an error that speaks of space.
     """
     code = error.errno if isinstance(error, OSError) else None
     if isinstance(error, LimitReached):
@@ -88,7 +91,7 @@ def limit_behind(error: BaseException, folder: Path | None = None) -> str | None
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         return f"no descriptor is left (RLIMIT_NOFILE is {soft})"
     if code in _SPACE:
-        return f"no space left in {_full_folder(folder)}"
+        return f"no space left in {_full_folder(folder and folder.parent)}"
     if code == errno.ENOMEM or isinstance(error, MemoryError):
         return f"no memory is left{_in_brackets(_tightest(_memory_limits()))}"
     limit = _tightest(_process_limits())
@@ -97,6 +100,24 @@ def limit_behind(error: BaseException, folder: Path | None = None) -> str | None
     if isinstance(error, EOFError | ConnectionError) and _is_near(limit):
         return f"{error!r}: no more processes are allowed{_in_brackets(limit)}"
     return None
+
+
+def reached_limits(*folders: Path, root: Path = Path("/")) -> list[str]:
+    """The limits of this machine that leave no room now for a batch of a few children.
+
+    Args:
+        folders: where files are made.
+        root: where `proc` and `sys` lie.
+    """
+    reached = [
+        f"no space left in {folder}"
+        for folder in folders
+        if folder.is_dir() and _free_bytes(folder) < _BATCH_BYTES
+    ]
+    groups = _tightest(_group_limits(root))
+    if groups is not None and groups.used + _BATCH_PROCESSES > groups.most:
+        reached.append(f"no more threads or processes are allowed{_in_brackets(groups)}")
+    return reached
 
 
 def limit_of_exit(code: int | None, folder: Path) -> str | None:
@@ -123,11 +144,15 @@ def _tightest(limits: Iterator[_Limit]) -> _Limit | None:
     return max(limits, key=lambda limit: limit.used / max(1, limit.most), default=None)
 
 
-def _process_limits() -> Iterator[_Limit]:
-    for folder in cgroup_folders("pids"):
+def _group_limits(root: Path = Path("/")) -> Iterator[_Limit]:
+    for folder in cgroup_folders("pids", root):
         most, used = _number(folder / "pids.max"), _number(folder / "pids.current")
         if most is not None and used is not None:
             yield _Limit("pids.max of the control group", most, used)
+
+
+def _process_limits() -> Iterator[_Limit]:
+    yield from _group_limits()
     most, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     if most != resource.RLIM_INFINITY:
         yield _Limit("RLIMIT_NPROC", most, _count_threads_of_user())

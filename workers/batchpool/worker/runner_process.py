@@ -17,6 +17,7 @@ from batchpool.execution.in_flight import read_in_flight
 from batchpool.ledger.announcements import IdlePool, WorkerCapabilities
 from batchpool.runner.protocol import Assignment, Ready, RunnerReply
 from batchpool.system.file_stamps import ALL_FILES, is_changed, read_stamps
+from batchpool.system.limits import explain, limit_behind
 from batchpool.system.process_control import kill_orphans, kill_tree
 from batchpool.system.semaphores import remove_semaphores
 
@@ -29,10 +30,17 @@ class RunnerDied(Exception):
     """The runner ended without an answer; says how."""
 
 
+class RunnerStartFailed(Exception):
+    """No runner can be started; names the limit of this machine, if there is one."""
+
+
 class RunnerProcess:
     """One runner: a child in a session of its own, killable with all that it started.
 
     It must be made by the worker's main thread: the runner is killed when that thread ends.
+
+    Raises:
+        RunnerStartFailed: there is no room for another process, descriptor or folder.
     """
 
     def __init__(self, known_class: str = "") -> None:
@@ -40,10 +48,25 @@ class RunnerProcess:
         known_class: the id of the class whose capabilities the worker has; the runner sends its own
             when it is of another one.
         """
+        with contextlib.ExitStack() as undo:
+            try:
+                self._start(known_class, undo)
+            except (OSError, MemoryError) as refusal:
+                folder = Path(tempfile.gettempdir(), _PREFIX)
+                raise RunnerStartFailed(explain(refusal, folder)) from refusal
+            undo.pop_all()
+        self.capabilities: WorkerCapabilities | None = None
+        self.idle_pools: tuple[IdlePool, ...] = ()
+        self._is_ready = False
+
+    def _start(self, known_class: str, undo: contextlib.ExitStack) -> None:
         ours, theirs = socket.socketpair()
+        undo.enter_context(ours)
+        undo.enter_context(theirs)
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
         # Held for as long as this process lives, so that another can tell a folder left behind.
-        self._lock = open(self.folder / "lock", "w")
+        self._lock = undo.enter_context(open(self.folder / "lock", "w"))
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         arguments = [str(theirs.fileno()), str(self.folder), known_class, "1"]
         # -P: no file where the user stands takes the place of one of ours or of the standard
@@ -59,9 +82,6 @@ class RunnerProcess:
                 start_new_session=True,
             )
         self._connection: Connection[Assignment, RunnerReply | Ready] = Connection(ours.detach())
-        self.capabilities: WorkerCapabilities | None = None
-        self.idle_pools: tuple[IdlePool, ...] = ()
-        self._is_ready = False
 
     @property
     def pid(self) -> int:
@@ -81,14 +101,19 @@ class RunnerProcess:
         """Wait until it can take a batch.
 
         Raises:
-            RunnerDied: it ended, or was not ready in time and was killed.
+            RunnerStartFailed: it ended, or was not ready in time; it was killed.
         """
         if self._is_ready:
             return
-        message = self.receive(READY_WITHIN_S)
+        try:
+            message = self.receive(READY_WITHIN_S)
+        except RunnerDied as death:
+            limit = limit_behind(EOFError(), self.folder)
+            self.kill()
+            raise RunnerStartFailed(limit or f"it {death}") from death
         if not isinstance(message, Ready):
             self.kill()
-            raise RunnerDied(f"the runner was not ready within {READY_WITHIN_S:g} s")
+            raise RunnerStartFailed(f"it was not ready within {READY_WITHIN_S:g} s")
         self.capabilities = message.capabilities
         self._is_ready = True
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,10 +17,12 @@ from batchpool.runner.protocol import Assignment, Ready, RunnerReply
 from batchpool.worker.batch_deadlines import CHECK_EVERY_S, BatchDeadlines
 from batchpool.worker.crash_isolation import CrashIsolation
 from batchpool.worker.memory_sampler import MemorySampler
-from batchpool.worker.runner_process import RunnerDied, RunnerProcess
+from batchpool.worker.runner_process import RunnerDied, RunnerProcess, RunnerStartFailed
 
 STOP_RETRY_S = 2.0
 """How long a worker that was told to stop tries to reach Redis for its last words."""
+START_RETRY_S = 3.0
+"""How long a worker tries to start a runner before it ends the batch as failed."""
 MOST_UNEXPLAINED = 20
 """A batch whose runner died so often, never with an item to blame, ends as failed."""
 
@@ -123,7 +126,12 @@ class Supervisor:
         self, job_id: str, batch: int, follows: Claim | None = None
     ) -> tuple[Claim | str, int]:
         """The ledger's answer, and when the batch was claimed, on our monotonic clock (ns)."""
-        owner = {**self._owner, "pid": self._ready_runner().pid}
+        try:
+            pid = self._ready_runner().pid
+        except RunnerStartFailed:
+            # Claimed all the same, to say so: what cannot be run here ends with the reason.
+            pid = os.getpid()
+        owner = {**self._owner, "pid": pid}
         # Before, not after: the answer waits until Redis has synced, the clock there does not.
         claimed_ns = time.monotonic_ns()
         claim = self._ownership.claim(job_id, batch, owner, follows, self._codes)
@@ -134,7 +142,11 @@ class Supervisor:
         unexplained = 0
         while True:
             plan = isolation.plan(deadlines.claim, deadlines.claimed_ns)
-            runner = self._ready_runner()
+            try:
+                runner = self._ready_runner()
+            except RunnerStartFailed as failure:
+                self._fail(deadlines, "internal", f"no runner could be started: {failure}")
+                return "failed"
             try:
                 reply = self._await_reply(runner, plan, deadlines)
             except RunnerDied as death:
@@ -204,9 +216,7 @@ class Supervisor:
             self._stop_runner()
         if reply.kind == "broken":
             log.error("the runner failed: %s", reply.detail)
-            error = TaskError(type="internal", message=reply.detail, traceback=None)
-            ending = Ending("failed", {}, "cancelled", error)
-            self._retry(lambda: self._ownership.end(deadlines.claim, ending))
+            self._fail(deadlines, "internal", reply.detail)
         elif reply.kind in ("drained", "unfit", "stale"):
             self._retry(lambda: self._ownership.release(deadlines.claim, reply.untouched))
             if reply.kind == "unfit":
@@ -219,12 +229,15 @@ class Supervisor:
             self._stop_runner()
         return reply.kind
 
+    def _fail(self, deadlines: BatchDeadlines, kind: str, message: str) -> None:
+        error = TaskError(type=kind, message=message, traceback=None)
+        ending = Ending("failed", {}, "cancelled", error)
+        self._retry(lambda: self._ownership.end(deadlines.claim, ending))
+
     def _claim_again(self, deadlines: BatchDeadlines, unexplained: int) -> None:
         if unexplained >= MOST_UNEXPLAINED:
             message = f"the runner died {unexplained} times, and no item is to blame"
-            error = TaskError(type="runner_lost", message=message, traceback=None)
-            ending = Ending("failed", {}, "cancelled", error)
-            self._retry(lambda: self._ownership.end(deadlines.claim, ending))
+            self._fail(deadlines, "runner_lost", message)
             raise _BatchOver("failed")
         old = deadlines.claim
         claim, claimed_ns = self._retry(lambda: self._claim(old.job_id, old.batch, follows=old))
@@ -252,10 +265,26 @@ class Supervisor:
                 time.sleep(CHECK_EVERY_S)
 
     def _ready_runner(self) -> RunnerProcess:
+        """The runner; a new one, with some patience, if there is none.
+
+        Raises:
+            RunnerStartFailed: none can be started.
+        """
         if self._runner and self._runner.has_ended():
             self._stop_runner()
-        self._runner = runner = self._runner or self._new_runner()
-        runner.wait_ready()
+        ends = time.monotonic() + START_RETRY_S
+        while True:
+            try:
+                self._runner = runner = self._runner or self._new_runner()
+                runner.wait_ready()
+                break
+            except RunnerStartFailed as failure:
+                self._runner = None
+                if time.monotonic() > ends:
+                    log.error("no runner could be started: %s", failure)
+                    raise
+            self._heartbeat()
+            time.sleep(CHECK_EVERY_S)
         if runner.capabilities and runner.capabilities.id != self.class_id:
             self.capabilities = runner.capabilities
             codes = {name: task.code for name, task in runner.capabilities.tasks.items()}
@@ -269,7 +298,11 @@ class Supervisor:
         """End the runner with all that it started, and have the next one on its way."""
         if self._runner:
             self._runner.kill()
-            self._runner = None if self._draining() else self._new_runner()
+            self._runner = None
+            if not self._draining():
+                # It is started again, and said to fail, when there is something to run.
+                with contextlib.suppress(RunnerStartFailed):
+                    self._runner = self._new_runner()
 
 
 def _receive(
