@@ -97,7 +97,7 @@ def test_a_child_killed_from_outside_costs_no_item(way: Any, context: Any) -> No
                 os.kill(below[0], 9)
                 killed.append(below[0])
 
-    context.tick = tick
+    context.on_idle = tick
     result = way.run(context, "sleep", range(12), params={"seconds": 0.15})
     assert len(killed) == 2
     assert {outcome.state for outcome in result.outcomes} == {"succeeded"}
@@ -114,7 +114,7 @@ def test_a_killed_fork_server_costs_no_item(way: Any, context: Any) -> None:
             killed.append(server)
             os.kill(server, 9)
 
-    context.tick = tick
+    context.on_idle = tick
     result = way.run(context, "sleep", range(12), params={"seconds": 0.1})
     assert killed
     assert {outcome.state for outcome in result.outcomes} == {"succeeded"}

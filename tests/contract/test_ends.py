@@ -124,7 +124,7 @@ def test_only_the_calling_thread_is_left(way: Any, context: Any) -> None:
 
 def test_ticks_come_often_where_they_are_promised(way: Any, context: Any) -> None:
     ticks = []
-    context.tick = lambda: ticks.append(threading.current_thread())
+    context.on_idle = lambda: ticks.append(threading.current_thread())
     way.run(context, "sleep", range(3), params={"seconds": 0.4})
     if way.in_process:
         assert not ticks
