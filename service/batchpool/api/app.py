@@ -1,4 +1,4 @@
-"""The Flask app: its routes, and the one border where whatever goes wrong becomes a problem."""
+"""The Flask app: its routes, and the handlers that turn every error into a problem."""
 
 import logging
 import sys
@@ -27,20 +27,20 @@ MOST_SUM_DIGITS = 5000
 def create_app(
     settings: ApiSettings,
     redis: Redis,
-    bulk: Redis | None = None,
+    slow_redis: Redis | None = None,
     large_bodies: LargeBodies | None = None,
 ) -> Flask:
     """The API over one Redis.
 
     Args:
-        redis: a client that gives up within `settings.redis_timeout_s`.
-        bulk: the same Redis with the patience of `settings.submit_timeout_s`; default: `redis`.
+        redis: a client with the time-out `settings.redis_timeout_s`.
+        slow_redis: the same Redis with `settings.submit_timeout_s`; default: `redis`.
         large_bodies: where large bodies are handled; default: in this process.
     """
     # A sum is written in full, and Python refuses to write an int of more digits than it reads.
     sys.set_int_max_str_digits(max(MOST_SUM_DIGITS, sys.get_int_max_str_digits()))
     app = Flask("batchpool.api", static_folder=None)
-    app.extensions[EXTENSION] = ApiContext.over(settings, redis, bulk or redis, large_bodies)
+    app.extensions[EXTENSION] = ApiContext.over(settings, redis, slow_redis or redis, large_bodies)
     app.url_map.strict_slashes = True
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -1,4 +1,4 @@
-"""What every request handler shares: the settings, the ledger and the threads left to block."""
+"""What all request handlers share: settings, ledger, limits of blocking threads."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -23,13 +23,13 @@ EXTENSION = "batchpool"
 
 
 class ThreadLimit:
-    """Threads that may block at once; never more are taken than there are."""
+    """A limit on the threads that may block at once."""
 
     def __init__(self, count: int) -> None:
         self._free = threading.BoundedSemaphore(count) if count else None
 
     def acquire(self) -> bool:
-        """Whether a slot was free; it is the caller's until `give_back`."""
+        """Take a place if one is free; the caller must `release` it."""
         return self._free is not None and self._free.acquire(blocking=False)
 
     def release(self) -> None:
@@ -38,7 +38,7 @@ class ThreadLimit:
 
     @contextmanager
     def acquired(self, wanted: bool = True) -> Iterator[bool]:
-        """Take a slot, if one is wanted, for a `with`, and say whether there was one."""
+        """Take a place for a `with`, if one is wanted; yields whether one was free."""
         taken = wanted and self.acquire()
         try:
             yield taken
@@ -53,7 +53,7 @@ class ApiContext:
 
     Args:
         redis: answers within `redis_timeout_s` or fails.
-        bulk: the same Redis, given the time that storing a whole job may take.
+        slow_redis: the same Redis, with the time-out that storing a whole job may need.
     """
 
     settings: ApiSettings
@@ -80,20 +80,20 @@ class ApiContext:
         cls,
         settings: ApiSettings,
         redis: Redis,
-        bulk: Redis,
+        slow_redis: Redis,
         large_bodies: LargeBodies | None = None,
     ) -> "ApiContext":
         presence = Presence(redis)
         return cls(
             settings=settings,
             redis=redis,
-            slow_redis=bulk,
+            slow_redis=slow_redis,
             jobs=Jobs(redis),
-            jobs_writer=Jobs(bulk),
+            jobs_writer=Jobs(slow_redis),
             records=Records(redis),
             events=Events(redis),
             comparisons=Comparisons(redis),
-            comparisons_writer=Comparisons(bulk),
+            comparisons_writer=Comparisons(slow_redis),
             comparison_events=Events(redis, keys.comparison_key),
             presence=presence,
             fleets=FleetCache(presence),
@@ -116,6 +116,6 @@ def client_is_gone() -> Callable[[], bool]:
 
 
 def service() -> ApiContext:
-    """The service of the app that handles the current request."""
+    """The context of the app that handles the current request."""
     found: ApiContext = current_app.extensions[EXTENSION]
     return found

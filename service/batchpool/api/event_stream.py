@@ -1,4 +1,4 @@
-"""Server-Sent Events of whatever changes and ends: snapshots in order, resumed, capped, ended."""
+"""Server-Sent Events of a job or comparison: snapshots in order, resume, limits, end."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from batchpool.api.context import ApiContext, client_is_gone
 from batchpool.api.http import encode
-from batchpool.api.long_poll import slice_s
+from batchpool.api.long_poll import block_s
 from batchpool.api.problems import Problem, Unavailable
 from batchpool.ledger.events import Event
 from batchpool.model import TERMINAL_STATES
@@ -23,7 +23,7 @@ _STREAM_ID = re.compile(r"(\d{1,19})-(\d{1,19})")
 
 
 class Snapshot(NamedTuple):
-    """What is streamed, at one moment just after the event with the id `event`."""
+    """The state of a job or comparison, just after the event with the id `event`."""
 
     event: str
     state: str
@@ -32,12 +32,12 @@ class Snapshot(NamedTuple):
 
 @dataclass(frozen=True)
 class EventSource:
-    """Where a stream comes from.
+    """What is streamed.
 
     Args:
-        kinds: of events, the least important first; a snapshot has the kind of the most important
-            one that it stands for. The last but one is that of a snapshot without an event.
-        missing: what is answered when there is no such thing.
+        kinds: kinds of events, the least important first; a snapshot has the most important kind
+            of the events that it covers. A snapshot without an event has the last but one.
+        missing: the answer if the job or comparison does not exist.
     """
 
     kinds: tuple[str, ...]
@@ -47,33 +47,33 @@ class EventSource:
     missing: Problem
 
 
-def stream_events(here: ApiContext, source: EventSource, last_event_id: str | None) -> Response:
-    """The answer that streams; takes one of the slots there are for that until it is closed.
+def stream_events(context: ApiContext, source: EventSource, last_event_id: str | None) -> Response:
+    """Stream events; the response occupies one of the streams until it is closed.
 
     Raises:
-        Problem: 503 when all slots are taken, or what `source.missing` is.
+        Problem: 503 if all streams are in use, or `source.missing`.
     """
-    if not here.streams.acquire():
-        most = here.settings.max_event_streams
+    if not context.streams.acquire():
+        most = context.settings.max_event_streams
         raise Unavailable(f"all {most} event streams are in use; poll with ?wait= instead", 5)
     try:
-        stream = _open(here, source, request.headers.get("Last-Event-ID") or last_event_id)
+        stream = _open(context, source, request.headers.get("Last-Event-ID") or last_event_id)
     except BaseException:
-        here.streams.release()
+        context.streams.release()
         raise
     response = Response(stream, content_type=f"{EVENT_STREAM}; charset=utf-8")
     response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     # Not in the generator's `finally`: one that was never begun does not run it.
-    response.call_on_close(here.streams.release)
+    response.call_on_close(context.streams.release)
     return response
 
 
-def _open(here: ApiContext, source: EventSource, last_seen: str | None) -> Iterator[str]:
+def _open(context: ApiContext, source: EventSource, last_seen: str | None) -> Iterator[str]:
     seen = source.load()
     if seen is None:
         raise source.missing
     resume = last_seen if _can_resume(last_seen, source.oldest_id(), seen.event) else None
-    return _Stream(here, source).run(seen, resume)
+    return _Stream(context, source).run(seen, resume)
 
 
 def _can_resume(last_seen: str | None, oldest: str | None, newest: str) -> bool:
@@ -88,21 +88,21 @@ def _parse_id(text: str | None) -> tuple[int, int] | None:
 
 
 class _Stream:
-    """One client's view."""
+    """The stream to one client."""
 
     def __init__(
-        self, here: ApiContext, source: EventSource, clock: Callable[[], float] = time.monotonic
+        self, context: ApiContext, source: EventSource, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._here = here
+        self._context = context
         self._source = source
         self._clock = clock
         self._last_sent = clock()
         self._is_gone = client_is_gone()
 
     def run(self, seen: Snapshot, resume: str | None) -> Iterator[str]:
-        """The text of the stream, until the end of what is watched or of the service.
+        """The text of the stream, until the job or comparison ends, or the service stops.
 
-        Redis being away ends it too: the client comes back with the last id it has.
+        An outage of Redis ends it too: the client reconnects with the last id that it has.
         """
         yield f"retry: {RETRY_MS}\n\n"
         if resume is None:
@@ -116,8 +116,8 @@ class _Stream:
             return
 
     def _follow(self, after: str) -> Iterator[str]:
-        block_ms = int(slice_s(self._here) * 1000)
-        while not (self._here.stopping.is_set() or self._is_gone()):
+        block_ms = int(block_s(self._context) * 1000)
+        while not (self._context.stopping.is_set() or self._is_gone()):
             events = self._source.read(after, block_ms)
             if events:
                 seen = self._source.load()
@@ -130,7 +130,7 @@ class _Stream:
                     yield self._snapshot("end", seen)
                     return
                 self._pause(events)
-            elif self._clock() - self._last_sent >= self._here.settings.event_heartbeat_s:
+            elif self._clock() - self._last_sent >= self._context.settings.event_heartbeat_s:
                 self._last_sent = self._clock()
                 yield ": still here\n\n"
                 if self._source.load() is None:
@@ -139,7 +139,7 @@ class _Stream:
     def _pause(self, events: list[tuple[str, Event]]) -> None:
         # Blocks come several times a second from each batch; a person needs no more than this.
         if self._kind(events) == "progress":
-            self._here.stopping.wait(PROGRESS_EVERY_S)
+            self._context.stopping.wait(PROGRESS_EVERY_S)
 
     def _snapshot(self, kind: str, seen: Snapshot) -> str:
         self._last_sent = self._clock()

@@ -1,4 +1,4 @@
-"""Answers and query strings: JSON out, problems out, parameters in."""
+"""JSON and problem responses, content negotiation, query strings, ids and links."""
 
 import json
 import re
@@ -23,12 +23,12 @@ encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=F
 def json_response(
     body: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A JSON answer."""
+    """A JSON response."""
     return Response(encode(body), status, headers=dict(headers or {}), content_type=JSON)
 
 
 def problem_response(problem: Problem) -> Response:
-    """The RFC 9457 form of a refusal."""
+    """The response of a problem, by RFC 9457."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": problem.title,
@@ -55,10 +55,10 @@ def read_query(model: type[RequestT]) -> RequestT:
 
 
 def negotiate(offered: Iterable[str] = (JSON,)) -> str:
-    """The media type to answer with.
+    """The media type to answer with: the best of `offered` by the Accept header.
 
     Raises:
-        Problem: 406, naming what is offered.
+        Problem: 406, names the offered ones.
     """
     types = list(offered)
     if not request.accept_mimetypes:
@@ -70,12 +70,12 @@ def negotiate(offered: Iterable[str] = (JSON,)) -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether it is an id that we could have made, since keys are built from it."""
+    """Whether a text has the form of a generated id; keys are built from it."""
     return _ID.fullmatch(text) is not None
 
 
 def check_comparison_id(comparison_id: str) -> str:
-    """The id if it is one that we could have made.
+    """The id, if it has the form of one.
 
     Raises:
         NotFound: no comparison has such an id.
@@ -91,7 +91,7 @@ def no_such_comparison(comparison_id: str) -> NotFound:
 
 
 def check_job_id(job_id: str) -> str:
-    """The id if it is one that we could have made, since keys are built from it.
+    """The id, if it has the form of one.
 
     Raises:
         NotFound: no job has such an id.
@@ -106,6 +106,6 @@ def no_such_job(job_id: str) -> NotFound:
 
 
 def next_link(cursor: str | int) -> str:
-    """The RFC 8288 value that names the next page."""
+    """The value of a Link header (RFC 8288) to the next page."""
     arguments = {**request.args.to_dict(), "cursor": str(cursor)}
     return f'<{request.path}?{urlencode(arguments)}>; rel="next"'

@@ -12,8 +12,8 @@ from batchpool.ledger.job_creation import IdempotencyKey
 MOST_KEY_CHARS = 255
 
 
-def idempotency_key(service: ApiContext, asked: dict[str, Any]) -> IdempotencyKey | None:
-    """The key of the current request, None without one; `asked` is what it stands for."""
+def idempotency_key(context: ApiContext, asked: dict[str, Any]) -> IdempotencyKey | None:
+    """The Idempotency-Key of the current request, if any; `asked` is the request that it names."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
@@ -26,5 +26,5 @@ def idempotency_key(service: ApiContext, asked: dict[str, Any]) -> IdempotencyKe
         scope=f"{request.method} {request.path} {caller}",
         key=key,
         body_sha256=canonical_digest(asked),
-        ttl_s=service.settings.idempotency_ttl_s,
+        ttl_s=context.settings.idempotency_ttl_s,
     )

@@ -1,4 +1,4 @@
-"""What workers announced, as the API shows it; pure."""
+"""Workers, backends and tasks as the API shows them; pure."""
 
 from collections.abc import Sequence
 

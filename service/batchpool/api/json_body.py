@@ -1,4 +1,4 @@
-"""JSON bodies read strictly: what is not plain, bounded JSON is refused before it is looked at."""
+"""Read JSON bodies strictly: only plain, bounded JSON is accepted."""
 
 import gc
 import json

@@ -1,4 +1,4 @@
-"""Waiting for an end, without polling: as long as a request may, and no longer."""
+"""Long polls: wait for the end of a job or comparison, up to a limit."""
 
 import time
 from typing import Protocol
@@ -6,12 +6,12 @@ from typing import Protocol
 from batchpool.api.context import ApiContext, client_is_gone
 from batchpool.model import TERMINAL_STATES
 
-SLICE_S = 1.0
-"""One blocking read lasts no longer, so that a stop, and a client that left, are seen."""
+BLOCK_S = 1.0
+"""The longest blocking read, so that a stop, or a client that left, is noticed."""
 
 
 class HasEnd(Protocol):
-    """What ends and says so: jobs, or comparisons."""
+    """Jobs or comparisons: they have a state and an end to wait for."""
 
     def state(self, name: str, /) -> str | None: ...
 
@@ -19,25 +19,26 @@ class HasEnd(Protocol):
 
 
 def wait_for_end(
-    service: ApiContext, name: str, wait_s: float, endings: HasEnd, *, is_new: bool = False
+    context: ApiContext, name: str, wait_s: float, endings: HasEnd, *, is_new: bool = False
 ) -> None:
-    """Return when what has this id is terminal or gone, after `wait_s`, or without a client.
+    """Return once it is terminal or deleted, after `wait_s`, or when the client has left.
 
     Args:
-        is_new: it was stored a moment ago; then it is not looked for before the wait.
+        name: the id of the job or comparison.
+        is_new: it was stored a moment ago, so that its state need not be read before the wait.
     """
     deadline = time.monotonic() + wait_s
     is_gone = client_is_gone()
-    # Nothing but the end is told; after a silent slice it may be gone.
+    # Only the end is signalled: after each read without one, look whether it was deleted.
     while is_new or endings.state(name) not in (None, *TERMINAL_STATES):
         is_new = False
         left = deadline - time.monotonic()
-        if left <= 0 or service.stopping.is_set() or is_gone():
+        if left <= 0 or context.stopping.is_set() or is_gone():
             return
-        if endings.has_ended(name, int(min(left, slice_s(service)) * 1000)):
+        if endings.has_ended(name, int(min(left, block_s(context)) * 1000)):
             return
 
 
-def slice_s(service: ApiContext) -> float:
-    """How long one blocking read may last: well below the time-out of its socket."""
-    return min(SLICE_S, service.settings.redis_timeout_s * 0.6)
+def block_s(context: ApiContext) -> float:
+    """The longest blocking read: well below the time-out of the socket."""
+    return min(BLOCK_S, context.settings.redis_timeout_s * 0.6)

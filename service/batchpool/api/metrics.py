@@ -1,4 +1,4 @@
-"""/metrics for Prometheus: read from Redis at each scrape, as cheaply for many jobs as for few."""
+"""Prometheus metrics, read from Redis at each scrape at a cost that does not grow with jobs."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ _COUNTED = (
 
 
 class LedgerCollector(Collector):
-    """What the ledger counts, in two round trips."""
+    """The counts of the ledger, read in two round trips."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Commands = redis
@@ -46,7 +46,7 @@ class LedgerCollector(Collector):
         yield _gauge("batchpool_jobs", "Jobs that have not ended.", now)
         ended = {state: counts[state] for state in ("succeeded", "failed", "cancelled")}
         yield _counter("batchpool_jobs_ended", "Jobs that have ended.", ended)
-        yield _gauge("batchpool_jobs_kept", "Jobs that can be looked at, ended ones too.", jobs)
+        yield _gauge("batchpool_jobs_kept", "Jobs that are kept, terminal ones included.", jobs)
         yield _gauge(
             "batchpool_items_queued", "Items that wait for a worker.", counts["queued_items"]
         )
@@ -55,12 +55,16 @@ class LedgerCollector(Collector):
         yield _gauge("batchpool_batches", "Batches that have not ended.", batches)
         about = "Comparisons that have not ended; one of them runs."
         yield _gauge("batchpool_comparisons", about, comparing)
-        about = "Comparisons that can be looked at, ended ones too."
+        about = "Comparisons that are kept, terminal ones included."
         yield _gauge("batchpool_comparisons_kept", about, compared)
         workers = {str(state): states[state] for state in WORKER_STATES}
         yield _gauge("batchpool_workers", "Live workers.", workers)
         refused = counts["refused_writes"]
-        yield _counter("batchpool_refused_writes", "Writes of owners that were none.", refused)
+        yield _counter(
+            "batchpool_refused_writes",
+            "Writes refused to former owners.",
+            refused,
+        )
         lost = counts["lost_workers"]
         yield _counter("batchpool_lost_workers", "Batches taken from silent workers.", lost)
         yield _gauge("batchpool_redis_used_bytes", "Memory that Redis uses.", memory["used_memory"])
@@ -87,7 +91,7 @@ def _filled(family: Any, value: Any) -> Metric:
 
 
 class Metrics:
-    """The metrics of one API process and of the ledger behind it."""
+    """The metrics of one API process and of the ledger."""
 
     def __init__(self, redis: Redis) -> None:
         self._registry = CollectorRegistry()
@@ -95,6 +99,6 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """The text of a scrape and its content type, as the scraper asked for it."""
+        """The metrics as text, and its content type, in the format that the scraper accepts."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type

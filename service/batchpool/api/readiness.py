@@ -1,4 +1,4 @@
-"""Whether jobs can be accepted and would be safe: what Redis is, and who was seen."""
+"""Readiness: whether Redis accepts jobs and keeps them safely, and whether workers were seen."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ LEAST_VERSION = (6, 2)
 
 @dataclass(frozen=True)
 class Readiness:
-    """`reasons` says in words what is wrong; with none, jobs are accepted."""
+    """The result of the check; without `reasons`, jobs are accepted."""
 
     reasons: list[str] = field(default_factory=list)
     durability: str = "unknown"
@@ -39,7 +39,7 @@ class Readiness:
 
 
 def check(redis: Redis) -> Readiness:
-    """Ask Redis, in one round trip; it being away is an answer, not an error."""
+    """Check Redis in one round trip; an outage is a result, not an error."""
     try:
         with redis.pipeline(transaction=False) as pipe:
             pipe.info("server")
@@ -64,7 +64,7 @@ def _count_live(redis: Redis, names: Any) -> int:
 
 
 def evaluate(answers: Sequence[Any], live: int) -> Readiness:
-    """What the answers of a reachable Redis come to.
+    """Evaluate the answers of a reachable Redis.
 
     Args:
         answers: INFO server, replication, persistence, memory; CONFIG GET appendfsync; the number

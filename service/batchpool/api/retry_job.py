@@ -1,4 +1,4 @@
-"""A new job of the items of an old one that have no success."""
+"""Retry a job: a new job of those of its items that have not succeeded."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,14 +20,14 @@ from batchpool.model import RECORD_STATES, TERMINAL_STATES
 NOT_SUCCEEDED = frozenset(RECORD_STATES) - {"succeeded"}
 
 
-def retry_job(service: ApiContext, job_id: str) -> SubmittedJob:
+def retry_job(context: ApiContext, job_id: str) -> SubmittedJob:
     """Store the new job, unless the same key has done so before.
 
     Raises:
         Problem: 404; 409 while the job runs or when all of it succeeded; 429; 503 without a
             worker; 507.
     """
-    job = service.jobs.load(job_id)
+    job = context.jobs.load(job_id)
     if job is None:
         raise no_such_job(job_id)
     if job.state not in TERMINAL_STATES:
@@ -36,11 +36,11 @@ def retry_job(service: ApiContext, job_id: str) -> SubmittedJob:
     if progress["succeeded"] == progress["total"]:
         # Seen without reading what may be a million records.
         raise Conflict("all items of the job have succeeded; there is nothing to retry")
-    items = [record["item"] for record in service.records.stream(job, states=NOT_SUCCEEDED)]
+    items = [record["item"] for record in context.records.stream(job, states=NOT_SUCCEEDED)]
     spec = _again(job, items)
     ranges = split_ranges(spec.count, spec.batches)
-    plan = JobPlan(spec, ranges, _class_id(spec, service.fleets.fresh()))
-    return store(service, plan, items, idempotency_key(service, {"retry_of": job_id}))
+    plan = JobPlan(spec, ranges, _class_id(spec, context.fleets.fresh()))
+    return store(context, plan, items, idempotency_key(context, {"retry_of": job_id}))
 
 
 def _again(job: JobEntry, items: list[Any]) -> JobSpec:

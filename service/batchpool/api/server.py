@@ -1,4 +1,4 @@
-"""gunicorn round the app: one process, many threads, and a stop that streams do not hold up."""
+"""gunicorn around the app: one process, many threads, and a stop that does not wait for streams."""
 
 import gc
 import ipaddress
@@ -37,7 +37,7 @@ class Server(BaseApplication):  # type: ignore[misc]
                 self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        """Called in the process that serves, after the fork: connections are made there."""
+        """Make the app, in the serving process after the fork: it opens the connections."""
         settings = self._settings
         app = create_app(
             settings,
@@ -50,7 +50,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 
 def tune_collector() -> None:
-    """Let the garbage collector look less often, and not at what was loaded before.
+    """Run the garbage collector less often, and without the objects that were loaded before.
 
     A body is parsed into a million objects without a cycle among them; with the defaults two
     thirds of the time of reading 340,000 lists went into looking for some.
@@ -97,7 +97,7 @@ def _allow_connections() -> int:
 
 
 def _announce(arbiter: Arbiter) -> None:
-    """One line on stdout with the address that is bound, which port 0 leaves open until now."""
+    """Print the bound address on stdout; with port 0 it is known only now."""
     for listener in arbiter.LISTENERS:
         host, port = listener.sock.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host

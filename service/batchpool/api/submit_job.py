@@ -1,4 +1,4 @@
-"""A job is written here: admitted, described, and stored with its RQ jobs in one step."""
+"""Submit a job: admit it and store it with its RQ jobs in one step."""
 
 import secrets
 import time
@@ -27,41 +27,41 @@ from batchpool.schemas.refusals import Refusal
 
 
 def new_job_id() -> str:
-    """A fresh id that sorts roughly by time: 11 digits of milliseconds, 13 of chance."""
+    """A new id that sorts roughly by time: 11 digits of milliseconds, 13 random ones."""
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(7)[:13]}"
 
 
 class SubmittedJob(NamedTuple):
-    """The job that a request made; None where an earlier one with the same key has made it."""
+    """A submitted job; its entry is None if an earlier request with the same key stored it."""
 
     job_id: str
     job: JobEntry | None
 
 
-def submit(service: ApiContext, request: JobRequest) -> SubmittedJob:
-    """Store the job that was ordered, unless the same key has done so before.
+def submit(context: ApiContext, request: JobRequest) -> SubmittedJob:
+    """Store a job, unless an earlier request with the same key has done so.
 
     Raises:
         Refusal: what cannot be admitted.
         Problem: 409, 429 or 507.
     """
-    plan = admit_with_fresh_fleet(service, request)
-    return store(service, plan, request.items, _key(service, request, plan.spec))
+    plan = admit_with_fresh_fleet(context, request)
+    return store(context, plan, request.items, _key(context, request, plan.spec))
 
 
-def admit_with_fresh_fleet(service: ApiContext, request: JobRequest) -> JobPlan:
-    """Admit by the cached fleet; refuse by a fresh one only, since a worker may have just come."""
-    settings = service.settings
-    # A job that could never wait would be told for ever to come back later.
+def admit_with_fresh_fleet(context: ApiContext, request: JobRequest) -> JobPlan:
+    """Admit by the cached fleet; refuse only by a fresh one: a worker may have just started."""
+    settings = context.settings
+    # A job larger than the queue would be answered 429 for ever.
     limits = Limits(min(settings.max_items, settings.max_queued_items), settings.max_batches)
     try:
-        return admit(request, service.fleets.cached(), limits)
+        return admit(request, context.fleets.cached(), limits)
     except Refusal:
-        return admit(request, service.fleets.fresh(), limits)
+        return admit(request, context.fleets.fresh(), limits)
 
 
 def store(
-    service: ApiContext,
+    context: ApiContext,
     plan: JobPlan,
     items: list[Any] | None,
     key: IdempotencyKey | None = None,
@@ -75,16 +75,16 @@ def store(
         queue=plan.class_id,
         timeout_s=plan.spec.timeout_s,
         queue_timeout_s=plan.spec.queue_timeout_s,
-        result_ttl_s=service.settings.result_ttl_s,
+        result_ttl_s=context.settings.result_ttl_s,
     )
 
     def enqueue(pipe: Pipeline) -> None:
         batches = [(new.id, index) for index in range(len(new.ranges))]
-        rq_queue.enqueue(service.slow_redis, pipe, new.queue, batches, new.queue_timeout_s)
+        rq_queue.enqueue(context.slow_redis, pipe, new.queue, batches, new.queue_timeout_s)
 
-    room = CapacityLimits(queued_items=service.settings.max_queued_items)
+    room = CapacityLimits(queued_items=context.settings.max_queued_items)
     try:
-        job_id, submitted_ms = service.jobs_writer.create(new, enqueue, key, room)
+        job_id, submitted_ms = context.jobs_writer.create(new, enqueue, key, room)
     except KeyReused:
         raise Conflict(
             "this Idempotency-Key was used with another body; send that body, or use a new key"
@@ -102,9 +102,9 @@ def store(
     return SubmittedJob(job_id, None if submitted_ms is None else new_entry(new, submitted_ms))
 
 
-def _key(service: ApiContext, request: JobRequest, spec: JobSpec) -> IdempotencyKey | None:
+def _key(context: ApiContext, request: JobRequest, spec: JobSpec) -> IdempotencyKey | None:
     if "Idempotency-Key" not in flask.request.headers:
         return None
-    # What the client asked for, not what it became: defaults follow the workers of the moment.
+    # The request, not its spec: defaults depend on the workers of the moment.
     asked = request.model_dump(exclude={"items"}) | {"items": spec.items.sha256}
-    return idempotency_key(service, asked)
+    return idempotency_key(context, asked)

@@ -1,11 +1,10 @@
-"""The routes, one blueprint per noun."""
+"""The routes, one blueprint per resource."""
 
-from batchpool.api.routes import comparisons, events, health, inventory, jobs, pages, records
+from batchpool.api.routes import comparisons, health, inventory, jobs, pages, records
 
 BLUEPRINTS = (
     jobs.blueprint,
     records.blueprint,
-    events.blueprint,
     comparisons.blueprint,
     inventory.blueprint,
     health.blueprint,

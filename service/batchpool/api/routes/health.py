@@ -1,4 +1,4 @@
-"""/healthz, /readyz and /metrics: is this process alive, would it accept a job, how is it all."""
+"""/healthz, /readyz and /metrics: liveness, readiness, metrics."""
 
 from flask import Blueprint, Response, request
 

@@ -1,4 +1,4 @@
-"""/v1/workers, /v1/backends and /v1/tasks: what there is to run jobs with."""
+"""/v1/workers, /v1/backends and /v1/tasks."""
 
 from flask import Blueprint, Response
 

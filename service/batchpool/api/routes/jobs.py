@@ -1,14 +1,18 @@
-"""/v1/jobs: order, list, look at, cancel, retry and delete jobs."""
+"""/v1/jobs: submit, list, show, follow, cancel, retry and delete jobs."""
 
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, request
 from redis.exceptions import RedisError
 
 from batchpool.api.context import ApiContext, service
+from batchpool.api.event_stream import EVENT_STREAM, EventSource, stream_events
+from batchpool.api.event_stream import Snapshot as EventSnapshot
 from batchpool.api.http import (
     check_job_id,
+    is_id,
     json_response,
     negotiate,
     next_link,
@@ -27,40 +31,50 @@ from batchpool.ledger.jobs import Snapshot
 from batchpool.model import TERMINAL_STATES
 from batchpool.queue import rq_queue
 from batchpool.queue.messages import rq_id
-from batchpool.schemas.job_requests import JobQuery, JobRequest, JobsQuery, NoQuery, read_model
+from batchpool.schemas.job_requests import (
+    EventsQuery,
+    JobQuery,
+    JobRequest,
+    JobsQuery,
+    NoQuery,
+    read_model,
+)
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
+
+KINDS = ("progress", "batch", "job", "end")
+"""Kinds of events, the least important first."""
 
 
 @blueprint.post("")
 def post_job() -> Response:
     negotiate()
-    here = service()
-    wait_s = _wait_s(here)
-    body = read_body(request, here.settings.max_body_bytes)
-    if here.large_bodies and len(body) > LARGE_BYTES:
-        response = here.large_bodies.post(request.path, request.headers, body)
+    context = service()
+    wait_s = _wait_s(context)
+    body = read_body(request, context.settings.max_body_bytes)
+    if context.large_bodies and len(body) > LARGE_BYTES:
+        response = context.large_bodies.post(request.path, request.headers, body)
         if response.status_code != 202:
             return response
         submitted = SubmittedJob(response.headers["Location"].rpartition("/")[2], None)
     else:
-        submitted = submit(here, read_model(JobRequest, parse_json(body)))
+        submitted = submit(context, read_model(JobRequest, parse_json(body)))
     if wait_s > 0:
-        # It is accepted, whatever becomes of the wait: Redis may go away, or the job be deleted.
+        # The job is accepted, even if the wait fails: Redis may fail, or the job be deleted.
         with suppress(RedisError):
-            seen, headers = _look_ended(here, submitted.job_id, wait_s, is_new=True)
+            seen, headers = _load_ended(context, submitted.job_id, wait_s, is_new=True)
             if seen:
                 return json_response(_shown(seen), 202, headers | _location(submitted.job_id))
-    return _accepted(here, submitted)
+    return _accepted(context, submitted)
 
 
 @blueprint.get("")
 def get_jobs() -> Response:
     negotiate()
     query = read_query(JobsQuery)
-    here = service()
-    found, cursor = list_jobs(here.jobs, query)
-    now_ms = here.jobs.now_ms()
+    context = service()
+    found, cursor = list_jobs(context.jobs, query)
+    now_ms = context.jobs.now_ms()
     body = {"jobs": [show_summary(job, now_ms) for job in found], "next": cursor}
     return json_response(body, headers={"Link": next_link(cursor)} if cursor else None)
 
@@ -68,21 +82,44 @@ def get_jobs() -> Response:
 @blueprint.get("/<job_id>")
 def get_job(job_id: str) -> Response:
     negotiate()
-    here = service()
-    wait_s = _wait_s(here)
-    seen, headers = _look_ended(here, check_job_id(job_id), wait_s)
+    context = service()
+    wait_s = _wait_s(context)
+    seen, headers = _load_ended(context, check_job_id(job_id), wait_s)
     if seen is None:
         raise no_such_job(job_id)
     return json_response(_shown(seen), headers=headers)
+
+
+@blueprint.get("/<job_id>/events")
+def get_events(job_id: str) -> Response:
+    negotiate((EVENT_STREAM,))
+    query = read_query(EventsQuery)
+    context = service()
+    source = EventSource(
+        kinds=KINDS,
+        load=partial(_load_event_snapshot, context, job_id),
+        oldest_id=partial(context.events.oldest_id, job_id),
+        read=partial(context.events.read, job_id),
+        missing=no_such_job(job_id),
+    )
+    return stream_events(context, source, query.last_event_id)
+
+
+def _load_event_snapshot(context: ApiContext, job_id: str) -> EventSnapshot | None:
+    seen = context.jobs.load_snapshot(job_id) if is_id(job_id) else None
+    if seen is None:
+        return None
+    show = partial(show_job, seen.job, seen.job.finished_ms or seen.now_ms)
+    return EventSnapshot(seen.event, seen.job.state, show)
 
 
 @blueprint.post("/<job_id>/cancel")
 def cancel_job(job_id: str) -> Response:
     negotiate()
     read_query(NoQuery)
-    here = service()
-    outcome = here.jobs.cancel(check_job_id(job_id))
-    seen = here.jobs.load_snapshot(job_id)
+    context = service()
+    outcome = context.jobs.cancel(check_job_id(job_id))
+    seen = context.jobs.load_snapshot(job_id)
     if outcome == "missing" or seen is None:
         raise no_such_job(job_id)
     if outcome == "terminal":
@@ -97,16 +134,16 @@ def cancel_job(job_id: str) -> Response:
 def post_retry(job_id: str) -> Response:
     negotiate()
     read_query(NoQuery)
-    here = service()
-    return _accepted(here, retry_job(here, check_job_id(job_id)))
+    context = service()
+    return _accepted(context, retry_job(context, check_job_id(job_id)))
 
 
 @blueprint.delete("/<job_id>")
 def delete_job(job_id: str) -> Response:
     read_query(NoQuery)
-    here = service()
-    job = here.jobs.load(check_job_id(job_id))
-    outcome = here.jobs.delete(job_id)
+    context = service()
+    job = context.jobs.load(check_job_id(job_id))
+    outcome = context.jobs.delete(job_id)
     if job is None or outcome == "missing":
         raise no_such_job(job_id)
     if outcome == "running":
@@ -114,23 +151,23 @@ def delete_job(job_id: str) -> Response:
     for queue in {batch.queue for batch in job.batches}:
         mine = (batch for batch in job.batches if batch.queue == queue)
         names = [rq_id(job_id, batch.index) for batch in mine]
-        rq_queue.forget(here.redis, queue, names)
+        rq_queue.forget(context.redis, queue, names)
     return Response(status=204)
 
 
-def _wait_s(here: ApiContext) -> float:
-    return min(read_query(JobQuery).wait, here.settings.wait_cap_s)
+def _wait_s(context: ApiContext) -> float:
+    return min(read_query(JobQuery).wait, context.settings.wait_cap_s)
 
 
-def _look_ended(
-    here: ApiContext, job_id: str, wait_s: float, *, is_new: bool = False
+def _load_ended(
+    context: ApiContext, job_id: str, wait_s: float, *, is_new: bool = False
 ) -> tuple[Snapshot | None, dict[str, str]]:
-    """The job once it has ended or the wait is over, and the headers that say more."""
-    with here.waits.acquired(wait_s > 0) as may_wait:
+    """The job once it has ended or the wait is over, and further headers."""
+    with context.waits.acquired(wait_s > 0) as may_wait:
         if may_wait:
-            wait_for_end(here, job_id, wait_s, here.jobs, is_new=is_new)
-        seen = here.jobs.load_snapshot(job_id)
-    # No thread was left to wait in: the client is told to ask again, not turned away.
+            wait_for_end(context, job_id, wait_s, context.jobs, is_new=is_new)
+        seen = context.jobs.load_snapshot(job_id)
+    # No thread was left to wait in: the client should ask again, it is not refused.
     hurried = wait_s > 0 and not may_wait and seen and seen.job.state not in TERMINAL_STATES
     return seen, {"Retry-After": "1"} if hurried else {}
 
@@ -139,13 +176,13 @@ def _location(job_id: str) -> dict[str, str]:
     return {"Location": f"/v1/jobs/{job_id}"}
 
 
-def _accepted(here: ApiContext, submitted: SubmittedJob) -> Response:
+def _accepted(context: ApiContext, submitted: SubmittedJob) -> Response:
     job_id, job = submitted
     location = _location(job_id)
     if job is not None:
-        # Not read back: a round trip for what has just been written.
+        # Not read back: that would be a round trip for what has just been written.
         return json_response(show_job(job, job.submitted_ms), 202, location)
-    seen = here.jobs.load_snapshot(job_id)
+    seen = context.jobs.load_snapshot(job_id)
     if seen is None:
         # A replay of a key whose job was deleted since: the same answer, without the job.
         return json_response({"id": job_id, "links": {"self": location["Location"]}}, 202, location)

@@ -1,4 +1,4 @@
-"""/openapi.json, /docs and /: the API described, for machines and for people."""
+"""/openapi.json, /docs and /: the description of the API."""
 
 from html import escape
 

@@ -1,4 +1,4 @@
-"""/v1/jobs/{id}/records and /trace: what happened to each item."""
+"""/v1/jobs/{id}/records and /v1/jobs/{id}/trace."""
 
 import csv
 import io
@@ -120,14 +120,14 @@ def _too_many_downloads() -> Unavailable:
 
 
 def _streamed(pieces: Iterator[str], media_type: str) -> Response:
-    here = service()
-    if not here.downloads.acquire():
+    context = service()
+    if not context.downloads.acquire():
         raise _too_many_downloads()
     try:
         # The first piece is made before the status is sent: Redis being away is still a 503 then.
         first = next(pieces, "")
     except BaseException:
-        here.downloads.release()
+        context.downloads.release()
         raise
 
     def whole() -> Iterator[str]:
@@ -135,7 +135,7 @@ def _streamed(pieces: Iterator[str], media_type: str) -> Response:
         yield from pieces
 
     response = Response(whole(), content_type=f"{media_type}; charset=utf-8")
-    response.call_on_close(here.downloads.release)
+    response.call_on_close(context.downloads.release)
     return response
 
 
