@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 TARGET_NS = 40_000_000
 """A chunk of tiny items takes about this long, half of it waiting behind another one: some fifty
@@ -11,6 +12,17 @@ _SHARE = 2
 """A chunk holds no more than this part of what one lane has left to do."""
 
 
+class ChunkState(Enum):
+    """How far items of a chunk are on their way back from a child that runs a long one."""
+
+    SENT = 1
+    """The child takes its items one by one."""
+    REVOKED = 2
+    """The child begins no further item; one that was about to begin may still run."""
+    SPLIT = 3
+    """The items behind the running one were given back."""
+
+
 @dataclass(eq=False)
 class Chunk:
     """Items that were sent to a child together."""
@@ -18,7 +30,7 @@ class Chunk:
     number: int
     indices: Sequence[int]
     sent_ns: int
-    is_revoked: bool = False
+    state: ChunkState = ChunkState.SENT
 
 
 class Chunker:

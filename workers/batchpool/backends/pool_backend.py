@@ -6,7 +6,7 @@ from time import monotonic_ns
 
 from batchpool.backends.base import Batch
 from batchpool.backends.child_backend import ChildBackend
-from batchpool.backends.chunking import Chunk, Chunker
+from batchpool.backends.chunking import Chunk, Chunker, ChunkState
 from batchpool.children.child import run_chunk
 from batchpool.children.monitor import ChildHandle
 from batchpool.children.pools import ExecutorPool
@@ -168,7 +168,11 @@ class PoolBackend(ChildBackend):
         return [items[index - first] for index in indices]
 
     def _steal_back(self) -> None:
-        """Give items that wait behind a long one in its chunk to lanes that have nothing to do."""
+        """Give items that wait behind a long one in its chunk to free slots.
+
+        It takes two turns: a chunk is revoked, and split a turn later, when it is certain that
+        the child begins no further item of it.
+        """
         is_idle = not self._chunker.has_more and len(self._chunks) < self.slots
         if not is_idle or not self._chunker.is_auto:
             return
@@ -180,12 +184,16 @@ class PoolBackend(ChildBackend):
             chunk = next((c for c in self._chunks.values() if running[0] in c.indices), None)
             if chunk is None or running[0] == chunk.indices[-1]:
                 continue
-            if chunk.is_revoked:
-                # Revoked a turn ago, and it still runs an item: none behind that one will begin.
-                place = chunk.indices.index(running[0]) + 1
-                behind = self.batch.outcomes.unanswered(chunk.indices[place:])
-                chunk.indices = chunk.indices[:place]
-                self._chunker.give_back(behind)
-            else:
-                chunk.is_revoked = True
+            if chunk.state is ChunkState.SENT:
+                chunk.state = ChunkState.REVOKED
                 child.outbox.revoke(chunk.number)
+            elif chunk.state is ChunkState.REVOKED:
+                self._split(chunk, running[0])
+
+    def _split(self, chunk: Chunk, running: int) -> None:
+        """Give back the items of a revoked chunk behind the running one."""
+        chunk.state = ChunkState.SPLIT
+        end = chunk.indices.index(running) + 1
+        behind = self.batch.outcomes.unanswered(chunk.indices[end:])
+        chunk.indices = chunk.indices[:end]
+        self._chunker.give_back(behind)

@@ -1,13 +1,21 @@
-"""Who is to blame when a runner dies: the items it was running are suspects, and run alone."""
+"""Find the item to blame when a runner dies: the items it was running are suspects, run alone."""
 
 from collections import Counter
-from dataclasses import replace
+from typing import NamedTuple
 
-from batchpool.ledger.ownership import Claim
-from batchpool.runner.protocol import Assignment, CrashedItem
+from batchpool.runner.protocol import CrashedItem
 
 CRASHES_ALONE = 3
 """An item that ended as many processes in which it ran alone is given up."""
+
+
+class Plan(NamedTuple):
+    """Which items to run next; see `Assignment`, which is made of it."""
+
+    skip: frozenset[int] = frozenset()
+    only: frozenset[int] | None = None
+    crashed: tuple[CrashedItem, ...] = ()
+    close: bool = True
 
 
 class CrashIsolation:
@@ -22,31 +30,27 @@ class CrashIsolation:
         self._given_up: list[CrashedItem] = []
         self._rest_ran = False
 
-    def plan(self, claim: Claim, claimed_ns: int) -> Assignment:
-        self._suspects -= claim.done
+    def plan(self, done: frozenset[int]) -> Plan:
+        """What to run next; `done` are the recorded items."""
+        self._suspects -= done
         if self._suspects and self._rest_ran:
-            alone = frozenset({min(self._suspects)})
-            return Assignment(claim, claimed_ns, only=alone, close=False)
-        return Assignment(
-            claim,
-            claimed_ns,
+            return Plan(only=frozenset({min(self._suspects)}), close=False)
+        return Plan(
             skip=frozenset(self._suspects),
-            crashed=tuple(item for item in self._given_up if item.index not in claim.done),
+            crashed=tuple(item for item in self._given_up if item.index not in done),
             close=not self._suspects,
         )
 
-    def ran(self, plan: Assignment) -> Claim:
-        """The claim after `plan` was carried out, with what it recorded among what is done."""
-        claim = plan.claim
-        if plan.only is not None:
-            return replace(claim, done=claim.done | plan.only)
-        self._rest_ran = True
-        everything = frozenset(range(claim.first, claim.first + claim.count))
-        return replace(claim, done=everything - plan.skip)
+    def ran(self, plan: Plan) -> None:
+        """Note that a plan was carried out without a crash."""
+        self._rest_ran = self._rest_ran or plan.only is None
 
-    def died(self, plan: Assignment, in_flight: frozenset[int], pid: int, how: str) -> bool:
-        """Take note that the runner died; whether an item can be blamed or suspected."""
-        blamed = in_flight - plan.claim.done
+    def died(self, plan: Plan, blamed: frozenset[int], pid: int, how: str) -> bool:
+        """Note that the runner died; returns whether an item can be blamed or suspected.
+
+        Args:
+            blamed: the items that ran, without those that were recorded.
+        """
         if plan.only is not None and blamed == plan.only:
             (index,) = blamed
             self._crashes[index] += 1

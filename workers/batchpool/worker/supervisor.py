@@ -14,8 +14,8 @@ from batchpool.ledger.ownership import OTHER_VERSION, Claim, Ending, Ownership
 from batchpool.ledger.recovery import Recovery
 from batchpool.model import TaskError
 from batchpool.runner.protocol import Assignment, Ready, RunnerReply
-from batchpool.worker.batch_deadlines import CHECK_EVERY_S, BatchDeadlines
-from batchpool.worker.crash_isolation import CrashIsolation
+from batchpool.worker.batch_deadlines import CHECK_EVERY_S
+from batchpool.worker.claimed_batch import ClaimedBatch
 from batchpool.worker.memory_sampler import MemorySampler
 from batchpool.worker.runner_process import RunnerDied, RunnerProcess, RunnerStartFailed
 
@@ -104,9 +104,9 @@ class Supervisor:
         if isinstance(claim, str):
             on_claimed()
             return claim
-        deadlines = BatchDeadlines(claim, claimed_ns, self._grace_s, on_claimed)
+        owned = ClaimedBatch(claim, claimed_ns, self._grace_s, on_claimed)
         try:
-            return self._run_to_end(deadlines)
+            return self._run_to_end(owned)
         except _BatchOver as over:
             self._stop_runner()
             return over.how
@@ -114,7 +114,7 @@ class Supervisor:
             # A second SIGTERM: leave at once, and leave the batch to others.
             self.close()
             with contextlib.suppress(*UNREACHABLE):
-                self._ownership.release(deadlines.claim)
+                self._ownership.release(owned.claim)
             raise
 
     def close(self) -> None:
@@ -137,69 +137,68 @@ class Supervisor:
         claim = self._ownership.claim(job_id, batch, owner, follows, self._codes)
         return claim, claimed_ns
 
-    def _run_to_end(self, deadlines: BatchDeadlines) -> str:
-        isolation = CrashIsolation()
+    def _run_to_end(self, owned: ClaimedBatch) -> str:
         unexplained = 0
         while True:
-            plan = isolation.plan(deadlines.claim, deadlines.claimed_ns)
+            assignment = owned.next_assignment()
             try:
                 runner = self._ready_runner()
             except RunnerStartFailed as failure:
-                self._fail(deadlines, "internal", f"no runner could be started: {failure}")
+                self._fail(owned, "internal", f"no runner could be started: {failure}")
                 return "failed"
             try:
-                reply = self._await_reply(runner, plan, deadlines)
+                reply = self._await_reply(runner, assignment, owned)
             except RunnerDied as death:
                 in_flight = runner.in_flight()
                 log.warning("runner %d %s, running items %s", runner.pid, death, _few(in_flight))
                 self._stop_runner()
-                if not isolation.died(plan, in_flight, runner.pid, str(death)):
+                if not owned.mark_crashed(in_flight, runner.pid, str(death)):
                     unexplained += 1
-                self._claim_again(deadlines, unexplained)
+                self._claim_again(owned, unexplained)
                 continue
             if reply.kind != "ran":
-                return self._conclude(deadlines, reply)
-            deadlines.claim = isolation.ran(plan)
+                return self._conclude(owned, reply)
+            owned.mark_run()
 
     def _await_reply(
-        self, runner: RunnerProcess, plan: Assignment, deadlines: BatchDeadlines
+        self, runner: RunnerProcess, assignment: Assignment, owned: ClaimedBatch
     ) -> RunnerReply:
-        runner.send(plan)
-        sampler = MemorySampler(runner.pid, runner.folder) if plan.claim.run.measure else None
+        runner.send(assignment)
+        sampler = MemorySampler(runner.pid, runner.folder) if owned.claim.run.measure else None
         while True:
-            message = _receive(runner, deadlines.next_check_s(), sampler)
-            deadlines.on_claimed()
+            message = _receive(runner, owned.deadlines.next_check_s(), sampler)
+            owned.mark_started()
             if isinstance(message, RunnerReply):
                 return message
-            self._check(runner, deadlines)
+            self._check(runner, owned)
 
-    def _check(self, runner: RunnerProcess, deadlines: BatchDeadlines) -> None:
+    def _check(self, runner: RunnerProcess, owned: ClaimedBatch) -> None:
         """Check the lease, cancel, limit and drain; raises _BatchOver when the batch is over."""
         try:
-            renewal = self._ownership.renew(deadlines.claim)
+            renewal = self._ownership.renew(owned.claim)
             # Only now: a Redis that hangs must not cost us its time-out twice.
             self._heartbeat()
             if renewal.held:
-                deadlines.renewed(renewal.left_ms)
+                owned.deadlines.renew(renewal.left_ms)
             elif not renewal.closed:
                 # What the runner itself has closed is not taken from us: its answer is on its way.
                 raise _BatchOver("disowned")
             if renewal.cancel:
-                self._end(deadlines, "cancelled")
+                self._end(owned, "cancelled")
         except UNREACHABLE:
             # Our own clock still holds the job to its limit.
             log.debug("the ledger is out of reach")
-        if deadlines.is_overdue():
-            self._end(deadlines, "timeout")
+        if owned.deadlines.is_overdue():
+            self._end(owned, "timeout")
         if self._draining():
-            if deadlines.begin_drain():
+            if owned.deadlines.begin_drain():
                 runner.drain()
-            if deadlines.grace_is_over():
+            if owned.deadlines.grace_is_over():
                 self._stop_runner()
-                self._retry(lambda: self._ownership.release(deadlines.claim))
+                self._retry(lambda: self._ownership.release(owned.claim))
                 raise _BatchOver("released")
 
-    def _end(self, deadlines: BatchDeadlines, how: str) -> None:
+    def _end(self, owned: ClaimedBatch, how: str) -> None:
         self._stop_runner()
         error: TaskError | None = None
         if how == "timeout":
@@ -208,19 +207,19 @@ class Supervisor:
             ending = Ending("failed", {}, "timeout", error)
         else:
             ending = Ending("cancelled", {}, "cancelled")
-        self._retry(lambda: self._ownership.end(deadlines.claim, ending))
+        self._retry(lambda: self._ownership.end(owned.claim, ending))
         raise _BatchOver(how)
 
-    def _conclude(self, deadlines: BatchDeadlines, reply: RunnerReply) -> str:
+    def _conclude(self, owned: ClaimedBatch, reply: RunnerReply) -> str:
         if reply.must_replace:
             self._stop_runner()
         if reply.kind == "broken":
             log.error("the runner failed: %s", reply.detail)
-            self._fail(deadlines, "internal", reply.detail)
+            self._fail(owned, "internal", reply.detail)
         elif reply.kind in ("drained", "unfit", "stale"):
-            self._retry(lambda: self._ownership.release(deadlines.claim, reply.untouched))
+            self._retry(lambda: self._ownership.release(owned.claim, reply.untouched))
             if reply.kind == "unfit":
-                claim, class_id = deadlines.claim, self.class_id
+                claim, class_id = owned.claim, self.class_id
                 self._retry(
                     lambda: self._recovery.park(claim.job_id, claim.batch, reply.detail, class_id)
                 )
@@ -229,23 +228,23 @@ class Supervisor:
             self._stop_runner()
         return reply.kind
 
-    def _fail(self, deadlines: BatchDeadlines, kind: str, message: str) -> None:
+    def _fail(self, owned: ClaimedBatch, kind: str, message: str) -> None:
         error = TaskError(type=kind, message=message, traceback=None)
         ending = Ending("failed", {}, "cancelled", error)
-        self._retry(lambda: self._ownership.end(deadlines.claim, ending))
+        self._retry(lambda: self._ownership.end(owned.claim, ending))
 
-    def _claim_again(self, deadlines: BatchDeadlines, unexplained: int) -> None:
+    def _claim_again(self, owned: ClaimedBatch, unexplained: int) -> None:
         if unexplained >= MOST_UNEXPLAINED:
             message = f"the runner died {unexplained} times, and no item is to blame"
-            self._fail(deadlines, "runner_lost", message)
+            self._fail(owned, "runner_lost", message)
             raise _BatchOver("failed")
-        old = deadlines.claim
+        old = owned.claim
         claim, claimed_ns = self._retry(lambda: self._claim(old.job_id, old.batch, follows=old))
         if claim == OTHER_VERSION:
             self._retry(lambda: self._ownership.release(old))
         if isinstance(claim, str):
             raise _BatchOver(claim)
-        deadlines.claimed(claim, claimed_ns)
+        owned.renew(claim, claimed_ns)
 
     def _retry(self, step: Callable[[], Any]) -> Any:
         """Take a step in the ledger, again while Redis is away; our token fences each try.

@@ -1,0 +1,63 @@
+"""The batch that a worker runs: the only owner of its claim."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from batchpool.ledger.ownership import Claim
+from batchpool.runner.protocol import Assignment
+from batchpool.worker.batch_deadlines import BatchDeadlines
+from batchpool.worker.crash_isolation import CrashIsolation, Plan
+
+
+class ClaimedBatch:
+    """Turns a claim into assignments for the runner, until all items are recorded.
+
+    Attributes:
+        claim: the current one; it changes after a crash, and as items are recorded.
+        deadlines: of this claim.
+
+    Args:
+        claimed_ns: the machine's monotonic clock when the claim was sent.
+        on_claimed: called once, when RQ need not remember the batch any more.
+    """
+
+    def __init__(
+        self, claim: Claim, claimed_ns: int, grace_s: float, on_claimed: Callable[[], None]
+    ) -> None:
+        self.claim = claim
+        self.deadlines = BatchDeadlines(claim.left_ms, grace_s)
+        self._claimed_ns = claimed_ns
+        self._on_claimed: Callable[[], None] | None = on_claimed
+        self._isolation = CrashIsolation()
+        self._plan = Plan()
+
+    def next_assignment(self) -> Assignment:
+        """The part of the batch that the runner is to run now."""
+        plan = self._plan = self._isolation.plan(self.claim.done)
+        return Assignment(
+            self.claim, self._claimed_ns, plan.skip, plan.only, plan.crashed, plan.close
+        )
+
+    def mark_started(self) -> None:
+        """Call `on_claimed`, once."""
+        on_claimed, self._on_claimed = self._on_claimed, None
+        if on_claimed:
+            on_claimed()
+
+    def mark_run(self) -> None:
+        """Count the items of the last assignment as recorded."""
+        claim = self.claim
+        everything = frozenset(range(claim.first, claim.first + claim.count))
+        ran = everything - self._plan.skip if self._plan.only is None else self._plan.only
+        self._isolation.ran(self._plan)
+        self.claim = replace(claim, done=claim.done | ran)
+
+    def mark_crashed(self, in_flight: frozenset[int], pid: int, how: str) -> bool:
+        """Record that the runner died; returns whether an item can be blamed or suspected."""
+        return self._isolation.died(self._plan, in_flight - self.claim.done, pid, how)
+
+    def renew(self, claim: Claim, claimed_ns: int) -> None:
+        """Continue under a new claim, after a crash."""
+        self.claim = claim
+        self._claimed_ns = claimed_ns
+        self.deadlines.renew(claim.left_ms)
