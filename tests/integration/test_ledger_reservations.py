@@ -49,7 +49,7 @@ def test_a_wanted_slot_is_taken_by_the_first_that_has_the_message(
     assert not reservations.take(seat, HOLDER | {"worker": "w2"})
     holder = reservations.holder("c", 0)
     assert holder and holder["worker"] == "w1" and holder["nonce"] == seat.nonce and holder["ms"]
-    assert reservations.is_held(seat)
+    assert reservations.is_current(seat)
 
 
 def test_a_take_whose_answer_was_lost_is_answered_again(reservations: Reservations) -> None:
@@ -70,11 +70,11 @@ def test_a_slot_that_is_wanted_anew_is_no_longer_its_old_holders(
     old = wanted(reservations)
     reservations.take(old, HOLDER)
     new = wanted(reservations)
-    assert not reservations.is_held(old)
+    assert not reservations.is_current(old)
     assert not reservations.take(old, HOLDER), "its own old message gives it no right"
     assert reservations.take(new, HOLDER | {"worker": "w2"})
     assert not reservations.leave(old), "who lost a slot cannot empty it"
-    assert reservations.is_held(new)
+    assert reservations.is_current(new)
 
 
 @pytest.mark.parametrize("state", ["queued", "succeeded", "failed", "cancelled", None])
@@ -88,7 +88,7 @@ def test_only_a_running_comparison_reserves(
     else:
         redis.hset(keys.comparison_key("c"), "state", state)
     assert not reservations.take(waiting, HOLDER)
-    assert not reservations.is_held(held)
+    assert not reservations.is_current(held)
     assert reservations.request("c", 2) is None
 
 
@@ -100,7 +100,7 @@ def test_a_slot_that_was_left_is_empty_and_others_stay(
     reservations.take(second, HOLDER | {"worker": "w2"})
     assert set(reservations.holders("c")) == {0, 1}
     assert reservations.leave(first) and not reservations.leave(first)
-    assert not reservations.is_held(first) and reservations.is_held(second)
+    assert not reservations.is_current(first) and reservations.is_current(second)
     assert set(reservations.holders("c")) == {1}
 
 

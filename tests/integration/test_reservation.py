@@ -163,7 +163,7 @@ def test_a_late_release_of_an_earlier_holder_moves_nobody(driver: Driver) -> Non
     driver.release(seat._replace(nonce="another"))
     # The queue is read in order: who runs this has read the message before.
     driver.worker_of(driver.post(seat))
-    assert driver.seated(seat) and driver.reservations.is_held(seat)
+    assert driver.seated(seat) and driver.reservations.is_current(seat)
 
 
 @pytest.mark.parametrize("gone", ["comparison deleted", "comparison ended", "slot wanted anew"])
@@ -197,7 +197,7 @@ def test_sigterm_ends_a_reserved_worker_and_leaves_its_slot(driver: Driver) -> N
     (worker,) = driver.crew.start_workers(1)
     seat = driver.reserve()
     assert end(driver, worker, signal.SIGTERM) == 0
-    assert not driver.reservations.is_held(seat)
+    assert not driver.reservations.is_current(seat)
     assert driver.reservations.holders(COMPARISON) == {}
     assert Presence(driver.redis).workers() == []
     assert not list(driver.redis.scan_iter("rq:workers*")), "RQ forgets it too"
@@ -228,10 +228,10 @@ def test_after_a_sigkill_another_worker_takes_the_slot_when_it_is_wanted_again(
     assert driver.reservations.holder(COMPARISON, 0) == holder, "nobody else takes it unasked"
     again = driver.want()
     driver.send("reserve", again, driver.class_id)
-    wait_until(lambda: driver.reservations.is_held(again), 10, "the slot is taken again")
+    wait_until(lambda: driver.reservations.is_current(again), 10, "the slot is taken again")
     successor = driver.reservations.holder(COMPARISON, 0)
     assert successor and successor["worker"] != holder["worker"]
-    assert not driver.reservations.is_held(seat)
+    assert not driver.reservations.is_current(seat)
     assert driver.worker_of(driver.post(again)) == successor["worker"]
 
 
@@ -267,7 +267,7 @@ def test_a_worker_killed_while_it_leaves_can_be_replaced(
     driver.crew.start_workers(1)
     again = driver.reserve()
     assert driver.worker_of(driver.post(again))
-    assert not driver.reservations.is_held(seat)
+    assert not driver.reservations.is_current(seat)
 
 
 def test_a_job_whose_workers_are_all_reserved_waits_and_is_not_parked(driver: Driver) -> None:

@@ -58,7 +58,7 @@ def admit_comparison(
     """Check all arms, choose one class of workers for them, and complete each arm for it.
 
     Raises:
-        InvalidFields: a field is out of bounds, or no worker that was seen can run an arm.
+        InvalidFields: a field is out of bounds, or no known worker can run an arm.
         NoWorkerSeen: no worker has ever announced itself.
     """
     _check_size(request)

@@ -96,7 +96,7 @@ def _in_flight(cell: dict[str, object]) -> int | None:
 
 
 def name_arms(arms: Sequence[ArmSpec]) -> list[ArmSpec]:
-    """Give each arm without a name the shortest one that tells it from all others.
+    """Give each arm without a name the shortest one that no other arm has.
 
     Raises:
         InvalidFields: two arms were given one name.
@@ -147,20 +147,20 @@ def _words(arm: ArmSpec, names: Sequence[str]) -> Iterator[str]:
             yield f"{prefixes.get(name, '')}{value}"
 
 
-def find_reference(wanted: str | int | None, arms: Sequence[ArmSpec]) -> int:
+def find_reference(given: str | int | None, arms: Sequence[ArmSpec]) -> int:
     """The index of the arm that the others are compared with.
 
     Args:
-        wanted: a name, an index, or None for the first `sequential` arm, else the first.
+        given: a name, an index, or None for the first `sequential` arm, else the first.
     Raises:
         InvalidFields: there is no such arm.
     """
     names = [arm.name for arm in arms]
-    if wanted is None:
+    if given is None:
         return next((at for at, arm in enumerate(arms) if arm.backend == "sequential"), 0)
-    if isinstance(wanted, str) and wanted in names:
-        return names.index(wanted)
-    if isinstance(wanted, int) and 0 <= wanted < len(arms):
-        return wanted
+    if isinstance(given, str) and given in names:
+        return names.index(given)
+    if isinstance(given, int) and 0 <= given < len(arms):
+        return given
     shown = ", ".join(repr(name) for name in names)
-    raise invalid_field("reference", f"unknown arm {str(wanted)[:80]!r}; arms: {shown}")
+    raise invalid_field("reference", f"unknown arm {str(given)[:80]!r}; arms: {shown}")

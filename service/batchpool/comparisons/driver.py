@@ -109,9 +109,9 @@ class Driver:
     def _current(self) -> ComparisonSnapshot | None:
         """The running comparison, else the oldest queued one."""
         if self._execution is not None:
-            seen = self._comparisons.load(self._execution[0], whole=False)
-            if seen is not None and seen.entry.state == "running":
-                return seen
+            snapshot = self._comparisons.load(self._execution[0], whole=False)
+            if snapshot is not None and snapshot.entry.state == "running":
+                return snapshot
         open_ids = self._comparisons.open_ids()
         found = [each for each in self._comparisons.load_many(open_ids) if each is not None]
         running = [each for each in found if each.entry.state == "running"]

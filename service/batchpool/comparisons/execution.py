@@ -59,10 +59,10 @@ Step = Callable[[ComparisonEntry, Change], bool]
 
 @dataclass(frozen=True)
 class RunState:
-    """What this process has seen of the run under way; nothing at first, after a restart too.
+    """What this process knows of the run under way: at first, and after a restart, nothing.
 
     Args:
-        job_exists: its job was seen, so a job that is missing now was deleted.
+        job_exists: its job was read once, so a job that is missing now was deleted.
         redis_was_away: the run may have taken longer for that.
     """
 

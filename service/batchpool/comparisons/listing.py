@@ -16,12 +16,12 @@ def list_comparisons(
     def scan(cursor: str | None, missing: int) -> list[tuple[str, ComparisonSnapshot | None]]:
         ids = comparisons.page(SCAN_PAGE, cursor)
         found = comparisons.load_many(ids)
-        wanted = [each if each and _is_wanted(each, query) else None for each in found]
-        return list(zip(ids, wanted, strict=True))
+        matching = [each if each and _matches(each, query) else None for each in found]
+        return list(zip(ids, matching, strict=True))
 
     return collect_page(query.limit, query.cursor, scan)
 
 
-def _is_wanted(snapshot: ComparisonSnapshot, query: ComparisonsQuery) -> bool:
+def _matches(snapshot: ComparisonSnapshot, query: ComparisonsQuery) -> bool:
     entry = snapshot.entry
     return query.state in (None, entry.state) and query.task in (None, entry.spec.task)

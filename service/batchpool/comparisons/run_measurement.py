@@ -22,7 +22,7 @@ def why_disturbed(job: JobEntry | None, before: RunStart, claims: Mapping[str, i
     """Why the run does not count; None for one that ran undisturbed.
 
     Args:
-        job: None when it was deleted before its end was seen.
+        job: None when it was deleted before its end.
         claims: on the reserved hosts, after the run.
     """
     if job is None:

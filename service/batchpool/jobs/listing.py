@@ -1,54 +1,46 @@
-"""The list of jobs, newest first, filtered while it is read."""
+"""The list of jobs, newest first, in filtered pages."""
 
 from collections.abc import Sequence
 
+from batchpool.jobs.paging import collect_page
 from batchpool.ledger.entries import JobEntry
 from batchpool.ledger.jobs import Jobs
 from batchpool.schemas.job_requests import JobsQuery
 
 SCAN_PAGE = 200
-"""Jobs whose state and task are looked at in one go to find those that a filter wants."""
-MAX_SCANNED = 2000
-"""Jobs looked at for one page; a page that found fewer has a cursor to go on from."""
+"""Jobs whose state and task are read in one call to find those that match a filter."""
 
 
 def list_jobs(jobs: Jobs, query: JobsQuery) -> tuple[list[JobEntry], str | None]:
     """A page of jobs and the cursor of the next one, None at the end.
 
-    The cursor is the id of the last job that was looked at; one that is gone ends the list.
+    The cursor is the id of the last job that was scanned; one that was deleted ends the list.
     """
-    found: list[JobEntry] = []
-    before = query.cursor
-    looked_at = 0
-    while looked_at < MAX_SCANNED:
-        missing = query.limit - len(found)
-        # One more than fits tells that there is a next page.
-        ids = jobs.page(SCAN_PAGE if _is_filtered(query) else missing + 1, before)
-        if not ids:
-            return found, None
-        wanted = _wanted(jobs, ids, query)[: missing + 1] if _is_filtered(query) else ids
-        if len(wanted) > missing:
-            # What comes after these was not loaded, so it is not passed over either.
-            ids = ids[: ids.index(wanted[-1]) + 1]
-        loaded = {job.id: job for job in jobs.load_many(wanted) if job}
-        for job_id in ids:
-            if len(found) == query.limit:
-                return found, before
-            before = job_id
-            looked_at += 1
-            job = loaded.get(job_id)
-            # A state may have changed since it was looked at.
-            if job and query.state in (None, job.state):
-                found.append(job)
-    return found, before
+
+    def scan(cursor: str | None, missing: int) -> list[tuple[str, JobEntry | None]]:
+        # One more than fits shows that there is a next page.
+        needed = missing + 1
+        ids = jobs.page(SCAN_PAGE if _is_filtered(query) else needed, cursor)
+        matching = _matching(jobs, ids, query)[:needed] if _is_filtered(query) else ids
+        if len(matching) == needed:
+            # The jobs after these are not loaded, so the scan must not pass them.
+            ids = ids[: ids.index(matching[-1]) + 1]
+        # The state may have changed since the header was read.
+        loaded = {
+            job.id: job
+            for job in jobs.load_many(matching)
+            if job and query.state in (None, job.state)
+        }
+        return [(job_id, loaded.get(job_id)) for job_id in ids]
+
+    return collect_page(query.limit, query.cursor, scan)
 
 
 def _is_filtered(query: JobsQuery) -> bool:
     return query.state is not None or query.task is not None
 
 
-def _wanted(jobs: Jobs, ids: Sequence[str], query: JobsQuery) -> list[str]:
-    """Those of `ids` that the query's filters let through."""
+def _matching(jobs: Jobs, ids: Sequence[str], query: JobsQuery) -> list[str]:
     return [
         job_id
         for job_id, head in zip(ids, jobs.load_headers(ids), strict=True)

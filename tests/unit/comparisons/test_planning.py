@@ -82,6 +82,23 @@ def test_names_have_no_more_fields_than_distinguish_the_arms() -> None:
     ]
 
 
+def test_names_take_the_fewest_fields_that_distinguish_all_arms() -> None:
+    pool = {"backend": "process-pool", "concurrency": 2}
+    sizes = [1, 2, 3]
+    arms = [pool | {"chunksize": n, "pool": "fresh" if n == 1 else "warm"} for n in sizes]
+    named = [
+        {"backend": "threading", "concurrency": 2},
+        {"backend": "threading", "name": "threading 2"},
+    ]
+    assert [arm.name for arm in admit({"arms": [*arms, *named]}).arms] == [
+        "process-pool 2 chunks of 1",
+        "process-pool 2 chunks of 2",
+        "process-pool 2 chunks of 3",
+        "threading 2 #1",
+        "threading 2",
+    ]
+
+
 def test_a_grid_keeps_what_has_as_many_tasks_in_flight() -> None:
     grid = {
         "backend": ["thread-pool", "sequential"],

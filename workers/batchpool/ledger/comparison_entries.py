@@ -75,7 +75,7 @@ class ComparisonSpec(JsonValue):
 
 @dataclass(frozen=True)
 class SlotHolder(JsonValue):
-    """The worker that held a slot when a run was started."""
+    """The worker in a slot when a run was started."""
 
     worker: str
     host: str

@@ -1,4 +1,4 @@
-"""Slots of a comparison: offered to workers, taken, held and left.
+"""Slots of a comparison: offered to workers, taken, kept and left.
 
 A comparison offers a slot under a nonce; the message with that nonce goes through the queue of a
 class; the worker that receives it takes the slot. A worker that holds a slot checks now and then
@@ -51,14 +51,14 @@ class Reservations:
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Commands = redis
-        self._want = LuaScript(redis, "want")
+        self._offer = LuaScript(redis, "want")
         self._take = LuaScript(redis, "take")
         self._leave = LuaScript(redis, "leave")
 
     def request(self, comparison_id: str, slot: int) -> WorkerSlot | None:
         """Vacate a slot and offer it under a new nonce; None if the comparison does not run."""
         offer = WorkerSlot(comparison_id, slot, secrets.token_hex(8))
-        answer = self._want(keys.comparison_key(comparison_id), [slot, offer.nonce])
+        answer = self._offer(keys.comparison_key(comparison_id), [slot, offer.nonce])
         return offer if answer == b"ok" else None
 
     def take(self, offer: WorkerSlot, holder: HolderFields) -> bool:
@@ -66,13 +66,17 @@ class Reservations:
         args = [offer.slot, offer.nonce, json.dumps(holder)]
         return bool(self._take(keys.comparison_key(offer.comparison_id), args) == b"ok")
 
-    def is_held(self, taken: WorkerSlot) -> bool:
+    def is_current(self, taken: WorkerSlot) -> bool:
         """Whether the comparison runs and the slot still belongs to the holder of this nonce."""
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hget(keys.comparison_key(taken.comparison_id), "state")
             pipe.hget(keys.slots_key(taken.comparison_id), str(taken.slot))
-            state, held = pipe.execute()
-        return state == b"running" and held is not None and json.loads(held)["nonce"] == taken.nonce
+            state, holder = pipe.execute()
+        return (
+            state == b"running"
+            and holder is not None
+            and json.loads(holder)["nonce"] == taken.nonce
+        )
 
     def leave(self, taken: WorkerSlot) -> bool:
         """Give the slot up, or withdraw its offer; False if this nonce has neither."""
@@ -87,8 +91,8 @@ class Reservations:
         """The holders by slot."""
         found = self._redis.hgetall(keys.slots_key(comparison_id))
         return {
-            int(name): cast(Holder, json.loads(held))
-            for name, held in found.items()
+            int(name): cast(Holder, json.loads(holder))
+            for name, holder in found.items()
             if not name.startswith(OFFER.encode())
         }
 

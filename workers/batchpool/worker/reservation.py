@@ -50,7 +50,7 @@ class Reservation:
         if self.worker_slot is None:
             return
         try:
-            if not self._reservations.is_held(self.worker_slot):
+            if not self._reservations.is_current(self.worker_slot):
                 self.leave()
         except UNREACHABLE as error:
             log.debug("cannot look at the slot: %s", error)

@@ -19,9 +19,9 @@ def explain(data: CheckInput, results: Sequence[ArmResult]) -> str:
     share = cpu_share(data)
     if share is None:
         return ""
-    held = [arm for arm in data.arms if is_held_by_gil(data, arm)]
-    if held:
-        return _gil_sentence(results, held, share)
+    limited = [arm for arm in data.arms if is_held_by_gil(data, arm)]
+    if limited:
+        return _gil_sentence(results, limited, share)
     if share < _MOSTLY:
         return (
             f"The reason: run alone, a task waits for {1 - share:.0%} of its time, "
@@ -36,9 +36,9 @@ def explain(data: CheckInput, results: Sequence[ArmResult]) -> str:
     return ""
 
 
-def _gil_sentence(results: Sequence[ArmResult], held: Sequence[Arm], share: float) -> str:
-    worst = max(held, key=lambda arm: _contention_share(arm) or 0.0)
-    names = " and ".join(arm.name for arm in held)
+def _gil_sentence(results: Sequence[ArmResult], limited: Sequence[Arm], share: float) -> str:
+    worst = max(limited, key=lambda arm: _contention_share(arm) or 0.0)
+    names = " and ".join(arm.name for arm in limited)
     best = fastest(results)
     other = f", and not {best.name}" if best and _has_own_interpreters(best) else ""
     return (
@@ -66,25 +66,25 @@ def fastest(results: Sequence[ArmResult]) -> ArmResult | None:
 
 
 def is_held_by_gil(data: CheckInput, arm: Arm) -> bool:
-    """Whether the measurements show that the GIL held up the tasks of this arm."""
+    """Whether the measurements show that the tasks of this arm waited for the GIL."""
     share, contention = cpu_share(data), _contention_share(arm)
     if share is None or contention is None or arm.backend.slot_kind != "threads":
         return False
     batches = arm.spec.batches
     in_flight = arm.median_of(lambda facts: facts.max_in_flight) or 1
-    # Of n tasks that take turns on one GIL, each is held up for 1 - 1/n of its time.
+    # Of n tasks that take turns on one GIL, each waits for 1 - 1/n of its time.
     expected = 1 - min(1.0, batches / in_flight)
     every_run_had_a_gil = all(states == [True] for states in arm.values_of(lambda f: f.gil))
     tasks_compute = share >= _MOSTLY
     tasks_share_an_interpreter = in_flight > batches
-    tasks_are_held_up = contention >= _MOSTLY * expected
+    tasks_have_contention = contention >= _MOSTLY * expected
     one_cpu_is_busy = _busy_cpus(arm) <= _ONE_CPU * batches
     more_cpus_are_free = _cpus(arm) >= _ENOUGH_CPUS * batches
     return (
         every_run_had_a_gil
         and tasks_compute
         and tasks_share_an_interpreter
-        and tasks_are_held_up
+        and tasks_have_contention
         and one_cpu_is_busy
         and more_cpus_are_free
     )
