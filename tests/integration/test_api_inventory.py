@@ -2,6 +2,8 @@
 
 from typing import Any
 
+MENDED = {"name": "w9", "class": "mended"}
+
 
 def test_workers_are_shown_as_they_announced_themselves(stage: Any) -> None:
     stage.announce(stage.capabilities(), stage.worker_document(name="w2", batch="j/0"))
@@ -42,6 +44,11 @@ def test_tasks_have_their_schema_and_modules_that_failed_their_error(stage: Any)
     assert found["errors"] == [
         {"class": "c311", "source": "mine.py", "error": "ImportError: no module named 'x'"}
     ]
+    stage.announce(stage.capabilities(id="mended", errors=[]))
+    assert len(stage.get("/v1/tasks")["errors"]) == 1
+    stage.leave("w1")
+    stage.announce(stage.capabilities(id="mended", errors=[]), stage.worker_document(**MENDED))
+    assert stage.get("/v1/tasks")["errors"] == [], "what no live worker has is history"
 
 
 def test_a_process_that_answers_is_alive(bare: Any) -> None:

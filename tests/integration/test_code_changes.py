@@ -11,6 +11,7 @@ from redis import Redis
 
 from batchpool.ledger.presence import Presence
 from tests.crew import Crew
+from tests.support.sampling import full
 from tests.support.waiting import wait_until
 
 TASK = """
@@ -30,9 +31,8 @@ def version(item, params):
 """
 PROCESSES = [
     ("process-pool", "forkserver"),
-    ("process-pool", "spawn"),
-    ("multiprocessing", "forkserver"),
     ("multiprocessing", "spawn"),
+    *full(("process-pool", "spawn"), ("multiprocessing", "forkserver")),
 ]
 
 
@@ -186,8 +186,13 @@ def test_with_reload_an_idle_worker_takes_up_edits_additions_and_repairs(project
     wait_until(lambda: "added" in tasks(), 10, "a new task")
     project.helper.write_text("VERSION = (\n")
     wait_until(lambda: "version" not in tasks(), 10, "a broken task is gone")
+    assert "SyntaxError" in str(project.crew.stage.get("/v1/tasks")["errors"])
     project.set_version(4)
     wait_until(lambda: "version" in tasks(), 10, "the task is back")
     assert project.values(project.run()) == {4}
     added.unlink()
     wait_until(lambda: "added" not in tasks(), 10, "a removed task is gone")
+    added.write_text("1 / 0")
+    errors = lambda: project.crew.stage.get("/v1/tasks")["errors"]  # noqa: E731
+    wait_until(errors, 10, "an error without another class of workers")
+    assert {known.id for known in Presence(project.crew.redis).classes()} == classes()

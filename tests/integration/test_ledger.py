@@ -1,5 +1,6 @@
 """The rules of the ledger, on a real Valkey: once each, whole or not at all, only its owner."""
 
+import json
 import time
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,15 @@ from batchpool.ledger.entries import NewJob, Tally
 from batchpool.ledger.events import Events
 from batchpool.ledger.job_creation import IdempotencyKey, KeyReused
 from batchpool.ledger.jobs import Jobs
-from batchpool.ledger.ownership import EMPTY_BLOCK, Block, Claim, Ending, Ownership, make_block
+from batchpool.ledger.ownership import (
+    EMPTY_BLOCK,
+    OTHER_VERSION,
+    Block,
+    Claim,
+    Ending,
+    Ownership,
+    make_block,
+)
 from batchpool.ledger.records import Records
 from batchpool.ledger.recovery import Recovery
 from batchpool.model import ExecutionSite, Outcome
@@ -288,3 +297,47 @@ def test_jobs_are_listed_newest_first_in_pages(redis: Redis) -> None:
     assert jobs.page(2) == ["j4", "j3"]
     assert jobs.page(9, before="j3") == ["j2", "j1", "j0"]
     assert jobs.page(9, before="gone") == []
+
+
+ONE, TWO = (
+    json.dumps({"echo-2": "f" * 16, "echo": digit * 16}, separators=(",", ":")) for digit in "12"
+)
+
+
+def test_the_first_claim_binds_a_job_to_the_version_of_its_task(redis: Redis) -> None:
+    create(redis, ranges=[(0, 2), (2, 2)])
+    owner, recovery = Ownership(redis), Recovery(redis)
+    assert recovery.bound_to("j") is None
+    first = owner.claim("j", 0, OWNER, codes=ONE)
+    assert isinstance(first, Claim) and recovery.bound_to("j") == "1" * 16
+    assert owner.claim("j", 1, OWNER, codes=TWO) == OTHER_VERSION
+    assert owner.claim("j", 0, OWNER, follows=first, codes=TWO) == OTHER_VERSION
+    assert owner.renew(first).held, "a claim that is refused takes nothing away"
+    assert not recovery.move("j", 1, "d", code="2" * 16)
+    assert recovery.move("j", 1, "d", code="1" * 16)
+    assert isinstance(owner.claim("j", 1, OWNER, codes=ONE), Claim)
+
+
+def test_a_claim_under_which_nothing_ran_binds_to_nothing(redis: Redis) -> None:
+    create(redis, ranges=[(0, 2), (2, 2)])
+    owner, recovery = Ownership(redis), Recovery(redis)
+    first, second = (owner.claim("j", batch, OWNER, codes=ONE) for batch in (0, 1))
+    assert isinstance(first, Claim) and isinstance(second, Claim)
+    owner.release(first, untouched=True)
+    assert recovery.bound_to("j") == "1" * 16, "the other one may have run something"
+    owner.release(second, untouched=True)
+    assert recovery.bound_to("j") is None
+    again = owner.claim("j", 0, OWNER, codes=TWO)
+    assert isinstance(again, Claim)
+    owner.release(again)
+    assert recovery.bound_to("j") == "2" * 16
+
+
+def test_a_class_that_found_itself_unfit_is_remembered(redis: Redis) -> None:
+    create(redis)
+    recovery = Recovery(redis)
+    recovery.park("j", 0, "one", "c")
+    recovery.move("j", 0, "d")
+    recovery.park("j", 0, "two", "d")
+    (parked,) = recovery.parked()
+    assert parked.unfit == {"c", "d"}

@@ -40,7 +40,7 @@ def test_tasks_import_their_project_and_their_neighbours_wherever_they_run(
     crew.start_workers(1, BATCHPOOL_TASKS_DIR="jobs")
     (document,) = Presence(redis).classes()
     assert document.errors == ()
-    for backend in document["backends"]:
+    for backend in document.backends:
         if backend == "asyncio":
             continue
         for method in ("fork", "spawn", "forkserver"):

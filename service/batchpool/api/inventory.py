@@ -50,7 +50,10 @@ def show_backends(fleet: Fleet) -> Document:
 
 
 def show_tasks(fleet: Fleet) -> Document:
-    """Every task of any class, as the class with most live workers has it, and what failed."""
+    """Every task of any class, as the class with most live workers has it, and what failed.
+
+    What failed to load is that of the classes that live, or of all if none does.
+    """
     live = live_by_class(fleet.workers)
     ranked = sorted(fleet.classes, key=lambda known: (-len(live.get(known.id, ())), known.id))
     tasks: dict[str, Document] = {}
@@ -61,7 +64,7 @@ def show_tasks(fleet: Fleet) -> Document:
             shown["workers"] += len(live.get(known.id, ()))
     errors = [
         {"class": known.id, "source": error.source, "error": error.error}
-        for known in ranked
+        for known in [known for known in ranked if known.id in live] or ranked
         for error in known.errors
     ]
     return {"tasks": [tasks[name] for name in sorted(tasks)], "errors": errors}

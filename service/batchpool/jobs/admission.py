@@ -12,6 +12,7 @@ from batchpool.jobs.planning import (
     JobPlan,
     Requirements,
     class_cpus,
+    live_by_class,
     rank_classes,
     split_ranges,
     task_runs_on,
@@ -187,7 +188,7 @@ def capable_classes(
     need = Requirements(request.task, request.backend, _start_method(request, facts))
     ranked = rank_classes(fleet.classes, fleet.workers, need)
     if not ranked:
-        raise InvalidFields([_why_not(need, fleet.classes)])
+        raise InvalidFields([_why_not(need, fleet)])
     return ranked
 
 
@@ -195,11 +196,13 @@ def _start_method(request: JobRequest, facts: BackendFacts) -> str | None:
     return (request.start_method or DEFAULT_START_METHOD) if facts.start_method else None
 
 
-def _why_not(need: Requirements, classes: Sequence[WorkerCapabilities]) -> FieldError:
+def _why_not(need: Requirements, fleet: Fleet) -> FieldError:
+    classes = fleet.classes
     having = [known for known in classes if need.task in known.tasks]
     if not having:
         known = sorted({name for each in classes for name in each.tasks})
-        failed = _failed_sources(classes)
+        live = live_by_class(fleet.workers)
+        failed = _failed_sources([each for each in classes if each.id in live] or classes)
         return FieldError("task", f"unknown task {need.task!r}; known: {', '.join(known)}{failed}")
     offering = [known for known in having if need.backend in known.backends]
     if not offering:

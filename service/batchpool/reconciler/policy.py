@@ -77,7 +77,7 @@ class RequeuePolicy:
         placing = _ClassMatcher(view)
         lost = [batch for batch in missing if batch.queue not in gone]
         # A worker of that class has just refused it.
-        strays = [batch for batch in lost if not placing.may_wait(batch)]
+        strays = {batch: None for batch in lost if not placing.may_wait(batch)}
         return [
             *(self._lost(batch) for batch in lost if batch not in strays),
             *placing.of_stranded(strays),

@@ -162,3 +162,49 @@ def test_leases_are_not_judged_for_one_lease_after_redis_was_started_anew() -> N
     assert not hold.allows(3.0, "another run")
     assert not hold.allows(4.0, "another run")
     assert hold.allows(5.0, "another run")
+
+
+def _versions(**codes: str) -> list[WorkerCapabilities]:
+    return [
+        replace(OLD, id=name, tasks={"echo": replace(OLD.tasks["echo"], code=code)})
+        for name, code in codes.items()
+    ]
+
+
+def _bound(view: Observation, code: str | None = "1") -> Observation:
+    return replace(view, need_of=lambda job_id: Requirements("echo", "thread-pool", None, code))
+
+
+GONE = replace(QUIET, waiting=[BATCH], now_s=2 * GONE_S)
+
+
+def test_a_job_that_has_begun_goes_only_where_its_version_is(watch: RequeuePolicy) -> None:
+    elsewhere = replace(GONE, classes=_versions(old="1", new="2"), workers=[_worker("new")])
+    watch.decide(replace(_bound(elsewhere), now_s=0.0))
+    (park,) = watch.decide(_bound(elsewhere))
+    assert isinstance(park, Park) and "has changed since the job began" in park.reason
+    assert watch.decide(_bound(elsewhere, None)) == [Move(BATCH, "new", "2")]
+    same = replace(elsewhere, classes=_versions(old="1", new="1"))
+    assert watch.decide(_bound(same)) == [Move(BATCH, "new", "1")]
+    parked = replace(_bound(elsewhere), waiting=[], parked=[BATCH])
+    assert watch.decide(parked) == []
+    assert watch.decide(_bound(parked, None)) == [Move(BATCH, "new", "2")]
+
+
+def test_a_batch_never_goes_to_a_class_that_found_itself_unfit(watch: RequeuePolicy) -> None:
+    unfit = BATCH._replace(unfit=frozenset(["old", "new"]))
+    both = [_worker("new"), _worker("old")]
+    assert watch.decide(replace(QUIET, parked=[unfit], workers=both)) == []
+    third = replace(QUIET, classes=_versions(third="9"), parked=[unfit], workers=[_worker("third")])
+    assert watch.decide(third) == [Move(unfit, "third", "9")]
+
+
+def test_what_its_class_refused_goes_elsewhere_and_not_round(watch: RequeuePolicy) -> None:
+    view = replace(
+        MISSING, classes=_versions(old="2", new="1"), workers=[_worker("old"), _worker("new")]
+    )
+    watch.decide(_bound(view))
+    assert watch.decide(replace(_bound(view), now_s=2.0)) == [Move(BATCH, "new", "1")]
+    alone = replace(_bound(view), workers=[_worker("old")], now_s=2.0)
+    (park,) = watch.decide(alone)
+    assert isinstance(park, Park)

@@ -52,6 +52,9 @@ class Presence:
         found = self._redis.hgetall(keys.CLASSES)
         return [WorkerCapabilities.from_json(json.loads(raw)) for _, raw in sorted(found.items())]
 
+    def forget_class(self, class_id: str) -> None:
+        self._redis.hdel(keys.CLASSES, class_id)
+
     def forget_classes(self, before_ms: int) -> None:
         """Drop the classes that were last seen before `before_ms` of Redis' clock."""
         for known in self.classes():

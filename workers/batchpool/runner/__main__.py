@@ -29,7 +29,7 @@ from batchpool.ledger.entries import Report
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import Claim, Ending, Ownership
 from batchpool.model import BatchReport, BatchSpec, ExecutionSite, Outcome, Phases, TaskError, Usage
-from batchpool.runner.capabilities import capabilities, class_id
+from batchpool.runner.capabilities import capabilities, fingerprint
 from batchpool.runner.protocol import Assignment, CrashedItem, Ready, RunnerReply, read_peak
 from batchpool.runner.record_writer import FLUSH_AFTER_S, RETRY_AFTER_S, OwnershipLost, RecordWriter
 from batchpool.runner.run_batch import leak_check, run_batch
@@ -271,7 +271,7 @@ def _load_tasks(folder: Path, tries: int) -> Registry:
 
 
 def main(arguments: Sequence[str]) -> None:
-    fd, folder, known_class, tries = arguments
+    fd, folder, known, tries = arguments
     die_with_parent()
     # Ctrl-C and SIGTERM are the worker's business; it ends this process when it must.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -286,8 +286,9 @@ def main(arguments: Sequence[str]) -> None:
         registry, folder=Path(folder), on_idle=runner.tick, owns_process=True
     ) as context:
         signal.signal(signal.SIGUSR1, lambda *_: context.drain())
-        news = None if class_id(registry) == known_class else capabilities(registry)
-        link.send(Ready(os.getpid(), news))
+        now = fingerprint(registry)
+        news = None if now == known else capabilities(registry)
+        link.send(Ready(os.getpid(), now, news))
         _collect_seldom()
         runner.serve(context)
 

@@ -73,7 +73,11 @@ class RunnerReply:
 
 @dataclass(frozen=True)
 class Ready:
-    """The runner's first message."""
+    """The runner's first message.
+
+    Without `capabilities` the worker knows those with this `fingerprint` already.
+    """
 
     pid: int
+    fingerprint: str
     capabilities: WorkerCapabilities | None = None

@@ -1,6 +1,6 @@
 """Whether files are still what they were: noted by a runner for its children and its worker."""
 
-import marshal
+import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping
@@ -10,6 +10,7 @@ Stamp = tuple[str, int, int]
 ALL_FILES = ""
 """The name under which all is noted whose change is a reason to load the tasks again."""
 _NAME = "code.stamps"
+_MOST_BYTES = 16 << 20
 
 
 def stamp(path: str) -> Stamp:
@@ -28,16 +29,21 @@ def stamp(path: str) -> Stamp:
 def write_stamps(folder: Path, files: Mapping[str, Iterable[str]]) -> None:
     """Note the files of each name for the processes that know the folder."""
     stamps = {name: tuple(map(stamp, paths)) for name, paths in files.items()}
-    (folder / _NAME).write_bytes(marshal.dumps(stamps))
+    (folder / _NAME).write_text(json.dumps(stamps))
 
 
-def read_stamps(folder: Path) -> dict[str, tuple[Stamp, ...]]:
-    """The stamps by name; none where none were written."""
+def read_stamps(folder: Path) -> dict[str, list[Stamp]]:
+    """The stamps by name; none where none were written.
+
+    Raises:
+        ValueError: it is not what `write_stamps` wrote.
+    """
     try:
-        content = (folder / _NAME).read_bytes()
+        with open(folder / _NAME, "rb") as file:
+            content = file.read(_MOST_BYTES)
     except FileNotFoundError:
         return {}
-    stamps: dict[str, tuple[Stamp, ...]] = marshal.loads(content)  # noqa: S302 - plain data
+    stamps: dict[str, list[Stamp]] = json.loads(content)
     return stamps
 
 

@@ -103,8 +103,11 @@ class CodeReader:
 
     def _read_file(self, path: str) -> tuple[str, tuple[tuple[str, int], ...]]:
         if path not in self._files:
-            with open(path, "rb") as file:
-                content = file.read()
+            try:
+                with open(path, "rb") as file:
+                    content = file.read()
+            except OSError:
+                content = b""
             imports = tuple(_imports_in(content)) if path.endswith(".py") else ()
             self._files[path] = hashlib.sha256(content).hexdigest(), imports
         return self._files[path]
@@ -119,7 +122,8 @@ class CodeReader:
         folder = os.path.dirname(os.path.dirname(spec.origin) if is_package else spec.origin)
         # Not by importlib.metadata: to read one package's costs more than all the rest.
         if folder not in self._installed:
-            self._installed[folder] = [n for n in os.listdir(folder) if n.endswith(".dist-info")]
+            names = os.listdir(folder) if os.path.isdir(folder) else []
+            self._installed[folder] = [name for name in names if name.endswith(".dist-info")]
         names = [n for n in self._installed[folder] if n.lower().startswith(f"{top.lower()}-")]
         named = vars(sys.modules.get(top, object)).get("__version__")
         return f"{top} {sorted(names)} {named if isinstance(named, str) else ''} {digest}"

@@ -24,9 +24,10 @@ from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
 from batchpool.ledger import keys
-from batchpool.ledger.announcements import LiveWorker, WorkerState
+from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities, WorkerState
 from batchpool.ledger.connection import UNREACHABLE, is_temporary
 from batchpool.ledger.failpoints import failpoint
+from batchpool.ledger.keys import base_class
 from batchpool.ledger.ownership import Ownership
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.recovery import Recovery
@@ -79,6 +80,8 @@ class BatchWorker(Worker):
             grace_s=settings.grace_s,
         )
         self._supervisor.start()
+        self._capabilities = self._supervisor.capabilities
+        self._former: list[str] = []
         self._reservation = Reservation(Reservations(ledger), self._holder_fields())
         self._reading = self._class_id
         super().__init__(
@@ -136,16 +139,38 @@ class BatchWorker(Worker):
 
     def _switch_queue(self) -> None:
         """Read the queue of the class that we are of by now, and tell the service at once."""
-        self._supervisor.check_code(self._reloads)
+        # What a comparison measures is not reloaded meanwhile.
+        self._supervisor.check_code(self._reloads and not self._reservation.worker_slot)
+        if self._capabilities is not self._supervisor.capabilities:
+            self._become(self._supervisor.capabilities)
         if self._reading != self._class_id:
             self._reading = self._class_id
             # `queues` stays: by that one RQ knows, and at the end forgets, this worker.
             self._ordered_queues = [_queue_of(self._reading, self.connection)]
-            self._next_heartbeat = self._next_announcement = 0.0
+            self._next_heartbeat = 0.0
+
+    def _become(self, capabilities: WorkerCapabilities) -> None:
+        """Be of the class that a new runner has made of this worker."""
+        before, self._capabilities = self._capabilities, capabilities
+        self._next_heartbeat = self._next_announcement = 0.0
+        if before.id == capabilities.id:
+            return
+        log.warning("files of tasks have changed: from class %s to %s", before.id, capabilities.id)
+        # A comparison's slot is of the class that it began with.
+        self._reservation.leave()
+        self._former.append(before.id)
+
+    def _forget_former_classes(self) -> None:
+        # Each edit makes a class; without this, hundreds would be remembered for days.
+        taken = {base_class(worker.class_id) for worker in self._presence.workers()}
+        for class_id in self._former if self._reloads else ():
+            if class_id not in taken:
+                self._presence.forget_class(class_id)
+        self._former.clear()
 
     @property
     def _class_id(self) -> str:
-        return self._reservation.class_of(self._supervisor.class_id)
+        return self._reservation.class_of(self._capabilities.id)
 
     def _execute(self, job_id: str, batch: int, on_claimed: Callable[[], None]) -> None:
         self._running = f"{job_id}/{batch}"
@@ -184,14 +209,12 @@ class BatchWorker(Worker):
                 pipe.execute()
             self._presence.announce(self._describe(), WORKER_TTL_S)
             if now >= self._next_announcement:
-                self._announce_class()
+                self._presence.announce_class(self._capabilities)
                 self._next_announcement = now + ANNOUNCE_CLASS_EVERY_S
+                if self._former:
+                    self._forget_former_classes()
         except RedisError as error:
             log.debug("no heartbeat: %s", error)
-
-    def _announce_class(self) -> None:
-        if self._supervisor.capabilities is not None:
-            self._presence.announce_class(self._supervisor.capabilities)
 
     def _owner_fields(self) -> dict[str, Any]:
         return {

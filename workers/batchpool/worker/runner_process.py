@@ -43,23 +43,24 @@ class RunnerProcess:
         RunnerStartFailed: there is no room for another process, descriptor or folder.
     """
 
-    def __init__(self, known_class: str = "") -> None:
+    def __init__(self, known: str = "") -> None:
         """Args:
-        known_class: the id of the class whose capabilities the worker has; the runner sends its own
-            when it is of another one.
+        known: the fingerprint of the capabilities that the worker knows; the runner sends its own
+            if it differs.
         """
         with contextlib.ExitStack() as undo:
             try:
-                self._start(known_class, undo)
+                self._start(known, undo)
             except (OSError, MemoryError) as refusal:
                 folder = Path(tempfile.gettempdir(), _PREFIX)
                 raise RunnerStartFailed(explain(refusal, folder)) from refusal
             undo.pop_all()
         self.capabilities: WorkerCapabilities | None = None
+        self.fingerprint = ""
         self.idle_pools: tuple[IdlePool, ...] = ()
         self._is_ready = False
 
-    def _start(self, known_class: str, undo: contextlib.ExitStack) -> None:
+    def _start(self, known: str, undo: contextlib.ExitStack) -> None:
         ours, theirs = socket.socketpair()
         undo.enter_context(ours)
         undo.enter_context(theirs)
@@ -68,7 +69,7 @@ class RunnerProcess:
         # Held for as long as this process lives, so that another can tell a folder left behind.
         self._lock = undo.enter_context(open(self.folder / "lock", "w"))
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        arguments = [str(theirs.fileno()), str(self.folder), known_class, "1"]
+        arguments = [str(theirs.fileno()), str(self.folder), known, "1"]
         # -P: no file where the user stands takes the place of one of ours or of the standard
         # library; task modules find their project by `TaskSources.root`.
         command = [sys.executable, "-P", "-m", "batchpool.runner", *arguments]
@@ -95,7 +96,11 @@ class RunnerProcess:
     @property
     def has_changed_files(self) -> bool:
         """Whether a file of the tasks is not what it was when this runner loaded them."""
-        return is_changed(read_stamps(self.folder).get(ALL_FILES, ()))
+        try:
+            return is_changed(read_stamps(self.folder).get(ALL_FILES, ()))
+        except (ValueError, TypeError, AttributeError):
+            # Not what the runner wrote: its tasks can write there too.
+            return True
 
     def wait_ready(self) -> None:
         """Wait until it can take a batch.
@@ -114,7 +119,7 @@ class RunnerProcess:
         if not isinstance(message, Ready):
             self.kill()
             raise RunnerStartFailed(f"it was not ready within {READY_WITHIN_S:g} s")
-        self.capabilities = message.capabilities
+        self.capabilities, self.fingerprint = message.capabilities, message.fingerprint
         self._is_ready = True
 
     def has_ended(self) -> bool:

@@ -38,9 +38,6 @@ class Supervisor:
         owner: the fields of an `Epoch` that this worker fills in itself; the runner's pid is added.
         beat: called about every `CHECK_EVERY_S` while a batch runs.
         draining: whether the worker has been told to stop.
-
-    Attributes:
-        capabilities: what the last runner that was seen can run, and in which version.
     """
 
     def __init__(
@@ -59,13 +56,14 @@ class Supervisor:
         self._draining = draining
         self._grace_s = grace_s
         self._runner: RunnerProcess | None = None
-        self.capabilities: WorkerCapabilities | None = None
-        self._codes = ""
+        self._capabilities: WorkerCapabilities | None = None
+        self._codes = self._fingerprint = ""
 
     @property
-    def class_id(self) -> str:
-        """The class of this worker; '' before its first runner is ready."""
-        return self.capabilities.id if self.capabilities else ""
+    def capabilities(self) -> WorkerCapabilities:
+        """What the last runner that was seen can run, and in which versions; after `start`."""
+        assert self._capabilities is not None
+        return self._capabilities
 
     @property
     def idle_pools(self) -> tuple[IdlePool, ...]:
@@ -88,10 +86,16 @@ class Supervisor:
         """
         if self._runner is None or not self._runner.is_ready or self._draining():
             return
-        runner = self._ready_runner()
-        if reload and runner.has_changed_files:
-            log.info("files of tasks have changed; starting a new runner")
+        try:
+            self._runner.wait_ready()
+            self._learn(self._runner)
+            if not self._runner.has_ended() and not (reload and self._runner.has_changed_files):
+                return
+            log.info("the runner has ended, or files of its tasks have changed; starting another")
             self._stop_runner()
+        except RunnerStartFailed as failure:
+            log.warning("the runner could not be started: %s", failure)
+            self._start_next()
 
     def run(self, job_id: str, batch: int, on_claimed: Callable[[], None]) -> str:
         """Claim a batch and see it through; says in a word how that went.
@@ -219,7 +223,7 @@ class Supervisor:
         elif reply.kind in ("drained", "unfit", "stale"):
             self._retry(lambda: self._ownership.release(owned.claim, reply.untouched))
             if reply.kind == "unfit":
-                claim, class_id = owned.claim, self.class_id
+                claim, class_id = owned.claim, self.capabilities.id
                 self._retry(
                     lambda: self._recovery.park(claim.job_id, claim.batch, reply.detail, class_id)
                 )
@@ -284,24 +288,30 @@ class Supervisor:
                     raise
             self._heartbeat()
             time.sleep(CHECK_EVERY_S)
-        if runner.capabilities and runner.capabilities.id != self.class_id:
-            self.capabilities = runner.capabilities
-            codes = {name: task.code for name, task in runner.capabilities.tasks.items()}
-            self._codes = json.dumps(codes, separators=(",", ":"))
+        self._learn(runner)
         return runner
 
+    def _learn(self, runner: RunnerProcess) -> None:
+        if runner.capabilities and runner.fingerprint != self._fingerprint:
+            self._capabilities, self._fingerprint = runner.capabilities, runner.fingerprint
+            codes = {name: task.code for name, task in runner.capabilities.tasks.items()}
+            self._codes = json.dumps(codes, separators=(",", ":"))
+
     def _new_runner(self) -> RunnerProcess:
-        return RunnerProcess(self.class_id)
+        return RunnerProcess(self._fingerprint)
 
     def _stop_runner(self) -> None:
         """End the runner with all that it started, and have the next one on its way."""
         if self._runner:
             self._runner.kill()
-            self._runner = None
-            if not self._draining():
-                # It is started again, and said to fail, when there is something to run.
-                with contextlib.suppress(RunnerStartFailed):
-                    self._runner = self._new_runner()
+            self._start_next()
+
+    def _start_next(self) -> None:
+        self._runner = None
+        if not self._draining():
+            # It is started again, and said to fail, when there is something to run.
+            with contextlib.suppress(RunnerStartFailed):
+                self._runner = self._new_runner()
 
 
 def _receive(
