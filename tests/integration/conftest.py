@@ -170,9 +170,9 @@ class Stage:
         return response.get_json()
 
     def get(self, path: str, status: int = 200) -> dict[str, Any]:
-        response = self.http.get(path)
-        assert response.status_code == status, response.text
-        return response.get_json()
+        with self.http.get(path) as response:
+            assert response.status_code == status, response.text
+            return response.get_json()
 
     def claim(self, job_id: str, batch: int = 0) -> Claim:
         owner = {"worker": "w1", "host": "box", "pid": 4243, "ppid": 4242}

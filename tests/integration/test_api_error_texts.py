@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gunicorn.http import errors
 from redis.exceptions import ConnectionError, OutOfMemoryError, ReadOnlyError
 
 from batchpool.api.app import create_app
+from batchpool.api.context import EXTENSION
+from batchpool.api.serving.refusals import refusal_of
 from batchpool.api.settings import ApiSettings
 
 TABLE = Path(__file__).parents[1] / "data" / "api_error_texts.txt"
@@ -265,3 +268,28 @@ def test_event_streams_in_use(stage: Any) -> None:
     assert detail(stage.http.get(path), 503) == says
     for stream in streams:
         stream.close()
+
+
+def test_downloads_in_use(stage: Any) -> None:
+    path = f"/v1/jobs/{stage.post(**JOB)['id']}/trace"
+    most = stage.app.extensions[EXTENSION].settings.max_downloads
+    downloads = [stage.http.get(path, buffered=False) for _ in range(most)]
+    assert detail(stage.http.get(path), 503) == f"all {most} downloads are in use; try again later"
+    for download in downloads:
+        download.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (errors.LimitRequestLine(1, 2), "414 the request line must be at most 4094 bytes"),
+        (errors.LimitRequestHeaders(""), "431 headers must be at most 64 KiB, and at most 100"),
+        (errors.ExpectationFailed("x"), "417 Expect must be 100-continue"),
+        (errors.UnsupportedTransferCoding("x"), "501 Transfer-Encoding must be chunked"),
+        (errors.NoMoreData(), "400 malformed HTTP: No more data after: None"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_requests_that_the_server_refuses(error: Exception, says: str) -> None:
+    problem = refusal_of(error)
+    assert f"{problem.status} {problem.detail}" == says

@@ -143,7 +143,8 @@ def described(inventory: dict[str, Any]) -> list[dict[str, Any]]:
 def test_csv_ndjson_and_exports_are_served_as_before(api: Stage, old: dict[str, Any]) -> None:
     for name, before in old["texts"].items():
         media_type, path = name.split(" ")
-        assert api.http.get(path, headers={"Accept": media_type}).text == before, name
+        with api.http.get(path, headers={"Accept": media_type}) as response:
+            assert response.text == before, name
 
 
 def test_an_old_idempotency_key_still_names_its_job(api: Stage, old: dict[str, Any]) -> None:

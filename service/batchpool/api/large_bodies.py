@@ -84,7 +84,9 @@ class LargeBodies:
             Problem: 413 when it needs too much memory, 503 when too many wait or it has failed.
         """
         if not self._places.acquire(blocking=False):
-            raise Unavailable(f"{MOST_WAITING} large bodies are being read; send it again later")
+            raise Unavailable(
+                f"{MOST_WAITING} large bodies are being read; send the request again later"
+            )
         try:
             with self._turn:
                 kept = [header for header in headers if header[0].lower() not in _OF_THE_MESSAGE]
@@ -131,7 +133,9 @@ class LargeBodies:
         LOG.warning("large body: %s, process ended with %s", type(error).__name__, ended)
         if ended is not None and ended < 0:
             return too_much_memory()
-        return Unavailable("reading the body failed; send it again with its Idempotency-Key")
+        return Unavailable(
+            "the body could not be read; send the request again, an order with its Idempotency-Key"
+        )
 
     def _end(self) -> None:
         process, self._process = self._process, None

@@ -116,7 +116,7 @@ def _made_page(job: JobEntry, query: RecordsQuery, limit: int) -> Response:
 
 def _too_many_downloads() -> Unavailable:
     most = service().settings.max_downloads
-    return Unavailable(f"{most} downloads are running, which is all; try again later", 5)
+    return Unavailable(f"all {most} downloads are in use; try again later", 5)
 
 
 def _streamed(pieces: Iterator[str], media_type: str) -> Response:

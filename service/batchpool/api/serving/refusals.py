@@ -9,10 +9,10 @@ from batchpool.api.problems import Problem
 from batchpool.api.serving.origins import SECURITY_HEADERS
 
 _STATUS_OF = {
-    errors.LimitRequestLine: (414, "the request line is longer than 4094 bytes"),
-    errors.LimitRequestHeaders: (431, "the headers are longer than 64 KiB, or more than 100"),
-    errors.ExpectationFailed: (417, "only 100-continue can be expected"),
-    errors.UnsupportedTransferCoding: (501, "the only Transfer-Encoding is chunked"),
+    errors.LimitRequestLine: (414, "the request line must be at most 4094 bytes"),
+    errors.LimitRequestHeaders: (431, "headers must be at most 64 KiB, and at most 100"),
+    errors.ExpectationFailed: (417, "Expect must be 100-continue"),
+    errors.UnsupportedTransferCoding: (501, "Transfer-Encoding must be chunked"),
 }
 
 
@@ -46,19 +46,19 @@ def response_bytes(problem: Problem, path: str = "") -> bytes:
 
 
 ENDLESS_HEAD = response_bytes(refusal_of(errors.LimitRequestHeaders("")))
-INCOMPLETE = response_bytes(Problem(400, "Bad Request", "the request ends before its end"))
+INCOMPLETE = response_bytes(Problem(400, "Bad Request", "the request is incomplete"))
 TOO_LATE = response_bytes(
     Problem(
         408,
         "Request Timeout",
-        "the request came too slowly; allowed: 10 s for its head, 4 KiB/s for its body",
+        "the request is too slow: its head must arrive within 10 s, its body at 4 KiB/s or more",
     )
 )
 NO_ROOM = response_bytes(
     Problem(
         503,
         "Unavailable",
-        "too many large bodies are being received; send it again later",
+        "too many large bodies are being received; send the request again later",
         headers={"Retry-After": "5"},
     )
 )
