@@ -131,6 +131,7 @@ BODIES: list[tuple[bytes, str]] = [
     (b'{"count": %s}' % (b"7" * 4301), "integers must have at most 4300 digits, got 4301"),
     (b'{"task": "\\ud800"}', "a string has half of a surrogate pair (\\ud800 to \\udfff)"),
     (b'{"\\udfff": 1}', "a string has half of a surrogate pair (\\ud800 to \\udfff)"),
+    (b'{"a": 1, "b": {"c": 1, "c": 2}}', "the name 'c' is given twice in one object"),
     (b'{"task": "\xff"}', "not UTF-8 at byte 10"),
     (b"\xff\xfe{\x00}\x00", "not UTF-8 at byte 0"),
     (b'{"items": %s}' % (b"[" * 500_000), "nested deeper than 100 levels"),
@@ -165,6 +166,24 @@ HEADERS: list[tuple[dict[str, str], int, str]] = [
     ),
     (JSON | {"Content-Encoding": "gzip"}, 415, "Content-Encoding must be absent, got 'gzip'"),
     (JSON | {"Accept": "application/xml"}, 406, "offered media types: application/json"),
+    (
+        JSON | {"Host": "rebound.example"},
+        421,
+        (
+            "unknown host 'rebound.example'; allowed: an IP address, localhost, and the names in "
+            "BATCHPOOL_ALLOWED_HOSTS"
+        ),
+    ),
+    (
+        JSON | {"Origin": "http://other.example"},
+        403,
+        "Origin 'http://other.example': pages of another origin cannot change anything here",
+    ),
+    (
+        JSON | {"Sec-Fetch-Site": "same-site"},
+        403,
+        "Sec-Fetch-Site same-site: pages of another origin cannot change anything here",
+    ),
 ]
 """Of a POST to /v1/jobs."""
 

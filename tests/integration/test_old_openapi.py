@@ -28,7 +28,7 @@ CHANGED: dict[str, str] = {
     "+*/responses/421": "hosts are on a list",
     "+*/responses/431": "long headers are answered by the API",
     "+*/responses/501": "other transfer codings are answered by the API",
-    "+/v1/workers/get/*/properties/warm/items/*": "idle pools are shown",
+    "+//v1/workers/get/*/properties/warm/items/*": "idle pools are shown",
 }
 """What has changed on purpose since then: a pattern of what `differences` names, and why."""
 

@@ -54,7 +54,9 @@ def check_origin(method: str, headers: Headers, host: str, scheme: str) -> None:
 
 
 def _forbidden(found: str) -> Problem:
-    return Problem(403, "Forbidden", f"{found}: pages of another origin may change nothing here")
+    return Problem(
+        403, "Forbidden", f"{found}: pages of another origin cannot change anything here"
+    )
 
 
 def _is_address(name: str) -> bool:
