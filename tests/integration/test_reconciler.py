@@ -250,7 +250,7 @@ def test_the_process_goes_on_through_an_outage_and_ends_at_sigterm(tmp_path: Any
         text=True,
     )
     assert process.stderr is not None
-    assert "Redis is away, going on" in process.stderr.readline()
+    assert "Redis does not answer, retrying" in process.stderr.readline()
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 0
     # One line for the whole outage, not one for each pass.

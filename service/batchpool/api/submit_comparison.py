@@ -29,25 +29,25 @@ class SubmittedComparison(NamedTuple):
     snapshot: ComparisonSnapshot | None
 
 
-def submit_comparison(service: ApiContext, request: ComparisonRequest) -> SubmittedComparison:
+def submit_comparison(context: ApiContext, request: ComparisonRequest) -> SubmittedComparison:
     """Store the requested comparison, unless an earlier request with the same key did.
 
     Raises:
         Refusal: what cannot be admitted.
         Problem: 409, 422 or 429.
     """
-    admitted = admit_with_fresh_fleet(service, request)
-    _check_duration(service, admitted.spec)
+    admitted = admit_with_fresh_fleet(context, request)
+    _check_duration(context, admitted.spec)
     new = NewComparison(
         id=new_job_id(),
         spec=admitted.spec,
         class_id=admitted.class_id,
         items=request.items,
-        result_ttl_s=service.settings.result_ttl_s,
+        result_ttl_s=context.settings.result_ttl_s,
     )
-    key, most = _key(service, request, admitted.spec), service.settings.max_comparisons
+    key, most = _key(context, request, admitted.spec), context.settings.max_comparisons
     try:
-        comparison_id, _ = service.comparisons_writer.create(new, most, key)
+        comparison_id, _ = context.comparisons_writer.create(new, most, key)
     except KeyReused:
         raise Conflict(
             "this Idempotency-Key was used with another body; send that body, or use a new key"
@@ -57,16 +57,16 @@ def submit_comparison(service: ApiContext, request: ComparisonRequest) -> Submit
             f"with this one, {full.used} comparisons would wait or run; at most {full.most} can "
             "(BATCHPOOL_MAX_COMPARISONS)"
         ) from None
-    return SubmittedComparison(comparison_id, service.comparisons.load(comparison_id))
+    return SubmittedComparison(comparison_id, context.comparisons.load(comparison_id))
 
 
-def admit_with_fresh_fleet(service: ApiContext, request: ComparisonRequest) -> AdmittedComparison:
+def admit_with_fresh_fleet(context: ApiContext, request: ComparisonRequest) -> AdmittedComparison:
     """Admit by the cached fleet, but refuse only by a fresh one: a worker may have just started."""
-    most_batches = service.settings.max_batches
+    most_batches = context.settings.max_batches
     try:
-        return admit_comparison(request, service.fleets.cached(), most_batches, _seed)
+        return admit_comparison(request, context.fleets.cached(), most_batches, _seed)
     except Refusal:
-        return admit_comparison(request, service.fleets.fresh(), most_batches, _seed)
+        return admit_comparison(request, context.fleets.fresh(), most_batches, _seed)
 
 
 def _seed() -> int:
@@ -74,18 +74,18 @@ def _seed() -> int:
 
 
 def _key(
-    service: ApiContext, request: ComparisonRequest, spec: ComparisonSpec
+    context: ApiContext, request: ComparisonRequest, spec: ComparisonSpec
 ) -> IdempotencyKey | None:
     if "Idempotency-Key" not in flask.request.headers:
         return None
     asked = request.model_dump(exclude={"items"}) | {"items": spec.items.sha256}
-    return idempotency_key(service, asked)
+    return idempotency_key(context, asked)
 
 
-def _check_duration(service: ApiContext, spec: ComparisonSpec) -> None:
-    task = LeastTime(known_wait_s(spec.params), _remembered_cpu_s(service, spec))
+def _check_duration(context: ApiContext, spec: ComparisonSpec) -> None:
+    task = LeastTime(known_wait_s(spec.params), _remembered_cpu_s(context, spec))
     least = least_s(spec, task)
-    most = service.settings.comparison_max_s
+    most = context.settings.comparison_max_s
     if least > most:
         raise field_problem(
             "rounds",
@@ -94,16 +94,16 @@ def _check_duration(service: ApiContext, spec: ComparisonSpec) -> None:
         )
 
 
-def _remembered_cpu_s(service: ApiContext, spec: ComparisonSpec) -> float:
+def _remembered_cpu_s(context: ApiContext, spec: ComparisonSpec) -> float:
     """CPU time of one such task, from the last job of the same task and params; else 0."""
-    ids = service.jobs.page(JOBS_SEARCHED)
-    for job_id, head in zip(ids, service.jobs.load_headers(ids), strict=True):
+    ids = context.jobs.page(JOBS_SEARCHED)
+    for job_id, head in zip(ids, context.jobs.load_headers(ids), strict=True):
         if (
             head is not None
             and head.state in TERMINAL_STATES
             and (head.spec.task, head.spec.params) == (spec.task, spec.params)
         ):
-            job = service.jobs.load(job_id)
+            job = context.jobs.load(job_id)
             tallies = [batch.tally for batch in job.batches] if job else []
             done = sum(tally.counts.get("succeeded", 0) for tally in tallies)
             if done:

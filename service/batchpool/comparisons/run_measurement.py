@@ -132,7 +132,7 @@ def _batch_run(job: JobEntry, batch: BatchEntry, before: RunStart) -> BatchRun:
     )
 
 
-def task_runs(records: Iterable[dict[str, Any]]) -> Iterator[TaskRun]:
+def task_runs(records: Iterable[Mapping[str, Any]]) -> Iterator[TaskRun]:
     """The records of items that ran."""
     for record in records:
         if record["offset_s"] is not None:

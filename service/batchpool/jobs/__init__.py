@@ -1,1 +1,1 @@
-"""Jobs, pure: admission, planning, aggregation, trace, listing."""
+"""Jobs: admission, planning, aggregation, trace, listing."""

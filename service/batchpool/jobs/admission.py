@@ -1,4 +1,4 @@
-"""Whether a job can be run by the workers there are, and the complete spec it then has."""
+"""Admit a job: can the known workers run it, and what is its complete spec; pure."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ MOST_IN_FLIGHT = {
     "coroutines": 10_000,
     "chosen": 1000,
 }
-"""The highest `concurrency` that is taken, by what carries the tasks."""
+"""The highest `concurrency` that is accepted, by kind of slot."""
 
 
 MOST_SHOWN_SOURCES = 5
@@ -41,7 +41,7 @@ MOST_SHOWN_SOURCES = 5
 
 @dataclass(frozen=True)
 class Limits:
-    """How large one job may be."""
+    """Limits on the size of one job."""
 
     items: int
     batches: int
@@ -231,7 +231,7 @@ def _why_not(need: Requirements, fleet: Fleet) -> FieldError:
 
 
 def _failed_sources(classes: Sequence[WorkerCapabilities]) -> str:
-    """The sources of tasks that some worker could not load, as the end of a message."""
+    """The end of a message: sources of tasks that some worker could not load."""
     failed = {error.source for each in classes for error in each.errors}
     if not failed:
         return ""

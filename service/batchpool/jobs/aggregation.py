@@ -1,23 +1,23 @@
-"""From the ledger's entry of a job to the job that the API shows; pure, and the only such place."""
+"""Turn the ledger's entry of a job into the job document of the API; pure."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from batchpool.exact_sum import ExactSum
 from batchpool.ledger.entries import BatchEntry, Epoch, JobEntry, Tally
 from batchpool.ledger.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
+from batchpool.schemas.documents import Document
 from batchpool.timestamps import rfc3339
 
 MOST_NAMED = 1000
 """PIDs and workers listed; their totals are given beside them."""
 
 
-def show_job(job: JobEntry, now_ms: int) -> dict[str, Any]:
-    """The job as `GET /v1/jobs/{id}` answers it.
+def show_job(job: JobEntry, now_ms: int) -> Document:
+    """The job as `GET /v1/jobs/{id}` shows it.
 
     Args:
-        now_ms: Redis' clock; what a job that still runs is measured by.
+        now_ms: Redis' clock, up to which a job that is not terminal is measured.
     """
     pids, pids_total = _pids(job.batches)
     workers = list(dict.fromkeys(epoch["worker"] for epoch in _epochs(job.batches)))
@@ -31,8 +31,8 @@ def show_job(job: JobEntry, now_ms: int) -> dict[str, Any]:
     }
 
 
-def show_summary(job: JobEntry, now_ms: int) -> dict[str, Any]:
-    """The job as it stands in a list: without its batches."""
+def show_summary(job: JobEntry, now_ms: int) -> Document:
+    """The job as lists show it: without its batches."""
     return {
         "id": job.id,
         "state": job.state,
@@ -47,7 +47,7 @@ def show_summary(job: JobEntry, now_ms: int) -> dict[str, Any]:
 
 
 def add_sums(texts: Iterable[str]) -> ExactSum:
-    """The exact sum of sums as they stand in the ledger."""
+    """The exact sum of the sums of batches, given as texts."""
     total = ExactSum()
     for text in texts:
         total.merge(ExactSum.parse(text))
@@ -55,7 +55,7 @@ def add_sums(texts: Iterable[str]) -> ExactSum:
 
 
 def add_progress(parts: Iterable[dict[str, int]]) -> dict[str, int]:
-    """Counts added up by name."""
+    """Add up counts by name."""
     total = dict.fromkeys(("total", "pending", "running", *RECORD_STATES), 0)
     for part in parts:
         for name, count in part.items():
@@ -75,7 +75,7 @@ def _progress(batch: BatchEntry) -> dict[str, int]:
     return {"total": batch.count, "pending": unrecorded - running, "running": running, **counts}
 
 
-def _show_spec(spec: JobSpec) -> dict[str, Any]:
+def _show_spec(spec: JobSpec) -> Document:
     shown = spec.to_json()
     # `count` is how the ledger knows the number; the API has it in `items`.
     del shown["count"]
@@ -87,7 +87,7 @@ def _epochs(batches: Sequence[BatchEntry]) -> Iterable[Epoch]:
 
 
 def _pids(batches: Sequence[BatchEntry]) -> tuple[list[int], int]:
-    """PIDs by host, since containers have the same small ones, and how many there are."""
+    """The PIDs and their number; by host, since containers have the same small ones."""
     by_host: dict[str, dict[int, None]] = {}
     unnamed = 0
     for batch in batches:
@@ -98,7 +98,7 @@ def _pids(batches: Sequence[BatchEntry]) -> tuple[list[int], int]:
     return named[:MOST_NAMED], len(named) + unnamed
 
 
-def _shared_sum(job: JobEntry) -> dict[str, Any] | None:
+def _shared_sum(job: JobEntry) -> Document | None:
     strategy = job.spec.shared_sum
     if strategy == "none":
         return None
@@ -115,7 +115,7 @@ def _is_partial(batch: BatchEntry) -> bool:
 
 
 def _lost(batches: Sequence[BatchEntry]) -> int | float | None:
-    """What the closing epochs' records add up to beyond what was observed; None: nothing was."""
+    """Sum of the closing epochs' records minus the observed sums; None if none was observed."""
     total, known = ExactSum(), False
     for batch in batches:
         observed = batch.report.get("observed")
@@ -134,11 +134,11 @@ def _ratio(part: float, whole: float | None) -> float | None:
     return part / whole if whole else None
 
 
-def _timing(job: JobEntry, now_ms: int) -> dict[str, Any]:
-    """Durations of the whole job; a job that runs is measured up to now.
+def _timing(job: JobEntry, now_ms: int) -> Document:
+    """Durations of the whole job; a job that is not terminal is measured up to now.
 
-    `startup_s` and the run that `overhead_s` leaves out are those of the slowest batch, since
-    batches run beside each other.
+    `startup_s`, and the run that `overhead_s` does not count, are those of the slowest batch, since
+    batches run at the same time.
     """
     wall_s = _seconds(job.started_ms, job.finished_ms or now_ms)
     tallies: list[Tally] = [batch.tally for batch in job.batches]
@@ -162,7 +162,7 @@ def _timing(job: JobEntry, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _show_batch(job: JobEntry, batch: BatchEntry) -> dict[str, Any]:
+def _show_batch(job: JobEntry, batch: BatchEntry) -> Document:
     report = batch.report
     strategy = job.spec.shared_sum
     shared = {
@@ -195,7 +195,7 @@ def _show_batch(job: JobEntry, batch: BatchEntry) -> dict[str, Any]:
     }
 
 
-def _show_epoch(epoch: Epoch) -> dict[str, Any]:
+def _show_epoch(epoch: Epoch) -> Document:
     return {
         "worker": epoch["worker"],
         "host": epoch["host"],

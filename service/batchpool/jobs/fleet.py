@@ -1,4 +1,4 @@
-"""The workers that are there, asked for at most twice a second however many jobs come in."""
+"""The fleet: live workers and known classes, read at most twice a second for admission."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from batchpool.ledger.presence import Presence
 
 @dataclass(frozen=True)
 class Fleet:
-    """The workers that are there, and the classes seen in the last days."""
+    """The live workers, and the classes of workers seen in the last days."""
 
     classes: Sequence[WorkerCapabilities]
     workers: Sequence[LiveWorker]
@@ -20,7 +20,7 @@ MAX_AGE_S = 0.5
 
 
 class FleetCache:
-    """What the workers of one Redis have announced."""
+    """A cached view of what the workers of one Redis have announced."""
 
     def __init__(self, presence: Presence, clock: Callable[[], float] = time.monotonic) -> None:
         self._presence = presence
@@ -28,14 +28,14 @@ class FleetCache:
         self._seen: tuple[float, Fleet] | None = None
 
     def cached(self) -> Fleet:
-        """The fleet as it was at most `MAX_AGE_S` ago: enough to accept a job by."""
+        """The fleet as of at most `MAX_AGE_S` ago, which is enough to accept a job."""
         seen = self._seen
         if seen and self._clock() - seen[0] < MAX_AGE_S:
             return seen[1]
         return self.fresh()
 
     def fresh(self) -> Fleet:
-        """The fleet as it is: what a job is refused by."""
+        """The fleet as of now; needed to refuse a job."""
         asked = self._clock()
         fleet = Fleet(self._presence.classes(), self._presence.workers())
         self._seen = (asked, fleet)

@@ -1,4 +1,4 @@
-"""The fingerprint of a job's items: equal items have equal hashes, whatever they came from."""
+"""Hash of a job's items: equal lists of items have equal hashes."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from batchpool.ledger.job_spec import ItemsSummary
 
 SLICE = 4096
-"""Items turned into text at once, so that a million of them need no second copy."""
+"""Items encoded at once, so that a million of them need no second copy in memory."""
 
 FIRST = 10
 MOST_PREVIEW_BYTES = 4096
@@ -40,6 +40,6 @@ def summarize_items(items: Sequence[Any]) -> ItemsSummary:
 
 
 def canonical_digest(value: Any) -> str:
-    """SHA-256 over compact JSON with sorted keys: one order, one hash."""
+    """SHA-256 over compact JSON with sorted keys: equal requests have equal hashes."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

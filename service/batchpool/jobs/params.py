@@ -1,4 +1,4 @@
-"""Params of a task, checked by the JSON Schema that its workers announced."""
+"""Check the params of a task by the JSON Schema that its workers announced."""
 
 import json
 import logging
@@ -60,7 +60,7 @@ def _errors(schema: Mapping[str, Any], params: dict[str, Any]) -> Iterator[Valid
 
 @lru_cache(maxsize=256)
 def _validator(schema: str) -> Draft202012Validator | None:
-    """None for a schema that is none: then the worker, who has the model, is the only judge."""
+    """The validator of a schema; None if it is invalid, so that only the worker checks."""
     parsed = json.loads(schema)
     try:
         Draft202012Validator.check_schema(parsed)

@@ -1,4 +1,4 @@
-"""From an order to batches: contiguous ranges, and the class of workers that gets them."""
+"""Plan a job: split its items into batches, match it with classes of workers; pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Requirements:
 
     @classmethod
     def of_spec(cls, spec: JobSpec, code: str | None = None) -> "Requirements":
-        """The need of a job that was planned before."""
+        """The requirements of a stored job."""
         return cls(spec.task, spec.backend, spec.start_method, code)
 
 
@@ -60,7 +60,7 @@ def split_ranges(count: int, batches: int) -> list[tuple[int, int]]:
 
 
 def task_runs_on(task: TaskCapabilities, backend: str) -> bool:
-    """Whether the task has the form that the backend calls, and can live where it runs."""
+    """Whether the task has the form that the backend calls, and can be imported where it runs."""
     form = BACKENDS[backend].form
     if backend == "interpreter-pool" and not task.interpreters:
         return False
@@ -82,10 +82,10 @@ def can_run(known: WorkerCapabilities, need: Requirements) -> bool:
 
 
 def live_by_class(workers: Iterable[LiveWorker]) -> dict[str, list[LiveWorker]]:
-    """The live workers of each class; those that drain take nothing more and do not count.
+    """The live workers of each class, without those that drain, which take no more batches.
 
-    One that a comparison has reserved counts for the class that it will come back to as well:
-    what waits there is late, and not without anybody who could run it.
+    A worker that a comparison has reserved counts for its own class as well: it will come back,
+    so that batches of that class wait, but are not stranded.
     """
     live: dict[str, list[LiveWorker]] = {}
     for worker in workers:
@@ -105,6 +105,6 @@ def rank_classes(
 
 
 def class_cpus(known: WorkerCapabilities, workers: Sequence[LiveWorker]) -> int:
-    """CPUs that any worker of the class has: the least of the live ones, else the last known."""
+    """CPUs of every worker of the class: the minimum of the live ones, else the last known."""
     live = [worker.cpus for worker in live_by_class(workers).get(known.id, ())]
     return max(1, int(min(live, default=known.cpus or 1)))

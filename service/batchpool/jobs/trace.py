@@ -1,27 +1,29 @@
-"""Records as Chrome Trace Events: a group per worker's process, a lane per thread."""
+"""Records as Chrome Trace Events: a group per process, a lane per thread."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from batchpool.ledger.entries import JobEntry
+from batchpool.ledger.records import RecordDocument
+from batchpool.schemas.documents import Document
 
 LANES_FROM = 1
 
 
 class _IdTable:
-    """Small numbers for what the viewer must tell apart: real PIDs repeat from host to host."""
+    """Small unique numbers for processes and threads: PIDs repeat from host to host."""
 
     def __init__(self) -> None:
         self._numbers: dict[tuple[Any, ...], int] = {}
 
-    def number(self, *of: Any) -> tuple[int, bool]:
-        """The number of `of`, and whether it is a new one."""
+    def number(self, *identity: Any) -> tuple[int, bool]:
+        """The number of the thing with this identity, and whether it is new."""
         known = len(self._numbers)
-        number = self._numbers.setdefault(of, known + LANES_FROM)
+        number = self._numbers.setdefault(identity, known + LANES_FROM)
         return number, len(self._numbers) > known
 
 
-def trace_events(job: JobEntry, records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def trace_events(job: JobEntry, records: Iterable[RecordDocument]) -> Iterator[Document]:
     """The events of a trace, in the order of the items; times count from the job's first claim.
 
     Tasks of `asyncio` overlap within one thread, which a lane of slices cannot show: they are
@@ -41,27 +43,27 @@ def trace_events(job: JobEntry, records: Iterable[dict[str, Any]]) -> Iterator[d
         yield from _task_events(job, record, (process, lane), overlapping)
 
 
-def _meta(kind: str, process: int, lane: int, **args: Any) -> dict[str, Any]:
+def _meta(kind: str, process: int, lane: int, **args: Any) -> Document:
     return {"ph": "M", "name": kind, "pid": process, "tid": lane, "args": args}
 
 
-def _process_names(record: dict[str, Any], process: int) -> Iterator[dict[str, Any]]:
+def _process_names(record: RecordDocument, process: int) -> Iterator[Document]:
     name = f"{record['worker']} on {record['host']}: PID {record['pid']} (PPID {record['ppid']})"
     yield _meta("process_name", process, 0, name=name)
     yield _meta("process_sort_index", process, 0, sort_index=record["batch"])
 
 
-def _lane_name(record: dict[str, Any]) -> str:
+def _lane_name(record: RecordDocument) -> str:
     name = str(record["thread_name"])
     return f"{name} in interpreter {record['interpreter']}" if record["interpreter"] else name
 
 
 def _task_events(
-    job: JobEntry, record: dict[str, Any], place: tuple[int, int], overlapping: bool
-) -> Iterator[dict[str, Any]]:
-    epoch = job.batches[record["batch"]].epochs[record["epoch"] - 1]
+    job: JobEntry, record: RecordDocument, place: tuple[int, int], overlapping: bool
+) -> Iterator[Document]:
+    epoch = job.batches[record["batch"]].epochs[(record["epoch"] or 1) - 1]
     origin_ms = job.started_ms or epoch["started_ms"]
-    start_us = (epoch["started_ms"] - origin_ms) * 1000 + record["offset_s"] * 1e6
+    start_us = (epoch["started_ms"] - origin_ms) * 1000 + (record["offset_s"] or 0.0) * 1e6
     common = {
         "name": job.spec.task,
         "cat": record["state"],
@@ -69,11 +71,17 @@ def _task_events(
         "tid": place[1],
         "ts": round(start_us, 3),
     }
-    args = {
-        name: record[name]
-        for name in ("index", "state", "batch", "epoch", "attempt", "pid", "thread_id", "cpu_s")
+    args: Document = {
+        "index": record["index"],
+        "state": record["state"],
+        "batch": record["batch"],
+        "epoch": record["epoch"],
+        "attempt": record["attempt"],
+        "pid": record["pid"],
+        "thread_id": record["thread_id"],
+        "cpu_s": record["cpu_s"],
     }
-    length_us = round(record["wall_s"] * 1e6, 3)
+    length_us = round((record["wall_s"] or 0.0) * 1e6, 3)
     if not overlapping:
         yield {**common, "ph": "X", "dur": length_us, "args": args}
         return

@@ -1,6 +1,6 @@
-"""`python -m batchpool.reconciler`: pass after pass, through outages of Redis, until told to stop.
+"""`python -m batchpool.reconciler`: run passes, through outages of Redis, until a stop signal.
 
-Comparisons are driven beside them, by a thread with a client of its own.
+A thread with a client of its own drives comparisons.
 """
 
 import logging
@@ -32,7 +32,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignals:
-    """SIGTERM and SIGINT as something to wait for.
+    """Wait for SIGTERM and SIGINT.
 
     A socket, not an Event: a handler that sets an Event can interrupt the very thread that holds
     its lock, and both wait forever.
@@ -58,7 +58,7 @@ class StopSignals:
         self._waker.close()
 
     def wait(self, seconds: float) -> bool:
-        """Wait; whether a signal came before the time was over."""
+        """Wait up to `seconds`; return whether a signal has come."""
         return bool(select.select([self._woken], [], [], seconds)[0])
 
     @staticmethod
@@ -67,27 +67,27 @@ class StopSignals:
 
 
 def run_forever(reconciler: Reconciler, interval_s: float, stop: StopSignals) -> None:
-    """Run passes until a stop signal; an outage is one line when it begins, one when it is over."""
+    """Run passes until a stop signal; log one line when an outage begins and one when it ends."""
     away = False
     while True:
         try:
             reconciler.run_pass()
             if away:
-                LOG.warning("Redis is back")
+                LOG.warning("Redis answers again")
             away = False
         except RedisError as error:
             if not away:
-                LOG.warning("Redis is away, going on: %s", error)
+                LOG.warning("Redis does not answer, retrying: %s", error)
             away = True
         except Exception:
-            # One job that cannot be read must not end the care for all others.
+            # One job that cannot be read must not stop the passes over all others.
             LOG.exception("unhandled exception in a pass of the reconciler")
         if stop.wait(interval_s):
             return
 
 
 @contextmanager
-def driving(settings: ReconcilerSettings) -> Iterator[None]:
+def comparison_driver(settings: ReconcilerSettings) -> Iterator[None]:
     """Drive comparisons in a thread for as long as the `with` lasts."""
     stop = threading.Event()
     with connect(settings.redis_url, socket_timeout_s=REDIS_TIMEOUT_S) as redis:
@@ -99,7 +99,7 @@ def driving(settings: ReconcilerSettings) -> Iterator[None]:
             yield
         finally:
             stop.set()
-            # An analysis may be under way; whoever comes next begins it again.
+            # An analysis may be under way; the next leader repeats it.
             thread.join(STOP_S)
 
 
@@ -114,7 +114,7 @@ def main() -> int:
     with (
         StopSignals() as stop,
         connect(settings.redis_url, socket_timeout_s=REDIS_TIMEOUT_S) as redis,
-        driving(settings),
+        comparison_driver(settings),
     ):
         run_forever(Reconciler(redis, settings), settings.reconcile_interval_s, stop)
     return 0

@@ -1,4 +1,4 @@
-"""What the reconciler does about what it sees; pure, so that each case can be shown in a test."""
+"""The reconciler's policy: which actions follow from an observation; pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,20 +11,20 @@ from batchpool.ledger.recovery import Waiting
 from batchpool.queue.messages import rq_id
 
 MISSING_S = 1.0
-"""A batch that is in no queue for so long was lost between a pop and a claim."""
+"""A batch that is in no queue for this time was lost between a pop and a claim."""
 
 POPPED_S = 5.0
-"""The same for one that a worker has popped: it may be a slow one that is about to claim."""
+"""The same for a batch that a worker has popped: a slow worker may be about to claim it."""
 
 
 class Requeue(NamedTuple):
-    """Put the batch into the queue of its class again."""
+    """Put the batch back into the queue of its class."""
 
     batch: Waiting
 
 
 class Move(NamedTuple):
-    """Let the batch, parked or not, wait for another class."""
+    """Make the batch, parked or not, wait for another class."""
 
     batch: Waiting
     class_id: str
@@ -33,7 +33,7 @@ class Move(NamedTuple):
 
 
 class Park(NamedTuple):
-    """Nobody who lives can run the batch: show that it waits for somebody who can."""
+    """Mark the batch as waiting for workers that can run it: no live one can."""
 
     batch: Waiting
     reason: str
@@ -44,10 +44,10 @@ Action = Requeue | Move | Park
 
 @dataclass(frozen=True)
 class Observation:
-    """What was read in one pass.
+    """What one pass has read.
 
     Args:
-        now_s: any clock that only goes forward.
+        now_s: a monotonic clock.
         queued, popped: RQ ids by class: in its queue, and taken from there but not claimed.
         need_of: what the job of that id needs; None when it is gone.
     """
@@ -64,14 +64,14 @@ class Observation:
 
 @dataclass
 class RequeuePolicy:
-    """Since when things are as they are: classes without a worker, batches without a queue."""
+    """Decides by how long classes have had no worker and batches have been in no queue."""
 
     class_gone_s: float
     _gone: dict[str, float] = field(default_factory=dict)
     _missing: dict[Waiting, float] = field(default_factory=dict)
 
     def decide(self, view: Observation) -> list[Action]:
-        """The actions that follow from `view` and the ones before it."""
+        """The actions that follow from this observation and the earlier ones."""
         gone = self._classes_gone(view)
         missing = self._missing_long(view)
         placing = _ClassMatcher(view)
@@ -86,7 +86,7 @@ class RequeuePolicy:
         ]
 
     def _lost(self, batch: Waiting) -> Requeue:
-        # Forgotten here, so that it is not put there again before it could be popped.
+        # Its time starts anew, so that it is not put back again before it could be popped.
         del self._missing[batch]
         return Requeue(batch)
 
@@ -106,15 +106,15 @@ class RequeuePolicy:
             if name in view.queued.get(batch.queue, ()):
                 continue
             missing[batch] = since = self._missing.get(batch, view.now_s)
-            patience = POPPED_S if name in view.popped.get(batch.queue, ()) else MISSING_S
-            if view.now_s - since >= patience:
+            limit_s = POPPED_S if name in view.popped.get(batch.queue, ()) else MISSING_S
+            if view.now_s - since >= limit_s:
                 long.append(batch)
         self._missing = missing
         return long
 
 
 class _ClassMatcher:
-    """Finds a live class for batches that have none, each kind of need once."""
+    """Finds live classes for batches without one; each kind of requirements once."""
 
     def __init__(self, view: Observation) -> None:
         self._view = view
@@ -130,7 +130,7 @@ class _ClassMatcher:
         return not known or need is None or _fits(known[0], need, batch.unfit)
 
     def of_stranded(self, batches: Iterable[Waiting]) -> Iterator[Action]:
-        """Where batches go whose class is gone, or that they are parked."""
+        """Move or park batches whose class is gone."""
         for batch in batches:
             need = self._view.need_of(batch.job_id)
             if need is None:
@@ -138,7 +138,7 @@ class _ClassMatcher:
             yield self._move(batch, need) or Park(batch, self._reason(need))
 
     def of_parked(self, batches: Iterable[Waiting]) -> Iterator[Action]:
-        """The parked batches that somebody can run now."""
+        """Move parked batches that live workers can run now."""
         for batch in batches if self._live else ():
             need = self._view.need_of(batch.job_id)
             if need is not None and (move := self._move(batch, need)):
@@ -174,11 +174,11 @@ def _move_to(batch: Waiting, known: WorkerCapabilities, task: str) -> Move:
 
 @dataclass
 class LeaseGracePeriod:
-    """When leases may be judged: not while live owners had no chance to renew them.
+    """Decides when leases may expire: not while live owners had no chance to renew them.
 
     Args:
         lease_s: how long a lease lasts.
-        gap_s: a longer time between two passes means that we, or Redis, were away.
+        gap_s: a longer time between two passes means that this process or Redis was away.
     """
 
     lease_s: float
@@ -188,7 +188,7 @@ class LeaseGracePeriod:
     _until_s: float = 0.0
 
     def allows(self, now_s: float, run_id: str) -> bool:
-        """Called in each pass that reached Redis; whether expired leases may be taken in it."""
+        """Whether expired leases may be taken in this pass; call it in each that reached Redis."""
         away = self._last_s is None or now_s - self._last_s > self.gap_s
         if away or run_id != self._run_id:
             self._until_s = now_s + self.lease_s

@@ -1,4 +1,4 @@
-"""One pass of the reconciler over Redis: what is seen there, and what is done about it."""
+"""One pass of the reconciler: read the state in Redis, act on it."""
 
 import logging
 import time
@@ -34,7 +34,7 @@ MOST_WAITING = 1_000_000
 
 
 class Reconciler:
-    """Keeps jobs going; every step is checked again in Redis, so two of these do no harm."""
+    """Keeps jobs going. Each step is checked again in Redis, so that two of these do no harm."""
 
     def __init__(
         self,
@@ -48,21 +48,21 @@ class Reconciler:
         self._jobs = Jobs(redis)
         self._presence = Presence(redis)
         self._recovery = Recovery(redis)
-        self._hold = LeaseGracePeriod(
+        self._grace = LeaseGracePeriod(
             settings.lease_s, max(LEAST_GAP_S, 2 * settings.reconcile_interval_s)
         )
-        self._watch = RequeuePolicy(settings.class_gone_s)
+        self._policy = RequeuePolicy(settings.class_gone_s)
         self._needs: dict[str, Requirements | None] = {}
         self._next_sweep = 0.0
         self._orphaned: dict[str, frozenset[str]] = {}
 
     def run_pass(self) -> None:
-        """Look once at everything, and act."""
-        if self._hold.allows(self._clock(), self._recovery.run_id()):
+        """Run one pass."""
+        if self._grace.allows(self._clock(), self._recovery.run_id()):
             self._take_expired()
         ended = self._recovery.expire_deadlines()
         if ended:
-            LOG.debug("%d jobs are past a limit", ended)
+            LOG.debug("%d jobs have passed a deadline", ended)
         self._rehome_waiting()
         if self._clock() >= self._next_sweep:
             self._sweep()
@@ -79,10 +79,10 @@ class Reconciler:
         self._forget_needs({batch.job_id for batch in (*waiting, *parked)})
         if not waiting and not parked:
             return
-        for action in self._watch.decide(self._look(waiting, parked)):
+        for action in self._policy.decide(self._observe(waiting, parked)):
             self._act(action)
 
-    def _look(self, waiting: list[Waiting], parked: list[Waiting]) -> Observation:
+    def _observe(self, waiting: list[Waiting], parked: list[Waiting]) -> Observation:
         queued, popped = {}, {}
         for class_id in {batch.queue for batch in waiting}:
             queued[class_id], popped[class_id] = rq_queue.queued_ids(self._redis, class_id)
@@ -114,14 +114,16 @@ class Reconciler:
         name = f"{job_id}/{number}"
         match action:
             case Requeue():
-                LOG.warning("batch %s was in no queue; put into %s again", name, batch.queue)
+                LOG.warning(
+                    "batch %s was in no queue; back into that of class %s", name, batch.queue
+                )
                 self._enqueue([batch])
             case Move(class_id=class_id, code=code):
                 if not self._recovery.move(job_id, number, class_id, code):
                     # The job has begun meanwhile, with another version: see what it needs now.
                     self._needs.pop(job_id, None)
                     return
-                LOG.info("batch %s goes from class %s to %s", name, old_class, class_id)
+                LOG.info("batch %s moved from class %s to %s", name, old_class, class_id)
                 rq_queue.forget(self._redis, old_class, [rq_id(job_id, number)])
                 self._enqueue([batch._replace(queue=class_id)])
             case Park(reason=reason):
@@ -143,7 +145,7 @@ class Reconciler:
         self._needs = {job_id: need for job_id, need in self._needs.items() if not _is_bound(need)}
         forgotten = self._recovery.forget_finished()
         if forgotten:
-            LOG.info("forgot %d finished jobs whose time was up", forgotten)
+            LOG.info("removed %d expired jobs from the indices", forgotten)
         self._clear_queues()
         self._presence.forget_workers()
         before_ms = self._recovery.now_ms() - self._settings.class_memory_s * 1000
@@ -154,13 +156,13 @@ class Reconciler:
         rq_queue.forget_empty_queues(self._redis, known - announced)
 
     def _clear_queues(self) -> None:
-        """Take out what nobody waits for: of a queue that no worker reads any more, or left behind
-        by a worker that died at its end.
+        """Remove batches that do not wait any more from queues that no worker reads, and those left
+        behind by a worker that died at the end of a batch.
 
-        Only what was useless at the last sweep too: a batch that has just been stored may be in
-        its queue before it is seen to wait.
+        Only what was orphaned at the last sweep too: a batch that has just been stored may be in
+        its queue before it is among the waiting ones.
         """
-        useless: dict[str, frozenset[str]] = {}
+        orphaned: dict[str, frozenset[str]] = {}
         for class_id in rq_queue.known_classes(self._redis):
             there = frozenset().union(*rq_queue.queued_ids(self._redis, class_id))
             waiting = {
@@ -170,11 +172,11 @@ class Reconciler:
             }
             # A message to a worker, not a batch: its comparison takes it out itself.
             batches = {name for name in there if not is_about_a_slot(name)}
-            useless[class_id] = frozenset(batches - waiting)
-            if again := useless[class_id] & self._orphaned.get(class_id, frozenset()):
-                LOG.info("took %d ended batches out of the queue of %s", len(again), class_id)
+            orphaned[class_id] = frozenset(batches - waiting)
+            if again := orphaned[class_id] & self._orphaned.get(class_id, frozenset()):
+                LOG.info("removed %d ended batches from the queue of %s", len(again), class_id)
                 rq_queue.forget(self._redis, class_id, again)
-        self._orphaned = useless
+        self._orphaned = orphaned
 
 
 def _is_bound(need: Requirements | None) -> bool:

@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from batchpool.backends.facts import BACKENDS
-from batchpool.model import DISPATCHES, POOLS, START_METHODS
+from batchpool.model import DISPATCHES, POOLS, START_METHODS, JobState
 from batchpool.schemas.fields import (
     NUMBER,
     WHOLE_NUMBER,
@@ -24,7 +24,7 @@ from batchpool.schemas.fields import (
     Seconds,
     refuse_control_characters,
 )
-from batchpool.schemas.job_requests import JobQuery, JobRequest, JobStateName, Limit, Request
+from batchpool.schemas.job_requests import JobQuery, JobRequest, Limit, Request
 
 MOST_ARMS = 20
 MOST_RUNS = 200
@@ -212,7 +212,7 @@ def job_of(order: ComparisonRequest, arm: ArmRequest) -> JobRequest:
 class ComparisonsQuery(Request):
     """`GET /v1/comparisons`"""
 
-    state: JobStateName | None = None
+    state: JobState | None = None
     task: Annotated[str, Field(max_length=200)] | None = None
     limit: Limit = 50
     cursor: Annotated[str, Field(pattern="^[0-9a-f]{24}$")] | None = None

@@ -5,11 +5,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from batchpool.ledger.comparison_entries import ArmSpec
+from batchpool.model import JobState
 from batchpool.schemas.job_responses import (
     ErrorInfo,
     Instant,
     ItemsInfo,
-    JobStateName,
     ResponseModel,
 )
 
@@ -166,7 +166,7 @@ class ComparisonSummary(ResponseModel):
     """A comparison in a list or an event."""
 
     id: str
-    state: JobStateName
+    state: JobState
     spec: ComparisonSpecInfo
     progress: ComparisonProgress
     timing: ComparisonTiming

@@ -1,4 +1,4 @@
-"""Field types that requests share."""
+"""Field types shared by request models."""
 
 import re
 from typing import Annotated, Any

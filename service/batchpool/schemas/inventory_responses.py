@@ -1,4 +1,4 @@
-"""What the API answers about itself and its workers, as models."""
+"""Response models of workers, backends, tasks and health."""
 
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ class WorkerInfo(BaseModel):
     pid: int
     python: str
     gil: bool
-    cpus: Number = Field(description="that it may use")
+    cpus: Number = Field(description="CPUs that it may use")
     class_: str = Field(alias="class", description="workers of one class take the same batches")
     reserved: ReservedInfo | None = Field(None, description="by a comparison, for its own batches")
     state: Literal["idle", "busy", "draining"]
@@ -57,8 +57,8 @@ class Backend(ResponseModel):
     start_methods: list[str]
     form: Literal["sync", "async", "either"]
     min_python: str
-    available: bool = Field(description="a worker that was seen can run it")
-    workers: int = Field(description="live ones that can")
+    available: bool = Field(description="a known class of workers can run it")
+    workers: int = Field(description="live workers that can run it")
 
 
 class Backends(ResponseModel):

@@ -1,4 +1,4 @@
-"""What clients send: the bodies and query strings, with their bounds."""
+"""Request models of jobs: bodies and query strings with their bounds."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from batchpool.backends.facts import BACKENDS
-from batchpool.model import RECORD_STATES, START_METHODS
+from batchpool.model import RECORD_STATES, START_METHODS, JobState
 from batchpool.schemas.fields import Concurrency, Count, Items, Labels, Params, Retries, Seconds
 from batchpool.schemas.refusals import MOST_ERRORS, FieldError, InvalidFields
 
@@ -40,7 +40,7 @@ _EITHER: list[Any] = [
 
 
 class JobRequest(Request):
-    """What a client orders: a task, its items, and how to run them."""
+    """A job to be run: a task, its items, and how to run them."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": _EITHER})
 
@@ -76,7 +76,7 @@ class JobRequest(Request):
 
     @property
     def total(self) -> int:
-        """How many items were ordered."""
+        """The number of items."""
         return len(self.items) if self.items is not None else self.count or 0
 
 
@@ -114,13 +114,12 @@ States = Annotated[
     Field(max_length=80, json_schema_extra={"pattern": f"^{_STATE}(,{_STATE})*$"}),
     AfterValidator(_known_states),
 ]
-JobStateName = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 
 class JobsQuery(Request):
     """`GET /v1/jobs`"""
 
-    state: JobStateName | None = None
+    state: JobState | None = None
     task: Annotated[str, Field(max_length=200)] | None = None
     limit: Limit = 50
     cursor: Annotated[str, Field(pattern="^[0-9a-f]{24}$")] | None = None
@@ -164,10 +163,10 @@ RequestT = TypeVar("RequestT", bound=Request)
 
 
 def read_model(model: type[RequestT], body: Any) -> RequestT:
-    """The body as a `model`.
+    """Validate a body or query string as a `model`.
 
     Raises:
-        InvalidFields: names the fields that are wrong, at most `MOST_ERRORS` of them.
+        InvalidFields: names the fields that are wrong.
     """
     if not isinstance(body, Mapping):
         raise InvalidFields([FieldError("", f"must be an object, got {_kind(body)}")])

@@ -1,13 +1,12 @@
-"""What the API answers, as models: the source of the OpenAPI document, held to by tests."""
+"""Response models of jobs, batches and records, from which the OpenAPI document is made."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from batchpool.model import BatchState, JobState, RecordState
+
 Number = int | float
-BatchStateName = Literal["queued", "running", "parked", "succeeded", "failed", "cancelled"]
-JobStateName = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-RecordStateName = Literal["succeeded", "failed", "timeout", "crashed", "cancelled"]
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
@@ -53,7 +52,7 @@ class RunInfo(ResponseModel):
 
 
 class Spec(ResponseModel):
-    """The order as it is run; null where the backend has no such thing."""
+    """The job as it is run; null where its backend has no such option."""
 
     task: str
     params: dict[str, Any]
@@ -91,7 +90,7 @@ class Progress(ResponseModel):
 class BatchSharedSum(ResponseModel):
     observed: Number | None
     lost: Number | None
-    partial: bool = Field(description="the batch was taken over: one epoch's view is not the whole")
+    partial: bool = Field(description="another worker took the batch over, so no epoch saw all")
 
 
 class SharedSum(ResponseModel):
@@ -99,19 +98,19 @@ class SharedSum(ResponseModel):
     observed: list[Number | None] = Field(
         description="one per batch, from the epoch that closed it"
     )
-    lost: Number | None = Field(description="what the records say beyond what was observed")
+    lost: Number | None = Field(description="sum of the records minus the observed sum")
     partial: bool
 
 
 class Timing(ResponseModel):
-    """Durations in seconds; a job that runs is measured up to now."""
+    """Durations in seconds; a job that is not terminal is measured up to now."""
 
     submitted_at: Instant
     started_at: Instant | None
     finished_at: Instant | None
     queue_s: float | None
     wall_s: float | None = Field(description="first claim to terminal state, recovery included")
-    startup_s: float | None = Field(description="of the batch that took longest to start")
+    startup_s: float | None = Field(description="of the batch that was slowest to start")
     overhead_s: float | None = Field(description="wall_s beyond the longest run of a batch")
     task_wall_s: float
     task_cpu_s: float
@@ -134,11 +133,11 @@ class EpochInfo(ResponseModel):
 
 
 class Phases(ResponseModel):
-    """How far the batch's run got when, in seconds since the claim, by its worker's clock."""
+    """Times of the batch's run in seconds since the claim, by its worker's clock."""
 
-    begin_s: float = Field(description="the backend was entered, with the items at hand")
+    begin_s: float = Field(description="the backend was entered, with the items loaded")
     ready_s: float = Field(description="the backend was ready to run them")
-    end_s: float = Field(description="all that ran a task had ended")
+    end_s: float = Field(description="everything that ran a task had ended")
     closed_s: float = Field(description="the last block of records was sent")
 
 
@@ -150,13 +149,13 @@ class Switches(ResponseModel):
 
 
 class Usage(ResponseModel):
-    """What the batch used of its worker's machine, all of its processes together."""
+    """Resources that all processes of the batch used together."""
 
     cpu_s: float = Field(description="CPU time, of processes that have ended too")
     peak_pss_bytes: int | None = Field(
         description="memory, shared pages counted once; sampled, so short peaks may be missed"
     )
-    throttled_s: float | None = Field(description="kept from the CPU by the quota of a group")
+    throttled_s: float | None = Field(description="time that CPU quotas kept it from running")
     load_1m: float = Field(description="load average before the batch")
     cpus: float = Field(description="that could be used")
     quota: float | None = Field(description="CPUs by the tightest quota; null without one")
@@ -164,7 +163,7 @@ class Usage(ResponseModel):
 
 
 class ChosenInfo(ResponseModel):
-    """How the backend `auto` ran the batch, and what it had seen of it."""
+    """How the backend `auto` ran the batch, and what it had measured."""
 
     backend: str
     concurrency: int
@@ -175,7 +174,7 @@ class ChosenInfo(ResponseModel):
 
 class Batch(ResponseModel):
     index: int
-    state: BatchStateName
+    state: BatchState
     first: int = Field(description="index of its first item")
     items: int
     progress: Progress
@@ -191,17 +190,17 @@ class Batch(ResponseModel):
     phases: Phases | None = Field(description="of the epoch that closed the batch")
     usage: Usage | None = Field(description="the same, if the job was to be measured")
     error: ErrorInfo | None
-    parked: str | None = Field(description="why nobody can run it, while that is so")
+    parked: str | None = Field(description="why no live worker can run it, while parked")
     lost_workers: int
-    refused_writes: int = Field(description="blocks of owners that were no longer owners")
+    refused_writes: int = Field(description="blocks of workers that had lost the batch")
     epochs: list[EpochInfo]
 
 
 class JobSummary(ResponseModel):
-    """A job as it stands in a list."""
+    """A job as lists show it."""
 
     id: str
-    state: JobStateName
+    state: JobState
     spec: Spec
     progress: Progress
     sum: Number = Field(description="exact sum of the numbers that tasks returned")
@@ -230,17 +229,17 @@ class FailedAttempt(ResponseModel):
 
 
 class Record(ResponseModel):
-    """What happened to one item."""
+    """The record of one item."""
 
     index: int
     item: Any
-    state: RecordStateName
+    state: RecordState
     value: Any
     error: ErrorInfo | None
     batch: int
     epoch: int | None
-    attempt: int = Field(description="1-based try; 0 for an item that never ran")
-    tries: list[FailedAttempt] = Field(description="failed tries before the last")
+    attempt: int = Field(description="from 1; 0 for an item that never ran")
+    tries: list[FailedAttempt] = Field(description="failed attempts before the last one")
     worker: str | None
     host: str | None
     pid: int | None

@@ -3,20 +3,52 @@
 import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypedDict
 
 from redis import Redis
 
 from batchpool.ledger import keys
 from batchpool.ledger.connection import Commands
-from batchpool.ledger.entries import BatchEntry, Epoch, JobEntry
+from batchpool.ledger.entries import BatchEntry, JobEntry
 from batchpool.ledger.jobs import ITEMS_PER_BLOCK, Jobs
 from batchpool.ledger.record_codec import decode_block
-from batchpool.model import Outcome
+from batchpool.model import FailedAttempt, Outcome, RecordState, TaskError
 from batchpool.timestamps import instant
 
 WINDOW = ITEMS_PER_BLOCK
 """Indices that are decoded at once; a block that spans two windows is decoded for both."""
+
+
+class RecordDocument(TypedDict):
+    """The record of one item as the API shows it.
+
+    `attempt` is 0 for an item that never ran; then nothing says where and when it did.
+    """
+
+    index: int
+    item: Any
+    state: RecordState
+    value: Any
+    error: TaskError | None
+    batch: int
+    epoch: int | None
+    attempt: int
+    tries: list[FailedAttempt]
+    worker: str | None
+    host: str | None
+    pid: int | None
+    ppid: int | None
+    thread_id: int | None
+    thread_name: str | None
+    interpreter: int | None
+    started_at: str | None
+    offset_s: float | None
+    wall_s: float | None
+    cpu_s: float | None
+    sum_seen: int | float | None
+
+
+RECORD_FIELDS = tuple(RecordDocument.__annotations__)
 
 
 class Records:
@@ -28,7 +60,7 @@ class Records:
 
     def page(
         self, job: JobEntry, first: int, limit: int, states: frozenset[str] | None = None
-    ) -> tuple[list[dict[str, Any]], int | None]:
+    ) -> tuple[list[RecordDocument], int | None]:
         """Up to `limit` records from the index `first` on, and where the next page begins."""
         found = list(islice(self.stream(job, first, states), limit + 1))
         if len(found) <= limit:
@@ -37,7 +69,7 @@ class Records:
 
     def stream(
         self, job: JobEntry, first: int = 0, states: frozenset[str] | None = None
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[RecordDocument]:
         """All records by item index; an item that never ran has one once its batch has ended."""
         for batch in job.batches:
             stop = batch.first + batch.count
@@ -56,7 +88,7 @@ class Records:
         heads: "_BlockIndex",
         window: range,
         states: frozenset[str] | None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[RecordDocument]:
         found = heads.load(window)
         rest = batch.rest
         if not found and not (rest and (not states or rest in states)):
@@ -113,7 +145,7 @@ class _BlockIndex:
                 self._decoded[at] = list(decode_block(block)) if block else []
 
 
-def _record(batch: BatchEntry, number: int, outcome: Outcome, item: Any) -> dict[str, Any]:
+def _record(batch: BatchEntry, number: int, outcome: Outcome, item: Any) -> RecordDocument:
     epoch = batch.epochs[number - 1]
     site = outcome.site
     started_s = epoch["started_ms"] / 1000 + outcome.started_ns / 1e9
@@ -142,36 +174,28 @@ def _record(batch: BatchEntry, number: int, outcome: Outcome, item: Any) -> dict
     }
 
 
-_NOT_RUN: dict[str, Any] = dict.fromkeys(
-    (
-        "value",
-        "error",
-        "epoch",
-        "worker",
-        "host",
-        "pid",
-        "ppid",
-        "thread_id",
-        "thread_name",
-        "interpreter",
-        "started_at",
-        "offset_s",
-        "wall_s",
-        "cpu_s",
-        "sum_seen",
+def _not_run_record(job: JobEntry, batch: BatchEntry, index: int, item: Any) -> RecordDocument:
+    assert batch.rest is not None
+    return RecordDocument(
+        value=None,
+        error=batch.error or job.error if batch.rest == "timeout" else None,
+        epoch=len(batch.epochs) or None,
+        worker=None,
+        host=None,
+        pid=None,
+        ppid=None,
+        thread_id=None,
+        thread_name=None,
+        interpreter=None,
+        started_at=None,
+        offset_s=None,
+        wall_s=None,
+        cpu_s=None,
+        sum_seen=None,
+        index=index,
+        item=item,
+        state=batch.rest,
+        batch=batch.index,
+        attempt=0,
+        tries=[],
     )
-)
-
-
-def _not_run_record(job: JobEntry, batch: BatchEntry, index: int, item: Any) -> dict[str, Any]:
-    last: Epoch | None = batch.epochs[-1] if batch.epochs else None
-    return _NOT_RUN | {
-        "index": index,
-        "item": item,
-        "state": batch.rest,
-        "error": batch.error or job.error if batch.rest == "timeout" else None,
-        "batch": batch.index,
-        "epoch": len(batch.epochs) if last else None,
-        "attempt": 0,
-        "tries": [],
-    }

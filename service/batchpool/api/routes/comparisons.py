@@ -50,11 +50,11 @@ MEDIA_TYPES = {JSON: "json", MARKDOWN: "markdown", CSV: "csv"}
 def post_comparison() -> Response:
     negotiate()
     read_query(NoQuery)
-    here = service()
-    body = read_body(request, here.settings.max_body_bytes)
-    if here.large_bodies and len(body) > LARGE_BYTES:
-        return here.large_bodies.post(request.path, request.headers, body)
-    submitted = submit_comparison(here, read_model(ComparisonRequest, parse_json(body)))
+    context = service()
+    body = read_body(request, context.settings.max_body_bytes)
+    if context.large_bodies and len(body) > LARGE_BYTES:
+        return context.large_bodies.post(request.path, request.headers, body)
+    submitted = submit_comparison(context, read_model(ComparisonRequest, parse_json(body)))
     location = {"Location": f"/v1/comparisons/{submitted.comparison_id}"}
     if submitted.snapshot is None:
         # A replay of a key whose comparison was deleted since: the same answer, without it.
@@ -77,13 +77,13 @@ def get_comparisons() -> Response:
 def get_comparison(comparison_id: str) -> Response:
     media_type = negotiate(MEDIA_TYPES)
     query = read_query(ComparisonQuery)
-    here = service()
+    context = service()
     check_comparison_id(comparison_id)
-    wait_s = min(query.wait, here.settings.wait_cap_s)
-    with here.waits.acquired(wait_s > 0) as may_wait:
+    wait_s = min(query.wait, context.settings.wait_cap_s)
+    with context.waits.acquired(wait_s > 0) as may_wait:
         if may_wait:
-            wait_for_end(here, comparison_id, wait_s, here.comparisons)
-    snapshot = here.comparisons.load(comparison_id)
+            wait_for_end(context, comparison_id, wait_s, context.comparisons)
+    snapshot = context.comparisons.load(comparison_id)
     if snapshot is None:
         raise no_such_comparison(comparison_id)
     is_early = wait_s > 0 and not may_wait and snapshot.entry.state not in TERMINAL_STATES
@@ -111,21 +111,21 @@ def _in_format(name: str, snapshot: ComparisonSnapshot, headers: dict[str, str])
 def get_comparison_events(comparison_id: str) -> Response:
     negotiate((EVENT_STREAM,))
     query = read_query(EventsQuery)
-    here = service()
+    context = service()
     source = EventSource(
         kinds=KINDS,
-        load=partial(_load, here, comparison_id),
-        oldest_id=partial(here.comparison_events.oldest_id, comparison_id),
-        read=partial(here.comparison_events.read, comparison_id),
+        load=partial(_load, context, comparison_id),
+        oldest_id=partial(context.comparison_events.oldest_id, comparison_id),
+        read=partial(context.comparison_events.read, comparison_id),
         missing=no_such_comparison(comparison_id),
     )
-    return stream_events(here, source, query.last_event_id)
+    return stream_events(context, source, query.last_event_id)
 
 
-def _load(here: ApiContext, comparison_id: str) -> Snapshot | None:
+def _load(context: ApiContext, comparison_id: str) -> Snapshot | None:
     if not is_id(comparison_id):
         return None
-    snapshot = here.comparisons.load(comparison_id, whole=False)
+    snapshot = context.comparisons.load(comparison_id, whole=False)
     if snapshot is None:
         return None
     entry, now_ms = snapshot.entry, snapshot.now_ms
@@ -140,9 +140,9 @@ def _load(here: ApiContext, comparison_id: str) -> Snapshot | None:
 def cancel_comparison(comparison_id: str) -> Response:
     negotiate()
     read_query(NoQuery)
-    here = service()
-    outcome = here.comparisons.cancel(check_comparison_id(comparison_id))
-    snapshot = here.comparisons.load(comparison_id)
+    context = service()
+    outcome = context.comparisons.cancel(check_comparison_id(comparison_id))
+    snapshot = context.comparisons.load(comparison_id)
     if outcome == "missing" or snapshot is None:
         raise no_such_comparison(comparison_id)
     if outcome == "terminal":
@@ -157,8 +157,8 @@ def cancel_comparison(comparison_id: str) -> Response:
 @blueprint.delete("/<comparison_id>")
 def delete_comparison(comparison_id: str) -> Response:
     read_query(NoQuery)
-    here = service()
-    snapshot = here.comparisons.load(check_comparison_id(comparison_id))
+    context = service()
+    snapshot = context.comparisons.load(check_comparison_id(comparison_id))
     if snapshot is None:
         raise no_such_comparison(comparison_id)
     if snapshot.entry.state not in TERMINAL_STATES:
@@ -168,8 +168,8 @@ def delete_comparison(comparison_id: str) -> Response:
         )
     # Its jobs first: if this is interrupted, the request can be repeated.
     for job_id in dict.fromkeys(_job_ids(snapshot)):
-        here.jobs.delete(job_id)
-    here.comparisons.delete(comparison_id)
+        context.jobs.delete(job_id)
+    context.comparisons.delete(comparison_id)
     return Response(status=204)
 
 

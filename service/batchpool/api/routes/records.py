@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response
 
@@ -22,7 +22,10 @@ from batchpool.api.problems import Unavailable, field_problem
 from batchpool.jobs.csv_cell import csv_cell
 from batchpool.jobs.trace import trace_events
 from batchpool.ledger.entries import JobEntry
+from batchpool.ledger.records import RECORD_FIELDS, RecordDocument
 from batchpool.schemas.job_requests import NoQuery, RecordsQuery
+
+Row = TypeVar("Row")
 
 blueprint = Blueprint("records", __name__, url_prefix="/v1/jobs")
 
@@ -34,29 +37,15 @@ SMALL_PAGE = 1000
 
 MOST_ON_A_PAGE = 10_000
 LINES = 500
-"""Records in one piece of a stream."""
+"""Records in one chunk of a stream."""
 
 CSV_COLUMNS = (
-    "index",
-    "state",
-    "value",
-    "error_type",
-    "error_message",
-    "batch",
-    "epoch",
-    "attempt",
-    "worker",
-    "host",
-    "pid",
-    "ppid",
-    "thread_id",
-    "thread_name",
-    "interpreter",
-    "started_at",
-    "offset_s",
-    "wall_s",
-    "cpu_s",
-    "sum_seen",
+    *(
+        column
+        for field in RECORD_FIELDS
+        if field not in ("item", "tries")
+        for column in (("error_type", "error_message") if field == "error" else (field,))
+    ),
     "item",
 )
 
@@ -69,8 +58,8 @@ def get_records(job_id: str) -> Response:
     if media_type == JSON:
         return _page(job, query)
     records = service().records.stream(job, query.cursor, query.states)
-    pieces = _csv if media_type == CSV else _ndjson
-    return _streamed(pieces(islice(records, query.limit)), media_type)
+    encode_rows = _csv if media_type == CSV else _ndjson
+    return _streamed(encode_rows(islice(records, query.limit)), media_type)
 
 
 @blueprint.get("/<job_id>/trace")
@@ -119,60 +108,61 @@ def _too_many_downloads() -> Unavailable:
     return Unavailable(f"all {most} downloads are in use; try again later", 5)
 
 
-def _streamed(pieces: Iterator[str], media_type: str) -> Response:
+def _streamed(chunks: Iterator[str], media_type: str) -> Response:
     context = service()
     if not context.downloads.acquire():
         raise _too_many_downloads()
     try:
-        # The first piece is made before the status is sent: Redis being away is still a 503 then.
-        first = next(pieces, "")
+        # The first chunk is made before the status is sent: an outage of Redis is still a 503 then.
+        first = next(chunks, "")
     except BaseException:
         context.downloads.release()
         raise
 
     def whole() -> Iterator[str]:
         yield first
-        yield from pieces
+        yield from chunks
 
     response = Response(whole(), content_type=f"{media_type}; charset=utf-8")
     response.call_on_close(context.downloads.release)
     return response
 
 
-def _ndjson(records: Iterable[dict[str, Any]]) -> Iterator[str]:
-    for some in _chunks(records):
-        yield "".join(encode(record) + "\n" for record in some)
+def _ndjson(records: Iterable[RecordDocument]) -> Iterator[str]:
+    for chunk in _chunks(records):
+        yield "".join(encode(record) + "\n" for record in chunk)
 
 
-def _csv(records: Iterable[dict[str, Any]]) -> Iterator[str]:
+def _csv(records: Iterable[RecordDocument]) -> Iterator[str]:
     yield ",".join(CSV_COLUMNS) + "\r\n"
-    for some in _chunks(records):
+    for chunk in _chunks(records):
         text = io.StringIO()
-        csv.writer(text).writerows(map(csv_cell, _csv_row(record)) for record in some)
+        csv.writer(text).writerows(map(csv_cell, _csv_row(record)) for record in chunk)
         yield text.getvalue()
 
 
-def _csv_row(record: dict[str, Any]) -> list[Any]:
-    error = record["error"] or {}
-    row = record | {
-        "error_type": error.get("type"),
-        "error_message": error.get("message"),
+def _csv_row(record: RecordDocument) -> list[Any]:
+    error = record["error"]
+    row = {
+        **record,
+        "error_type": error["type"] if error else None,
+        "error_message": error["message"] if error else None,
         "item": encode(record["item"]),
         "value": encode(record["value"]) if record["state"] == "succeeded" else None,
     }
     return [row[column] for column in CSV_COLUMNS]
 
 
-def _trace(job: JobEntry, records: Iterable[dict[str, Any]]) -> Iterator[str]:
+def _trace(job: JobEntry, records: Iterable[RecordDocument]) -> Iterator[str]:
     yield f'{{"displayTimeUnit":"ms","otherData":{encode({"job": job.id})},"traceEvents":[\n'
     separator = ""
-    for some in _chunks(trace_events(job, records)):
-        yield separator + ",\n".join(encode(event) for event in some)
+    for chunk in _chunks(trace_events(job, records)):
+        yield separator + ",\n".join(encode(event) for event in chunk)
         separator = ",\n"
     yield "]}\n"
 
 
-def _chunks(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
     rest = iter(rows)
-    while some := list(islice(rest, LINES)):
-        yield some
+    while chunk := list(islice(rest, LINES)):
+        yield chunk
