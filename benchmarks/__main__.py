@@ -1,4 +1,4 @@
-"""`make bench`: ours beside peers, on the same work, in the same run.
+"""`make bench`: compare batchpool with its peers on the same work, in the same run.
 
     python -m benchmarks [--only W1,W4] [--peers rq-simple,huey] [--rounds 7] [--quick]
 
@@ -71,13 +71,13 @@ def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(_heading(options))
     found: list[Result] = []
-    with ExitStack() as held:
+    with ExitStack() as resources:
         servers = {
-            "always": held.enter_context(redis_server(durable=True)),
-            "memory": held.enter_context(redis_server(durable=False)),
+            "always": resources.enter_context(redis_server(durable=True)),
+            "memory": resources.enter_context(redis_server(durable=False)),
         }
-        stack = held.enter_context(make_stack())
-        client = held.enter_context(Client(stack.url))
+        stack = resources.enter_context(make_stack())
+        client = resources.enter_context(Client(stack.url))
         pace = find_pace()
         for name in options.only:
             if name in WORKLOADS:

@@ -1,10 +1,10 @@
-"""`python -m benchmarks.against COMMIT`: the code here beside that of a commit, by turns.
+"""`python -m benchmarks.against COMMIT`: compare this checkout with a commit, interleaved.
 
     python -m benchmarks.against 9831fbc [--only W1,W3,W4] [--rounds 11] [--patience 60]
 
-Each has a stack of its own, `batchpool up` from a checkout and an environment of its own, and is
-ordered by the client of this checkout. In each round both are measured in a random order; the
-ratios are new to old throughput within a round. Tables go to stdout, progress to stderr.
+Each runs its own stack, `batchpool up` from its own checkout and environment; the client of this
+checkout submits to both. In each round both are measured in a random order; the ratios are new to
+old throughput within a round. Tables go to stdout, progress to stderr.
 """
 
 import argparse
@@ -32,7 +32,7 @@ OLD, NEW = "old", "new"
 
 
 def ensure_checkout(commit: str) -> Path:
-    """The files of a commit with an environment of their own; made once, in the cache."""
+    """Check out a commit with its own environment; created once, in the cache."""
     git = ["git", "-C", str(ROOT)]
     named = [*git, "rev-parse", "--verify", f"{commit}^{{commit}}"]
     sha = subprocess.run(named, check=True, capture_output=True, text=True).stdout.strip()
@@ -74,7 +74,7 @@ def run_stack(checkout: Path) -> Iterator[str]:
 
 
 def measure(workload: str, clients: dict[str, Client], pace: Pace, plan: Plan) -> list[Result]:
-    """All ways of a workload on both stacks, in rounds."""
+    """Measure all variants of a workload on both stacks, in rounds."""
     contestants = [
         Ours(client, f"{way}, {side}", spec)
         for way, spec in ways(workload).items()
@@ -97,7 +97,7 @@ def _by_round(result: Result, rounds: int) -> list[list[float]]:
 
 
 def show(workload: str, results: Sequence[Result], rounds: int) -> str:
-    """A row for each way; the first is the one that the goal is held to."""
+    """A row per variant; the goal applies to the first."""
     found = {result.name: result for result in results}
     lines = [f"### {workload}: {WORKLOADS[workload].title}", "", _HEAD, "|---|---|---|---|---|"]
     for way in ways(workload):
@@ -107,7 +107,7 @@ def show(workload: str, results: Sequence[Result], rounds: int) -> str:
         times = " | ".join(f"{result.median * 1e3:.2f} ms" for result in (old, new))
         lines.append(f"| {way} | {times} | {middle:.3f} | {low:.3f} to {high:.3f} |")
         if way == next(iter(ways(workload))):
-            verdict = "held" if middle >= GOAL else "**not held**"
+            verdict = "met" if middle >= GOAL else "**not met**"
     return "\n".join([*lines, "", f"Goal, new / old >= {GOAL}: {verdict}.", ""])
 
 
@@ -135,9 +135,9 @@ def main(arguments: Sequence[str]) -> None:
     options = _parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     checkouts = {OLD: ensure_checkout(options.commit), NEW: ROOT}
-    with ExitStack() as held:
-        urls = {side: held.enter_context(run_stack(path)) for side, path in checkouts.items()}
-        clients = {side: held.enter_context(Client(url)) for side, url in urls.items()}
+    with ExitStack() as resources:
+        urls = {side: resources.enter_context(run_stack(path)) for side, path in checkouts.items()}
+        clients = {side: resources.enter_context(Client(url)) for side, url in urls.items()}
         pace = find_pace()
         for workload in options.only:
             neighbours = Neighbours(options.patience)

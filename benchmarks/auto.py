@@ -1,10 +1,10 @@
-"""`python -m benchmarks.auto`: the backend `auto` beside every backend at every concurrency.
+"""`python -m benchmarks.auto`: compare the backend `auto` with every backend at every concurrency.
 
-Measured in this process with `run_batch` on one warm station, the grid and `auto` alike, so that
-queue, ledger and HTTP are in neither; `--http URL` sends jobs to a running stack instead. Each
-round has every way once, in random order. `auto` runs twice in a row: at first it knows nothing of
-the work and probes, then it remembers. A cell of the grid that cannot come near the best by
-arithmetic alone (items x sleep / concurrency) is left out.
+Both are measured in this process with `run_batch` in one warm runner context, so that neither
+includes queue, ledger and HTTP; `--http URL` sends jobs to a running stack instead. Each round
+runs every variant once, in random order. `auto` runs twice in a row: first without a profile of
+the task, then with the cached one. A cell of the grid that by arithmetic alone (items x sleep /
+concurrency) cannot be close to the best is left out.
 """
 
 import argparse
@@ -38,7 +38,7 @@ _HASH_BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Workload:
-    """A task, how often, and what of it is sheer waiting."""
+    """A task, how often it runs, and how much of it is waiting."""
 
     name: str
     task: str
@@ -62,7 +62,7 @@ class Way:
 
 @dataclass
 class Row:
-    """What was measured of one workload, in seconds."""
+    """The measurements of one workload, in seconds."""
 
     workload: Workload
     grid: dict[Way, list[float]] = field(default_factory=dict)
@@ -84,7 +84,7 @@ Run = Callable[[Workload, Way, bool], tuple[float, str]]
 
 
 def workloads(pace: Pace, hash_bytes_s: float, lasts_s: float) -> Iterator[Workload]:
-    """Sixteen: four kinds by four lengths, each as long as `lasts_s` at best."""
+    """Sixteen workloads: four kinds by four lengths; the best variant takes about `lasts_s`."""
     cpus = usable_cpus()
     for length_s in _LENGTHS_S:
         waiting = min(_MOST_ITEMS, int(lasts_s * _MOST_WAITING / length_s))
@@ -102,15 +102,15 @@ def workloads(pace: Pace, hash_bytes_s: float, lasts_s: float) -> Iterator[Workl
 
 
 def grid(workload: Workload) -> list[Way]:
-    """Every way that could be the best."""
+    """Every variant that could be the best."""
     cpus = usable_cpus()
     few = [cpus * factor for factor in (1, 2, 4)]
     ways = [Way("sequential", 1)]
     wide = sorted({*few, *_WAITING}) if workload.wait_s else few
-    ways += [Way("thread-pool", lanes) for lanes in wide]
-    ways += [Way("process-pool", lanes) for lanes in few]
+    ways += [Way("thread-pool", slots) for slots in wide]
+    ways += [Way("process-pool", slots) for slots in few]
     if workload.wait_s:
-        ways += [Way("asyncio", lanes) for lanes in wide]
+        ways += [Way("asyncio", slots) for slots in wide]
     if max(workload.wait_s, workload.cpu_s) >= 0.01:
         ways.append(Way("threading", 16 if workload.wait_s else cpus))
         ways.append(Way("multiprocessing", cpus))
@@ -126,7 +126,7 @@ def _at_least_s(workload: Workload, way: Way) -> float:
 
 
 def runner_on(context: RunnerContext) -> Run:
-    """Runs in this process."""
+    """Runs batches in this process."""
 
     def run(workload: Workload, way: Way, forget: bool) -> tuple[float, str]:
         if forget:
@@ -146,7 +146,7 @@ def runner_on(context: RunnerContext) -> Run:
 
 
 def runner_over(url: str) -> Run:
-    """Runs as jobs of a stack; what their workers remember is not cleared."""
+    """Runs jobs on a stack; the profiles that its workers have cached are not cleared."""
     client = Client(url)
 
     def run(workload: Workload, way: Way, forget: bool) -> tuple[float, str]:
@@ -165,7 +165,7 @@ def runner_over(url: str) -> Run:
 
 
 def measure(row: Row, run: Run) -> None:
-    """One round: every way once, in random order."""
+    """Measure one round: every variant once, in random order."""
     auto = Way("auto", _MOST_WAITING)
     ways = [*grid(row.workload), auto]
     for way in random.sample(ways, len(ways)):
@@ -195,16 +195,16 @@ def table(rows: Sequence[Row], rounds: int) -> str:
     for name in ("first", "again"):
         ratios = [row.ratio(getattr(row, name)) for row in rows]
         within = sum(ratio <= GOAL for ratio in ratios)
-        held = "held" if within >= GOAL_SHARE * len(rows) else "**NOT held**"
+        outcome = "met" if within >= GOAL_SHARE * len(rows) else "**NOT met**"
         lines.append(
-            f"- {held}: {name}: within {GOAL} x of the best on {within} of {len(rows)} "
+            f"- {outcome}: {name}: within {GOAL} x of the best on {within} of {len(rows)} "
             f"({within / len(rows):.0%}; goal {GOAL_SHARE:.0%}), at worst x {max(ratios):.2f}"
         )
     return "\n".join(lines)
 
 
 def hash_pace() -> float:
-    """Bytes per second that one thread hashes."""
+    """Bytes that one thread hashes per second."""
     context = RunnerContext(load_tasks(TaskSources(entry_points=False)))
     with context:
         spec = RunSpec("hash", {"size_bytes": _HASH_BLOCK_BYTES, "rounds": 20}, "sequential")

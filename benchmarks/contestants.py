@@ -1,4 +1,4 @@
-"""Who takes part in a workload, and how each is set up for it."""
+"""The contestants of each workload, and their settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,7 +25,7 @@ _MEMORY_TOO = ("dramatiq", "huey", "celery-prefork")
 def contest(
     workload: Workload, chosen: Sequence[str], client: Client, servers: Mapping[str, str]
 ) -> Iterator[list[Contestant]]:
-    """Everybody ready, and frozen, while the block lasts.
+    """Start all contestants of a workload, stopped, while the block lasts.
 
     Args:
         chosen: names of peers.
@@ -48,11 +48,11 @@ def _variants(
     workload: Workload, peer: Peer, servers: Mapping[str, str], databases: Iterator[int]
 ) -> Iterator[Driven]:
     # More than a process per core is of use only where tasks or messages are waited for.
-    lanes = 1 if workload.kind == "noop" and not peer.queue else workload.lanes
+    slots = 1 if workload.kind == "noop" and not peer.queue else workload.slots
     base = {
         "BENCH_KIND": workload.kind if workload.name != "W4" else "noop",
         "BENCH_PROCESSES": str(workload.processes),
-        "BENCH_LANES": str(lanes),
+        "BENCH_SLOTS": str(slots),
         "BENCH_RESULTS": "1" if workload.name == "W4" else "0",
     }
 

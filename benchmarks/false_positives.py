@@ -2,7 +2,7 @@
 
     python -m benchmarks.false_positives simulate [--sessions 2000]     on the noise in noise.json
     python -m benchmarks.false_positives real [--count 40] [--url URL]  with a load that steps up
-    python -m benchmarks.false_positives record [--runs 400]            measure noise anew
+    python -m benchmarks.false_positives record [--runs 400]            record new noise
 
 Tables go to stdout as Markdown, progress to stderr.
 """
@@ -86,7 +86,7 @@ class Plan:
 
 
 def simulated(plan: Plan, noise: Sequence[float], rng: random.Random) -> ComparisonData:
-    """A session whose noise is a stretch of the recorded one, with a step about half-way."""
+    """A session whose noise is part of the recorded one, with a step about half-way."""
     places = _order(plan, rng)
     start = rng.randrange(len(noise) - len(places) + 1)
     level = statistics.median(noise)
@@ -211,9 +211,9 @@ def simulate(sessions: int) -> int:
         (f"at most {MOST_FALSE:.0%} false winners", max(false), max(false) <= MOST_FALSE),
         (f"at least {LEAST_COVERED:.0%} covered", min(covered), min(covered) >= LEAST_COVERED),
     ]
-    for text, share, is_held in goals:
-        print(f"- {'held' if is_held else '**NOT held**'}: {text}: {share:.1%} in the worst row")
-    return sum(not is_held for _, _, is_held in goals)
+    for text, share, is_met in goals:
+        print(f"- {'met' if is_met else '**NOT met**'}: {text}: {share:.1%} in the worst row")
+    return sum(not is_met for _, _, is_met in goals)
 
 
 def tally(plan: Plan, noise: dict[str, list[float]], sessions: int) -> Tally:

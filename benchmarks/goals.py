@@ -1,4 +1,4 @@
-"""The goals of issue 4, judged by the results of one run."""
+"""The goals of the benchmarks, checked against the results of one run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ TWO_WORKERS = 0.55
 
 @dataclass(frozen=True)
 class Facts:
-    """What a workload's results are held against."""
+    """The limit that a workload's results are compared with."""
 
     limit_s: float
     limit_is: str
@@ -24,15 +24,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One goal: whether it held, and by what figure."""
+    """One goal, whether it was met, and the figure."""
 
     goal: str
-    held: bool
+    is_met: bool
     figure: str
 
 
 def judge(workload: Workload, results: Sequence[Result], facts: Facts) -> list[Verdict]:
-    """The verdicts that these results allow; fewer when peers were left out."""
+    """The verdicts for these results; fewer when peers were left out."""
     mine = [result for result in results if result.peer == "ours"]
     peers = [result for result in results if result.peer != "ours"]
     if not mine:

@@ -37,7 +37,7 @@ _NOBODY = "bench-nobody"
 
 
 def measure(stack: LocalStack, client: Client, quick: bool) -> str:
-    """The section of the report."""
+    """Measure, and return a section of the report."""
     calls = _CALLS // 4 if quick else _CALLS
     lines = ["### W4: where the time of one no-op of ours goes", "", "| part | p50 ms |"]
     lines.append("| --- | ---: |")

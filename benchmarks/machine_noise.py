@@ -1,4 +1,4 @@
-"""What others take of the machine's CPUs while we measure, and waiting for them to be quiet."""
+"""CPU use of other programs during a measurement, and waiting until they are idle."""
 
 import time
 from collections.abc import Iterator
@@ -9,22 +9,22 @@ import psutil
 
 QUIET = 0.10
 """The share of all CPUs that others may take of a measurement that counts as undisturbed."""
-_LOOK_S = 0.25
+_POLL_S = 0.25
 
 
 @dataclass
 class Neighbours:
-    """Keeps account of others; spends at most `retry_for_s` in all on waiting for them."""
+    """Records the CPU use of other programs; waits for them at most `retry_for_s` in all."""
 
     retry_for_s: float
     shares: list[float] = field(default_factory=list)
 
     def wait_for_quiet(self) -> None:
-        """Return when nobody else is busy, or when patience is at its end."""
+        """Wait until no other program is busy, or the time for waiting is used up."""
         while self.retry_for_s > 0:
             started = time.monotonic()
             with self.watched():
-                time.sleep(_LOOK_S)
+                time.sleep(_POLL_S)
             quiet = self.shares.pop() <= QUIET
             self.retry_for_s -= time.monotonic() - started
             if quiet:
@@ -32,7 +32,7 @@ class Neighbours:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Note the share that others took during the block."""
+        """Record the share of the CPUs that others used during the block."""
         everybody, ours, started = _busy_s(), _own_s(), time.monotonic()
         yield
         others = (_busy_s() - everybody) - (_own_s() - ours)
@@ -45,7 +45,7 @@ class Neighbours:
 
 
 def _busy_s() -> float:
-    # Stolen time is somebody else's too, on the host below us.
+    # Stolen time is used by others too, on the host of this virtual machine.
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - _guest(times))
 
@@ -56,7 +56,7 @@ def _guest(times: object) -> float:
 
 
 def _own_s() -> float:
-    # A child that has ended is in its parent's children_*, once it was waited for.
+    # An ended child counts in its parent's children_* once its parent has waited for it.
     me = psutil.Process()
     total = 0.0
     for process in [me, *me.children(recursive=True)]:

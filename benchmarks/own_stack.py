@@ -1,4 +1,4 @@
-"""Ours, as a user has it: a stack of two workers, ordered over HTTP, every write synced."""
+"""Batchpool as a user runs it: a stack of two workers, used over HTTP, every write synced."""
 
 import os
 import time
@@ -15,7 +15,7 @@ TASKS_DIR = Path(__file__).parent / "tasks"
 
 
 def make_stack() -> LocalStack:
-    """A stack with a Redis of its own, in a folder that goes with it."""
+    """A stack with its own Redis in a temporary folder."""
     environ = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     environ |= {"BATCHPOOL_TASKS_DIR": str(TASKS_DIR), "BATCHPOOL_LOG_LEVEL": "warning"}
     options = StackOptions(workers=WORKERS, temporary=True, prefer_own_redis=True, environ=environ)
@@ -24,14 +24,14 @@ def make_stack() -> LocalStack:
 
 @dataclass(frozen=True)
 class Way:
-    """How a job is ordered."""
+    """One way to submit a job."""
 
     task: str
     spec: Mapping[str, Any]
 
 
 def ways(workload: str) -> dict[str, Way]:
-    """The ways that are measured, by name; the first is the one that the goals are held to."""
+    """The variants that are measured, by name; the goals apply to the first."""
     return _WAYS[workload]
 
 
@@ -66,7 +66,7 @@ _WAYS: dict[str, dict[str, Way]] = {
 
 
 class Ours:
-    """One way of ordering, as a contestant; the stack is shared and never stopped."""
+    """One variant as a contestant; all share the stack, which is never stopped."""
 
     peer = "ours"
     queue = False

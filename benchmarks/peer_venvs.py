@@ -16,7 +16,7 @@ def cache_folder() -> Path:
 
 
 def ensure_venv(name: str) -> str:
-    """The Python of a peer's environment; made, or made anew, if its requirements are not in it."""
+    """The Python of a peer's environment, which is created if its requirements have changed."""
     requirements = _HERE / "requirements" / f"{name}.txt"
     digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = cache_folder() / f"{name}-{digest}"

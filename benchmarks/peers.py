@@ -1,4 +1,4 @@
-"""Who runs beside us, and the processes that each of them is driven by."""
+"""The peers, and the process that runs the adapter of each."""
 
 import json
 import os
@@ -29,7 +29,7 @@ _WAKING_S = 0.2
 class Peer:
     """One way to use a peer; `venv` is None for the standard library.
 
-    `queue`: it takes a message per task from Redis. `skip` are workloads it cannot do sensibly.
+    `queue`: it takes a message per task from Redis. `skip`: workloads that do not suit it.
     """
 
     name: str
@@ -63,27 +63,27 @@ ROUTED = ("rq-simple", "rq-fork", "celery-prefork", "dramatiq", "huey", "taskiq"
 
 
 class Contestant(Protocol):
-    """Somebody who can be measured."""
+    """One system that can be measured."""
 
     name: str
     peer: str
     queue: bool
 
     def thaw(self) -> None:
-        """Make ready to be measured."""
+        """Prepare for a measurement."""
 
     def freeze(self) -> None:
-        """Take no CPU time from whoever is measured next."""
+        """Use no CPU time while another one is measured."""
 
     def ask(self, order: Mapping[str, Any]) -> list[float]:
-        """Carry out an order; seconds of each measurement."""
+        """Carry out a request; returns the seconds of each measurement."""
 
     def close(self) -> None:
-        """End everything."""
+        """End all its processes."""
 
 
 class Driven:
-    """A peer in processes of its own, stopped while others are measured."""
+    """A peer in its own processes, which are stopped while others are measured."""
 
     def __init__(self, peer: Peer, name: str, environ: Mapping[str, str], chunk: int = 1) -> None:
         self.name, self.peer, self.queue, self.chunk = name, peer.name, peer.queue, chunk
@@ -112,10 +112,10 @@ class Driven:
         )
 
     def await_ready(self) -> None:
-        """Return when its workers run tasks.
+        """Wait until its workers run tasks.
 
         Raises:
-            RuntimeError: they do not; with the end of their log.
+            RuntimeError: they did not start; ends with the tail of their log.
         """
         try:
             self._read()
@@ -179,7 +179,7 @@ class Driven:
 
 
 def find_marked(mark: str) -> list[psutil.Process]:
-    """The processes that carry a mark in their environment, whoever their parent is by now."""
+    """The processes with a mark in their environment, whatever their parent is."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
@@ -189,7 +189,7 @@ def find_marked(mark: str) -> list[psutil.Process]:
 
 
 def start_together(driven: list[Driven]) -> list[Driven]:
-    """Wait for all; those that do not start are named and left out."""
+    """Wait until all are ready; those that do not start are reported and left out."""
     ready = []
     for contestant in driven:
         try:

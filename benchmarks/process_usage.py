@@ -1,4 +1,4 @@
-"""Memory and CPU time of a stack's members, each with all that it started."""
+"""Memory and CPU time of a stack's processes, each with its descendants."""
 
 import threading
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ import psutil
 
 from batchpool.stack.local_stack import LocalStack
 
-_LOOK_S = 0.05
+_POLL_S = 0.05
 MB = 1e6
 
 
 @dataclass
 class Peaks:
-    """The most memory that was seen of each process, by `member/process`."""
+    """The peak memory of each process, by `member/process`."""
 
     rss_bytes: dict[str, int] = field(default_factory=dict)
 
@@ -35,7 +35,7 @@ def members(stack: LocalStack) -> dict[str, list[psutil.Process]]:
 
 
 def rss_by_process(stack: LocalStack) -> dict[str, int]:
-    """Resident memory, by member and place in its tree."""
+    """Resident memory by member and position in its tree."""
     sizes = {}
     for name, processes in members(stack).items():
         for place, process in enumerate(processes):
@@ -45,7 +45,7 @@ def rss_by_process(stack: LocalStack) -> dict[str, int]:
 
 
 def cpu_s_by_member(stack: LocalStack) -> dict[str, float]:
-    """CPU time used so far."""
+    """CPU time used so far, by member."""
     times = {}
     for name, processes in members(stack).items():
         times[name] = 0.0
@@ -58,17 +58,17 @@ def cpu_s_by_member(stack: LocalStack) -> dict[str, float]:
 
 @contextmanager
 def watching(stack: LocalStack) -> Iterator[Peaks]:
-    """Look at everybody's memory while the block lasts."""
+    """Sample the memory of all members while the block lasts."""
     peaks, done = Peaks(), threading.Event()
 
-    def look() -> None:
+    def sample() -> None:
         while True:
             for name, size in rss_by_process(stack).items():
                 peaks.rss_bytes[name] = max(size, peaks.rss_bytes.get(name, 0))
-            if done.wait(_LOOK_S):
+            if done.wait(_POLL_S):
                 return
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=sample)
     thread.start()
     try:
         yield peaks

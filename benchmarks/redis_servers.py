@@ -1,4 +1,4 @@
-"""Redis for the peers: the same program as ours, syncing every write, or in memory only."""
+"""Redis for the peers: the program that batchpool uses, syncing every write or in memory only."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ _MEMORY = ("--appendonly", "no")
 
 
 def find_program() -> RedisChoice:
-    """The Redis that can be started here; `REDIS_URL` is not used, its load is not known."""
+    """The Redis program of this machine; `REDIS_URL` is ignored, since its load is unknown."""
     environ = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     return choose_redis(environ)
 

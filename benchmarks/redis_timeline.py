@@ -1,4 +1,4 @@
-"""The way of one no-op through Redis, seen with MONITOR: each command with its microsecond."""
+"""Timeline of one no-op in Redis, from MONITOR: each command with its time in microseconds."""
 
 import socket
 import statistics
@@ -13,7 +13,7 @@ from batchpool.client import Client
 
 @dataclass
 class Stages:
-    """Milliseconds of each stage, of many jobs."""
+    """Milliseconds of each stage over many jobs."""
 
     ms: dict[str, list[float]] = field(default_factory=dict)
     commands: Counter[str] = field(default_factory=Counter)
@@ -27,13 +27,13 @@ class Stages:
 
 
 class _Monitor:
-    """Collects what the server executes, scripts' own commands apart.
+    """Collects the commands that the server executes, without those of scripts.
 
-    Over a plain socket: redis-py's parser would take CPU time from what is measured.
+    It uses a plain socket: the parser of redis-py would take CPU time from the measurement.
     """
 
     def __init__(self, url: str) -> None:
-        self.seen: list[bytes] = []
+        self.lines: list[bytes] = []
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(unquote(url.removeprefix("unix://")))
         self._socket.sendall(b"MONITOR\r\n")
@@ -43,12 +43,12 @@ class _Monitor:
     def _listen(self) -> None:
         with self._socket.makefile("rb") as lines:
             for line in lines:
-                self.seen.append(line)
+                self.lines.append(line)
 
     def commands(self) -> list[tuple[float, str]]:
-        """When, and what; the command's name first, without quotes."""
+        """Time and text of each command, its name first, without quotes."""
         found = []
-        for line in list(self.seen):
+        for line in list(self.lines):
             at, _, rest = line.decode(errors="replace").removeprefix("+").partition(" ")
             where, _, text = rest.partition("] ")
             if text and not where.endswith("lua"):
@@ -62,16 +62,16 @@ class _Monitor:
 
 
 def trace(url: str, client: Client, count: int) -> Stages:
-    """Order `count` single no-ops one after the other, and cut each into stages."""
+    """Run `count` single no-ops one after the other, and split each into stages."""
     stages = Stages()
     monitor = _Monitor(url)
     try:
         for _ in range(count):
-            monitor.seen.clear()
+            monitor.lines.clear()
             begun = time.time()
             job = client.run("echo", count=1, backend="sequential")
             ended = time.time()
-            # What belongs to the job has passed MONITOR once the answer is here, or nearly.
+            # The last commands of the job may reach MONITOR shortly after its answer.
             time.sleep(0.005)
             _cut(stages, monitor.commands(), job.id, (begun, ended))
     finally:
@@ -81,12 +81,12 @@ def trace(url: str, client: Client, count: int) -> Stages:
 
 def _cut(
     stages: Stages,
-    seen: list[tuple[float, str]],
+    commands: list[tuple[float, str]],
     job_id: str,
     client: tuple[float, float],
 ) -> None:
     begun, ended = client
-    mine = [(at, text) for at, text in seen if begun <= at <= ended]
+    mine = [(at, text) for at, text in commands if begun <= at <= ended]
     scripts = [at for at, text in mine if text.startswith("EVALSHA") and job_id in text]
     if len(scripts) != 4:
         return

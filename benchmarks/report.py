@@ -1,4 +1,4 @@
-"""Tables and verdicts, from results to Markdown."""
+"""Tables and verdicts as Markdown."""
 
 import statistics
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from benchmarks.workloads import Workload
 
 
 def show(workload: Workload, results: Sequence[Result], facts: Facts) -> str:
-    """The table of one workload, best first, and what became of its goals."""
+    """The table of one workload, best first, and the verdicts of its goals."""
     lines = [f"### {workload.name}: {workload.title}", ""]
     lines += _latencies(results) if workload.name == "W4" else _times(workload, results, facts)
     return "\n".join([*lines, "", *map(_verdict, judge(workload, results, facts)), ""])
@@ -50,7 +50,7 @@ def _latencies(results: Sequence[Result]) -> list[str]:
 
 
 def best_peer(results: Sequence[Result]) -> Result | None:
-    """The fastest that is not ours."""
+    """The fastest peer."""
     peers = [result for result in results if result.peer != "ours"]
     return min(peers, key=lambda r: r.median, default=None)
 
@@ -60,7 +60,7 @@ def _strong(result: Result) -> str:
 
 
 def _verdict(verdict: Verdict) -> str:
-    return f"- {'held' if verdict.held else '**NOT held**'}: {verdict.goal} — {verdict.figure}"
+    return f"- {'met' if verdict.is_met else '**NOT met**'}: {verdict.goal} — {verdict.figure}"
 
 
 def _ms(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Rounds: everybody once, in a new random order each time, one at a time."""
+"""Rounds: each contestant once per round, in a new random order, one at a time."""
 
 import random
 import statistics
@@ -18,10 +18,10 @@ _SETTLING_CALLS = 5
 
 @dataclass(frozen=True)
 class Result:
-    """What one contestant did in all rounds.
+    """The measurements of one contestant in all rounds.
 
     `seconds`: W4: of each call; else of each round, for the workload's whole count of tasks.
-    `measured`: how many tasks were really run per round; more were never assumed to be cheaper.
+    `measured`: how many tasks were run per round; the time is scaled up in proportion.
     """
 
     workload: str
@@ -38,7 +38,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Plan:
-    """How often, among which neighbours; `between` is called once a round."""
+    """The number of rounds, and the other programs; `between` is called once per round."""
 
     rounds: int
     neighbours: Neighbours
@@ -46,7 +46,7 @@ class Plan:
 
 
 def find_pace() -> Pace:
-    """How fast the CPU loop is here, as the best of several tries of CPU time."""
+    """The speed of the CPU loop on this machine, as the median of several tries."""
     loops = 100_000
     times = []
     for _ in range(15):
@@ -73,7 +73,7 @@ def run_rounds(
     pace: Pace,
     plan: "Plan",
 ) -> list[Result]:
-    """Measure all contestants; one that fails is named, and left out from then on."""
+    """Measure all contestants; one that fails is reported, and left out from then on."""
     results = {
         c.name: Result(workload.name, c.name, c.peer, c.queue, _count(workload, c))
         for c in contestants

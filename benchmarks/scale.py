@@ -1,4 +1,4 @@
-"""W6: from a thousand to a million no-ops; what an item costs in time, memory and Redis."""
+"""W6: from a thousand to a million no-ops; cost of an item in time, memory and Redis."""
 
 import random
 import statistics
@@ -36,7 +36,7 @@ class _Size:
 
 
 def measure(stack: LocalStack, client: Client, quick: bool) -> str:
-    """The section of the report."""
+    """Measure, and return a section of the report."""
     sizes = [_Size(count) for count in (_SIZES[:-1] if quick else _SIZES)]
     _run(client, sizes[0].count)
     for number in range(_ROUNDS):
@@ -79,7 +79,7 @@ def _run(client: Client, count: int) -> Job:
 
 
 def _bare_rate(count: int) -> float:
-    """Items/s of a loop that calls a function and makes the same records, and nothing else."""
+    """Items/s of a bare loop that calls a function and creates the same records."""
     lane = ExecutionSite(1, 1, 1, "bare", 0)
     started = time.perf_counter()
     records = []
@@ -161,4 +161,4 @@ def _verdicts(sizes: list[_Size]) -> list[str]:
         ratio = last.rate / by_count[100_000].rate
         goal = f"items/s at 1,000,000 >= {_AS_FAST} x those at 100,000"
         judged.append((goal, ratio >= _AS_FAST, f"{ratio:.2f} x"))
-    return [f"- {'held' if ok else '**NOT held**'}: {goal} — {how}" for goal, ok, how in judged]
+    return [f"- {'met' if ok else '**NOT met**'}: {goal} — {how}" for goal, ok, how in judged]

@@ -1,9 +1,9 @@
-"""Whether the parts of a run's time add up to it, and contention is where it should be.
+"""Check that the parts of a run's time add up to it, and that contention is plausible.
 
     python -m benchmarks.time_breakdown
 
 Runs real comparisons of six mixes of work under seven arms, and prints for each arm what of its
-wall time no part covers, and how long a task was held up by others.
+wall time no part covers, and the contention of a task.
 """
 
 import sys
@@ -60,7 +60,7 @@ class Row(NamedTuple):
 
 
 def measure(http: httpx.Client) -> list[Row]:
-    """A row per arm and mix, printed as they come."""
+    """Print and return a row per arm and mix."""
     print("| mix | arm | median | unaccounted, median | in the worst run | contention of a task |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     rows = []
@@ -109,7 +109,7 @@ def _rows(mix: str, document: dict[str, Any]) -> Iterator[Row]:
 
 
 def judge(rows: list[Row], has_gil: bool) -> int:
-    """Print what was promised and whether it was held; how many were not."""
+    """Print the goals and whether they were met; returns how many were not."""
     sleeps = [row for row in rows if row.mix == "sleep 50 ms × 16" and row.threads]
     cpus = [row for row in rows if row.mix == "cpu × 16" and row.threads and has_gil]
     in_one = [row for row in cpus if row.arm["spec"]["batches"] == 1]
@@ -127,14 +127,14 @@ def judge(rows: list[Row], has_gil: bool) -> int:
     ]
     print()
     for text, found, most in goals:
-        print(f"- {'held' if found <= most else '**NOT held**'}: {text}: {found:.2%}")
+        print(f"- {'met' if found <= most else '**NOT met**'}: {text}: {found:.2%}")
     return sum(found > most for _, found, most in goals)
 
 
 def main() -> int:
-    with ExitStack() as held:
-        url = held.enter_context(make_stack()).url
-        http = held.enter_context(httpx.Client(base_url=url, timeout=60.0, trust_env=False))
+    with ExitStack() as resources:
+        url = resources.enter_context(make_stack()).url
+        http = resources.enter_context(httpx.Client(base_url=url, timeout=60.0, trust_env=False))
         rows = measure(http)
         gil = http.get("/v1/workers").raise_for_status().json()["workers"][0]["gil"]
     return judge(rows, gil)

@@ -1,10 +1,10 @@
-"""What one batch of one no-op costs by the shape of the worker's processes.
+"""Latency of one batch of one no-op, by how the worker uses processes.
 
     python -m benchmarks.worker_shapes [ROUNDS]
 
 fork: RQ's own worker, a work horse per job · in-process: RQ's SimpleWorker, which no deadline or
-cancel can stop · warm runner: ours, with claim, ledger and lease. All on one Redis that syncs every
-write, one after the other in shuffled rounds; latency from the enqueue to the result at the waiter.
+cancel can stop · warm runner: batchpool, with claim, ledger and lease. All on one Redis that syncs
+every write, one after the other in shuffled rounds; latency from the enqueue to the result.
 """
 
 import os

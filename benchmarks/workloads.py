@@ -1,4 +1,4 @@
-"""The work that everybody is given, and what the machine itself would need for it."""
+"""The workloads, and the shortest time that the machine needs for each."""
 
 import math
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ CORES = 2
 
 @dataclass(frozen=True)
 class Pace:
-    """How often the loop runs in a given CPU time, measured on this machine in this run."""
+    """The speed of the CPU loop, measured on this machine in this run."""
 
     loops_per_s: float
 
@@ -26,10 +26,10 @@ class Workload:
     """One of W1, W2, W3, W5: a number of tasks; or W4: single tasks, one after the other.
 
     Attributes:
-        work: kind and seconds of each task, by turns.
-        counts: peers for which `count` tasks would take minutes do fewer; time is per task.
-        kind: `noop`, `sleep`, `cpu` or `mixed`: what an expert sets a peer up for.
-        goal: what issue 4 asks for, in words; the report judges it.
+        work: kind and seconds of the tasks, in rotation.
+        counts: fewer tasks for peers that would take minutes; their time is scaled.
+        kind: `noop`, `sleep`, `cpu` or `mixed`, for which the peers are configured.
+        goal: in words; `goals` checks it.
     """
 
     name: str
@@ -38,19 +38,19 @@ class Workload:
     work: tuple[tuple[str, float], ...]
     count: int
     processes: int
-    lanes: int
+    slots: int
     goal: str
     counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def in_flight(self) -> int:
-        return self.processes * self.lanes
+        return self.processes * self.slots
 
     def count_for(self, peer: str) -> int:
         return self.counts.get(peer, self.count)
 
     def order(self, pace: Pace, count: int, chunk: int = 1) -> dict[str, Any]:
-        """What an adapter is told."""
+        """The request to an adapter."""
         work = [
             (kind, pace.loops(amount) if kind == "cpu" else amount) for kind, amount in self.work
         ]

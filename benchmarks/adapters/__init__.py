@@ -1,1 +1,1 @@
-"""One small script per peer; each runs in a venv of its own and is driven by JSON lines."""
+"""Adapters: one small script per peer, run in its own venv and controlled by JSON lines."""

@@ -20,14 +20,14 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Setup:
-    """How the workers are to be set up; the harness says so in the environment."""
+    """Settings of the workers, which the harness passes in the environment."""
 
     socket: str
     database: int
     variant: str
     kind: str
     processes: int
-    lanes: int
+    slots: int
     results: bool
     route: bool
 
@@ -40,14 +40,14 @@ class Setup:
             variant=env.get("BENCH_VARIANT", ""),
             kind=env.get("BENCH_KIND", "cpu"),
             processes=int(env.get("BENCH_PROCESSES", "2")),
-            lanes=int(env.get("BENCH_LANES", "1")),
+            slots=int(env.get("BENCH_SLOTS", "1")),
             results=env.get("BENCH_RESULTS") == "1",
             route=env.get("BENCH_ROUTE") == "1",
         )
 
     @property
     def in_flight(self) -> int:
-        return self.processes * self.lanes
+        return self.processes * self.slots
 
     @property
     def redis_url(self) -> str:
@@ -59,10 +59,10 @@ class Peer:
     """A peer that runs in the adapter's own process; queues are `QueuePeer`."""
 
     def start(self) -> None:
-        """Bring up what runs tasks; return when it does."""
+        """Start the workers, and return when they run tasks."""
 
     def batch(self, order: dict[str, Any]) -> float:
-        """Run the tasks of an order; the seconds from the first submission to the last end."""
+        """Run the tasks of a request; returns seconds from first submission to last end."""
         raise NotImplementedError
 
     def call(self) -> None:
@@ -70,7 +70,7 @@ class Peer:
         raise NotImplementedError
 
     def stop(self) -> None:
-        """End what was started."""
+        """Stop the workers."""
 
 
 class QueuePeer(Peer):
@@ -85,15 +85,15 @@ class QueuePeer(Peer):
         raise NotImplementedError
 
     def send(self, messages: list[tuple[str, float, int]]) -> None:
-        """Put messages into the queue, results not wanted, in the fastest way it has."""
+        """Enqueue messages whose results are not read, in the fastest way of the queue."""
         raise NotImplementedError
 
     def submit(self) -> Any:
-        """Put a no-op into the queue whose result is wanted."""
+        """Enqueue a no-op whose result will be read."""
         raise NotImplementedError
 
     def result(self, handle: Any) -> None:
-        """Wait for the result of what was submitted."""
+        """Wait for the result of a submitted no-op."""
         raise NotImplementedError
 
     def start(self) -> None:
@@ -146,6 +146,6 @@ class QueuePeer(Peer):
 
 
 def die_with_parent() -> None:
-    """A process that is stopped sees no end of its stdin, but SIGKILL reaches it."""
+    """Have the kernel kill this process when its parent dies, even while it is stopped."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -42,7 +42,7 @@ class CeleryPeer(QueuePeer):
         base += ["--without-gossip", "--without-mingle", "--without-heartbeat", "-O", "fair"]
         if self.setup.variant == "prefork":
             return [[*base, "-P", "prefork", "-c", str(self.setup.in_flight), "-n", "w@bench"]]
-        threads = ["-P", "threads", "-c", str(self.setup.lanes)]
+        threads = ["-P", "threads", "-c", str(self.setup.slots)]
         return [[*base, *threads, "-n", f"w{n}@bench"] for n in range(self.setup.processes)]
 
     def send(self, messages: list[tuple[str, float, int]]) -> None:

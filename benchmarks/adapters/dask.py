@@ -19,7 +19,7 @@ def run(message: tuple[str, float, int]) -> None:
 
 
 class DaskPeer(Peer):
-    """No dashboard; results stay on the workers, where nobody reads them."""
+    """No dashboard; results stay on the workers, unread."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
@@ -27,7 +27,7 @@ class DaskPeer(Peer):
     def start(self) -> None:
         self._cluster = LocalCluster(
             n_workers=self._setup.processes,
-            threads_per_worker=self._setup.lanes,
+            threads_per_worker=self._setup.slots,
             processes=True,
             dashboard_address=None,
             silence_logs=50,

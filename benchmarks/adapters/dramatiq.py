@@ -41,7 +41,7 @@ class DramatiqPeer(QueuePeer):
             # Its default, two per thread, is right for tasks that take a while.
             os.environ["dramatiq_queue_prefetch"] = "256"
         command = [sys.executable, "-m", "dramatiq", __name__, "--skip-logging"]
-        return [[*command, "-p", str(self.setup.processes), "-t", str(self.setup.lanes)]]
+        return [[*command, "-p", str(self.setup.processes), "-t", str(self.setup.slots)]]
 
     def send(self, messages: list[tuple[str, float, int]]) -> None:
         for message in messages:

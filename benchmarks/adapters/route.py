@@ -1,4 +1,4 @@
-"""A queue behind the same kind of Flask route as ours: a POST submits and waits for the result."""
+"""A queue behind a Flask route like that of batchpool: a POST submits and waits for the result."""
 
 import importlib
 import os
@@ -14,7 +14,7 @@ from benchmarks.adapters.base import Peer, QueuePeer, Setup
 
 
 def make_app() -> Flask:
-    """For gunicorn; the handle stays in the request, which spares the peer a look-up."""
+    """The application for gunicorn; the handle is kept in the request."""
     adapter = importlib.import_module(os.environ["BENCH_ADAPTER"])
     peer: QueuePeer = adapter.make(Setup.from_env())
     app = Flask(__name__)
@@ -28,7 +28,7 @@ def make_app() -> Flask:
 
 
 class Routed(Peer):
-    """Drives the route, as a client of ours drives ours."""
+    """Calls the route over HTTP, as a client of batchpool calls its API."""
 
     def __init__(self, peer: Peer) -> None:
         assert isinstance(peer, QueuePeer)

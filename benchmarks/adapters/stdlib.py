@@ -1,4 +1,4 @@
-"""concurrent.futures without a queue: what nothing that carries tasks elsewhere can beat."""
+"""concurrent.futures without a queue: the lower bound for everything that transports tasks."""
 
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -18,7 +18,7 @@ def _run(message: tuple[str, float, int]) -> None:
 
 
 class Stdlib(Peer):
-    """A warm pool: of threads for waiting, of processes for computing (`variant` says which)."""
+    """A warm pool of threads or of processes, by `variant`."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup

@@ -51,11 +51,11 @@ class TaskiqPeer(QueuePeer):
         return asyncio.run_coroutine_threadsafe(work_, self._loop).result(120)
 
     def commands(self) -> list[list[str]]:
-        lanes = str(self.setup.lanes)
-        at_once = "256" if self.setup.kind == "noop" else lanes
+        slots = str(self.setup.slots)
+        at_once = "256" if self.setup.kind == "noop" else slots
         command = [sys.executable, "-m", "taskiq", "worker", f"{__name__}:broker"]
         command += ["--workers", str(self.setup.processes), "--max-async-tasks", at_once]
-        command += ["--max-threadpool-threads", lanes, "--ack-type", "when_received"]
+        command += ["--max-threadpool-threads", slots, "--ack-type", "when_received"]
         return [[*command, "--no-parse", "--log-level", "ERROR"]]
 
     def send(self, messages: list[tuple[str, float, int]]) -> None:

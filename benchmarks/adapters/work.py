@@ -1,6 +1,6 @@
-"""What a task of the benchmark does, the same for every peer, and how it says that it is done.
+"""The task of the benchmark, the same for every peer, and the count of finished tasks.
 
-Nothing is imported here that costs a worker's child time.
+Nothing is imported here that would take a worker's child time.
 """
 
 import os
@@ -32,7 +32,7 @@ def run(kind: str, amount: float, times: int) -> None:
 def mark(times: int) -> None:
     """Count finished tasks: a byte each in a file, which costs a peer some two microseconds.
 
-    Cheaper than any result store, so that no peer pays for results that nobody reads.
+    This is cheaper than any result store, so no peer pays for unread results.
     """
     global _fd
     if _fd is None:
@@ -41,7 +41,7 @@ def mark(times: int) -> None:
 
 
 def plan(order: dict[str, Any]) -> list[tuple[str, float, int]]:
-    """The messages of an order: kind, amount and how many tasks each stands for."""
+    """The messages of a request: kind, amount, and how many tasks each contains."""
     work, count, chunk = order["work"], order["count"], order["chunk"]
     if chunk > 1:
         (kind, amount) = work[0]

@@ -1,4 +1,4 @@
-"""The task of W5, as a user would declare it: it sleeps and computes by turns."""
+"""The task of W5, as a user would declare it: it alternates sleeping and computing."""
 
 import time
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from batchpool.tasks.builtin.computing import burn_cpu
 
 @dataclass(frozen=True)
 class TurnsParams:
-    """What an even item sleeps, and what an odd one computes."""
+    """How long an even item sleeps, and how much an odd one computes."""
 
     seconds: Annotated[float, Interval(ge=0, le=60)] = 0.02
     iterations: Annotated[int, Interval(ge=1, le=1_000_000_000)] = 100_000
