@@ -34,7 +34,7 @@ def main(what: str) -> bool:
     with connect(os.environ["REDIS_URL"], socket_timeout_s=3.0) as redis:
         if what == "worker":
             host = socket.gethostname()
-            return any(worker["host"] == host for worker in Presence(redis).workers())
+            return any(worker.host == host for worker in Presence(redis).workers())
         ours = redis.client_id()
         address = next(c["addr"] for c in redis.client_list() if int(c["id"]) == ours)
         host = address.rpartition(":")[0]

@@ -17,7 +17,7 @@ from batchpool.execution.in_flight import read_in_flight
 from batchpool.ledger.announcements import IdlePool, WorkerCapabilities
 from batchpool.runner.protocol import Assignment, Ready, RunnerReply
 from batchpool.system.file_stamps import ALL_FILES, is_changed, read_stamps
-from batchpool.system.limits import explain, limit_behind
+from batchpool.system.limits import explain, limit_behind, reached_limits
 from batchpool.system.process_control import kill_orphans, kill_tree
 from batchpool.system.semaphores import remove_semaphores
 
@@ -113,7 +113,7 @@ class RunnerProcess:
         try:
             message = self.receive(READY_WITHIN_S)
         except RunnerDied as death:
-            limit = limit_behind(EOFError(), self.folder)
+            limit = limit_behind(EOFError(), self.folder) or _reached_limit(self.folder.parent)
             self.kill()
             raise RunnerStartFailed(limit or f"it {death}") from death
         if not isinstance(message, Ready):
@@ -169,6 +169,10 @@ class RunnerProcess:
         except subprocess.TimeoutExpired:
             return RunnerDied("the runner closed its link")
         return RunnerDied(describe_exit(code))
+
+
+def _reached_limit(folder: Path) -> str | None:
+    return next(iter(reached_limits(folder, Path("/dev/shm"))), None)  # noqa: S108
 
 
 def describe_exit(code: int) -> str:
