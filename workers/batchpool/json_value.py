@@ -5,6 +5,11 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
+JsonObject = dict[str, Any]
+"""A JSON object whose fields are not typed here: given by users, or an answer of the API, whose
+fields a response model has. Tests check each answer by its model; the service would need more time
+to make models than to make the answer."""
+
 
 class JsonValue:
     """Base of a frozen dataclass that is written and read as a JSON object, field by field.
@@ -13,7 +18,7 @@ class JsonValue:
     the field, unless its metadata names another under `json`.
     """
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return {name: _plain(getattr(self, field)) for field, name, _ in self._columns()}
 
     @classmethod

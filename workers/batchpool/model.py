@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypedDict
 
+from batchpool.json_value import JsonObject
+
 
 class Phases(TypedDict):
     """Times of a batch's run, in seconds since its last claim, on the owner's clock.
@@ -118,7 +120,7 @@ class AutoChoice(TypedDict):
     backend: str
     concurrency: int
     chunksize: int | None
-    measured: dict[str, Any]
+    measured: JsonObject
     why: str
 
 
@@ -127,7 +129,7 @@ class RunSpec:
     """How the batches of a job are run."""
 
     task: str
-    params: dict[str, Any] = field(default_factory=dict)
+    params: JsonObject = field(default_factory=dict)
     backend: str = "thread-pool"
     concurrency: int = 1
     dispatch: str = "map"

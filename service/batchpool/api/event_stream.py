@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import Response, request
 from redis.exceptions import RedisError
@@ -13,6 +13,7 @@ from batchpool.api.context import ApiContext, client_is_gone
 from batchpool.api.http import encode
 from batchpool.api.long_poll import block_s
 from batchpool.api.problems import Problem, Unavailable
+from batchpool.json_value import JsonObject
 from batchpool.ledger.events import Event
 from batchpool.model import TERMINAL_STATES
 
@@ -27,7 +28,7 @@ class Snapshot(NamedTuple):
 
     event: str
     state: str
-    show: Callable[[], dict[str, Any]]
+    show: Callable[[], JsonObject]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from flask import Response, request
 
 from batchpool.api.problems import NotFound, Problem
+from batchpool.json_value import JsonObject
 from batchpool.schemas.job_requests import RequestT, read_model
 from batchpool.schemas.refusals import invalid_field
 
@@ -29,7 +30,7 @@ def json_response(
 
 def problem_response(problem: Problem) -> Response:
     """The response of a problem, by RFC 9457."""
-    body: dict[str, Any] = {
+    body: JsonObject = {
         "type": "about:blank",
         "title": problem.title,
         "status": problem.status,

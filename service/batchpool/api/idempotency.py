@@ -1,6 +1,6 @@
 """The `Idempotency-Key` header."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from flask import request
 
@@ -12,7 +12,7 @@ from batchpool.ledger.job_creation import IdempotencyKey
 MOST_KEY_CHARS = 255
 
 
-def idempotency_key(context: ApiContext, asked: dict[str, Any]) -> IdempotencyKey | None:
+def idempotency_key(context: ApiContext, asked: Mapping[str, object]) -> IdempotencyKey | None:
     """The Idempotency-Key of the current request, if any; `asked` is the request that it names."""
     key = request.headers.get("Idempotency-Key")
     if key is None:

@@ -5,24 +5,24 @@ from collections.abc import Sequence
 from batchpool.backends.facts import BACKENDS
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.planning import live_by_class
+from batchpool.json_value import JsonObject
 from batchpool.ledger.announcements import LiveWorker, TaskCapabilities
 from batchpool.model import DISPATCHES, POOLS
-from batchpool.schemas.documents import Document
 from batchpool.timestamps import rfc3339
 
 
-def show_workers(workers: Sequence[LiveWorker]) -> Document:
+def show_workers(workers: Sequence[LiveWorker]) -> JsonObject:
     """The live workers."""
     return {"workers": [_show_worker(worker) for worker in workers]}
 
 
-def _show_worker(worker: LiveWorker) -> Document:
+def _show_worker(worker: LiveWorker) -> JsonObject:
     shown = worker.to_json()
     del shown["started_ms"]
     return shown | {"started_at": rfc3339(worker.started_ms)}
 
 
-def show_backends(fleet: Fleet) -> Document:
+def show_backends(fleet: Fleet) -> JsonObject:
     """Every backend: its options, and how many live workers can run it."""
     live = live_by_class(fleet.workers)
     backends = []
@@ -49,14 +49,14 @@ def show_backends(fleet: Fleet) -> Document:
     return {"backends": backends}
 
 
-def show_tasks(fleet: Fleet) -> Document:
+def show_tasks(fleet: Fleet) -> JsonObject:
     """Every task of any class, as the class with most live workers has it, and what failed.
 
     What failed to load is that of the classes that live, or of all if none does.
     """
     live = live_by_class(fleet.workers)
     ranked = sorted(fleet.classes, key=lambda known: (-len(live.get(known.id, ())), known.id))
-    tasks: dict[str, Document] = {}
+    tasks: dict[str, JsonObject] = {}
     for known in ranked:
         for name, task in known.tasks.items():
             shown = tasks.setdefault(name, _show_task(name, task))
@@ -70,7 +70,7 @@ def show_tasks(fleet: Fleet) -> Document:
     return {"tasks": [tasks[name] for name in sorted(tasks)], "errors": errors}
 
 
-def _show_task(name: str, task: TaskCapabilities) -> Document:
+def _show_task(name: str, task: TaskCapabilities) -> JsonObject:
     return {
         "name": name,
         "description": task.description,

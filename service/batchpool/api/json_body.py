@@ -14,6 +14,7 @@ from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from batchpool.api.problems import MalformedBody, Problem
+from batchpool.json_value import JsonObject
 
 LOG = logging.getLogger("batchpool.api")
 
@@ -170,7 +171,7 @@ def _bounded_int(digits: str) -> int:
     return int(digits)
 
 
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unambiguous(pairs: list[tuple[str, Any]]) -> JsonObject:
     found = dict(pairs)
     if len(found) < len(pairs):
         (name, _), *_ = (Counter(name for name, _ in pairs)).most_common(1)

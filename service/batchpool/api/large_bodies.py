@@ -14,12 +14,13 @@ import sys
 import threading
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import IO, Any
+from typing import IO
 
 from flask import Response
 
 from batchpool.api.problems import Problem, Unavailable
 from batchpool.api.settings import ApiSettings
+from batchpool.json_value import JsonObject
 
 LOG = logging.getLogger("batchpool.api")
 
@@ -37,7 +38,7 @@ _OF_THE_MESSAGE = ("connection", "content-length", "expect", "transfer-encoding"
 _LENGTH = struct.Struct("!I")
 
 
-def write_message(stream: IO[bytes], head: dict[str, Any], body: bytes) -> None:
+def write_message(stream: IO[bytes], head: JsonObject, body: bytes) -> None:
     """Write one message: the length of its head, the head as JSON, the body."""
     text = json.dumps(head | {"length": len(body)}).encode()
     stream.write(_LENGTH.pack(len(text)) + text)
@@ -45,14 +46,14 @@ def write_message(stream: IO[bytes], head: dict[str, Any], body: bytes) -> None:
     stream.flush()
 
 
-def read_head(stream: IO[bytes]) -> tuple[dict[str, Any], int]:
+def read_head(stream: IO[bytes]) -> tuple[JsonObject, int]:
     """The head of the next message, and the length of the body that follows.
 
     Raises:
         EOFError: the other side has ended.
     """
     (length,) = _LENGTH.unpack(read_exactly(stream, _LENGTH.size))
-    head: dict[str, Any] = json.loads(read_exactly(stream, length))
+    head: JsonObject = json.loads(read_exactly(stream, length))
     return head, head.pop("length")
 
 
@@ -99,7 +100,7 @@ class LargeBodies:
         with self._turn:
             self._end()
 
-    def _pass_on(self, head: dict[str, Any], body: bytes) -> Response:
+    def _pass_on(self, head: JsonObject, body: bytes) -> Response:
         if self._process is not None and self._process.poll() is not None:
             self._end()
         process = self._process or self._start()

@@ -1,12 +1,12 @@
 """The OpenAPI 3.1 document, generated from the models and one table of operations."""
 
 from functools import cache
-from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from batchpool.api.operations import ANY_PROBLEMS, OPERATIONS, Operation
+from batchpool.json_value import JsonObject
 from batchpool.schemas import inventory_responses as inventory_answers
 from batchpool.schemas import job_responses as answers
 
@@ -16,7 +16,7 @@ _IDS = ("job_id", "comparison_id")
 
 
 @cache
-def openapi_document() -> dict[str, Any]:
+def openapi_document() -> JsonObject:
     """The document; the same for every process of one version."""
     used = {
         model
@@ -26,7 +26,7 @@ def openapi_document() -> dict[str, Any]:
     } | {answers.ProblemDocument}
     ordered = sorted(used, key=lambda model: model.__name__)
     _, found = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)
-    paths: dict[str, dict[str, Any]] = {}
+    paths: dict[str, JsonObject] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
     return {
@@ -37,12 +37,12 @@ def openapi_document() -> dict[str, Any]:
     }
 
 
-def _describe(operation: Operation) -> dict[str, Any]:
+def _describe(operation: Operation) -> JsonObject:
     path = operation.path
     for name in _IDS:
         path = path.replace(f"{{{name}}}", name.removesuffix("_id"))
     words = path.strip("/").replace("/", "_") or "root"
-    described: dict[str, Any] = {
+    described: JsonObject = {
         "operationId": f"{operation.method}_{words.replace('.', '_')}",
         "summary": operation.summary,
         "parameters": _parameters(operation),
@@ -53,8 +53,8 @@ def _describe(operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _parameters(operation: Operation) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
+def _parameters(operation: Operation) -> list[JsonObject]:
+    found: list[JsonObject] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _IDS
         if f"{{{name}}}" in operation.path
@@ -68,12 +68,12 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     return found
 
 
-def _responses(operation: Operation) -> dict[str, Any]:
+def _responses(operation: Operation) -> JsonObject:
     content = _content(operation.answer) if operation.answer else {}
     for media_type in operation.others:
         is_json = media_type == "application/json"
         content[media_type] = {"schema": {"type": "object" if is_json else "string"}}
-    done: dict[str, Any] = {"description": operation.summary}
+    done: JsonObject = {"description": operation.summary}
     if content:
         done["content"] = content
     if operation.status == 202 and operation.body:
@@ -87,7 +87,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     return found
 
 
-def _content(model: type[BaseModel], media_type: str = "application/json") -> dict[str, Any]:
+def _content(model: type[BaseModel], media_type: str = "application/json") -> JsonObject:
     return {media_type: {"schema": {"$ref": _REF.format(model=model.__name__)}}}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from batchpool.json_value import JsonObject
 from batchpool.ledger import keys
 from batchpool.ledger.announcements import LiveWorker
 
@@ -20,7 +21,7 @@ class Readiness:
 
     reasons: list[str] = field(default_factory=list)
     durability: str = "unknown"
-    redis: dict[str, Any] = field(default_factory=dict)
+    redis: JsonObject = field(default_factory=dict)
     workers: int = 0
     classes: int = 0
 
@@ -28,7 +29,7 @@ class Readiness:
     def ready(self) -> bool:
         return not self.reasons
 
-    def show(self) -> dict[str, Any]:
+    def show(self) -> JsonObject:
         return {
             "status": "ready" if self.ready else "unavailable",
             "reasons": self.reasons,
@@ -75,7 +76,7 @@ def evaluate(answers: Sequence[Any], live: int) -> Readiness:
         return Readiness([_why_silent(refused)])
     server, replication, persistence, memory, fsync, classes = answers[:6]
     classes = classes if isinstance(classes, int) else 0
-    info: dict[str, Any] = {**server, **replication, **persistence, **memory}
+    info = RedisInfo.from_sections(server, replication, persistence, memory)
     reasons = list(_faults(info))
     if not classes:
         reasons.append("no worker has been seen yet; start one")
@@ -83,43 +84,68 @@ def evaluate(answers: Sequence[Any], live: int) -> Readiness:
         reasons=reasons,
         durability=_durability(info, fsync),
         redis={
-            "version": _version(info),
-            "role": str(info.get("role")),
-            "maxmemory_policy": str(info.get("maxmemory_policy")),
-            "used_memory_bytes": info.get("used_memory"),
-            "maxmemory_bytes": info.get("maxmemory"),
+            "version": info.version,
+            "role": info.role,
+            "maxmemory_policy": info.maxmemory_policy,
+            "used_memory_bytes": info.used_memory,
+            "maxmemory_bytes": info.maxmemory,
         },
         workers=live,
         classes=classes,
     )
 
 
-def _faults(info: Mapping[str, Any]) -> Sequence[str]:
+@dataclass(frozen=True)
+class RedisInfo:
+    """What INFO says that decides about readiness; None where the server does not say it."""
+
+    version: str
+    role: str
+    is_loading: bool
+    has_append_only_file: bool
+    last_write_status: str | None
+    maxmemory_policy: str
+    used_memory: int | None
+    maxmemory: int | None
+
+    @classmethod
+    def from_sections(cls, *sections: Mapping[str, Any]) -> "RedisInfo":
+        """Read the sections of INFO."""
+        info = {name: value for section in sections for name, value in section.items()}
+        return cls(
+            # Valkey calls itself Redis 7.2.4 for old clients, and has its own number beside it.
+            version=str(info.get("redis_version", "0")),
+            role=str(info.get("role")),
+            is_loading=bool(info.get("loading")),
+            has_append_only_file=bool(info.get("aof_enabled")),
+            last_write_status=info.get("aof_last_write_status"),
+            maxmemory_policy=str(info.get("maxmemory_policy")),
+            used_memory=info.get("used_memory"),
+            maxmemory=info.get("maxmemory"),
+        )
+
+
+def _faults(info: RedisInfo) -> Sequence[str]:
     found = []
-    version = _version(info)
-    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < LEAST_VERSION:
-        found.append(f"Redis must be 6.2 or later, got {version}")
-    if info.get("role") != "master":
-        found.append(f"Redis is a {info.get('role')}, so read-only; connect to its primary")
-    if info.get("loading"):
+    version = tuple(int(part) for part in info.version.split(".")[:2] if part.isdigit())
+    if version < LEAST_VERSION:
+        found.append(f"Redis must be 6.2 or later, got {info.version}")
+    if info.role != "master":
+        found.append(f"Redis is a {info.role}, so read-only; connect to its primary")
+    if info.is_loading:
         found.append("Redis is still loading its data")
-    if not info.get("aof_enabled"):
+    if not info.has_append_only_file:
         found.append("Redis keeps no append-only file; set appendonly yes, appendfsync always")
-    elif info.get("aof_last_write_status") not in (None, "ok"):
+    elif info.last_write_status not in (None, "ok"):
         found.append("Redis cannot write its append-only file; look at its disk")
-    policy = info.get("maxmemory_policy")
+    policy = info.maxmemory_policy
     if policy != "noeviction":
         found.append(f"Redis evicts keys when full (maxmemory-policy {policy}); set noeviction")
     return found
 
 
-def _version(info: Mapping[str, Any]) -> str:
-    # Valkey calls itself Redis 7.2.4 for old clients, and has its own number beside it.
-    return str(info.get("redis_version", "0"))
-
-
-def _durability(info: Mapping[str, Any], fsync: Any) -> str:
-    if not info.get("aof_enabled"):
+def _durability(info: RedisInfo, fsync: Any) -> str:
+    if not info.has_append_only_file:
         return "none"
     setting = fsync.get("appendfsync") if isinstance(fsync, dict) else None
     return "strong" if setting in ("always", b"always") else "weak"

@@ -5,7 +5,6 @@ import ipaddress
 import logging
 import resource
 import sys
-from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
@@ -60,7 +59,7 @@ def tune_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def server_options(settings: ApiSettings) -> dict[str, Any]:
+def server_options(settings: ApiSettings) -> dict[str, object]:
     """gunicorn's options for these settings."""
     inherited = settings.listen_fd >= 0
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from batchpool.backends.facts import BACKENDS, NO_SHARED_SUM, BackendFacts
 from batchpool.jobs.fleet import Fleet
@@ -18,6 +17,7 @@ from batchpool.jobs.planning import (
     task_runs_on,
 )
 from batchpool.jobs.refusals import NoWorkerSeen
+from batchpool.json_value import JsonObject
 from batchpool.ledger.announcements import WorkerCapabilities
 from batchpool.ledger.job_spec import ItemsSummary, JobSpec
 from batchpool.model import START_METHODS
@@ -244,7 +244,7 @@ def _failed_sources(classes: Sequence[WorkerCapabilities]) -> str:
 def _complete_spec(
     request: JobRequest,
     facts: BackendFacts,
-    params: dict[str, Any],
+    params: JsonObject,
     concurrency: int,
     items: ItemsSummary | None,
 ) -> JobSpec:

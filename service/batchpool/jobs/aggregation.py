@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Sequence
 
 from batchpool.exact_sum import ExactSum
+from batchpool.json_value import JsonObject
 from batchpool.ledger.entries import BatchEntry, Epoch, JobEntry, Tally
 from batchpool.ledger.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
-from batchpool.schemas.documents import Document
 from batchpool.timestamps import rfc3339
 
 MOST_NAMED = 1000
 """PIDs and workers listed; their totals are given beside them."""
 
 
-def show_job(job: JobEntry, now_ms: int) -> Document:
+def show_job(job: JobEntry, now_ms: int) -> JsonObject:
     """The job as `GET /v1/jobs/{id}` shows it.
 
     Args:
@@ -31,7 +31,7 @@ def show_job(job: JobEntry, now_ms: int) -> Document:
     }
 
 
-def show_summary(job: JobEntry, now_ms: int) -> Document:
+def show_summary(job: JobEntry, now_ms: int) -> JsonObject:
     """The job as lists show it: without its batches."""
     return {
         "id": job.id,
@@ -75,7 +75,7 @@ def _progress(batch: BatchEntry) -> dict[str, int]:
     return {"total": batch.count, "pending": unrecorded - running, "running": running, **counts}
 
 
-def _show_spec(spec: JobSpec) -> Document:
+def _show_spec(spec: JobSpec) -> JsonObject:
     shown = spec.to_json()
     # `count` is how the ledger knows the number; the API has it in `items`.
     del shown["count"]
@@ -98,7 +98,7 @@ def _pids(batches: Sequence[BatchEntry]) -> tuple[list[int], int]:
     return named[:MOST_NAMED], len(named) + unnamed
 
 
-def _shared_sum(job: JobEntry) -> Document | None:
+def _shared_sum(job: JobEntry) -> JsonObject | None:
     strategy = job.spec.shared_sum
     if strategy == "none":
         return None
@@ -134,7 +134,7 @@ def _ratio(part: float, whole: float | None) -> float | None:
     return part / whole if whole else None
 
 
-def _timing(job: JobEntry, now_ms: int) -> Document:
+def _timing(job: JobEntry, now_ms: int) -> JsonObject:
     """Durations of the whole job; a job that is not terminal is measured up to now.
 
     `startup_s`, and the run that `overhead_s` does not count, are those of the slowest batch, since
@@ -162,7 +162,7 @@ def _timing(job: JobEntry, now_ms: int) -> Document:
     }
 
 
-def _show_batch(job: JobEntry, batch: BatchEntry) -> Document:
+def _show_batch(job: JobEntry, batch: BatchEntry) -> JsonObject:
     report = batch.report
     strategy = job.spec.shared_sum
     shared = {
@@ -195,7 +195,7 @@ def _show_batch(job: JobEntry, batch: BatchEntry) -> Document:
     }
 
 
-def _show_epoch(epoch: Epoch) -> Document:
+def _show_epoch(epoch: Epoch) -> JsonObject:
     return {
         "worker": epoch["worker"],
         "host": epoch["host"],

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -12,6 +12,7 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from batchpool.json_value import JsonObject
 from batchpool.schemas.job_requests import shown
 from batchpool.schemas.refusals import MOST_ERRORS, FieldError, InvalidFields
 
@@ -20,7 +21,7 @@ LOG = logging.getLogger("batchpool.api")
 MOST_MESSAGE_CHARS = 300
 
 
-def fill_params(schema: Mapping[str, Any] | None, params: dict[str, Any]) -> dict[str, Any]:
+def fill_params(schema: JsonObject | None, params: JsonObject) -> JsonObject:
     """`params` with the defaults of absent properties.
 
     Args:
@@ -48,7 +49,7 @@ def fill_params(schema: Mapping[str, Any] | None, params: dict[str, Any]) -> dic
     return defaults | params
 
 
-def _errors(schema: Mapping[str, Any], params: dict[str, Any]) -> Iterator[ValidationError]:
+def _errors(schema: JsonObject, params: JsonObject) -> Iterator[ValidationError]:
     validator = _validator(json.dumps(schema, sort_keys=True))
     if validator is None:
         return

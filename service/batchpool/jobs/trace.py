@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from batchpool.json_value import JsonObject
 from batchpool.ledger.entries import JobEntry
 from batchpool.ledger.records import RecordDocument
-from batchpool.schemas.documents import Document
 
 LANES_FROM = 1
 
@@ -23,7 +23,7 @@ class _IdTable:
         return number, len(self._numbers) > known
 
 
-def trace_events(job: JobEntry, records: Iterable[RecordDocument]) -> Iterator[Document]:
+def trace_events(job: JobEntry, records: Iterable[RecordDocument]) -> Iterator[JsonObject]:
     """The events of a trace, in the order of the items; times count from the job's first claim.
 
     Tasks of `asyncio` overlap within one thread, which a lane of slices cannot show: they are
@@ -43,11 +43,11 @@ def trace_events(job: JobEntry, records: Iterable[RecordDocument]) -> Iterator[D
         yield from _task_events(job, record, (process, lane), overlapping)
 
 
-def _meta(kind: str, process: int, lane: int, **args: Any) -> Document:
+def _meta(kind: str, process: int, lane: int, **args: Any) -> JsonObject:
     return {"ph": "M", "name": kind, "pid": process, "tid": lane, "args": args}
 
 
-def _process_names(record: RecordDocument, process: int) -> Iterator[Document]:
+def _process_names(record: RecordDocument, process: int) -> Iterator[JsonObject]:
     name = f"{record['worker']} on {record['host']}: PID {record['pid']} (PPID {record['ppid']})"
     yield _meta("process_name", process, 0, name=name)
     yield _meta("process_sort_index", process, 0, sort_index=record["batch"])
@@ -60,7 +60,7 @@ def _lane_name(record: RecordDocument) -> str:
 
 def _task_events(
     job: JobEntry, record: RecordDocument, place: tuple[int, int], overlapping: bool
-) -> Iterator[Document]:
+) -> Iterator[JsonObject]:
     epoch = job.batches[record["batch"]].epochs[(record["epoch"] or 1) - 1]
     origin_ms = job.started_ms or epoch["started_ms"]
     start_us = (epoch["started_ms"] - origin_ms) * 1000 + (record["offset_s"] or 0.0) * 1e6
@@ -71,7 +71,7 @@ def _task_events(
         "tid": place[1],
         "ts": round(start_us, 3),
     }
-    args: Document = {
+    args: JsonObject = {
         "index": record["index"],
         "state": record["state"],
         "batch": record["batch"],

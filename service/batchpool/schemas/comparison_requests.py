@@ -12,6 +12,7 @@ from pydantic import (
 )
 
 from batchpool.backends.facts import BACKENDS
+from batchpool.json_value import JsonObject
 from batchpool.model import DISPATCHES, POOLS, START_METHODS, JobState
 from batchpool.schemas.fields import (
     NUMBER,
@@ -88,7 +89,7 @@ def _plain_axis(value: Any) -> Any:
     return value
 
 
-def _list_of(schema: dict[str, Any]) -> WithJsonSchema:
+def _list_of(schema: JsonObject) -> WithJsonSchema:
     return WithJsonSchema({"type": "array", "items": schema, "minItems": 1, "maxItems": MOST_ARMS})
 
 

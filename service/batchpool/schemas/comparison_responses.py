@@ -1,9 +1,10 @@
 """Response models of comparisons."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from batchpool.json_value import JsonObject
 from batchpool.ledger.comparison_entries import ArmSpec
 from batchpool.model import JobState
 from batchpool.schemas.job_responses import (
@@ -13,7 +14,6 @@ from batchpool.schemas.job_responses import (
     ResponseModel,
 )
 
-JsonObject = dict[str, Any]
 Verdict = Literal["faster", "slower", "no difference shown"]
 
 

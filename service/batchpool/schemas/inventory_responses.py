@@ -1,9 +1,10 @@
 """Response models of workers, backends, tasks and health."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from batchpool.json_value import JsonObject
 from batchpool.schemas.job_responses import Instant, Number, ResponseModel
 
 
@@ -70,7 +71,7 @@ class TaskInfo(BaseModel):
 
     name: str
     description: str | None
-    params: dict[str, Any] | None = Field(description="JSON Schema; null: takes none")
+    params: JsonObject | None = Field(description="JSON Schema; null: takes none")
     sync: bool
     async_: bool = Field(alias="async")
     bound: Literal["io", "cpu"] | None
@@ -106,5 +107,5 @@ class ReadinessInfo(ResponseModel):
     status: Literal["ready", "unavailable"]
     reasons: list[str]
     durability: Literal["strong", "weak", "none", "unknown"]
-    redis: dict[str, Any]
+    redis: JsonObject
     workers: LiveWorkers

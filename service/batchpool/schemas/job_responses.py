@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from batchpool.json_value import JsonObject
 from batchpool.model import BatchState, JobState, RecordState
 
 Number = int | float
@@ -55,7 +56,7 @@ class Spec(ResponseModel):
     """The job as it is run; null where its backend has no such option."""
 
     task: str
-    params: dict[str, Any]
+    params: JsonObject
     items: ItemsInfo
     backend: str
     concurrency: int
@@ -168,7 +169,7 @@ class ChosenInfo(ResponseModel):
     backend: str
     concurrency: int
     chunksize: int | None = Field(description="of the first chunks; they adapt")
-    measured: dict[str, Any] = Field(description="seconds, shares and counts, of the first items")
+    measured: JsonObject = Field(description="seconds, shares and counts, of the first items")
     why: str
 
 
@@ -263,5 +264,5 @@ class Trace(ResponseModel):
     """Chrome Trace Event Format; opens in Perfetto."""
 
     displayTimeUnit: str
-    otherData: dict[str, Any]
-    traceEvents: list[dict[str, Any]]
+    otherData: JsonObject
+    traceEvents: list[JsonObject]

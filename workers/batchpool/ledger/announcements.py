@@ -1,9 +1,9 @@
 """What workers announce of themselves: what their class can run, and what each of them does."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from batchpool.json_value import JsonValue
+from batchpool.json_value import JsonObject, JsonValue
 
 WorkerState = Literal["idle", "busy", "draining"]
 
@@ -20,7 +20,7 @@ class TaskCapabilities(JsonValue):
     """
 
     description: str | None = None
-    schema: dict[str, Any] | None = None
+    schema: JsonObject | None = None
     has_sync: bool = field(metadata={"json": "sync"})
     has_async: bool = field(metadata={"json": "async"})
     bound: Literal["io", "cpu"] | None = None

@@ -1,9 +1,9 @@
 """Comparisons as values: the spec, the notes of the driver, and what each run measured."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
-from batchpool.json_value import JsonValue
+from batchpool.json_value import JsonObject, JsonValue
 from batchpool.ledger.job_spec import ItemsSummary
 from batchpool.model import JobState, TaskError
 
@@ -49,7 +49,7 @@ class ComparisonSpec(JsonValue):
     """
 
     task: str
-    params: dict[str, Any]
+    params: JsonObject
     count: int
     items: ItemsSummary
     arms: tuple[ArmSpec, ...]
@@ -270,7 +270,7 @@ class ComparisonEntry:
     environment: Environment | None
     error: TaskError | None
     samples: tuple[Sample, ...] = ()
-    analysis: dict[str, Any] | None = None
+    analysis: JsonObject | None = None
 
     @property
     def place(self) -> str:

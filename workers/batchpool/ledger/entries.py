@@ -9,15 +9,25 @@ from batchpool.ledger.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, AutoChoice, Phases, RecordState, TaskError, Usage
 
 
-class Epoch(TypedDict):
-    """One ownership of a batch: `pid` is the runner's, `ppid` its worker's."""
+class WorkerIdentity(TypedDict):
+    """What a worker says of itself when it claims a batch; `ppid` is its PID."""
 
     worker: str
     host: str
-    pid: int
     ppid: int
     python: str
     gil: bool
+
+
+class Owner(WorkerIdentity):
+    """The worker and runner that claim a batch; `pid` is the runner's."""
+
+    pid: int
+
+
+class Epoch(Owner):
+    """One ownership of a batch."""
+
     started_ms: int
     ended_ms: int | None
     end_reason: str | None

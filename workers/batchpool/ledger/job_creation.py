@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from batchpool.json_value import JsonObject
 from batchpool.ledger import keys
 from batchpool.ledger.entries import NewJob
 
@@ -79,7 +80,7 @@ def create_arguments(
         blocks: the items, packed.
         queueing: the commands that put the batches into their queue, word by word.
     """
-    order: dict[str, Any] = {
+    order: JsonObject = {
         "items": sum(count for _, count in new.ranges),
         "ranges": new.ranges,
         "blocks": len(blocks),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from batchpool.json_value import JsonValue
+from batchpool.json_value import JsonObject, JsonValue
 from batchpool.model import RunSpec
 
 _LEFT_OUT_IF_NONE = ("retry_of", "comparison")
@@ -48,7 +48,7 @@ class JobSpec(JsonValue):
 
     # The first field: scripts of the ledger find the task by it.
     task: str
-    params: dict[str, Any]
+    params: JsonObject
     count: int
     items: ItemsSummary
     backend: str
@@ -69,7 +69,7 @@ class JobSpec(JsonValue):
     retry_of: str | None = None
     comparison: ComparisonRun | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         found = super().to_json()
         for name in _LEFT_OUT_IF_NONE:
             if found[name] is None:

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -10,7 +10,7 @@ from redis import Redis
 
 from batchpool.ledger import keys
 from batchpool.ledger.bitmap import bit_segments, set_bits
-from batchpool.ledger.entries import Report, Tally
+from batchpool.ledger.entries import Owner, Report, Tally
 from batchpool.ledger.job_spec import JobSpec
 from batchpool.ledger.record_codec import encode_block
 from batchpool.ledger.scripts import LuaScript
@@ -95,21 +95,20 @@ class Ownership:
         self,
         job_id: str,
         batch: int,
-        owner: Mapping[str, Any],
+        owner: Owner,
         follows: Claim | None = None,
         codes: str = "",
     ) -> Claim | str:
         """Claim a batch; or say why not: missing, ended, OTHER_VERSION, or the batch's state.
 
         Args:
-            owner: the fields of an `Epoch` but its times.
             codes: JSON of the version of each task here, without blanks; a job that has not begun
                 yet is bound to that of its task.
             follows: our claim whose runner crashed; nothing that it still sends is taken.
         """
         token = follows.token if follows else ""
         new = secrets.token_hex(8)
-        args = [batch, new, self._lease_ms, json.dumps(dict(owner)), token, "crashed", codes]
+        args = [batch, new, self._lease_ms, json.dumps(owner), token, "crashed", codes]
         answer = self._claim(keys.job_key(job_id), args)
         if answer[0] == b"no":
             return str(answer[1].decode())

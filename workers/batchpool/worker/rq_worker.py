@@ -26,6 +26,7 @@ from rq.worker import WorkerStatus
 from batchpool.ledger import keys
 from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities, WorkerState
 from batchpool.ledger.connection import UNREACHABLE, is_temporary
+from batchpool.ledger.entries import WorkerIdentity
 from batchpool.ledger.failpoints import failpoint
 from batchpool.ledger.keys import base_class
 from batchpool.ledger.ownership import Ownership
@@ -74,7 +75,7 @@ class BatchWorker(Worker):
         self._supervisor = Supervisor(
             Ownership(ledger, settings.lease_s),
             Recovery(ledger),
-            self._owner_fields(),
+            self._identity(),
             heartbeat=self.heartbeat,
             draining=lambda: self._stop_requested,
             grace_s=settings.grace_s,
@@ -216,7 +217,7 @@ class BatchWorker(Worker):
         except RedisError as error:
             log.debug("no heartbeat: %s", error)
 
-    def _owner_fields(self) -> dict[str, Any]:
+    def _identity(self) -> WorkerIdentity:
         return {
             "worker": self._settings.name,
             "host": socket.gethostname(),

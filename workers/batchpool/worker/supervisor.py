@@ -5,11 +5,12 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from batchpool.ledger.announcements import IdlePool, WorkerCapabilities
 from batchpool.ledger.connection import UNREACHABLE
+from batchpool.ledger.entries import Owner, WorkerIdentity
 from batchpool.ledger.ownership import OTHER_VERSION, Claim, Ending, Ownership
 from batchpool.ledger.recovery import Recovery
 from batchpool.model import TaskError
@@ -35,7 +36,7 @@ class Supervisor:
     It runs no task and imports none, so nothing that a task does can stop it.
 
     Args:
-        owner: the fields of an `Epoch` that this worker fills in itself; the runner's pid is added.
+        identity: of this worker, for the epochs of its batches.
         beat: called about every `CHECK_EVERY_S` while a batch runs.
         draining: whether the worker has been told to stop.
     """
@@ -44,14 +45,14 @@ class Supervisor:
         self,
         ownership: Ownership,
         recovery: Recovery,
-        owner: Mapping[str, Any],
+        identity: WorkerIdentity,
         heartbeat: Callable[[], None],
         draining: Callable[[], bool],
         grace_s: float,
     ) -> None:
         self._ownership = ownership
         self._recovery = recovery
-        self._owner = owner
+        self._identity = identity
         self._heartbeat = heartbeat
         self._draining = draining
         self._grace_s = grace_s
@@ -135,7 +136,7 @@ class Supervisor:
         except RunnerStartFailed:
             # Claimed all the same, to say so: what cannot be run here ends with the reason.
             pid = os.getpid()
-        owner = {**self._owner, "pid": pid}
+        owner = Owner(**self._identity, pid=pid)
         # Before, not after: the answer waits until Redis has synced, the clock there does not.
         claimed_ns = time.monotonic_ns()
         claim = self._ownership.claim(job_id, batch, owner, follows, self._codes)

@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from flask import Blueprint, Response, request
 from redis.exceptions import RedisError
@@ -27,6 +26,7 @@ from batchpool.api.retry_job import retry_job
 from batchpool.api.submit_job import SubmittedJob, submit
 from batchpool.jobs.aggregation import show_job, show_summary
 from batchpool.jobs.listing import list_jobs
+from batchpool.json_value import JsonObject
 from batchpool.ledger.jobs import Snapshot
 from batchpool.model import TERMINAL_STATES
 from batchpool.queue import rq_queue
@@ -189,5 +189,5 @@ def _accepted(context: ApiContext, submitted: SubmittedJob) -> Response:
     return json_response(_shown(seen), 202, location)
 
 
-def _shown(seen: Snapshot) -> dict[str, Any]:
+def _shown(seen: Snapshot) -> JsonObject:
     return show_job(seen.job, seen.job.finished_ms or seen.now_ms)
