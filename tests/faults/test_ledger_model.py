@@ -28,7 +28,14 @@ from batchpool.ledger import keys
 from batchpool.ledger.connection import connect
 from batchpool.ledger.entries import JobEntry, NewJob, Tally
 from batchpool.ledger.jobs import Jobs
-from batchpool.ledger.ownership import EMPTY_BLOCK, Claim, Ending, Ownership, make_block
+from batchpool.ledger.ownership import (
+    EMPTY_BLOCK,
+    OTHER_VERSION,
+    Claim,
+    Ending,
+    Ownership,
+    make_block,
+)
 from batchpool.ledger.records import Records
 from batchpool.ledger.recovery import Recovery
 from batchpool.model import TERMINAL_STATES, ExecutionSite, Outcome
@@ -37,6 +44,7 @@ from tests.support.job_specs import job_spec
 
 OWNER = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil": True}
 LANE = ExecutionSite(2, 1, 3, "MainThread", 0)
+VERSIONS = [f'{{"echo":"{digit * 16}"}}' for digit in "12"]
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=3)
 
 
@@ -46,6 +54,7 @@ class Holder:
 
     claim: Claim
     values: dict[int, Any]
+    codes: str
     blocks: int = 0
     has_closed: bool = False
 
@@ -59,6 +68,10 @@ class Modelled:
     ended: dict[int, str] = field(default_factory=dict)
     state: str = "queued"
     cancelled: bool = False
+    codes: str = ""
+    """The version of its task to which it is bound, as its owners had it."""
+    claims: int = 0
+    """Those under which an item may have run."""
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -86,10 +99,12 @@ class LedgerMachine(RuleBasedStateMachine):
         self.models[job_id] = Modelled()
         return job_id
 
-    @rule(target=holders, job_id=jobs_made, batch=st.integers(0, 2))
-    def claim(self, job_id: str, batch: int) -> Any:
+    @rule(
+        target=holders, job_id=jobs_made, batch=st.integers(0, 2), codes=st.sampled_from(VERSIONS)
+    )
+    def claim(self, job_id: str, batch: int, codes: str) -> Any:
         model = self.models[job_id]
-        found = self.owner.claim(job_id, batch, OWNER)
+        found = self.owner.claim(job_id, batch, OWNER, codes=codes)
         job = self.load(job_id)
         if batch >= len(job.batches):
             assert found == "missing"
@@ -97,9 +112,13 @@ class LedgerMachine(RuleBasedStateMachine):
         if batch in model.ended or batch in model.owners:
             assert isinstance(found, str)
             return multiple()
+        if model.codes not in ("", codes):
+            assert found == OTHER_VERSION
+            return multiple()
         assert isinstance(found, Claim)
         assert found.done == self.recorded_of(model, found)
-        model.owners[batch] = holder = Holder(found, dict(model.recorded))
+        model.owners[batch] = holder = Holder(found, dict(model.recorded), codes)
+        model.codes, model.claims = codes, model.claims + 1
         return holder
 
     @rule(holder=holders, data=st.data(), again=st.booleans())
@@ -144,11 +163,15 @@ class LedgerMachine(RuleBasedStateMachine):
             holder.has_closed = True
             self.end(model, claim.batch, "succeeded")
 
-    @rule(holder=holders)
-    def give_back(self, holder: Holder) -> None:
+    @rule(holder=holders, said=st.booleans())
+    def give_back(self, holder: Holder, said: bool) -> None:
         model = self.models[holder.claim.job_id]
         owned = model.owners.get(holder.claim.batch) is holder
-        assert self.owner.release(holder.claim) == owned
+        untouched = said and holder.blocks == 0
+        assert self.owner.release(holder.claim, untouched) == owned
+        if owned and untouched:
+            model.claims -= 1
+            model.codes = model.codes if model.claims else ""
         # Who has ended the batch itself is not refused: it has not heard of it yet.
         self.happened["refused_writes"] += not (owned or holder.has_closed)
         if owned:
@@ -160,7 +183,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def crash_of_the_runner(self, holder: Holder) -> Any:
         claim, model = holder.claim, self.models[holder.claim.job_id]
         owned = model.owners.get(claim.batch) is holder
-        found = self.owner.claim(claim.job_id, claim.batch, OWNER, follows=claim)
+        args = (claim.job_id, claim.batch, OWNER, claim, holder.codes)
+        found = self.owner.claim(*args)
+        if model.codes not in ("", holder.codes):
+            assert not owned and not isinstance(found, Claim)
+            return multiple()
         if not owned and batch_is_free(model, claim.batch) and isinstance(found, Claim):
             owned = True  # it was queued again meanwhile, so this is an ordinary claim
         if owned and model.cancelled:
@@ -171,7 +198,8 @@ class LedgerMachine(RuleBasedStateMachine):
         if not isinstance(found, Claim):
             return multiple()
         assert found.done == self.recorded_of(model, found)
-        model.owners[claim.batch] = successor = Holder(found, dict(model.recorded))
+        model.owners[claim.batch] = successor = Holder(found, dict(model.recorded), holder.codes)
+        model.codes, model.claims = holder.codes, model.claims + 1
         return multiple(successor, holder)
 
     @rule(holder=holders)
@@ -215,6 +243,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def park_and_move(self, job_id: str, batch: int) -> None:
         self.recovery.park(job_id, batch, "nobody")
         self.recovery.move(job_id, batch, "c")
+        code = self.recovery.bound_to(job_id)
+        assert (code or "") in self.models[job_id].codes
+        assert bool(code) == bool(self.models[job_id].codes)
 
     @precondition(lambda self: self.models)
     @invariant()

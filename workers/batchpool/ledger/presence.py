@@ -1,6 +1,7 @@
 """Live workers, and what each class of workers can run."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 
 from redis import Redis
@@ -52,8 +53,11 @@ class Presence:
         found = self._redis.hgetall(keys.CLASSES)
         return [WorkerCapabilities.from_json(json.loads(raw)) for _, raw in sorted(found.items())]
 
-    def forget_class(self, class_id: str) -> None:
-        self._redis.hdel(keys.CLASSES, class_id)
+    def forget_unused_classes(self, class_ids: Iterable[str]) -> None:
+        """Drop those of the classes that no live worker is of."""
+        used = {keys.base_class(worker.class_id) for worker in self.workers()}
+        if gone := set(class_ids) - used:
+            self._redis.hdel(keys.CLASSES, *gone)
 
     def forget_classes(self, before_ms: int) -> None:
         """Drop the classes that were last seen before `before_ms` of Redis' clock."""

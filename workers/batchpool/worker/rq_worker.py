@@ -24,11 +24,10 @@ from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
 from batchpool.ledger import keys
-from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities, WorkerState
+from batchpool.ledger.announcements import LiveWorker, WorkerState
 from batchpool.ledger.connection import UNREACHABLE, is_temporary
 from batchpool.ledger.entries import WorkerIdentity
 from batchpool.ledger.failpoints import failpoint
-from batchpool.ledger.keys import base_class
 from batchpool.ledger.ownership import Ownership
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.recovery import Recovery
@@ -37,12 +36,12 @@ from batchpool.queue.messages import MessageJob, Release, Reserve, RunBatch, dec
 from batchpool.settings import WorkerSettings
 from batchpool.system.cpus import usable_cpus
 from batchpool.system.interpreter import gil_enabled, python_minor
+from batchpool.worker.class_announcement import ClassAnnouncement
 from batchpool.worker.reservation import Reservation
 from batchpool.worker.supervisor import Supervisor
 
 WORKER_TTL_S = 20
 HEARTBEAT_EVERY_S = 2.0
-ANNOUNCE_CLASS_EVERY_S = 60.0
 REFUSED_PAUSE_S = 1.0
 VERIFY_EVERY_S = 2
 """How often an idle worker that is reserved looks whether it still is."""
@@ -70,7 +69,7 @@ class BatchWorker(Worker):
         self._presence = Presence(ledger)
         self._started_ms = int(time.time() * 1000)
         self._running: str | None = None
-        self._next_heartbeat = self._next_announcement = 0.0
+        self._next_heartbeat = 0.0
         self._me = psutil.Process()
         self._supervisor = Supervisor(
             Ownership(ledger, settings.lease_s),
@@ -80,9 +79,9 @@ class BatchWorker(Worker):
             draining=lambda: self._stop_requested,
             grace_s=settings.grace_s,
         )
-        self._supervisor.start()
-        self._capabilities = self._supervisor.capabilities
-        self._former: list[str] = []
+        self._supervisor.runner.ready()
+        capabilities = self._supervisor.runner.capabilities
+        self._class = ClassAnnouncement(self._presence, capabilities, forgets=self._reloads)
         self._reservation = Reservation(Reservations(ledger), self._holder_fields())
         self._reading = self._class_id
         super().__init__(
@@ -141,37 +140,19 @@ class BatchWorker(Worker):
     def _switch_queue(self) -> None:
         """Read the queue of the class that we are of by now, and tell the service at once."""
         # What a comparison measures is not reloaded meanwhile.
-        self._supervisor.check_code(self._reloads and not self._reservation.worker_slot)
-        if self._capabilities is not self._supervisor.capabilities:
-            self._become(self._supervisor.capabilities)
+        self._supervisor.runner.check_code(self._reloads and not self._reservation.worker_slot)
+        if self._class.update(self._supervisor.runner.capabilities):
+            # A comparison's slot is of the class that it began with.
+            self._reservation.leave()
         if self._reading != self._class_id:
             self._reading = self._class_id
             # `queues` stays: by that one RQ knows, and at the end forgets, this worker.
             self._ordered_queues = [_queue_of(self._reading, self.connection)]
             self._next_heartbeat = 0.0
 
-    def _become(self, capabilities: WorkerCapabilities) -> None:
-        """Be of the class that a new runner has made of this worker."""
-        before, self._capabilities = self._capabilities, capabilities
-        self._next_heartbeat = self._next_announcement = 0.0
-        if before.id == capabilities.id:
-            return
-        log.warning("files of tasks have changed: from class %s to %s", before.id, capabilities.id)
-        # A comparison's slot is of the class that it began with.
-        self._reservation.leave()
-        self._former.append(before.id)
-
-    def _forget_former_classes(self) -> None:
-        # Each edit makes a class; without this, hundreds would be remembered for days.
-        taken = {base_class(worker.class_id) for worker in self._presence.workers()}
-        for class_id in self._former if self._reloads else ():
-            if class_id not in taken:
-                self._presence.forget_class(class_id)
-        self._former.clear()
-
     @property
     def _class_id(self) -> str:
-        return self._reservation.class_of(self._capabilities.id)
+        return self._reservation.class_of(self._class.class_id)
 
     def _execute(self, job_id: str, batch: int, on_claimed: Callable[[], None]) -> None:
         self._running = f"{job_id}/{batch}"
@@ -209,11 +190,7 @@ class BatchWorker(Worker):
                 super().heartbeat(timeout, pipe)
                 pipe.execute()
             self._presence.announce(self._describe(), WORKER_TTL_S)
-            if now >= self._next_announcement:
-                self._presence.announce_class(self._capabilities)
-                self._next_announcement = now + ANNOUNCE_CLASS_EVERY_S
-                if self._former:
-                    self._forget_former_classes()
+            self._class.announce_if_due(now)
         except RedisError as error:
             log.debug("no heartbeat: %s", error)
 
@@ -248,8 +225,8 @@ class BatchWorker(Worker):
             reserved=self._reservation.describe(),
             state=self._live_state,
             batch=self._running,
-            runner_pid=self._supervisor.runner_pid,
-            warm=self._supervisor.idle_pools,
+            runner_pid=self._supervisor.runner.pid,
+            warm=self._supervisor.runner.idle_pools,
             rss_bytes=self._me.memory_info().rss,
             started_ms=self._started_ms,
         )

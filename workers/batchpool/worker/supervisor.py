@@ -1,14 +1,12 @@
 """Sees a claimed batch through, whatever becomes of the runner that runs it."""
 
 import contextlib
-import json
 import logging
 import os
 import time
 from collections.abc import Callable
 from typing import Any
 
-from batchpool.ledger.announcements import IdlePool, WorkerCapabilities
 from batchpool.ledger.connection import UNREACHABLE
 from batchpool.ledger.entries import Owner, WorkerIdentity
 from batchpool.ledger.ownership import OTHER_VERSION, Claim, Ending, Ownership
@@ -17,13 +15,12 @@ from batchpool.model import TaskError
 from batchpool.runner.protocol import Assignment, Ready, RunnerReply
 from batchpool.worker.batch_deadlines import CHECK_EVERY_S
 from batchpool.worker.claimed_batch import ClaimedBatch
+from batchpool.worker.current_runner import CurrentRunner
 from batchpool.worker.memory_sampler import MemorySampler
 from batchpool.worker.runner_process import RunnerDied, RunnerProcess, RunnerStartFailed
 
 STOP_RETRY_S = 2.0
 """How long a worker that was told to stop tries to reach Redis for its last words."""
-START_RETRY_S = 3.0
-"""How long a worker tries to start a runner before it ends the batch as failed."""
 MOST_UNEXPLAINED = 20
 """A batch whose runner died so often, never with an item to blame, ends as failed."""
 
@@ -31,7 +28,7 @@ log = logging.getLogger("batchpool.worker")
 
 
 class Supervisor:
-    """Owns the runner: keeps one warm, gives it batches, kills and replaces it.
+    """Claims batches, gives them to the runner, and kills and replaces that where it must.
 
     It runs no task and imports none, so nothing that a task does can stop it.
 
@@ -56,47 +53,7 @@ class Supervisor:
         self._heartbeat = heartbeat
         self._draining = draining
         self._grace_s = grace_s
-        self._runner: RunnerProcess | None = None
-        self._capabilities: WorkerCapabilities | None = None
-        self._codes = self._fingerprint = ""
-
-    @property
-    def capabilities(self) -> WorkerCapabilities:
-        """What the last runner that was seen can run, and in which versions; after `start`."""
-        assert self._capabilities is not None
-        return self._capabilities
-
-    @property
-    def idle_pools(self) -> tuple[IdlePool, ...]:
-        """The pools that the runner keeps for the next batch."""
-        return self._runner.idle_pools if self._runner else ()
-
-    @property
-    def runner_pid(self) -> int | None:
-        return self._runner.pid if self._runner else None
-
-    def start(self) -> None:
-        """Start the first runner, and learn what it can run."""
-        self._ready_runner()
-
-    def check_code(self, reload: bool) -> None:
-        """While no batch runs: see whether the runner has, or needs, another version of its code.
-
-        Args:
-            reload: replace the runner when a file of its tasks has changed.
-        """
-        if self._runner is None or not self._runner.is_ready or self._draining():
-            return
-        try:
-            self._runner.wait_ready()
-            self._learn(self._runner)
-            if not self._runner.has_ended() and not (reload and self._runner.has_changed_files):
-                return
-            log.info("the runner has ended, or files of its tasks have changed; starting another")
-            self._stop_runner()
-        except RunnerStartFailed as failure:
-            log.warning("the runner could not be started: %s", failure)
-            self._start_next()
+        self.runner = CurrentRunner(heartbeat, draining)
 
     def run(self, job_id: str, batch: int, on_claimed: Callable[[], None]) -> str:
         """Claim a batch and see it through; says in a word how that went.
@@ -113,7 +70,7 @@ class Supervisor:
         try:
             return self._run_to_end(owned)
         except _BatchOver as over:
-            self._stop_runner()
+            self.runner.replace()
             return over.how
         except BaseException:
             # A second SIGTERM: leave at once, and leave the batch to others.
@@ -123,23 +80,22 @@ class Supervisor:
             raise
 
     def close(self) -> None:
-        if self._runner:
-            self._runner.kill()
-            self._runner = None
+        """End the runner; what it runs is left to others."""
+        self.runner.close()
 
     def _claim(
         self, job_id: str, batch: int, follows: Claim | None = None
     ) -> tuple[Claim | str, int]:
         """The ledger's answer, and when the batch was claimed, on our monotonic clock (ns)."""
         try:
-            pid = self._ready_runner().pid
+            pid = self.runner.ready().pid
         except RunnerStartFailed:
             # Claimed all the same, to say so: what cannot be run here ends with the reason.
             pid = os.getpid()
         owner = Owner(**self._identity, pid=pid)
         # Before, not after: the answer waits until Redis has synced, the clock there does not.
         claimed_ns = time.monotonic_ns()
-        claim = self._ownership.claim(job_id, batch, owner, follows, self._codes)
+        claim = self._ownership.claim(job_id, batch, owner, follows, self.runner.codes)
         return claim, claimed_ns
 
     def _run_to_end(self, owned: ClaimedBatch) -> str:
@@ -147,7 +103,7 @@ class Supervisor:
         while True:
             assignment = owned.next_assignment()
             try:
-                runner = self._ready_runner()
+                runner = self.runner.ready()
             except RunnerStartFailed as failure:
                 self._fail(owned, "internal", f"no runner could be started: {failure}")
                 return "failed"
@@ -156,7 +112,7 @@ class Supervisor:
             except RunnerDied as death:
                 in_flight = runner.in_flight()
                 log.warning("runner %d %s, running items %s", runner.pid, death, _few(in_flight))
-                self._stop_runner()
+                self.runner.replace()
                 if not owned.mark_crashed(in_flight, runner.pid, str(death)):
                     unexplained += 1
                 self._claim_again(owned, unexplained)
@@ -199,12 +155,12 @@ class Supervisor:
             if owned.deadlines.begin_drain():
                 runner.drain()
             if owned.deadlines.grace_is_over():
-                self._stop_runner()
+                self.runner.replace()
                 self._retry(lambda: self._ownership.release(owned.claim))
                 raise _BatchOver("released")
 
     def _end(self, owned: ClaimedBatch, how: str) -> None:
-        self._stop_runner()
+        self.runner.replace()
         error: TaskError | None = None
         if how == "timeout":
             message = "the job ran into its limit (timeout_s)"
@@ -217,20 +173,20 @@ class Supervisor:
 
     def _conclude(self, owned: ClaimedBatch, reply: RunnerReply) -> str:
         if reply.must_replace:
-            self._stop_runner()
+            self.runner.replace()
         if reply.kind == "broken":
             log.error("the runner failed: %s", reply.detail)
             self._fail(owned, "internal", reply.detail)
         elif reply.kind in ("drained", "unfit", "stale"):
             self._retry(lambda: self._ownership.release(owned.claim, reply.untouched))
             if reply.kind == "unfit":
-                claim, class_id = owned.claim, self.capabilities.id
+                claim, class_id = owned.claim, self.runner.capabilities.id
                 self._retry(
                     lambda: self._recovery.park(claim.job_id, claim.batch, reply.detail, class_id)
                 )
         if reply.kind != "ended":
             # It may still run something of a batch that is not ours any more.
-            self._stop_runner()
+            self.runner.replace()
         return reply.kind
 
     def _fail(self, owned: ClaimedBatch, kind: str, message: str) -> None:
@@ -267,52 +223,6 @@ class Supervisor:
                     if now >= patience_ends:
                         raise _BatchOver("disowned") from None
                 time.sleep(CHECK_EVERY_S)
-
-    def _ready_runner(self) -> RunnerProcess:
-        """The runner; a new one, with some patience, if there is none.
-
-        Raises:
-            RunnerStartFailed: none can be started.
-        """
-        if self._runner and self._runner.has_ended():
-            self._stop_runner()
-        ends = time.monotonic() + START_RETRY_S
-        while True:
-            try:
-                self._runner = runner = self._runner or self._new_runner()
-                runner.wait_ready()
-                break
-            except RunnerStartFailed as failure:
-                self._runner = None
-                if time.monotonic() > ends:
-                    log.error("no runner could be started: %s", failure)
-                    raise
-            self._heartbeat()
-            time.sleep(CHECK_EVERY_S)
-        self._learn(runner)
-        return runner
-
-    def _learn(self, runner: RunnerProcess) -> None:
-        if runner.capabilities and runner.fingerprint != self._fingerprint:
-            self._capabilities, self._fingerprint = runner.capabilities, runner.fingerprint
-            codes = {name: task.code for name, task in runner.capabilities.tasks.items()}
-            self._codes = json.dumps(codes, separators=(",", ":"))
-
-    def _new_runner(self) -> RunnerProcess:
-        return RunnerProcess(self._fingerprint)
-
-    def _stop_runner(self) -> None:
-        """End the runner with all that it started, and have the next one on its way."""
-        if self._runner:
-            self._runner.kill()
-            self._start_next()
-
-    def _start_next(self) -> None:
-        self._runner = None
-        if not self._draining():
-            # It is started again, and said to fail, when there is something to run.
-            with contextlib.suppress(RunnerStartFailed):
-                self._runner = self._new_runner()
 
 
 def _receive(

@@ -1,0 +1,55 @@
+"""What a worker tells the service about its class, again whenever a new runner changes it."""
+
+import logging
+
+from batchpool.ledger.announcements import WorkerCapabilities
+from batchpool.ledger.presence import Presence
+
+ANNOUNCE_CLASS_EVERY_S = 60.0
+
+log = logging.getLogger("batchpool.worker")
+
+
+class ClassAnnouncement:
+    """Announces the class of a worker now and then.
+
+    Args:
+        forgets: remove the classes that this worker was of, once no worker is of them: with
+            reloads each edit makes a class, and hundreds would be remembered for days.
+    """
+
+    def __init__(self, presence: Presence, capabilities: WorkerCapabilities, forgets: bool) -> None:
+        self._presence = presence
+        self._forgets = forgets
+        self._capabilities = capabilities
+        self._former: list[str] = []
+        self._due_s = 0.0
+
+    @property
+    def class_id(self) -> str:
+        return self._capabilities.id
+
+    def update(self, capabilities: WorkerCapabilities) -> bool:
+        """Take what the last runner can run; whether that makes it another class."""
+        before, self._capabilities = self._capabilities, capabilities
+        if before is not capabilities:
+            self._due_s = 0.0
+        if before.id == capabilities.id:
+            return False
+        log.warning("files of tasks have changed: from class %s to %s", before.id, capabilities.id)
+        self._former.append(before.id)
+        return True
+
+    def announce_if_due(self, now_s: float) -> None:
+        """Announce the class, at most every `ANNOUNCE_CLASS_EVERY_S` while it stays the same.
+
+        Raises:
+            RedisError: it is due again at the next call.
+        """
+        if now_s < self._due_s:
+            return
+        self._presence.announce_class(self._capabilities)
+        if self._forgets and self._former:
+            self._presence.forget_unused_classes(self._former)
+        self._former.clear()
+        self._due_s = now_s + ANNOUNCE_CLASS_EVERY_S

@@ -1,0 +1,125 @@
+"""The one runner of a worker: started, replaced, and ended at the end."""
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable
+
+from batchpool.ledger.announcements import IdlePool, WorkerCapabilities
+from batchpool.worker.batch_deadlines import CHECK_EVERY_S
+from batchpool.worker.runner_process import RunnerProcess, RunnerStartFailed
+
+START_RETRY_S = 3.0
+"""How long a worker tries to start a runner before it gives up for the batch at hand."""
+
+log = logging.getLogger("batchpool.worker")
+
+
+class CurrentRunner:
+    """Keeps a runner warm, replaces it, and knows what the last one could run.
+
+    Args:
+        heartbeat: called about every `CHECK_EVERY_S` while a runner cannot be started.
+        draining: whether the worker has been told to stop; then no runner follows the last one.
+    """
+
+    def __init__(self, heartbeat: Callable[[], None], draining: Callable[[], bool]) -> None:
+        self._heartbeat = heartbeat
+        self._draining = draining
+        self._process: RunnerProcess | None = None
+        self._capabilities: WorkerCapabilities | None = None
+        self._fingerprint = ""
+        self.codes = ""
+        """The version of each task, as JSON without blanks."""
+
+    @property
+    def capabilities(self) -> WorkerCapabilities:
+        """What the last runner that was ready can run, and in which versions."""
+        assert self._capabilities is not None, "no runner has been ready yet"
+        return self._capabilities
+
+    @property
+    def idle_pools(self) -> tuple[IdlePool, ...]:
+        """The pools that the runner keeps for the next batch."""
+        return self._process.idle_pools if self._process else ()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def ready(self) -> RunnerProcess:
+        """The runner; a new one, with some patience, if there is none.
+
+        Raises:
+            RunnerStartFailed: none can be started.
+        """
+        if self._process and self._process.has_ended():
+            self.replace()
+        ends = time.monotonic() + START_RETRY_S
+        while True:
+            try:
+                self._process = process = self._process or self._start()
+                process.wait_ready()
+                break
+            except RunnerStartFailed as failure:
+                self._process = None
+                if time.monotonic() > ends:
+                    log.error("no runner could be started: %s", failure)
+                    raise
+            # Before the first one there is nothing to be announced.
+            if self._capabilities is not None:
+                self._heartbeat()
+            time.sleep(CHECK_EVERY_S)
+        self._learn(process)
+        return process
+
+    def check_code(self, reload: bool) -> None:
+        """While no batch runs: see whether the runner has, or needs, another version of its code.
+
+        Never waits for a runner that is still starting.
+
+        Args:
+            reload: replace the runner when a file of its tasks has changed.
+        """
+        process = self._process
+        if process is None or not process.is_ready or self._draining():
+            return
+        try:
+            process.wait_ready()
+        except RunnerStartFailed as failure:
+            log.warning("the runner could not be started: %s", failure)
+            self._start_next()
+            return
+        self._learn(process)
+        if process.has_ended() or (reload and process.has_changed_files):
+            log.info("the runner has ended, or files of its tasks have changed; starting another")
+            self.replace()
+
+    def replace(self) -> None:
+        """End the runner with all that it started, and have the next one on its way."""
+        if self._process:
+            self._process.kill()
+            self._start_next()
+
+    def close(self) -> None:
+        """End the runner with all that it started."""
+        if self._process:
+            self._process.kill()
+            self._process = None
+
+    def _start_next(self) -> None:
+        self._process = None
+        if not self._draining():
+            # It is started again, and said to fail, when there is something to run.
+            with contextlib.suppress(RunnerStartFailed):
+                self._process = self._start()
+
+    def _start(self) -> RunnerProcess:
+        return RunnerProcess(self._fingerprint)
+
+    def _learn(self, process: RunnerProcess) -> None:
+        if process.capabilities and process.fingerprint != self._fingerprint:
+            self._capabilities, self._fingerprint = process.capabilities, process.fingerprint
+            codes = {name: task.code for name, task in process.capabilities.tasks.items()}
+            self.codes = json.dumps(codes, separators=(",", ":"))
