@@ -130,7 +130,7 @@ def runner_on(context: RunnerContext) -> Run:
 
     def run(workload: Workload, way: Way, forget: bool) -> tuple[float, str]:
         if forget:
-            context.memory = ProfileCache()
+            context.kept(ProfileCache).clear()
         spec = RunSpec(
             workload.task, workload.params, backend=way.backend, concurrency=way.concurrency
         )

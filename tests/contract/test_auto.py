@@ -3,28 +3,24 @@
 import os
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
-from batchpool.backends.auto import auto
-from batchpool.backends.auto import hybrid as lanes_beside
-from batchpool.backends.auto.cost_model import BackendChoice, TaskProfile
-from batchpool.backends.auto.profile_cache import CachedProfile
-from batchpool.backends.auto.resizable_threads import ResizableThreads
+from batchpool.backends.auto.auto import Auto
+from batchpool.backends.auto.cost_model import BackendChoice, Constraints, TaskProfile
+from batchpool.backends.auto.policy import AutoPolicy
+from batchpool.backends.auto.profile_cache import CachedProfile, ProfileCache, profile_key
 from batchpool.backends.context import RunnerContext
-from batchpool.errors import ChildStartFailed
 from batchpool.execution.in_flight import read_in_flight
 from batchpool.model import BatchSpec, Outcome, RunSpec
-from batchpool.runner.run_batch import run_batch
+from batchpool.runner.run_batch import make_batch, pending_of, run_batch
 from batchpool.system.interpreter import gil_enabled
+from batchpool.tasks import TaskSources, load_tasks
 
-WAITS = TaskProfile(tasks=9, task_wall_s=0.01, task_cpu_s=1e-5, busy_alone=0.0)
-COMPUTES = TaskProfile(
-    tasks=9, task_wall_s=0.05, task_cpu_s=0.05, busy_alone=1.0, busy=1.0, threads=2
-)
 TINY = TaskProfile(tasks=9, task_wall_s=1e-6, task_cpu_s=1e-6, busy_alone=1.0, busy=1.0, threads=2)
 
 
@@ -36,40 +32,50 @@ def run_auto(context: RunnerContext, task: str, items: Any, **options: Any) -> A
     return run_batch(spec, sink=sink, context=context, backoff=lambda attempt: 0.001)
 
 
-def settle_on(
-    monkeypatch: pytest.MonkeyPatch, *choices: BackendChoice, measured: TaskProfile = COMPUTES
+class Scripted(AutoPolicy):
+    """A policy that makes these choices one after the other, and keeps to the last one.
+
+    Args:
+        is_wrong: whether the choice before the last one is to be given up now.
+    """
+
+    def __init__(
+        self, *choices: BackendChoice, is_wrong: Callable[[], bool] = lambda: False
+    ) -> None:
+        super().__init__(cpus=2, most=8, cached=None)
+        self._left = list(choices)
+        self._is_wrong = is_wrong
+
+    def next(self, constraints: Constraints) -> BackendChoice:
+        del constraints
+        self.adopt(self._left.pop(0))
+        return self.choice
+
+    def is_still_right(self, *asked: object) -> bool:
+        return not self._left or not self._is_wrong()
+
+
+def run_scripted(
+    context: RunnerContext, policy: AutoPolicy, task: str, items: Any, **options: Any
+) -> tuple[Auto, list[Outcome]]:
+    """What `run_batch` does, with this policy."""
+    seen: list[Outcome] = options.pop("seen", [])
+    first, done = options.pop("first", 0), options.pop("done", frozenset())
+    spec = BatchSpec(RunSpec(task, backend="auto", concurrency=8, **options), items, first, done)
+    indices = pending_of(spec)
+    batch = make_batch(spec, context, seen.extend, len(indices))
+    with Auto(batch, policy, check_every_s=0.001) as backend:
+        backend.run(indices)
+    context.check_leaks(None)
+    return backend, seen
+
+
+def remember(
+    context: RunnerContext, task: str, items: Any, profile: TaskProfile, **params: Any
 ) -> None:
-    """Have each choice be the next of these, the last one from then on, whatever is measured."""
-    left = list(choices)
-
-    def choose(seen: TaskProfile, situation: Any) -> BackendChoice:
-        del seen, situation
-        return left.pop(0) if len(left) > 1 else left[0]
-
-    monkeypatch.setattr(auto, "choose", choose)
-    monkeypatch.setattr(RunnerContext, "memory", _Knowing(measured), raising=False)
-
-
-class _Knowing:
-    """A memory that knows one thing of everything, until it is told to forget."""
-
-    def __init__(self, measured: TaskProfile) -> None:
-        self._measured: TaskProfile | None = measured
-
-    def __get__(self, instance: object, owner: type) -> "_Knowing":
-        return self
-
-    def __set__(self, instance: object, value: object) -> None:
-        return None
-
-    def find(self, key: str) -> CachedProfile | None:
-        return CachedProfile(self._measured) if self._measured else None
-
-    def keep(self, key: str, remembered: CachedProfile) -> None:
-        return None
-
-    def forget(self, key: str) -> None:
-        self._measured = None
+    """Have the context know this of such a batch, as if it had run one before."""
+    key = profile_key(task, context.registry.version, params, items[0])
+    context.kept(ProfileCache).keep(key, CachedProfile(profile))
 
 
 WAYS = [
@@ -82,47 +88,38 @@ WAYS = [
 
 @pytest.mark.parametrize("choice", WAYS, ids=lambda choice: choice.backend)
 def test_whatever_is_chosen_each_item_runs_once_and_the_report_says_so(
-    context: RunnerContext, folder: str, monkeypatch: pytest.MonkeyPatch, choice: BackendChoice
+    context: RunnerContext, folder: str, choice: BackendChoice
 ) -> None:
-    settle_on(monkeypatch, choice)
     done = frozenset(range(1000, 1060, 3))
-    result = run_auto(context, "log", range(60), params={"folder": folder}, first=1000, done=done)
+    params = {"folder": folder}
+    backend, outcomes = run_scripted(
+        context, Scripted(choice), "log", range(60), params=params, first=1000, done=done
+    )
     left = sorted(set(range(1000, 1060)) - done)
-    assert sorted(outcome.index for outcome in result.outcomes) == left
+    assert sorted(outcome.index for outcome in outcomes) == left
     runs = (Path(folder) / "runs").read_text().split()
     assert sorted(map(int, runs)) == [index - 1000 for index in left]
-    chosen = result.report.chosen
+    chosen = backend.chosen
+    assert chosen is not None
     assert (chosen["backend"], chosen["concurrency"]) == (choice.backend, choice.concurrency)
     assert chosen["why"] == "so it is"
-    assert chosen["measured"]["remembered"]
-    is_pool = choice.backend == "process-pool"
-    assert result.report.start_method == ("forkserver" if is_pool else None)
+    assert backend.start_method == ("forkserver" if choice.backend == "process-pool" else None)
     assert context.must_restart_because is None
 
 
 @pytest.mark.parametrize("before", WAYS, ids=lambda choice: choice.backend)
 @pytest.mark.parametrize("after", WAYS, ids=lambda choice: choice.backend)
-def test_a_change_of_mind_loses_no_item_and_runs_none_twice(
-    context: RunnerContext,
-    folder: str,
-    monkeypatch: pytest.MonkeyPatch,
-    before: BackendChoice,
-    after: BackendChoice,
+def test_another_choice_loses_no_item_and_runs_none_twice(
+    context: RunnerContext, folder: str, before: BackendChoice, after: BackendChoice
 ) -> None:
-    settle_on(monkeypatch, before, after)
-    for module in (auto, lanes_beside):
-        monkeypatch.setattr(module, "CHECK_EVERY_S", 0.005)
+    if before.backend == "process-pool":
+        # Else one thread has run all of them before the pool is there.
+        warm = RunSpec("echo", backend="process-pool", concurrency=2)
+        run_batch(BatchSpec(warm, range(4)), context=context)
     seen: list[Outcome] = []
-
-    def sink(outcomes: list[Outcome]) -> None:
-        seen.extend(outcomes)
-
-    def hold_once(self: Any) -> None:
-        if len(seen) >= 40 and self._choice is before:
-            self._pause()
-
-    monkeypatch.setattr(auto.Auto, "_watch", hold_once)
-    run_auto(context, "log", range(1500), params={"folder": folder}, sink=sink)
+    policy = Scripted(before, after, is_wrong=lambda: len(seen) >= 40)
+    run_scripted(context, policy, "log", range(1500), params={"folder": folder}, seen=seen)
+    assert policy.choice is after
     assert sorted(outcome.index for outcome in seen) == list(range(1500))
     runs = (Path(folder) / "runs").read_text().split()
     assert Counter(runs).most_common(1)[0][1] == 1
@@ -156,10 +153,10 @@ def test_what_waits_gets_more_lanes_than_cpus(context: RunnerContext) -> None:
 
 
 @pytest.mark.alone
-def test_tasks_that_take_far_longer_than_remembered_are_looked_at_anew(
-    context: RunnerContext, monkeypatch: pytest.MonkeyPatch
+def test_tasks_that_take_far_longer_than_cached_are_measured_again(
+    context: RunnerContext,
 ) -> None:
-    monkeypatch.setattr(RunnerContext, "memory", _Knowing(TINY), raising=False)
+    remember(context, "cpu", range(120), TINY, iterations=300_000)
     report = run_auto(context, "cpu", range(120), params={"iterations": 300_000}).report
     assert report.chosen["measured"]["probes"] >= 1
     assert not report.chosen["measured"]["remembered"]
@@ -179,34 +176,44 @@ def test_no_more_in_flight_than_was_allowed(context: RunnerContext, folder: str)
     assert (Path(folder) / "in-flight").read_bytes()[8:9] == b"\x01"
 
 
-def test_a_child_that_dies_costs_at_most_its_item(
-    context: RunnerContext, folder: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settle_on(monkeypatch, BackendChoice("process-pool", 2, 0.0, "so it is"))
-    # Else a thread of this process would run the first items, and maybe the one that kills.
-    monkeypatch.setattr(ResizableThreads, "resize", lambda threads, wanted: None)
-    items: list[Any] = [*range(30), "kill", *range(30, 60)]
-    result = run_auto(context, "die", items, params={"folder": folder})
-    states = {outcome.index: outcome.state for outcome in result.outcomes}
-    assert len(result.outcomes) == 61
-    assert states.pop(30) == "crashed"
+def test_a_child_that_dies_costs_at_most_its_item(context: RunnerContext, folder: str) -> None:
+    warm = RunSpec("echo", backend="process-pool", concurrency=2)
+    run_batch(BatchSpec(warm, range(4)), context=context)
+    # The thread that runs until the pool is there is busy with the first item.
+    items: list[Any] = ["slow", *range(30), "kill child", *range(30, 60)]
+    policy = Scripted(BackendChoice("process-pool", 2, 0.0, "so it is"))
+    _, outcomes = run_scripted(context, policy, "die", items, params={"folder": folder})
+    states = {outcome.index: outcome.state for outcome in outcomes}
+    assert len(outcomes) == 62
+    assert states.pop(31) == "crashed"
     assert set(states.values()) == {"succeeded"}
-    assert os.getpid() not in {outcome.site.pid for outcome in result.outcomes}
 
 
-def test_what_a_pool_that_does_not_start_was_to_run_is_run_here(
-    context: RunnerContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(pool: object) -> None:
-        raise ChildStartFailed("children die", ())
+CHILDREN_DIE = """
+import os, sys, time
+from batchpool.tasks import task
 
-    settle_on(monkeypatch, BackendChoice("process-pool", 2, 0.0, "so it is"))
-    monkeypatch.setattr(lanes_beside.HybridPool, "__enter__", fail)
-    result = run_auto(context, "nap", [0.02] * 8)
-    assert sorted(outcome.index for outcome in result.outcomes) == list(range(8))
-    assert {outcome.site.pid for outcome in result.outcomes} == {os.getpid()}
-    assert result.report.chosen["backend"] == "sequential"
-    assert "children die" in result.report.chosen["why"]
+if "batchpool.children.preload" in sys.modules:
+    os.register_at_fork(after_in_child=lambda: os._exit(1))
+
+@task("nap")
+def nap(item):
+    time.sleep(item)
+    return item
+"""
+
+
+def test_what_a_pool_that_does_not_start_was_to_run_is_run_here(tmp_path: Path) -> None:
+    """Each child of the fork server dies as it starts."""
+    (tmp_path / "dying.py").write_text(CHILDREN_DIE)
+    registry = load_tasks(TaskSources(tasks_dir=str(tmp_path)))
+    with RunnerContext(registry, owns_process=True) as context:
+        policy = Scripted(BackendChoice("process-pool", 2, 0.0, "so it is"))
+        backend, outcomes = run_scripted(context, policy, "nap", [0.02] * 8)
+    assert sorted(outcome.index for outcome in outcomes) == list(range(8))
+    assert {outcome.site.pid for outcome in outcomes} == {os.getpid()}
+    assert backend.chosen is not None and backend.chosen["backend"] == "sequential"
+    assert "died while it started" in backend.chosen["why"]
 
 
 def test_what_begins_by_waiting_is_begun_in_a_warm_pool(context: RunnerContext) -> None:

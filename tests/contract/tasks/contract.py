@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import multiprocessing
 import os
 import signal
 import threading
@@ -187,6 +188,10 @@ def _log(item: Any, params: FolderParams) -> None:
 def die(item: Any, params: FolderParams) -> Any:
     """End the process by what the item says; `None` and numbers do not."""
     _log(item, params)
+    if item == "slow":
+        time.sleep(1)
+    if item == "kill child" and multiprocessing.parent_process():
+        os.kill(os.getpid(), signal.SIGKILL)
     if item == "exit 0":
         os._exit(0)
     if item == "terminate":

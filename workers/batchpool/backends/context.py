@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
-from batchpool.backends.auto.profile_cache import ProfileCache
 from batchpool.backends.outcomes import StopFlag
 from batchpool.children.pool_cache import PoolCache
 from batchpool.children.start_methods import multiprocessing_helper_pids, stop_helpers
@@ -22,6 +21,7 @@ from batchpool.system.process_tree import has_children
 from batchpool.system.semaphores import name_semaphores, remove_semaphores
 from batchpool.tasks.registry import Registry, load_tasks
 
+T = TypeVar("T")
 _THREAD_GRACE_S = 0.1
 _LONGEST_FOLDER_BYTES = 60
 
@@ -49,7 +49,6 @@ class RunnerContext:
         folder: a private folder for sockets and slates; made here unless one is given.
         tainted: why this process should be replaced after the batch, or None. A task left
             something in it that cannot be removed, a thread.
-        memory: what was measured of tasks, see `batchpool.backends.auto.profile_cache`.
         is_ticked_beside: whether the batch runs tasks in this process too, so that `tick` is
             called by a thread of the owner's.
     """
@@ -78,7 +77,7 @@ class RunnerContext:
         self._made_folder = folder is None
         self.folder = folder or _make_folder()
         self.pools = PoolCache(self.registry, self.folder, self.call_on_idle)
-        self.memory = ProfileCache()
+        self._kept: dict[type, Any] = {}
         self.has_flush_thread = False
         self._numbers = itertools.count(1)
         self._has_found_server = fork_server_pid() is not None
@@ -118,6 +117,13 @@ class RunnerContext:
     def next_number(self) -> int:
         """A number that this station has not given before."""
         return next(self._numbers)
+
+    def kept(self, kind: type[T]) -> T:
+        """The one object of this class that a backend keeps between batches, made if missing."""
+        if kind not in self._kept:
+            self._kept[kind] = kind()
+        found: T = self._kept[kind]
+        return found
 
     def count_threads(self) -> int:
         """The threads of this process besides the main one and those of pools that are kept."""

@@ -98,7 +98,7 @@ def run_batch(
         facts = check_run(spec.run, context.registry[spec.run.task])
         outcomes: list[Outcome] = []
         indices = pending_of(spec)
-        batch = _batch_of(spec, context, sink or outcomes.extend, len(indices))
+        batch = make_batch(spec, context, sink or outcomes.extend, len(indices))
         with leak_check(context, facts) if check_leaks else nullcontext():
             report = _run_within_limits(load_backend(facts.name)(batch), indices, backoff)
         return BatchResult(replace(report, end_ns=monotonic_ns()), outcomes)
@@ -120,7 +120,7 @@ def leak_check(context: RunnerContext, facts: BackendFacts) -> Iterator[Callable
         context.check_leaks(threads)
 
 
-def _batch_of(spec: BatchSpec, context: RunnerContext, sink: Sink, items: int) -> Batch:
+def make_batch(spec: BatchSpec, context: RunnerContext, sink: Sink, items: int) -> Batch:
     task = context.registry[spec.run.task]
     params = context.registry.params_of(task.name, spec.run.params)
     stop_flag = context.new_stop_flag()

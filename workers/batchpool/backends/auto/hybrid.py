@@ -85,17 +85,19 @@ class HybridLoop(EventLoop):
         free_slots: Callable[[], int],
         slot: Callable[[int], RunningSlot],
         on_turn: Callable[[], None],
+        on_turn_every_s: float,
     ) -> None:
         """Args:
-        batch: what to run, and with how many lanes at most.
-        room: how many tasks may be in flight here, now.
+        batch: what to run, and with how many slots at most.
+        free_slots: how many tasks may be in flight here, now.
         slot: where the coroutine of that number shows what it runs.
-        watch: called every `WATCH_S`.
+        on_turn: called every `on_turn_every_s`.
         """
         super().__init__(batch)
         self._free_slots = free_slots
         self._slot = slot
         self._on_turn = on_turn
+        self._on_turn_every_s = on_turn_every_s
         self._begun = 0
 
     def slot(self, number: int) -> RunningSlot:
@@ -110,7 +112,7 @@ class HybridLoop(EventLoop):
 
     async def _call_on_turn(self) -> None:
         while True:
-            await asyncio.sleep(CHECK_EVERY_S)
+            await asyncio.sleep(self._on_turn_every_s)
             self._on_turn()
 
     async def _consume(self, items: Iterator[int], slot: CoroutineSlot) -> None:

@@ -1,22 +1,19 @@
 """Looking at the first items of a batch while they run: what they use, and how threads scale."""
 
 import contextlib
-import os
 import pickle
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from math import ceil
-from statistics import median
 from time import monotonic, sleep
 
 from batchpool.backends.auto.cost_model import WAITS_BELOW, Constraints, TaskProfile, choose
 from batchpool.backends.auto.resizable_threads import ResizableThreads, queued_s
 from batchpool.backends.auto.shared_items import SharedItems
+from batchpool.backends.auto.timings import Timings
 from batchpool.backends.base import Batch
-from batchpool.model import Outcome
 
 MEASURE_S = 0.02
 _SAMPLE_EVERY_S = 0.001
@@ -30,53 +27,6 @@ _ABOUT = 0.3
 """One thread that kept 0.9 CPUs busy counts as one that keeps a whole one busy."""
 _COMPUTES_FROM = 0.5
 _LONGEST_S = 0.05
-_RECENT = 64
-
-
-class Timings:
-    """How long the last tasks took, as their outcomes say."""
-
-    def __init__(self) -> None:
-        self._pid = os.getpid()
-        self._last: deque[tuple[int, int]] = deque(maxlen=_RECENT)
-        self.count = 0
-        self._elsewhere = False
-        self.value: object = None
-        """What one of the last tasks returned."""
-
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Listen to outcomes, from any thread; one that is lost on the way does not matter.
-
-        Of those that come together one stands for all: this runs once per item, or per chunk.
-        """
-        last = outcomes[-1]
-        is_here = self._elsewhere and last.site.pid == self._pid
-        if last.state in ("succeeded", "failed") and not is_here:
-            self._last.append((last.wall_ns, last.cpu_ns))
-            self.value = last.value
-            self.count += len(outcomes)
-
-    def clear(self, elsewhere: bool = False) -> None:
-        """Begin anew; `elsewhere`: with tasks of other processes only, which do not share a GIL."""
-        self._elsewhere = elsewhere
-        self._last.clear()
-        self.count = 0
-
-    def median(self, least: int) -> tuple[float, float] | None:
-        """Wall and CPU seconds of a task; None while fewer than `least` have ended."""
-        last = list(self._last.copy())
-        if self.count < least or not last:
-            return None
-        walls, cpus = zip(*last, strict=True)
-        return median(walls) / 1e9, median(cpus) / 1e9
-
-    def alone(self) -> tuple[float, float] | None:
-        """The same of a task that nothing else disturbs: its wait is the least that was seen."""
-        last = list(self._last.copy())
-        if not last:
-            return None
-        cpu_ns = median(cpu for _, cpu in last)
-        return (cpu_ns + min(wall - cpu for wall, cpu in last)) / 1e9, cpu_ns / 1e9
 
 
 class Probe:

@@ -34,6 +34,9 @@ class ProfileCache:
         if len(self._profiles) > _MOST:
             self._profiles.popitem(last=False)
 
+    def clear(self) -> None:
+        self._profiles.clear()
+
     def forget(self, key: str) -> None:
         self._profiles.pop(key, None)
 

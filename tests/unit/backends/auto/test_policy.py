@@ -1,0 +1,110 @@
+"""When `auto` measures, how it chooses, and when it chooses again."""
+
+from dataclasses import replace
+
+from batchpool.backends.auto.cost_model import BackendChoice, Constraints, TaskProfile
+from batchpool.backends.auto.policy import AutoPolicy
+from batchpool.backends.auto.profile_cache import CachedProfile
+from batchpool.backends.auto.timings import Timings
+from batchpool.model import ExecutionSite, Outcome
+
+HERE = Constraints(left=1000, cpus=2, most=16, pool_startup_s=0.4, warm_children=8)
+WAITS = TaskProfile(tasks=9, task_wall_s=0.01, task_cpu_s=1e-5, busy_alone=0.0)
+COMPUTES = TaskProfile(tasks=9, task_wall_s=0.05, task_cpu_s=0.05, busy_alone=1.0, gil_held=1.0)
+UNFINISHED = replace(COMPUTES, tasks=0)
+SITE = ExecutionSite(1, 0, 1, "MainThread", 0)
+
+
+def timings(wall_s: float, cpu_s: float, count: int = 50) -> Timings:
+    """Those of tasks of which each took so long."""
+    found = Timings()
+    for index in range(count):
+        times = int(wall_s * 1e9), int(cpu_s * 1e9)
+        found.add([Outcome(index, "succeeded", index, None, SITE, 0, *times)])
+    return found
+
+
+def policy(cached: TaskProfile | None = None) -> AutoPolicy:
+    return AutoPolicy(2, 16, None if cached is None else CachedProfile(cached))
+
+
+def is_still_right(chosen: AutoPolicy, seen: Timings, left: int = 500) -> bool:
+    return chosen.is_still_right(seen, left, lambda: HERE)
+
+
+def test_an_unknown_task_is_measured_first_and_a_cached_one_is_not() -> None:
+    assert policy().next(HERE) is None
+    choice = policy(COMPUTES).next(HERE)
+    assert choice is not None and choice.backend == "process-pool"
+
+
+def test_where_there_is_one_choice_nothing_is_measured() -> None:
+    chosen = policy()
+    choice = chosen.next(replace(HERE, left=1))
+    assert choice is not None and choice.backend == "sequential"
+    assert chosen.facts() == {"remembered": False, "probes": 0}
+
+
+def test_what_a_probe_saw_is_enough_once_though_it_is_incomplete() -> None:
+    chosen = policy()
+    chosen.learn(UNFINISHED)
+    assert chosen.next(HERE) is not None
+    assert chosen.next(HERE) is None
+    assert chosen.facts()["probes"] == 1
+
+
+def test_tasks_that_take_what_was_expected_change_nothing() -> None:
+    chosen = policy(COMPUTES)
+    chosen.next(HERE)
+    assert is_still_right(chosen, timings(0.05, 0.05))
+    assert is_still_right(chosen, timings(0.09, 0.09))
+    assert chosen.profile == COMPUTES
+
+
+def test_tasks_that_compute_more_than_twice_as_long_are_measured_again() -> None:
+    chosen = policy(COMPUTES)
+    chosen.next(HERE)
+    assert not is_still_right(chosen, timings(0.2, 0.2))
+    assert chosen.profile is None
+    assert chosen.next(HERE) is None
+
+
+def test_near_the_end_no_other_choice_is_made() -> None:
+    chosen = policy(COMPUTES)
+    choice = chosen.next(HERE)
+    assert choice is not None
+    assert is_still_right(chosen, timings(0.2, 0.2), left=2 * choice.concurrency - 1)
+
+
+def test_after_four_probes_the_choice_stays() -> None:
+    chosen = policy()
+    for _ in range(4):
+        chosen.learn(COMPUTES)
+    chosen.next(HERE)
+    assert is_still_right(chosen, timings(0.2, 0.2))
+
+
+def test_whole_tasks_that_show_another_kind_of_task_end_the_choice() -> None:
+    chosen = policy()
+    chosen.learn(UNFINISHED)
+    chosen.next(HERE)
+    assert not is_still_right(chosen, timings(2.0, 0.001))
+    assert chosen.profile is not None and chosen.profile.waits and chosen.profile.tasks
+
+
+def test_the_result_has_the_times_of_the_choice_and_only_a_complete_profile_is_kept() -> None:
+    chosen = policy(WAITS)
+    choice = chosen.next(HERE)
+    assert choice is not None
+    kept = chosen.result(timings(0.02, 1e-5))
+    assert kept is not None and kept.profile == WAITS
+    assert kept.walls_s == {(choice.backend, choice.concurrency): 0.02}
+    assert policy().result(timings(0.02, 0.0)) is None
+
+
+def test_a_choice_made_elsewhere_is_the_one_that_is_checked() -> None:
+    chosen = policy(COMPUTES)
+    chosen.next(HERE)
+    chosen.adopt(BackendChoice("sequential", 1, 0.0, "the pool did not start"))
+    assert chosen.choice.backend == "sequential"
+    assert not is_still_right(chosen, timings(0.2, 0.2))

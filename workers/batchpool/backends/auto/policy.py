@@ -1,0 +1,147 @@
+"""What `auto` decides: when to measure, how to run, and when to choose again; pure."""
+
+from collections.abc import Callable
+
+from batchpool.backends.auto.cost_model import (
+    BackendChoice,
+    Constraints,
+    TaskProfile,
+    choose,
+    choose_without_probe,
+)
+from batchpool.backends.auto.profile_cache import CachedProfile
+from batchpool.backends.auto.timings import Timings
+
+_OFF_BY = 2.0
+_MORE = 1.5
+_WORTH_WALL_S = 0.005
+_WORTH_CPU_S = 0.001
+"""A smaller difference between tasks is no reason to choose again."""
+_PROBES_ALLOWED = 4
+
+
+class AutoPolicy:
+    """Chooses how to run one batch; reads no clock and starts nothing.
+
+    Attributes:
+        choice: the last one.
+        profile: of the task, from the cache, a probe or the tasks that ran since.
+
+    Args:
+        cpus: how many may be used.
+        most: how many tasks may be in flight.
+        cached: what an earlier batch of the same kind measured.
+    """
+
+    def __init__(self, cpus: int, most: int, cached: CachedProfile | None) -> None:
+        self.choice = BackendChoice("sequential", 1, 0.0, "there was nothing to run")
+        self.profile: TaskProfile | None = None
+        self._cpus = cpus
+        self._most = most
+        self._cached = cached
+        self._is_cached = False
+        self._is_fresh = False
+        self._probes = 0
+        self._expected_s: float | None = None
+
+    def next(self, constraints: Constraints) -> BackendChoice | None:
+        """The choice for what is left; None if the task must be profiled first, see `learn`."""
+        choice = choose_without_probe(constraints)
+        if choice is None:
+            if self.profile is None and self._cached is not None:
+                self.profile, self._is_cached = self._cached.profile, True
+            if self.profile is None or not (self._is_fresh or self.profile.is_complete):
+                return None
+            choice = choose(self.profile, constraints)
+        self.adopt(choice)
+        return choice
+
+    def adopt(self, choice: BackendChoice) -> None:
+        """Make this the choice, whoever made it."""
+        self.choice = choice
+        self._is_fresh = False
+        walls_s = {} if self._cached is None else self._cached.walls_s
+        self._expected_s = walls_s.get((choice.backend, choice.concurrency))
+
+    def learn(self, profile: TaskProfile) -> None:
+        """Take the profile that a probe measured."""
+        self.profile, self._cached = profile, None
+        self._is_cached, self._is_fresh = False, True
+        self._probes += 1
+
+    def is_still_right(
+        self, timings: Timings, left: int, constraints: Callable[[], Constraints]
+    ) -> bool:
+        """Whether tasks take what was expected; if not, the profile is forgotten or refined.
+
+        Args:
+            timings: of tasks that ran as chosen.
+            left: items that nothing has taken yet.
+            constraints: those at the moment of the call.
+        """
+        # Towards the end another choice could not make up for the change.
+        is_late = left < 2 * self.choice.concurrency
+        if is_late or self._probes >= _PROBES_ALLOWED or self.profile is None:
+            return True
+        if self.profile.tasks == 0:
+            return self._refine(self.profile, timings, constraints)
+        return self._check(self.profile, timings)
+
+    def result(self, timings: Timings) -> CachedProfile | None:
+        """What to keep for the next batch of the same kind, if it is complete."""
+        seen = timings.median(least=1)
+        if self.profile is not None and self.profile.tasks == 0 and seen is not None:
+            self.profile = self._with_times(self.profile, timings, *seen)
+        if self.profile is None or not self.profile.is_complete:
+            return None
+        result = self._cached or CachedProfile(self.profile)
+        if seen is not None:
+            way = (self.choice.backend, self.choice.concurrency)
+            result.walls_s.setdefault(way, seen[0])
+        return result
+
+    def facts(self) -> dict[str, object]:
+        """What was measured, for the report."""
+        facts: dict[str, object] = {"remembered": self._is_cached, "probes": self._probes}
+        return facts | (self.profile.to_json() if self.profile else {})
+
+    def _refine(
+        self, profile: TaskProfile, timings: Timings, constraints: Callable[[], Constraints]
+    ) -> bool:
+        """Replace times of unfinished tasks by those of whole ones; they may show more."""
+        seen = timings.median(least=1)
+        if seen is None:
+            return True
+        self.profile = self._with_times(profile, timings, *seen)
+        better = choose(self.profile, constraints())
+        has_more = better.concurrency > _MORE * self.choice.concurrency
+        return better.backend == self.choice.backend and not has_more
+
+    def _with_times(
+        self, profile: TaskProfile, timings: Timings, wall_s: float, cpu_s: float
+    ) -> TaskProfile:
+        choice = self.choice
+        if choice.backend == "process-pool" and choice.concurrency <= self._cpus:
+            wall_s, cpu_s = timings.alone() or (wall_s, cpu_s)
+            return profile.with_times(timings.count, wall_s, cpu_s, beside=False)
+        return profile.with_times(timings.count, wall_s, cpu_s, beside=True)
+
+    def _check(self, profile: TaskProfile, timings: Timings) -> bool:
+        seen = timings.median(least=max(3, 2 * self.choice.concurrency))
+        if seen is None:
+            return True
+        wall_s, cpu_s = seen
+        if self._expected_s is None:
+            self._expected_s = wall_s
+        # With as many slots as are allowed, tasks that wait longer would get no more of them.
+        has_more = self.choice.concurrency < self._most
+        is_off = has_more and _differ(wall_s, self._expected_s, _WORTH_WALL_S)
+        if is_off or _differ(cpu_s, profile.task_cpu_s, _WORTH_CPU_S):
+            self.profile = self._cached = None
+            return False
+        return True
+
+
+def _differ(one_s: float, other_s: float, least_s: float) -> bool:
+    high_s, low_s = max(one_s, other_s), min(one_s, other_s)
+    return high_s > _OFF_BY * low_s and high_s - low_s > least_s
