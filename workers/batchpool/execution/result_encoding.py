@@ -106,7 +106,8 @@ def _depth(text: str) -> int:
 def _too_large(what: str) -> ValueRefused:
     return ValueRefused(
         "value_too_large",
-        f"{what}; allowed: {MAX_VALUE_BYTES:,} bytes of JSON, ints of {MAX_INT_DIGITS} digits",
+        f"{what}; values must be at most {MAX_VALUE_BYTES:,} bytes of JSON, "
+        f"ints at most {MAX_INT_DIGITS} digits",
     )
 
 

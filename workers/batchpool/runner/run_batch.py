@@ -161,7 +161,7 @@ def _check_options(run: RunSpec, facts: BackendFacts) -> None:
         if facts.task_timeout == "no":
             raise UnsupportedOption("task_timeout_s", f"{run.backend!r} cannot end a running task")
         if run.task_timeout_s <= 0:
-            raise SpecError("task_timeout_s", f"{run.task_timeout_s}; allowed: more than 0")
+            raise SpecError("task_timeout_s", f"must be greater than 0, got {run.task_timeout_s}")
 
 
 def _check_values(run: RunSpec) -> None:
@@ -173,14 +173,14 @@ def _check_values(run: RunSpec) -> None:
         ("on_error", run.on_error, ON_ERRORS),
     ):
         if value not in allowed:
-            raise SpecError(name, f"{value!r}; allowed: {list(allowed)}")
+            raise SpecError(name, f"must be one of {', '.join(allowed)}, got {value!r}")
     for name, number, least in (
         ("concurrency", run.concurrency, 1),
         ("chunksize", run.chunksize, 1),
         ("retries", run.retries, 0),
     ):
         if number is not None and number < least:
-            raise SpecError(name, f"{number}; allowed: {least} or more")
+            raise SpecError(name, f"must be at least {least}, got {number}")
 
 
 def pending_of(spec: BatchSpec) -> "range | list[int]":

@@ -68,7 +68,7 @@ def task(
     if not isinstance(name, str):
         raise TypeError("task() needs the name of the task: @task('name')")
     if not _NAME.fullmatch(name):
-        raise ValueError(f"task name {name!r}; allowed: 1 to 100 letters, digits, '_', '-', '.'")
+        raise ValueError(f"task name {name!r} must be 1 to 100 letters, digits, '_', '-' or '.'")
     if params is not None and not isinstance(params, type):
         raise TypeError(f"params of task {name!r} must be a class, not {_shown(params)}")
     if bound is not None and bound not in get_args(Bound):

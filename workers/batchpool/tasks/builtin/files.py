@@ -97,4 +97,6 @@ def _resolve(item: Any) -> Path:
     if len(allowed) == len(paths):
         raise FileNotFoundError(f"{item!r} does not exist")
     shown = [str(root) for root in _roots]
-    raise OutsideRoots(f"{item!r} is not in the worker's folders; allowed: files below {shown}")
+    raise OutsideRoots(
+        f"{item!r} is not in the worker's folders; only files below {shown} can be read"
+    )
