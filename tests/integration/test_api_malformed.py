@@ -9,7 +9,7 @@ import pytest
 from tests.integration.api_process import Api
 
 BODY = b'{"task":"echo","count":1}'
-HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 WHOLE = b"19\r\n" + BODY + b"\r\n0\r\n"
 

@@ -72,13 +72,13 @@ def read_body(request: Request, max_bytes: int) -> bytes:
     try:
         raw = request.get_data(cache=False)
     except RequestEntityTooLarge:
-        raise _too_large(max_bytes) from None
+        raise too_large(max_bytes) from None
     except Exception as error:
         # The parser of the HTTP server raises exceptions of its own for malformed chunks.
         LOG.info("unreadable body: %r", error)
         raise MalformedBody("the body is badly chunked, or incomplete") from None
     if len(raw) > max_bytes:
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
     if request.content_length is not None and len(raw) != request.content_length:
         raise MalformedBody(f"the body ends after {len(raw)} of {request.content_length} bytes")
     return raw
@@ -129,10 +129,11 @@ def _check_headers(request: Request, max_bytes: int) -> None:
     if charset not in ("utf-8", "utf8", "us-ascii"):
         raise Problem(415, "Unsupported media type", f"charset must be utf-8, got {charset[:80]!r}")
     if (request.content_length or 0) > max_bytes:
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
 
 
-def _too_large(max_bytes: int) -> Problem:
+def too_large(max_bytes: int) -> Problem:
+    """The refusal of a body that is longer than is allowed."""
     return Problem(
         413,
         "Content too large",

@@ -30,6 +30,7 @@ class RequestBuffer:
         self._end: int | None = None
         self.head_bytes = 0
         self.has_endless_head = False
+        self.is_too_long = False
         self.wants_continue = False
         self.must_close = False
 
@@ -91,6 +92,7 @@ class RequestBuffer:
             case [(b"content-length", value)] if _LENGTH.fullmatch(value):
                 self._length = int(value)
                 if self._length > self._max_body_bytes:
+                    self.is_too_long = True
                     self.give_up()
             case [(b"transfer-encoding", value)] if value.lower() == b"chunked":
                 pass
@@ -123,6 +125,7 @@ class RequestBuffer:
         # Chunks of a byte or two would cost a hundred times what their bytes do.
         is_wasteful = chunk_end - self.head_bytes > 2 * body + HEAD_BYTES
         if body > self._max_body_bytes or is_wasteful:
+            self.is_too_long = body > self._max_body_bytes
             self.give_up()
 
     def _find_trailers_end(self, line_end: int) -> None:

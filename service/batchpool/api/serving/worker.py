@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import logging
 import selectors
 import socket
@@ -15,6 +16,7 @@ from gunicorn.http.errors import NoMoreData, ParseException  # type: ignore[impo
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from batchpool.api.context import CLIENT_IS_GONE, EXTENSION
+from batchpool.api.json_body import too_large
 from batchpool.api.serving.connection import LINGER_S, READ_BYTES, Connection
 from batchpool.api.serving.outlet import SEND_S
 from batchpool.api.serving.refusals import (
@@ -232,17 +234,24 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
 
     def handle(self, connection: Connection) -> bool:
         """Answer the request; whether the connection may be used for another one."""
-        must_close = connection.buffer.must_close
+        buffer = connection.buffer
         parser = connection.take_request(self.cfg)
         path = ""
         try:
             request = next(parser)
             path = request.path
-            keeps_alive = self._respond(request, connection)
-            return keeps_alive and not must_close and self._is_read(parser, connection)
+            if buffer.is_too_long:
+                max_bytes = self._app.settings.max_body_bytes
+                self._answer(connection, response_bytes(too_large(max_bytes), path))
+            elif not _read_body(request):
+                self._answer(connection, INCOMPLETE)
+            else:
+                keeps_alive = self._respond(request, connection)
+                # Where the parser found another end of the request than the buffer, it is not
+                # known where the next one begins.
+                return keeps_alive and not buffer.must_close and connection.received.is_spent
         except (NoMoreData, StopIteration):
-            is_endless = connection.buffer.has_endless_head
-            self._answer(connection, ENDLESS_HEAD if is_endless else INCOMPLETE)
+            self._answer(connection, ENDLESS_HEAD if buffer.has_endless_head else INCOMPLETE)
         except ParseException as error:
             LOG.info("refused a request: %s", error)
             self._answer(connection, response_bytes(refusal_of(error), path))
@@ -257,11 +266,6 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
         connection.outlet.waiting[:] = response
         with contextlib.suppress(OSError):
             connection.outlet.send_some()
-
-    def _is_read(self, parser: Any, connection: Connection) -> bool:
-        # Where the parser found another end of the request than the buffer, it is not known where
-        # the next one begins.
-        return bool(parser.finish_body(max_bytes=SMALL_BYTES)) and connection.received.is_spent
 
     def _respond(self, request: Any, connection: Connection) -> bool:
         outlet = connection.outlet
@@ -284,3 +288,14 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
                 pieces.close()
         outlet.send_some()
         return not response.should_close()
+
+
+def _read_body(request: Any) -> bool:
+    """Read the body before the app does; whether all of it has come.
+
+    Malformed chunks raise here, so that no route answers something else to them.
+    """
+    length = getattr(request.body.reader, "length", 0)
+    body = request.body.read()
+    request.body = io.BytesIO(body)
+    return len(body) >= length
