@@ -233,7 +233,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def end_as_told(self, holder: Holder) -> None:
         claim, model = holder.claim, self.models[holder.claim.job_id]
         renewal = self.owner.renew(claim)
-        self.happened["refused_writes"] += not (renewal.held or renewal.closed)
+        self.happened["refused_writes"] += not (renewal.is_owner or renewal.closed)
         if not renewal.cancel:
             return
         assert self.owner.end(claim, Ending("cancelled", {}, "cancelled"))

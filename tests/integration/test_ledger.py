@@ -95,7 +95,7 @@ def test_an_owner_whose_batch_was_taken_writes_nothing(redis: Redis) -> None:
     second = claim(redis)
     assert owner.flush(frozen, block(frozen, 1, 0), tally(0)) == "stale"
     assert not owner.release(frozen) and not owner.end(frozen, Ending("failed", {}, "cancelled"))
-    assert not owner.renew(frozen).held
+    assert not owner.renew(frozen).is_owner
     assert owner.flush(second, block(second, 1, 0, 1, 2, 3), tally(0, 1, 2, 3), done()) == "ok"
     job = jobs.load("j")
     # The block, the release, the end and the renewal.
@@ -138,7 +138,7 @@ def test_who_closed_a_batch_itself_is_told_so_when_it_renews(redis: Redis) -> No
     owner, owned = Ownership(redis), claim(redis)
     owner.flush(owned, block(owned, 1, 0, 1, 2, 3), tally(0, 1, 2, 3), done())
     renewal = owner.renew(owned)
-    assert renewal.closed and not renewal.held
+    assert renewal.closed and not renewal.is_owner
     stranger = replace(owned, token="1:another")
     assert not owner.renew(stranger).closed
     job = jobs.load("j")
@@ -225,7 +225,7 @@ def test_a_live_owner_keeps_its_batch(redis: Redis) -> None:
     create(redis)
     owned = claim(redis)
     assert Recovery(redis).expire_leases() == []
-    assert Ownership(redis).renew(owned).held
+    assert Ownership(redis).renew(owned).is_owner
 
 
 def test_parked_and_moved_batches_keep_their_reason_and_queue(redis: Redis) -> None:
@@ -312,7 +312,7 @@ def test_the_first_claim_binds_a_job_to_the_version_of_its_task(redis: Redis) ->
     assert isinstance(first, Claim) and recovery.bound_to("j") == "1" * 16
     assert owner.claim("j", 1, OWNER, codes=TWO) == OTHER_VERSION
     assert owner.claim("j", 0, OWNER, follows=first, codes=TWO) == OTHER_VERSION
-    assert owner.renew(first).held, "a claim that is refused takes nothing away"
+    assert owner.renew(first).is_owner, "a claim that is refused takes nothing away"
     assert not recovery.move("j", 1, "d", code="2" * 16)
     assert recovery.move("j", 1, "d", code="1" * 16)
     assert isinstance(owner.claim("j", 1, OWNER, codes=ONE), Claim)

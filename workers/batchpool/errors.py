@@ -69,4 +69,4 @@ class CodeChanged(EngineError):
 
 
 class ContextClosed(EngineError):
-    """The station's processes and files are gone; make a new one."""
+    """The processes and files of the runner context are gone; make a new one."""

@@ -174,7 +174,7 @@ class BatchReport:
     ready_ns: int
     end_ns: int
     drained: bool = False
-    """True if it was told to stop taking items before all had run."""
+    """True if it was stopped before all items had run."""
     failed_fast: bool = False
     """True when `on_error: stop` ended it at a failed item."""
     chosen: AutoChoice | None = None

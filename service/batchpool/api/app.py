@@ -11,11 +11,12 @@ from werkzeug.exceptions import HTTPException
 from batchpool.api.context import EXTENSION, ApiContext, service
 from batchpool.api.http import problem_response
 from batchpool.api.large_bodies import LargeBodies, too_much_memory
-from batchpool.api.problems import Problem, StorageFull, Unavailable, problem_of
+from batchpool.api.problems import Conflict, Problem, StorageFull, Unavailable, problem_of
 from batchpool.api.routes import BLUEPRINTS
 from batchpool.api.serving.origins import SECURITY_HEADERS, check_host, check_origin
 from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import TemporarilyRefused
+from batchpool.ledger.job_creation import KeyReused
 from batchpool.schemas.refusals import Refusal
 
 LOG = logging.getLogger("batchpool.api")
@@ -48,6 +49,7 @@ def create_app(
     app.after_request(_secure)
     app.register_error_handler(Problem, problem_response)
     app.register_error_handler(Refusal, _refused)
+    app.register_error_handler(KeyReused, _key_reused)
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(RedisError, _redis_problem)
     app.register_error_handler(MemoryError, _no_memory)
@@ -71,6 +73,14 @@ def _secure(response: Response) -> Response:
 
 def _refused(refusal: Refusal) -> Response:
     return problem_response(problem_of(refusal))
+
+
+def _key_reused(error: KeyReused) -> Response:
+    return problem_response(
+        Conflict(
+            "this Idempotency-Key was used with another body; send that body, or use a new key"
+        )
+    )
 
 
 def _http_problem(error: HTTPException) -> Response:

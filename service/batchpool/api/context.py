@@ -110,7 +110,7 @@ CLIENT_IS_GONE = "batchpool.client_is_gone"
 
 
 def client_is_gone() -> Callable[[], bool]:
-    """What says whether the client of the current request has left; False where nobody knows."""
+    """A function that says whether the client of the current request has left, if that is known."""
     found: Callable[[], bool] = request.environ.get(CLIENT_IS_GONE, bool)
     return found
 

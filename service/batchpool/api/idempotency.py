@@ -8,6 +8,9 @@ from batchpool.api.context import ApiContext
 from batchpool.api.problems import field_problem
 from batchpool.jobs.items_digest import canonical_digest
 from batchpool.ledger.job_creation import IdempotencyKey
+from batchpool.ledger.job_spec import ItemsSummary
+from batchpool.schemas.comparison_requests import ComparisonRequest
+from batchpool.schemas.job_requests import JobRequest
 
 MOST_KEY_CHARS = 255
 
@@ -28,3 +31,14 @@ def idempotency_key(context: ApiContext, asked: Mapping[str, object]) -> Idempot
         body_sha256=canonical_digest(asked),
         ttl_s=context.settings.idempotency_ttl_s,
     )
+
+
+def idempotency_key_of(
+    context: ApiContext, asked: JobRequest | ComparisonRequest, items: ItemsSummary
+) -> IdempotencyKey | None:
+    """The key of a request that brings items, which are compared by their hash."""
+    if "Idempotency-Key" not in request.headers:
+        return None
+    # The request, not its spec: defaults depend on the workers of the moment.
+    body = asked.model_dump(exclude={"items"}) | {"items": items.sha256}
+    return idempotency_key(context, body)

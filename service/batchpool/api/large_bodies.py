@@ -1,8 +1,8 @@
 """Large request bodies are handled in a process of their own.
 
 Parsing, checking and packing a body of 64 MB holds the GIL for seconds and needs hundreds of MB. In
-the process that serves, nobody else would be answered meanwhile, and the kernel would end all of it
-when memory runs out.
+the serving process, no other request would be answered meanwhile, and the kernel would kill the
+server when memory runs out.
 """
 
 import json

@@ -34,7 +34,7 @@ class Operation:
 
 
 ANY_PROBLEMS = (400, 403, 408, 413, 414, 417, 421, 431, 501)
-"""What any operation may answer, mostly before it is found."""
+"""Statuses of any operation, mostly answered before a route is found."""
 
 
 _READ = (406, 422, 503)
@@ -43,14 +43,14 @@ _READ = (406, 422, 503)
 _ONE = (404, *_READ)
 
 
-_KEY = {"Idempotency-Key": "the same key and body again is the same order, for 24 h"}
+_KEY = {"Idempotency-Key": "a request with the same key and body is the same request, for 24 h"}
 
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "post",
         "/v1/jobs",
-        "Order a job, and wait for its end if asked to",
+        "Submit a job, and wait for its end if asked to",
         202,
         answers.Job,
         body=models.JobRequest,
@@ -69,7 +69,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "get",
         "/v1/jobs/{job_id}",
-        "Look at a job, or wait for its end",
+        "Show a job, or wait for its end",
         answer=answers.Job,
         query=models.JobQuery,
         problems=_ONE,
@@ -80,7 +80,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "get",
         "/v1/jobs/{job_id}/records",
-        "What happened to each item, by index",
+        "The record of each item, by index",
         answer=answers.RecordPage,
         query=models.RecordsQuery,
         problems=_ONE,
@@ -113,7 +113,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "post",
         "/v1/jobs/{job_id}/retry",
-        "Order the items that have no success again, as a new job",
+        "Retry the items that have not succeeded, as a new job",
         202,
         answers.Job,
         headers=_KEY,
@@ -122,7 +122,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "post",
         "/v1/comparisons",
-        "Order a comparison: the same items under several arms, in interleaved rounds",
+        "Submit a comparison: the same items under several arms, in interleaved rounds",
         202,
         comparison_answers.Comparison,
         body=requests.ComparisonRequest,
@@ -140,7 +140,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "get",
         "/v1/comparisons/{comparison_id}",
-        "Look at a comparison, or wait for its end; as JSON, Markdown, CSV or hyperfine's JSON",
+        "Show a comparison, or wait for its end; as JSON, Markdown, CSV or hyperfine's JSON",
         answer=comparison_answers.Comparison,
         query=requests.ComparisonQuery,
         problems=(404, 406, 409, 422, 503),
@@ -176,25 +176,28 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "get",
         "/v1/backends",
-        "Backends and their powers",
+        "Backends and their options",
         answer=inventory_answers.Backends,
         problems=_READ,
     ),
     Operation(
         "get", "/v1/tasks", "Tasks and their params", answer=inventory_answers.Tasks, problems=_READ
     ),
-    Operation("get", "/healthz", "Is this process alive", answer=inventory_answers.Health),
+    Operation("get", "/healthz", "Liveness of this process", answer=inventory_answers.Health),
     Operation(
-        "get", "/readyz", "Are jobs accepted, and safely", answer=inventory_answers.ReadinessInfo
+        "get",
+        "/readyz",
+        "Readiness: whether jobs are accepted and kept safely",
+        answer=inventory_answers.ReadinessInfo,
     ),
     Operation(
         "get",
         "/metrics",
-        "What Prometheus scrapes: jobs, items, batches, workers, Redis",
+        "Metrics for Prometheus: jobs, items, batches, workers, Redis",
         problems=(503,),
         others=("text/plain",),
     ),
     Operation("get", "/openapi.json", "This document", others=("application/json",)),
-    Operation("get", "/docs", "The API, for people", others=("text/html",)),
-    Operation("get", "/", "Where to begin", others=("text/html",)),
+    Operation("get", "/docs", "The API as a page", others=("text/html",)),
+    Operation("get", "/", "Links to all of this", others=("text/html",)),
 )

@@ -103,8 +103,8 @@ def _announce(arbiter: Arbiter) -> None:
         sys.stdout.write(f"listening http://{shown}:{port}\n")
         if not ipaddress.ip_address(host).is_loopback:
             LOG.warning(
-                "listening on %s, beyond this machine: there is no authentication, whoever "
-                "reaches the port can order jobs and read results",
+                "listening on %s, beyond this machine: there is no authentication; any "
+                "client that reaches the port can submit jobs and read results",
                 host,
             )
     sys.stdout.flush()

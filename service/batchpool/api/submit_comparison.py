@@ -3,20 +3,18 @@
 import secrets
 from typing import NamedTuple
 
-import flask
-
 from batchpool.api.context import ApiContext
-from batchpool.api.idempotency import idempotency_key
-from batchpool.api.problems import Conflict, TooMuchQueued, field_problem
+from batchpool.api.idempotency import idempotency_key_of
+from batchpool.api.problems import TooMuchQueued, field_problem
 from batchpool.api.submit_job import new_job_id
-from batchpool.comparisons.admission import AdmittedComparison, admit_comparison
+from batchpool.comparisons.admission import admit_comparison
 from batchpool.comparisons.duration import LeastTime, known_wait_s, least_s
+from batchpool.jobs.fleet import admit_with_fresh_fleet
 from batchpool.ledger.comparison_entries import ComparisonSpec
 from batchpool.ledger.comparisons import ComparisonSnapshot, NewComparison
-from batchpool.ledger.job_creation import IdempotencyKey, KeyReused, QueueFull
+from batchpool.ledger.job_creation import QueueFull
 from batchpool.model import TERMINAL_STATES
 from batchpool.schemas.comparison_requests import MOST_SEED, ComparisonRequest
-from batchpool.schemas.refusals import Refusal
 
 JOBS_SEARCHED = 100
 """The newest jobs, among which one of the same task and params is searched for."""
@@ -34,9 +32,13 @@ def submit_comparison(context: ApiContext, request: ComparisonRequest) -> Submit
 
     Raises:
         Refusal: what cannot be admitted.
-        Problem: 409, 422 or 429.
+        KeyReused: the key was used with another body.
+        Problem: 422 or 429.
     """
-    admitted = admit_with_fresh_fleet(context, request)
+    most_batches = context.settings.max_batches
+    admitted = admit_with_fresh_fleet(
+        context.fleets, lambda fleet: admit_comparison(request, fleet, most_batches, _seed)
+    )
     _check_duration(context, admitted.spec)
     new = NewComparison(
         id=new_job_id(),
@@ -45,13 +47,10 @@ def submit_comparison(context: ApiContext, request: ComparisonRequest) -> Submit
         items=request.items,
         result_ttl_s=context.settings.result_ttl_s,
     )
-    key, most = _key(context, request, admitted.spec), context.settings.max_comparisons
+    key = idempotency_key_of(context, request, admitted.spec.items)
+    most = context.settings.max_comparisons
     try:
         comparison_id, _ = context.comparisons_writer.create(new, most, key)
-    except KeyReused:
-        raise Conflict(
-            "this Idempotency-Key was used with another body; send that body, or use a new key"
-        ) from None
     except QueueFull as full:
         raise TooMuchQueued(
             f"with this one, {full.used} comparisons would wait or run; at most {full.most} can "
@@ -60,26 +59,8 @@ def submit_comparison(context: ApiContext, request: ComparisonRequest) -> Submit
     return SubmittedComparison(comparison_id, context.comparisons.load(comparison_id))
 
 
-def admit_with_fresh_fleet(context: ApiContext, request: ComparisonRequest) -> AdmittedComparison:
-    """Admit by the cached fleet, but refuse only by a fresh one: a worker may have just started."""
-    most_batches = context.settings.max_batches
-    try:
-        return admit_comparison(request, context.fleets.cached(), most_batches, _seed)
-    except Refusal:
-        return admit_comparison(request, context.fleets.fresh(), most_batches, _seed)
-
-
 def _seed() -> int:
     return secrets.randbelow(min(MOST_SEED, 1 << 31))
-
-
-def _key(
-    context: ApiContext, request: ComparisonRequest, spec: ComparisonSpec
-) -> IdempotencyKey | None:
-    if "Idempotency-Key" not in flask.request.headers:
-        return None
-    asked = request.model_dump(exclude={"items"}) | {"items": spec.items.sha256}
-    return idempotency_key(context, asked)
 
 
 def _check_duration(context: ApiContext, spec: ComparisonSpec) -> None:

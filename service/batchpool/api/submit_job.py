@@ -4,26 +4,24 @@ import secrets
 import time
 from typing import Any, NamedTuple
 
-import flask
 from redis.client import Pipeline
 
 from batchpool.api.context import ApiContext
-from batchpool.api.idempotency import idempotency_key
-from batchpool.api.problems import Conflict, StorageFull, TooMuchQueued
+from batchpool.api.idempotency import idempotency_key_of
+from batchpool.api.problems import StorageFull, TooMuchQueued
+from batchpool.api.settings import ApiSettings
 from batchpool.jobs.admission import Limits, admit
+from batchpool.jobs.fleet import admit_with_fresh_fleet
 from batchpool.jobs.planning import JobPlan
 from batchpool.ledger.entries import JobEntry, NewJob, new_entry
 from batchpool.ledger.job_creation import (
     CapacityLimits,
     IdempotencyKey,
-    KeyReused,
     MemoryFull,
     QueueFull,
 )
-from batchpool.ledger.job_spec import JobSpec
 from batchpool.queue import rq_queue
 from batchpool.schemas.job_requests import JobRequest
-from batchpool.schemas.refusals import Refusal
 
 
 def new_job_id() -> str:
@@ -43,21 +41,18 @@ def submit(context: ApiContext, request: JobRequest) -> SubmittedJob:
 
     Raises:
         Refusal: what cannot be admitted.
-        Problem: 409, 429 or 507.
+        KeyReused: the key was used with another body.
+        Problem: 429 or 507.
     """
-    plan = admit_with_fresh_fleet(context, request)
-    return store(context, plan, request.items, _key(context, request, plan.spec))
+    limits = _limits(context.settings)
+    plan = admit_with_fresh_fleet(context.fleets, lambda fleet: admit(request, fleet, limits))
+    key = idempotency_key_of(context, request, plan.spec.items)
+    return store(context, plan, request.items, key)
 
 
-def admit_with_fresh_fleet(context: ApiContext, request: JobRequest) -> JobPlan:
-    """Admit by the cached fleet; refuse only by a fresh one: a worker may have just started."""
-    settings = context.settings
+def _limits(settings: ApiSettings) -> Limits:
     # A job larger than the queue would be answered 429 for ever.
-    limits = Limits(min(settings.max_items, settings.max_queued_items), settings.max_batches)
-    try:
-        return admit(request, context.fleets.cached(), limits)
-    except Refusal:
-        return admit(request, context.fleets.fresh(), limits)
+    return Limits(min(settings.max_items, settings.max_queued_items), settings.max_batches)
 
 
 def store(
@@ -85,10 +80,6 @@ def store(
     room = CapacityLimits(queued_items=context.settings.max_queued_items)
     try:
         job_id, submitted_ms = context.jobs_writer.create(new, enqueue, key, room)
-    except KeyReused:
-        raise Conflict(
-            "this Idempotency-Key was used with another body; send that body, or use a new key"
-        ) from None
     except QueueFull as full:
         raise TooMuchQueued(
             f"with this job, {full.used} items would wait for a worker; at most {full.most} can "
@@ -100,11 +91,3 @@ def store(
             "Delete jobs, or wait until some expire"
         ) from None
     return SubmittedJob(job_id, None if submitted_ms is None else new_entry(new, submitted_ms))
-
-
-def _key(context: ApiContext, request: JobRequest, spec: JobSpec) -> IdempotencyKey | None:
-    if "Idempotency-Key" not in flask.request.headers:
-        return None
-    # The request, not its spec: defaults depend on the workers of the moment.
-    asked = request.model_dump(exclude={"items"}) | {"items": spec.items.sha256}
-    return idempotency_key(context, asked)

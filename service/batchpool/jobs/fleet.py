@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.presence import Presence
+from batchpool.schemas.refusals import Refusal
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,9 @@ class Fleet:
 
 
 MAX_AGE_S = 0.5
+
+
+T = TypeVar("T")
 
 
 class FleetCache:
@@ -40,3 +45,15 @@ class FleetCache:
         fleet = Fleet(self._presence.classes(), self._presence.workers())
         self._seen = (asked, fleet)
         return fleet
+
+
+def admit_with_fresh_fleet(fleets: FleetCache, admit: Callable[[Fleet], T]) -> T:
+    """Admit by the cached fleet, but refuse only by a fresh one: a worker may have just started.
+
+    Raises:
+        Refusal: what `admit` raises for a fresh fleet.
+    """
+    try:
+        return admit(fleets.cached())
+    except Refusal:
+        return admit(fleets.fresh())

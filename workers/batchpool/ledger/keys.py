@@ -22,18 +22,17 @@ bp:cmp:<id>:items       hash: its items, as a job's
 bp:cmp:<id>:samples     list: one JSON document per run that has ended
 bp:cmp:<id>:slots       hash: slot -> its holder as JSON, and want:<slot> -> the nonce of the worker
                         that is wanted for it
-bp:cmp:<id>:analysis    string: what it came to, once it has ended
+bp:cmp:<id>:analysis    string: its result, once it has ended
 bp:cmp:<id>:events      stream: what changed
 bp:cmp:<id>:end         stream: one entry, once the comparison has ended
-bp:cmp:leader           hash with a time to live: the token of who drives comparisons
+bp:cmp:leader           hash with a time to live: the token of the process that drives comparisons
 bp:comparisons          zset: comparison key by time of submission
 bp:comparing            zset: the same of those that have not ended
 bp:reserved             hash: host -> claims on it since it was reserved; there only while a
                         comparison runs
-bp:counts               hash: over all jobs, what stands there now (queued_items: in batches that
-                        nobody owns, open_items: in those not ended, queued and running: jobs) and
-                        what has happened (succeeded, failed, cancelled: jobs; refused_writes,
-                        lost_workers)
+bp:counts               hash of counts over all jobs. At present: queued_items (in batches without
+                        an owner), open_items (in batches not ended), queued, running (jobs). So
+                        far: succeeded, failed, cancelled (jobs), refused_writes, lost_workers
 """
 
 PREFIX = "bp:job:"

@@ -45,12 +45,16 @@ class Claim:
 
 
 class Renewal(NamedTuple):
-    """Whether the claim still holds, who cancelled the job (user, error or ''), ms to its limit.
+    """The answer to a renewal.
 
-    `closed` says why it does not hold: its owner has ended the batch by its own last block.
+    Args:
+        is_owner: whether the claim is still valid.
+        cancel: what cancelled the job: user, error or ''.
+        left_ms: until the job's time limit.
+        closed: why the claim is not valid: its owner has ended the batch by its last block.
     """
 
-    held: bool
+    is_owner: bool
     cancel: str
     left_ms: int
     closed: bool = False

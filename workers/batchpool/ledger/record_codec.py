@@ -6,7 +6,7 @@ left out; times are integer nanoseconds, since small differences compress well.
     i  index of the first record, then differences; left out when the indices are contiguous
     n  number of records          f  index of the first record
     s  position in RECORD_STATES per record      v  the values, as the text of a JSON list
-    L  the lanes                                 l  position in L per record
+    L  the execution sites                       l  position in L per record
     o  start since the epoch's start, first absolute, then differences
     w  wall, c  CPU               g  shared sum as seen, as the text of a JSON list
     e  {position: error}          a  {position: [attempt, tries]}

@@ -58,13 +58,14 @@ class Recovery:
         return self._with_queue(self._redis.zrange(keys.WAITING, 0, limit - 1, withscores=True))
 
     def parked(self, limit: int = 10_000) -> list[Waiting]:
+        """Parked batches, the longest parked first."""
         return self._with_queue(self._redis.zrange(keys.PARKED, 0, limit - 1, withscores=True))
 
     def park(self, job_id: str, batch: int, reason: str, unfit: str = "") -> None:
-        """Let a queued batch wait until there is somebody who can run it.
+        """Make a queued batch wait until workers that can run it are live.
 
         Args:
-            unfit: the class of workers that could not, for a reason that only it can see.
+            unfit: a class of workers that has found that it cannot run the batch.
         """
         self._move(keys.job_key(job_id), [batch, "park", reason, unfit])
 

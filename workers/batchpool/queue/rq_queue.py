@@ -159,5 +159,5 @@ def _take_out(pipe: Pipeline, class_id: str, name: str) -> None:
 
 
 def _decoded(ids: Iterable[Any]) -> frozenset[str]:
-    # Whatever somebody put there: what is no name of ours matches nothing.
+    # Others may have put anything there: an id that is not ours matches nothing.
     return frozenset(name.decode(errors="replace") for name in ids)

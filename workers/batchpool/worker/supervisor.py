@@ -139,7 +139,7 @@ class Supervisor:
             renewal = self._ownership.renew(owned.claim)
             # Only now: a Redis that hangs must not cost us its time-out twice.
             self._heartbeat()
-            if renewal.held:
+            if renewal.is_owner:
                 owned.deadlines.renew(renewal.left_ms)
             elif not renewal.closed:
                 # What the runner itself has closed is not taken from us: its answer is on its way.
