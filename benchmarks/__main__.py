@@ -132,7 +132,7 @@ def _facts(workload: Workload, results: Sequence[Result], cpu_times: Sequence[fl
 def _disturbed(shares: Sequence[float]) -> str:
     loud = sum(share > QUIET for share in shares)
     return (
-        f"Others took {statistics.median(shares):.0%} of the CPUs in the median measurement, "
+        f"Other programs used {statistics.median(shares):.0%} of the CPUs in the median, "
         f"{max(shares):.0%} at most; {loud} of {len(shares)} measurements were disturbed.\n"
     )
 

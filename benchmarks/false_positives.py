@@ -173,7 +173,7 @@ class Tally:
 
     winner: float
     without_aa: float
-    voided: float
+    invalidated: float
     covered: float
     found: float
 
@@ -188,7 +188,7 @@ def simulate(sessions: int) -> int:
     false, covered = [], []
     print(f"### {sessions:,} simulated sessions per row, with a step of 20 % about half-way\n")
     print(
-        "| noise of a | equal arms | false winner | the same without the A/A arm | voided by it |"
+        "| noise of a | equal arms | false winner | without the A/A control | invalidated by it |"
     )
     print("| --- | --- | ---: | ---: | ---: |")
     for label, noise in recorded.items():
@@ -197,9 +197,9 @@ def simulate(sessions: int) -> int:
             false += [] if plan.is_blocked else [found.winner]
             print(
                 f"| {label} | {plan.name} | {found.winner:.1%} | {found.without_aa:.1%} "
-                f"| {found.voided:.1%} |"
+                f"| {found.invalidated:.1%} |"
             )
-    print("\n| noise of a | one arm 1.3 times as fast | interval covers it | called faster |")
+    print("\n| noise of a | one arm 1.3 times as fast | interval covers it | found |")
     print("| --- | --- | ---: | ---: |")
     for label, noise in recorded.items():
         for plan in _FASTER:

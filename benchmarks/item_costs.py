@@ -32,7 +32,7 @@ def measure(stack: LocalStack, client: Client, quick: bool) -> str:
     """Measure, and return a section of the report."""
     del stack
     rounds = 1 if quick else _ROUNDS
-    lines = ["### What an item costs, by backend (`wall_s` of the job, no-ops)", ""]
+    lines = ["### Cost of an item by backend (`wall_s` of the job, no-ops)", ""]
     lines += ["| backend | items | us per item |", "| --- | ---: | ---: |"]
     for name, spec in _BACKENDS.items():
         count = _COUNTS.get(name, _NOOPS)

@@ -39,11 +39,16 @@ _NOBODY = "bench-nobody"
 def measure(stack: LocalStack, client: Client, quick: bool) -> str:
     """Measure, and return a section of the report."""
     calls = _CALLS // 4 if quick else _CALLS
-    lines = ["### W4: where the time of one no-op of ours goes", "", "| part | p50 ms |"]
+    lines = ["### W4: where the time of one no-op goes", "", "| part | p50 ms |"]
     lines.append("| --- | ---: |")
     lines += [f"| {name} | {ms:.2f} |" for name, ms in _parts(stack, client, calls).items()]
     stages = trace(stack.redis_url, client, calls)
-    lines += ["", f"The same way, cut with MONITOR ({stages.jobs} jobs):", "", "| stage | p50 ms |"]
+    lines += [
+        "",
+        f"The same latency, split with MONITOR ({stages.jobs} jobs):",
+        "",
+        "| stage | p50 ms |",
+    ]
     lines.append("| --- | ---: |")
     lines += [f"| {name} | {ms:.2f} |" for name, ms in stages.medians().items()]
     lines += [

@@ -23,7 +23,7 @@ def measure(stack: LocalStack, client: Client, quick: bool) -> str:
     """Measure, and return a section of the report."""
     count = 1000
     seconds = _submit_many(stack, count)
-    lines = ["### Many at once", "", "| what | figure |", "| --- | ---: |"]
+    lines = ["### Load", "", "| measurement | figure |", "| --- | ---: |"]
     lines.append(
         f"| {count:,} jobs of 10 no-ops by {_CLIENTS} clients, each waits for its own "
         f"| {seconds:.2f} s, {count / seconds:,.0f} jobs/s |"

@@ -21,7 +21,7 @@ def _times(workload: Workload, results: Sequence[Result], facts: Facts) -> list[
     lines = [
         f"limit {limit_s * 1e3:.1f} ms ({facts.limit_is})",
         "",
-        "| who | median ms | min – max | tasks/s | x limit | x best peer |",
+        "| contestant | median ms | min – max | tasks/s | x limit | x best peer |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for result in sorted(results, key=lambda r: r.median):
@@ -37,7 +37,10 @@ def _times(workload: Workload, results: Sequence[Result], facts: Facts) -> list[
 
 
 def _latencies(results: Sequence[Result]) -> list[str]:
-    lines = ["| who | p50 ms | p90 | min – max | x ours |", "| --- | ---: | ---: | ---: | ---: |"]
+    lines = [
+        "| contestant | p50 ms | p90 | min – max | x ours |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
     ours = next((r.median for r in results if r.peer == "ours"), None)
     for result in sorted(results, key=lambda r: r.median):
         p90 = statistics.quantiles(result.seconds, n=10)[-1]

@@ -97,9 +97,9 @@ def _echo(item: int) -> int:
 
 def _table(sizes: list[_Size], bare: float) -> list[str]:
     lines = [
-        "### W6: no-ops of ours by number (thread-pool, 2 workers)",
+        "### W6: no-ops by number (thread-pool, 2 workers)",
         "",
-        f"a bare loop that makes the same records: {bare:,.0f} items/s in one process",
+        f"a bare loop that creates the same records: {bare:,.0f} items/s in one process",
         "",
         _row(
             "items",

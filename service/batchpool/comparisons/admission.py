@@ -1,4 +1,4 @@
-"""Whether a comparison can be run by the workers there are, and its complete spec; pure."""
+"""Admission of a comparison: its checks, its class of workers, its complete spec; pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -155,7 +155,7 @@ def _class_for_all(arms: Sequence[_CheckedArm], fleet: Fleet) -> WorkerCapabilit
 
 
 def _baseline(request: ComparisonRequest, chosen: WorkerCapabilities) -> ArmRequest:
-    """How the items are run one after the other."""
+    """The arm that runs the items one after the other."""
     if chosen.tasks[request.task].has_sync:
         return ArmRequest(name=None, backend="sequential")
     return ArmRequest(name=None, backend="asyncio", concurrency=1)

@@ -18,11 +18,10 @@ from batchpool.comparisons.environment import describe_environment, with_usage
 from batchpool.comparisons.execution import ComparisonExecution
 from batchpool.comparisons.worker_class import ClassGone, ClassWatch, has_begun
 from batchpool.comparisons.worker_reservation import ReservedWorkers, WorkerReservations
-from batchpool.ledger.comparison_entries import ComparisonEntry, Environment
+from batchpool.ledger.comparison_entries import ComparisonEntry
 from batchpool.ledger.comparisons import Change, Comparisons, ComparisonSnapshot
 from batchpool.ledger.jobs import Jobs
 from batchpool.model import TERMINAL_STATES, TaskError
-from batchpool.schemas.comparison_responses import Analysis
 from batchpool.settings import ReconcilerSettings
 
 LOG = logging.getLogger("batchpool.comparisons")
@@ -230,7 +229,7 @@ class Driver:
             event=("end", ""),
             end=state,
             error=error,
-            analysis=analyse_entry(whole.entry).model_dump(),
+            analysis=analyse(ComparisonData.of(whole.entry)).model_dump(),
         )
         self._reservations.clean_up(entry)
         return self._close(entry, change)
@@ -264,12 +263,6 @@ class Driver:
         return (head is None or head.state in TERMINAL_STATES) and self._reservations.all_released(
             entry
         )
-
-
-def analyse_entry(entry: ComparisonEntry) -> Analysis:
-    """Analyse the samples of a comparison."""
-    environment = entry.environment or Environment()
-    return analyse(ComparisonData(entry.spec, entry.samples, environment))
 
 
 def _outcome(entry: ComparisonEntry) -> tuple[str, TaskError | None]:

@@ -1,4 +1,4 @@
-"""How long a comparison takes: a lower bound before it starts, a forecast while it runs; pure."""
+"""Duration of a comparison: a lower bound before it starts, a forecast while it runs; pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where a comparison runs: Python, CPUs, load, Redis and version of the code."""
+"""The environment of a comparison: Python, CPUs, load, Redis and version of the code."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

@@ -126,7 +126,7 @@ class ComparisonExecution:
         return next(self._due_runs(entry), None)
 
     def expected_s(self, entry: ComparisonEntry) -> float | None:
-        """How long the runs that are left will take; None while an arm has no run yet."""
+        """A forecast for the remaining runs; None while an arm has no run yet."""
         return expected_s(list(self._due_runs(entry)), self._took_s, entry.spec.reference)
 
     def _due_runs(self, entry: ComparisonEntry) -> Iterator[Run]:

@@ -1,4 +1,4 @@
-"""What a client sends to compare: a job template, the arms or a grid of them, and the rounds."""
+"""Requests of comparisons: a job template, the arms or a grid of them, the rounds; queries."""
 
 from typing import Annotated, Any, Literal
 
@@ -60,7 +60,7 @@ def _name_or_index(value: Any) -> Any:
 
 
 class ArmRequest(Request):
-    """One way to run the job; what is left out is filled in as for a job."""
+    """One way to run the items; omitted options are filled in as for a job."""
 
     name: (
         Annotated[
@@ -102,7 +102,7 @@ Pools = Annotated[Any, _AXIS, _list_of({"enum": list(POOLS)})]
 
 
 class GridRequest(Request):
-    """Each combination of the listed values is an arm; combinations that are the same are one."""
+    """Lists of values, each combination of which is an arm; equal combinations are one arm."""
 
     backend: Backends
     concurrency: Numbers | None = None
@@ -164,10 +164,10 @@ class ComparisonRequest(Request):
         DEFAULT_ROUNDS, description="each runs every arm once, in shuffled order"
     )
     warmup: Annotated[int, Field(ge=0, le=MOST_WARMUP), WHOLE_NUMBER] = Field(
-        1, description="rounds before those that count"
+        1, description="rounds before the measured ones"
     )
     seed: Annotated[int, Field(ge=0, le=MOST_SEED), WHOLE_NUMBER] | None = Field(
-        None, description="of the order and of the bootstrap; default: chosen, and shown"
+        None, description="of the order and of the bootstrap; default: random, and shown"
     )
     reference: (
         Annotated[
@@ -178,7 +178,7 @@ class ComparisonRequest(Request):
         | None
     ) = Field(None, description="name or index of an arm; default: the first sequential, else 0")
     min_effect: Annotated[float, Field(ge=0, lt=1), NUMBER] = Field(
-        DEFAULT_MIN_EFFECT, description="a smaller difference is no verdict"
+        DEFAULT_MIN_EFFECT, description="the smallest difference that gets a verdict"
     )
     timeout_s: Seconds = Field(DEFAULT_TIMEOUT_S, description="of each run")
     labels: Labels = Field(default_factory=dict)
@@ -193,19 +193,19 @@ class ComparisonRequest(Request):
 
     @property
     def total(self) -> int:
-        """How many items each run has."""
+        """The number of items of each run."""
         return len(self.items) if self.items is not None else self.count or 0
 
 
-def job_of(order: ComparisonRequest, arm: ArmRequest) -> JobRequest:
-    """One run of the arm as an order for a job; its items stay with the comparison."""
+def job_of(request: ComparisonRequest, arm: ArmRequest) -> JobRequest:
+    """One run of the arm as a request for a job; the items stay with the comparison."""
     return JobRequest.model_construct(
-        task=order.task,
-        params=order.params,
-        count=order.total,
+        task=request.task,
+        params=request.params,
+        count=request.total,
         items=None,
-        timeout_s=order.timeout_s,
-        labels=order.labels,
+        timeout_s=request.timeout_s,
+        labels=request.labels,
         **arm.model_dump(exclude={"name"}),
     )
 

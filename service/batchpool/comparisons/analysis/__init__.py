@@ -1,1 +1,1 @@
-"""What the runs of a comparison say: pure functions from measured facts to verdicts."""
+"""Analysis of a comparison: pure functions from measured facts to verdicts."""

@@ -21,6 +21,7 @@ from batchpool.comparisons.analysis.verdicts import (
     shows_a_difference,
 )
 from batchpool.ledger.comparison_entries import (
+    ComparisonEntry,
     ComparisonSpec,
     Environment,
     RunFacts,
@@ -48,6 +49,11 @@ class ComparisonData:
     spec: ComparisonSpec
     samples: Sequence[Sample]
     environment: Environment
+
+    @classmethod
+    def of(cls, entry: ComparisonEntry) -> "ComparisonData":
+        """The input from a comparison whose samples are loaded."""
+        return cls(entry.spec, entry.samples, entry.environment or Environment())
 
 
 def analyse(comparison: ComparisonData) -> Analysis:

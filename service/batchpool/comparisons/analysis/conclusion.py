@@ -15,7 +15,7 @@ _NAMED = 4
 def conclude(
     data: CheckInput, results: Sequence[ArmResult], findings: Sequence[Finding]
 ) -> list[str]:
-    """Which arm to use and how much faster it is, why, and what limits this result."""
+    """Sentences: the arm to use and its speedup, the reason, and the limits of the result."""
     errors = [finding for finding in findings if finding.severity == "error"]
     of_all = [finding.message for finding in errors if finding.arm is None]
     if of_all:
@@ -93,7 +93,7 @@ def _startup_s(result: ArmResult) -> float:
 
 
 def _without(results: Sequence[ArmResult]) -> str:
-    """How far apart arms with as many tasks in flight as the best one are without that time."""
+    """The distance without that time between arms with as many tasks in flight as the best."""
     faster = [result for result in results if result.verdict == "faster" and result.parts]
     best = fastest(faster)
     if best is None:

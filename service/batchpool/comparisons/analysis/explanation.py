@@ -1,4 +1,4 @@
-"""Why concurrency helped or did not, as far as CPU share, waiting and contention show it."""
+"""Explain why concurrency helped or did not, by CPU share, waiting and contention."""
 
 from collections.abc import Sequence
 from math import inf

@@ -1,4 +1,4 @@
-"""How time depends on concurrency: both laws fitted to arms that differ in nothing else."""
+"""Fit both scalability laws to arms that differ in concurrency alone."""
 
 import math
 import random

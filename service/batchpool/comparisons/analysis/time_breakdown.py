@@ -1,4 +1,4 @@
-"""Where the time of one batch went, in seconds of its wall time.
+"""Break the wall time of a batch down into its parts, in seconds.
 
 What happens in the slots of a batch is summed over them and divided by their number, so that all
 parts of a batch add up to its wall time; the rest is reported as `unaccounted`.
@@ -30,7 +30,7 @@ class PhaseTimes:
 
 
 class TaskTime(NamedTuple):
-    """What one task did with its time; waiting and contention are None without a baseline."""
+    """The time of one task and its parts; waiting and contention are None without a baseline."""
 
     start_s: float
     wall_s: float
