@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from batchpool.ledger.connection import check_url
 from batchpool.ledger.ownership import LEASE_S
+from batchpool.ledger.redis_url import BadRedisUrl
 
 DAY_S = 86_400
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -199,3 +201,15 @@ class ReconcilerSettings(ServiceSettings):
         "unknown",
         "the revision of the deployed code, shown with each comparison",
     )
+
+
+def check_redis_url(settings: StackSettings) -> None:
+    """Ask Redis whether REDIS_URL can be used; one that is away for now is waited for later.
+
+    Raises:
+        BadSetting: names the variable and the reason; no part of the URL is in the message.
+    """
+    try:
+        check_url(settings.redis_url)
+    except BadRedisUrl as error:
+        raise BadSetting(f"REDIS_URL: {error}") from None

@@ -16,7 +16,8 @@ import redis
 
 from batchpool.client.client import Client
 from batchpool.client.errors import BatchpoolError, StackFailed
-from batchpool.ledger.connection import connect
+from batchpool.ledger.connection import check_url, connect
+from batchpool.ledger.redis_url import BadRedisUrl
 from batchpool.stack.folders import DataFolder, make_run_dir
 from batchpool.stack.managed_process import LogSink
 from batchpool.stack.process_group import ProcessGroup
@@ -28,6 +29,7 @@ from batchpool.stack.redis_server import (
     default_data_dir,
     server_command,
 )
+from batchpool.stack.watchdog import Watchdog
 
 _TICK_S = 0.1
 # `timeout` and the like pass one signal on to us and to our whole group: it comes twice at once.
@@ -52,6 +54,8 @@ class StackOptions:
     prefer_own_redis: bool = False
     follow_parent: bool = False
     ready_timeout_s: float = 60.0
+    wedged_after_s: float = 30.0
+    """A process that is alive and shows no sign of work for so long is killed and restarted."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
@@ -73,7 +77,7 @@ class LocalStack:
         self.choice: RedisChoice | None = None
         self._id = uuid.uuid4().hex
         self._log = log
-        self._crew = ProcessGroup(self._id, log)
+        self._processes = ProcessGroup(self._id, log)
         self._ready = threading.Event()
         self._stop = threading.Event()
         self._force = threading.Event()
@@ -144,17 +148,17 @@ class LocalStack:
 
     def pids(self) -> dict[str, int]:
         """PIDs of the running processes, by name."""
-        return self._crew.pids()
+        return self._processes.pids()
 
     @property
     def restarts(self) -> int:
         """Number of restarts of all processes."""
-        return self._crew.restarts
+        return self._processes.restarts
 
     @property
     def leftovers(self) -> int:
         """Number of processes that had to be killed at the end."""
-        return self._crew.leftovers
+        return self._processes.leftovers
 
     # -- everything below runs in the stack's own thread
 
@@ -182,18 +186,22 @@ class LocalStack:
             self._log("stack", f"data in {folder.data}")
         run_dir = folder.run if folder is not None else make_run_dir(cleanup)
         self.redis_url = folder.url if folder is not None else str(choice.url)
-        lineup = StackProcesses(self._id, self.redis_url, run_dir, grace_s, options.environ)
+        specs = StackProcesses(self._id, self.redis_url, run_dir, grace_s, options.environ)
         cleanup.callback(self._end)
         if folder is not None and choice.program is not None:
             command = server_command(choice.program, folder.redis, folder.socket)
-            self._crew.start(lineup.redis(command))
+            self._processes.start(specs.redis(command))
         retry_for_s = _GIVEN_REDIS_READY_S if folder is None else _OWN_REDIS_READY_S
         self._await(self._redis_answers, retry_for_s, self._redis_name())
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        workers = lineup.workers(options.workers)
-        for spec in (lineup.api(listener.fileno()), lineup.reconciler(), *workers):
-            self._crew.start(spec)
+        workers = specs.workers(options.workers)
+        for spec in (specs.api(listener.fileno()), specs.reconciler(), *workers):
+            self._processes.start(spec)
         self._await(self._can_run_jobs, options.ready_timeout_s, "the stack")
+        api = listener.getsockname()
+        self._watchdog = Watchdog(self.redis_url, api, self.pids, options.wedged_after_s)
+        self._watchdog.start()
+        cleanup.callback(self._watchdog.stop)
         self._ready.set()
 
     def _data_dir(self, cleanup: ExitStack) -> Path:
@@ -206,8 +214,8 @@ class LocalStack:
     def _await(self, reached: Callable[[], bool], timeout_s: float, what: str) -> None:
         deadline = time.monotonic() + timeout_s
         while not reached():
-            for name, ended in self._crew.ended():
-                last_words = self._crew.log_tail(name)
+            for name, ended in self._processes.ended():
+                last_words = self._processes.log_tail(name)
                 raise StackFailed(f"{name} {ended} before {what} was ready{last_words}")
             if self._should_stop():
                 raise StackFailed(f"ended before {what} was ready")
@@ -217,11 +225,14 @@ class LocalStack:
 
     def _redis_answers(self) -> bool:
         try:
+            check_url(self.redis_url)
             with connect(self.redis_url, socket_timeout_s=2.0) as server:
                 version = str(server.info("server").get("redis_version", "0"))
         except (redis.ConnectionError, redis.TimeoutError) as error:
             self._last_failure = str(error)
             return False
+        except BadRedisUrl as error:
+            raise StackFailed(f"REDIS_URL: {error}") from None
         except (redis.RedisError, ValueError) as error:
             raise StackFailed(f"{self._redis_name()} cannot be used: {error}") from None
         if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
@@ -250,7 +261,9 @@ class LocalStack:
 
     def _watch(self) -> None:
         while not self._should_stop():
-            self._crew.restart_dead()
+            for name, pid in self._watchdog.take_wedged():
+                self._processes.kill_wedged(name, pid)
+            self._processes.restart_dead()
             self._stop.wait(_TICK_S)
 
     def _should_stop(self) -> bool:
@@ -260,7 +273,7 @@ class LocalStack:
         return self._stop.is_set()
 
     def _end(self) -> None:
-        self._crew.end(last="redis", hurry=self._force)
+        self._processes.end(last="redis", hurry=self._force)
 
 
 def _bind(port: int) -> socket.socket:

@@ -63,6 +63,13 @@ class ProcessGroup:
             if process.restart_if_due():
                 self._log("stack", f"{name} started again")
 
+    def kill_wedged(self, name: str, pid: int) -> None:
+        """Kill a process that is alive and does not work; `restart_dead` starts it again."""
+        process = self._processes[name]
+        if process.pid == pid:
+            self._log("stack", f"{name} (PID {pid}) is alive and does not work; killed")
+            process.kill()
+
     def end(self, last: str, hurry: threading.Event) -> None:
         """Stop all processes, `last` after the others, and kill what they left behind."""
         for processes in (

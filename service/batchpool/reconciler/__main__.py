@@ -20,8 +20,9 @@ from redis.exceptions import RedisError
 from batchpool.comparisons.driver import Driver, drive_forever
 from batchpool.ledger import failpoints
 from batchpool.ledger.connection import connect
+from batchpool.ledger.reconciler_presence import client_name
 from batchpool.reconciler.reconciler import Reconciler
-from batchpool.settings import BadSetting, ReconcilerSettings
+from batchpool.settings import BadSetting, ReconcilerSettings, check_redis_url
 from batchpool.system.logs import configure_logging
 
 LOG = logging.getLogger("batchpool.reconciler")
@@ -107,13 +108,14 @@ def main() -> int:
     try:
         settings = ReconcilerSettings.from_env(os.environ)
         failpoints.arm(os.environ)
+        check_redis_url(settings)
     except (BadSetting, failpoints.FailpointRefused) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     configure_logging(settings.log_level)
     with (
         StopSignals() as stop,
-        connect(settings.redis_url, socket_timeout_s=REDIS_TIMEOUT_S) as redis,
+        connect(settings.redis_url, socket_timeout_s=REDIS_TIMEOUT_S, name=client_name()) as redis,
         comparison_driver(settings),
     ):
         run_forever(Reconciler(redis, settings), settings.reconcile_interval_s, stop)

@@ -5,7 +5,7 @@ import sys
 
 from batchpool.ledger import failpoints as failpoints
 from batchpool.ledger.connection import connect
-from batchpool.settings import BadSetting, WorkerSettings
+from batchpool.settings import BadSetting, WorkerSettings, check_redis_url
 from batchpool.system.logs import configure_logging
 from batchpool.system.process_control import become_subreaper
 from batchpool.worker.rq_worker import serve
@@ -16,6 +16,7 @@ def main() -> int:
     try:
         settings = WorkerSettings.from_env(os.environ)
         failpoints.arm(os.environ)
+        check_redis_url(settings)
     except (BadSetting, failpoints.FailpointRefused) as error:
         sys.stderr.write(f"batchpool worker: {error}\n")
         return 2

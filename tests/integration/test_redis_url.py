@@ -1,0 +1,35 @@
+"""A REDIS_URL that cannot be used is one line that names the variable."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("module", ["worker", "reconciler", "api", "up"])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda url: f"'{url}'", "must be redis://"),
+        (lambda url: "redis://:pa#ss@127.0.0.1:1/0", "must be redis://"),
+        (lambda url: f"{url}?db=99" if url.startswith("unix") else f"{url}/99", "no database"),
+        (lambda url: f"{url}?nonsense=1", "unknown option 'nonsense'"),
+    ],
+)
+def test_it_is_one_line(redis_url: str, module: str, change: object, says: str) -> None:
+    command = ["-m", "batchpool", "up", "--port", "0"] if module == "up" else []
+    command = command or ["-m", f"batchpool.{module}"]
+    done = subprocess.run(
+        [sys.executable, *command],
+        env={**os.environ, "REDIS_URL": change(redis_url), "BATCHPOOL_API_PORT": "0"},  # type: ignore[operator]
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == (1 if module == "up" else 2), done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert "REDIS_URL: " in last
+    assert says in last
+    assert "pa#ss" not in done.stderr and "'pa'" not in done.stderr
+    assert "Traceback" not in done.stderr
