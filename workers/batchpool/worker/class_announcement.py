@@ -49,7 +49,10 @@ class ClassAnnouncement:
         if now_s < self._due_s:
             return
         self._presence.announce_class(self._capabilities)
+        self._due_s = now_s + ANNOUNCE_CLASS_EVERY_S
+
+    def forget_former(self) -> None:
+        """Remove what this worker was, once it is announced as what it is."""
         if self._forgets and self._former:
             self._presence.forget_unused_classes(self._former)
         self._former.clear()
-        self._due_s = now_s + ANNOUNCE_CLASS_EVERY_S

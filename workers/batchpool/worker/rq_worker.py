@@ -189,8 +189,9 @@ class BatchWorker(Worker):
             with self._ledger.pipeline(transaction=False) as pipe:
                 super().heartbeat(timeout, pipe)
                 pipe.execute()
-            self._presence.announce(self._describe(), WORKER_TTL_S)
             self._class.announce_if_due(now)
+            self._presence.announce(self._describe(), WORKER_TTL_S)
+            self._class.forget_former()
         except RedisError as error:
             log.debug("no heartbeat: %s", error)
 
