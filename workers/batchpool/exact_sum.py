@@ -5,7 +5,7 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any
 
-# Decimal text of an int is refused by Python beyond 4300 digits; hex never is, and is linear.
+# Python refuses decimal texts of ints beyond 4300 digits; hex is never refused, and linear.
 _LONGEST_DECIMAL_BITS = 14_000
 _ONLY_INTS = frozenset({int})
 

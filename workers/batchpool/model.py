@@ -78,7 +78,7 @@ class TaskError(TypedDict):
 
 
 class ExecutionSite(NamedTuple):
-    """Where an item ran: one thread of one process, in one of its interpreters."""
+    """The place where an item ran: one thread of one process, in one of its interpreters."""
 
     pid: int
     ppid: int
@@ -115,7 +115,7 @@ class Outcome(NamedTuple):
 
 
 class AutoChoice(TypedDict):
-    """What the backend `auto` chose for a batch; `measured` holds seconds, shares and counts."""
+    """The choice of the backend `auto` for a batch; `measured` has seconds, shares and counts."""
 
     backend: str
     concurrency: int
@@ -126,7 +126,7 @@ class AutoChoice(TypedDict):
 
 @dataclass(frozen=True)
 class RunSpec:
-    """How the batches of a job are run."""
+    """The options by which the batches of a job are run."""
 
     task: str
     params: JsonObject = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Everything that a process reads from its environment: one declaration per setting, one reader.
+"""Settings, read from the environment: one declaration per setting, one reader.
 
 The settings of a process are a frozen dataclass, each field of which is declared by `setting`: its
 variable, default, bounds and text. docs/configuration.md is made from these declarations.
@@ -41,7 +41,7 @@ class Setting:
 
     @property
     def allowed(self) -> str:
-        """What the value must be, in words."""
+        """The allowed values, in words."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         if self.least is None or self.most is None:

@@ -101,7 +101,7 @@ def _redis_problem(error: RedisError) -> Response:
     if isinstance(error, OutOfMemoryError) or "OOM" in str(error):
         return problem_response(StorageFull("Redis is full; delete jobs, or raise its maxmemory"))
     if isinstance(error, (ResponseError, TemporarilyRefused)):
-        # READONLY, LOADING, MISCONF, NOAUTH: the server is there and will not write.
+        # READONLY, LOADING, MISCONF, NOAUTH: the server answers but does not write.
         return problem_response(Unavailable(f"Redis refused the command: {str(error)[:200]}", 5))
     return problem_response(
         Unavailable(

@@ -1,4 +1,4 @@
-"""What all request handlers share: settings, ledger, limits of blocking threads."""
+"""The context that request handlers share: settings, ledger, limits of blocking threads."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -33,7 +33,7 @@ class Snapshot(NamedTuple):
 
 @dataclass(frozen=True)
 class EventSource:
-    """What is streamed.
+    """The job or comparison that is streamed.
 
     Args:
         kinds: kinds of events, the least important first; a snapshot has the most important kind
@@ -64,7 +64,7 @@ def stream_events(context: ApiContext, source: EventSource, last_event_id: str |
         raise
     response = Response(stream, content_type=f"{EVENT_STREAM}; charset=utf-8")
     response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-    # Not in the generator's `finally`: one that was never begun does not run it.
+    # Not in the generator's `finally`: a generator that was never started does not run it.
     response.call_on_close(context.streams.release)
     return response
 
@@ -138,7 +138,7 @@ class _Stream:
                     return
 
     def _pause(self, events: list[tuple[str, Event]]) -> None:
-        # Blocks come several times a second from each batch; a person needs no more than this.
+        # Each batch may write several blocks a second; clients need fewer events than that.
         if self._kind(events) == "progress":
             self._context.stopping.wait(PROGRESS_EVERY_S)
 

@@ -22,8 +22,8 @@ MAX_DEPTH = 100
 MAX_DIGITS = 4300
 _CONTAINERS = (list, dict)
 
-# What a number may be too long in shows in the outline of a text: digits as 0, e and E as e, all
-# else as blanks. Finding three such runs in it takes a tenth of what regular expressions take.
+# Numbers that are too long show in the outline of a text: digits as 0, e and E as e, all else as
+# blanks. Searching it for three such runs takes a tenth of the time of regular expressions.
 _OUTLINE = bytes(
     ord("0") if chr(code).isdecimal() else ord("e") if chr(code) in "eE" else ord(" ")
     for code in range(256)
@@ -67,7 +67,7 @@ def read_body(request: Request, max_bytes: int) -> bytes:
     """
     _check_headers(request, max_bytes)
     # Bound the read itself too: a chunked body has no length to look at before. One byte more than
-    # is allowed, since Werkzeug cuts such a body off at the bound without a word.
+    # is allowed, since Werkzeug cuts such a body off at the bound silently.
     request.max_content_length = max_bytes + 1
     try:
         raw = request.get_data(cache=False)
@@ -96,10 +96,10 @@ def parse_json(raw: bytes) -> Any:
     has_odd_scalars = any(run in raw for run in _SURROGATES) or any(
         run in outline for run in _LONG_NUMBERS
     )
-    # A text with fewer opening brackets than that is not too deep, and most are settled by this.
+    # A text with fewer opening brackets than that cannot be too deep; most texts have fewer.
     may_be_deep = raw.count(b"[") + raw.count(b"{") > MAX_DEPTH
     text = _decode(raw)
-    # Each may have 64 MB, and the values have yet to come.
+    # Each may have 64 MB, and the values need memory too.
     del outline, raw
     value = _parse(text, _bounded_int if has_long_int else None)
     if may_be_deep:
@@ -133,7 +133,7 @@ def _check_headers(request: Request, max_bytes: int) -> None:
 
 
 def too_large(max_bytes: int) -> Problem:
-    """The refusal of a body that is longer than is allowed."""
+    """The problem of a body that is longer than allowed."""
     return Problem(
         413,
         "Content too large",
@@ -185,7 +185,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _children(level: list[Any]) -> chain[Any]:
-    # Of a third of a million empty ones, each costs as much as one that holds something.
+    # With a third of a million empty containers, each would cost as much as a filled one.
     filled = filter(None, level)
     return chain.from_iterable(v.values() if type(v) is dict else v for v in filled)
 

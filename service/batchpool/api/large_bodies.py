@@ -160,7 +160,7 @@ def _is_readable(stream: IO[bytes], within_s: float) -> bool:
 
 
 def too_much_memory() -> Problem:
-    """The refusal of a body that holds too much for its size."""
+    """The problem of a body whose values need too much memory."""
     return Problem(
         413,
         "Content too large",

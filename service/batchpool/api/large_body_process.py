@@ -26,7 +26,7 @@ KEPT_BYTES = 256 << 20
 
 
 def main() -> None:
-    # They are for the server; this process ends when its input does.
+    # Stop signals are for the server; this process ends when its input does.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     _limit_memory()
@@ -65,7 +65,7 @@ def _answer(app: Flask, answers: IO[bytes], requests: IO[bytes]) -> None:
 
 
 def _limit_memory() -> None:
-    # Where memory runs out all the same, the kernel is to end this process, not the server.
+    # If memory runs out nevertheless, the kernel should kill this process, not the server.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     with contextlib.suppress(OSError, ValueError):

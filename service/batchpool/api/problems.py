@@ -1,4 +1,4 @@
-"""What the API answers instead of what was asked for: RFC 9457, the only place with HTTP statuses.
+"""Problems (RFC 9457): the error answers of the API, and the only place with HTTP statuses.
 
 Problem
 ├── MalformedBody       400  the body is not JSON
@@ -80,7 +80,7 @@ def field_problem(field_name: str, message: str) -> InvalidRequest:
 
 
 def problem_of(refusal: Refusal) -> Problem:
-    """What the API answers when the domain refuses."""
+    """The problem that answers a refusal of the domain."""
     match refusal:
         case InvalidFields(errors=errors):
             return InvalidRequest(errors)

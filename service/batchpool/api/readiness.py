@@ -97,7 +97,7 @@ def evaluate(answers: Sequence[Any], live: int) -> Readiness:
 
 @dataclass(frozen=True)
 class RedisInfo:
-    """What INFO says that decides about readiness; None where the server does not say it."""
+    """The fields of INFO that decide about readiness; None where the server does not have one."""
 
     version: str
     role: str
@@ -153,7 +153,7 @@ def _durability(info: RedisInfo, fsync: Any) -> str:
 
 def _why_silent(error: Exception) -> str:
     text = _first_line(error)
-    # Not by its class: redis-py raises different ones, depending on when the server refuses.
+    # Not by class: which one redis-py raises depends on when the server refuses.
     if any(word in text for word in ("NOAUTH", "WRONGPASS", "authenticat", "password")):
         return f"Redis wants a password; put the right one into REDIS_URL ({text})"
     if isinstance(error, ResponseError):

@@ -34,7 +34,7 @@ def retry_job(context: ApiContext, job_id: str) -> SubmittedJob:
         raise Conflict(f"the job is {job.state}; only jobs that have ended can be retried")
     progress = show_summary(job, 0)["progress"]
     if progress["succeeded"] == progress["total"]:
-        # Seen without reading what may be a million records.
+        # Known without reading the records, which may be a million.
         raise Conflict("all items of the job have succeeded; there is nothing to retry")
     items = [record["item"] for record in context.records.stream(job, states=NOT_SUCCEEDED)]
     spec = _again(job, items)
@@ -50,7 +50,7 @@ def _again(job: JobEntry, items: list[Any]) -> JobSpec:
         items=summarize_items(items),
         batches=min(job.spec.batches, len(items)),
         retry_of=job.id,
-        # A run of a comparison that is repeated by hand is none of its samples.
+        # A run that a user retries is not a sample of its comparison.
         comparison=None,
     )
 

@@ -1,4 +1,4 @@
-"""What the admission of a comparison refuses: as of a job, with the part of the body to blame.
+"""Refusals of the admission of a comparison: those of a job, with the part of the body to blame.
 
 Refusal                 (schemas)
 ├── InvalidFields       (schemas) of the comparison, or of one of its arms as `arms.2.backend`

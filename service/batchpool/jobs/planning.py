@@ -11,7 +11,7 @@ from batchpool.ledger.keys import base_class
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a worker must be able to do to run a job.
+    """The requirements of a job on its workers.
 
     `code` is the version of the task with which the job has begun; None if it has not.
     """

@@ -1,4 +1,4 @@
-"""What the admission of a job refuses.
+"""Refusals of the admission of a job.
 
 Refusal                 (schemas)
 ├── InvalidFields       (schemas) a field out of bounds, or nothing that a known worker can run

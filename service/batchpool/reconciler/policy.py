@@ -44,7 +44,7 @@ Action = Requeue | Move | Park
 
 @dataclass(frozen=True)
 class Observation:
-    """What one pass has read.
+    """The state in Redis as one pass has read it.
 
     Args:
         now_s: a monotonic clock.

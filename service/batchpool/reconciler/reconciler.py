@@ -120,7 +120,7 @@ class Reconciler:
                 self._enqueue([batch])
             case Move(class_id=class_id, code=code):
                 if not self._recovery.move(job_id, number, class_id, code):
-                    # The job has begun meanwhile, with another version: see what it needs now.
+                    # The job has begun meanwhile, with another version: read its needs again.
                     self._needs.pop(job_id, None)
                     return
                 LOG.info("batch %s moved from class %s to %s", name, old_class, class_id)
@@ -141,7 +141,7 @@ class Reconciler:
             failpoint("after requeue")
 
     def _sweep(self) -> None:
-        # What binds a job to a version may have been given back before an item ran.
+        # A batch that had bound its job to a version may have been released before an item ran.
         self._needs = {job_id: need for job_id, need in self._needs.items() if not _is_bound(need)}
         forgotten = self._recovery.forget_finished()
         if forgotten:
@@ -170,7 +170,7 @@ class Reconciler:
                 for batch in (self._recovery.waiting(MOST_WAITING) if there else ())
                 if batch.queue == class_id
             }
-            # A message to a worker, not a batch: its comparison takes it out itself.
+            # Not messages about slots: comparisons remove those themselves.
             batches = {name for name in there if not is_about_a_slot(name)}
             orphaned[class_id] = frozenset(batches - waiting)
             if again := orphaned[class_id] & self._orphaned.get(class_id, frozenset()):

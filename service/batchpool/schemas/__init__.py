@@ -1,1 +1,1 @@
-"""What requests may hold and what responses look like."""
+"""Models of requests and responses."""

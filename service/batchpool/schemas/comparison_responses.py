@@ -18,7 +18,7 @@ Verdict = Literal["faster", "slower", "no difference shown"]
 
 
 class ArmSpecInfo(ResponseModel):
-    """How the jobs of an arm are run; null where its backend has no such option."""
+    """The options of an arm's jobs; null where its backend has no such option."""
 
     name: str
     backend: str

@@ -67,7 +67,7 @@ def refuse_control_characters(text: str) -> str:
 
 def _plain_labels(value: Any) -> Any:
     _plain_object(value)
-    # One message, not one for each of what may be a million wrong labels.
+    # One message, not one for each wrong label: there may be a million.
     if len(value) > MAX_LABELS:
         raise ValueError(f"must have at most {MAX_LABELS} labels, got {len(value)}")
     for name, label in value.items():

@@ -29,7 +29,7 @@ class Request(BaseModel):
 
 
 def _known(names: Iterable[str]) -> Any:
-    # In the schema only: what is refused says more than that it is none of these.
+    # In the schema only: the admission refuses with a better message than pydantic.
     return Field(max_length=200, json_schema_extra={"enum": list(names)})
 
 
@@ -80,7 +80,7 @@ class JobRequest(Request):
         return len(self.items) if self.items is not None else self.count or 0
 
 
-# Of few digits: the bounds of what is read by this are much lower than a billion.
+# Few digits: the bounds of all fields that are read by this are far below a billion.
 _NAMED_FIELD = re.compile(r"`(\w+)`")
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,8})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -171,7 +171,7 @@ def read_model(model: type[RequestT], body: Any) -> RequestT:
     if not isinstance(body, Mapping):
         raise InvalidFields([FieldError("", f"must be an object, got {_kind(body)}")])
     known = model.model_fields
-    # Looked at here, not by pydantic: a megabyte of unknown names would make 100,000 error objects.
+    # Checked here, not by pydantic: a megabyte of unknown names would make 100,000 error objects.
     unknown = [name for name in body if name not in known]
     errors = [
         FieldError(str(name)[:80], f"unknown field; known: {', '.join(known) or 'none'}")

@@ -164,7 +164,7 @@ class Usage(ResponseModel):
 
 
 class ChosenInfo(ResponseModel):
-    """How the backend `auto` ran the batch, and what it had measured."""
+    """The choice of the backend `auto` for the batch, and its measurements."""
 
     backend: str
     concurrency: int

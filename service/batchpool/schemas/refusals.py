@@ -1,4 +1,4 @@
-"""What a request is refused for; what HTTP makes of it is the API's business.
+"""Refusals of the domain, without HTTP statuses: those are the API's business.
 
 Refusal
 └── InvalidFields       one or more fields are wrong; `errors` names them

@@ -1,4 +1,4 @@
-"""What workers announce of themselves: what their class can run, and what each of them does."""
+"""Announcements of workers: the capabilities of their class, and the state of each worker."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -38,7 +38,7 @@ class LoadFailure(JsonValue):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerCapabilities(JsonValue):
-    """What all workers of a class can run.
+    """The capabilities of all workers of a class.
 
     Args:
         id: a digest of what decides whether a batch can run there; it names the queue.

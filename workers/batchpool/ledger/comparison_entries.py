@@ -12,7 +12,7 @@ RunKind = Literal["solo", "warmup", "sample"]
 
 @dataclass(frozen=True)
 class ArmSpec(JsonValue):
-    """How the jobs of an arm are run; None where its backend has no such option.
+    """The options of an arm's jobs; None where its backend has no such option.
 
     Args:
         class_id: the class of workers that runs it; None in comparisons of earlier versions,
@@ -32,7 +32,7 @@ class ArmSpec(JsonValue):
 
     @property
     def in_flight(self) -> int:
-        """How many tasks it keeps in flight, over all batches."""
+        """The number of tasks that it keeps in flight, over all batches."""
         return self.concurrency * self.batches
 
 
@@ -92,7 +92,7 @@ class RunStart(JsonValue):
 
 @dataclass(frozen=True)
 class ExecutionNotes(JsonValue):
-    """What the driver must know after a restart.
+    """The notes that a driver needs after a restart.
 
     Args:
         waits_for: why the next run has not been started yet.
@@ -120,7 +120,7 @@ class EnvironmentWorker(JsonValue):
 
 @dataclass(frozen=True)
 class Environment(JsonValue):
-    """Where a comparison runs; a list where its workers differ, None for what is not known."""
+    """The environment of a comparison; a list where its workers differ, None if not known."""
 
     python: str | list[str] | None = None
     gil: bool | list[bool] | None = None
@@ -138,7 +138,7 @@ class Environment(JsonValue):
 
 @dataclass(frozen=True)
 class TimeParts(JsonValue):
-    """Where the wall time of a run went, in seconds; None for what is not known.
+    """The parts of a run's wall time, in seconds; None if not known.
 
     `unaccounted` is what the other parts do not add up to.
     """
@@ -156,7 +156,7 @@ class TimeParts(JsonValue):
 
 @dataclass(frozen=True)
 class TaskMedians(JsonValue):
-    """What a task of a run spends its time on: medians over its tasks, in seconds."""
+    """The times of a task of a run: medians over its tasks, in seconds."""
 
     wall: float | None = None
     cpu: float | None = None
@@ -166,7 +166,7 @@ class TaskMedians(JsonValue):
 
 @dataclass(frozen=True)
 class BaselineTime(JsonValue):
-    """What the tasks of a run take when nothing runs beside them, in seconds."""
+    """The time of a run's tasks when nothing runs beside them, in seconds."""
 
     wall: float
     cpu: float
@@ -174,7 +174,7 @@ class BaselineTime(JsonValue):
 
 @dataclass(frozen=True)
 class RunFacts(JsonValue):
-    """What one run measured; lists have an element per batch, or the distinct values in order.
+    """Measurements of one run; lists have an element per batch, or the distinct values in order.
 
     Args:
         startup_s: of the batch that took longest to start its slots.

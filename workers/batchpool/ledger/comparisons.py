@@ -20,6 +20,7 @@ from batchpool.ledger.connection import Commands
 from batchpool.ledger.events import wait_for_entry
 from batchpool.ledger.job_creation import Created, IdempotencyKey, KeyReused, QueueFull
 from batchpool.ledger.jobs import pack_items, unpack_items
+from batchpool.ledger.newest_first import page_of_keys
 from batchpool.ledger.scripts import LuaScript
 from batchpool.model import JobState, TaskError
 
@@ -166,14 +167,9 @@ class Comparisons:
 
     def page(self, limit: int, before: str | None = None) -> list[str]:
         """Ids, newest first, from the one after `before`; empty when `before` is unknown."""
-        start = 0
-        if before is not None:
-            rank = self._redis.zrevrank(keys.COMPARISONS, keys.comparison_key(before))
-            if rank is None:
-                return []
-            start = rank + 1
-        members = self._redis.zrange(keys.COMPARISONS, start, start + limit - 1, desc=True)
-        return [keys.comparison_id_of(member) for member in members]
+        after = keys.comparison_key(before) if before is not None else None
+        found = page_of_keys(self._redis, keys.COMPARISONS, limit, after)
+        return [keys.comparison_id_of(key) for key in found]
 
     def open_ids(self) -> list[str]:
         """Queued and running comparisons, in the order of their submission."""

@@ -26,7 +26,7 @@ UNREACHABLE = (
 )
 """Errors after which a later try may succeed: the server does not answer, or refuses for now."""
 
-# By its text: redis-py has no class for most, and Redis 6.2 wraps what stopped a script.
+# By text: redis-py has no class for most of them, and Redis 6.2 wraps the error of a script.
 _PASSES = re.compile(r"\b(OOM|BUSY|LOADING|MISCONF|READONLY|MASTERDOWN|NOREPLICAS)\b")
 
 Commands = Any

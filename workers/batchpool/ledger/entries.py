@@ -10,7 +10,7 @@ from batchpool.model import RECORD_STATES, AutoChoice, Phases, RecordState, Task
 
 
 class WorkerIdentity(TypedDict):
-    """What a worker says of itself when it claims a batch; `ppid` is its PID."""
+    """The identity of a worker that claims a batch; `ppid` is its PID."""
 
     worker: str
     host: str

@@ -61,7 +61,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True)
 class CapacityLimits:
-    """What a new job may fill up: the queue, in items, and a share of Redis' maxmemory."""
+    """Limits that a new job must not exceed: queued items, and a share of Redis' maxmemory."""
 
     queued_items: int
     memory_share: float = 0.85

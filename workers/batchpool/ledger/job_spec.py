@@ -35,7 +35,7 @@ class ComparisonRun(JsonValue):
 
 @dataclass(frozen=True, kw_only=True)
 class JobSpec(JsonValue):
-    """How a job is run, every field filled in; None where its backend has no such option.
+    """A job as it is run, every field filled in; None where its backend has no such option.
 
     Args:
         count: the number of items.
@@ -46,7 +46,7 @@ class JobSpec(JsonValue):
         comparison: the run that it is; None for a job that a user has ordered.
     """
 
-    # The first field: scripts of the ledger find the task by it.
+    # The first field: a script of the ledger finds the task by that.
     task: str
     params: JsonObject
     count: int

@@ -20,6 +20,7 @@ from batchpool.ledger.job_creation import (
     parse_created,
 )
 from batchpool.ledger.job_spec import JobSpec
+from batchpool.ledger.newest_first import page_of_keys
 from batchpool.ledger.scripts import LuaScript
 
 ITEMS_PER_BLOCK = 4096
@@ -70,7 +71,7 @@ class Jobs:
             KeyReused: `key` was used for another body.
             LimitExceeded: the job would exceed the limits of `room`.
         """
-        # Only recorded, to be carried out by the script in the same step.
+        # Only recorded: the script carries it out in the same step.
         with self._redis.pipeline(transaction=False) as pipe:
             enqueue(pipe)
             queueing = [words for words, _ in pipe.command_stack]
@@ -125,14 +126,8 @@ class Jobs:
 
     def page(self, limit: int, before: str | None = None) -> list[str]:
         """Ids, newest first, from the one after `before`; empty when `before` is unknown."""
-        start = 0
-        if before is not None:
-            rank = self._redis.zrevrank(keys.JOBS, keys.job_key(before))
-            if rank is None:
-                return []
-            start = rank + 1
-        members = self._redis.zrange(keys.JOBS, start, start + limit - 1, desc=True)
-        return [keys.job_id_of(member) for member in members]
+        after = keys.job_key(before) if before is not None else None
+        return [keys.job_id_of(key) for key in page_of_keys(self._redis, keys.JOBS, limit, after)]
 
     def items(self, job_id: str, first: int, count: int) -> Sequence[Any]:
         """The items with the indices first … first + count - 1."""

@@ -19,7 +19,7 @@ from batchpool.model import Outcome, RunSpec, TaskError
 OTHER_VERSION = "other version"
 """Why there is no claim: the job has begun with another version of its task."""
 LEASE_S = 8.0
-"""How long a silent owner keeps its batch; the default of BATCHPOOL_LEASE_S."""
+"""The time for which a silent owner keeps its batch; the default of BATCHPOOL_LEASE_S."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a batch ends; `rest` is the state of its items without a record, None if all have one."""
+    """The end of a batch; `rest` is the state of items without a record, None if all have one."""
 
     state: Literal["succeeded", "failed", "cancelled"]
     report: Report

@@ -1,4 +1,4 @@
-"""Live workers, and what each class of workers can run."""
+"""Live workers, and the capabilities of each class of workers."""
 
 import json
 from collections.abc import Iterable
@@ -43,13 +43,13 @@ class Presence:
         return int(self._redis.srem(keys.WORKERS, *gone)) if gone else 0
 
     def announce_class(self, capabilities: WorkerCapabilities) -> None:
-        """Store what a class of workers can run, as seen now."""
+        """Store the capabilities of a class of workers, as seen now."""
         seconds, micros = self._redis.time()
         seen = replace(capabilities, seen_ms=int(seconds) * 1000 + int(micros) // 1000)
         self._redis.hset(keys.CLASSES, seen.id, json.dumps(seen.to_json()))
 
     def classes(self) -> list[WorkerCapabilities]:
-        """What each known class of workers can run, by id."""
+        """The capabilities of each known class of workers, by id."""
         found = self._redis.hgetall(keys.CLASSES)
         return [WorkerCapabilities.from_json(json.loads(raw)) for _, raw in sorted(found.items())]
 

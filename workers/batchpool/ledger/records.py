@@ -114,7 +114,7 @@ class _BlockIndex:
         self._redis: Commands = redis
         self._blocks = keys.batch_key(job_id, batch.index) + ":blocks"
         raw = redis.lrange(keys.batch_key(job_id, batch.index) + ":heads", 0, -1)
-        # An epoch that began after the job was read has no owner here yet: it is for the next read.
+        # An epoch that began after the job was read has no owner in `batch`: left to the next read.
         heads = (json.loads(head) for head in raw)
         self._heads = [head for head in heads if head["e"] <= len(batch.epochs)]
         self._decoded: dict[int, list[Outcome]] = {}
@@ -126,7 +126,7 @@ class _BlockIndex:
             for at, head in enumerate(self._heads)
             if head["lo"] < window.stop and head["hi"] >= window.start
         ]
-        # Blocks that reach into the next window stay decoded, the others are let go.
+        # Blocks that reach into the next window stay decoded, the others are dropped.
         self._decoded = {at: self._decoded[at] for at in wanted if at in self._decoded}
         self._decode([at for at in wanted if at not in self._decoded])
         return {
@@ -141,7 +141,7 @@ class _BlockIndex:
             for at in missing:
                 pipe.lindex(self._blocks, at)
             for at, block in zip(missing, pipe.execute(), strict=True):
-                # None: the job was deleted, or its time was up, while it was being read.
+                # None: the job was deleted, or has expired, while it was being read.
                 self._decoded[at] = list(decode_block(block)) if block else []
 
 

@@ -29,7 +29,7 @@ class WorkerSlot(NamedTuple):
 
 
 class HolderFields(TypedDict):
-    """What a worker says of itself when it takes a slot; `pid` is its own."""
+    """The identity of a worker that takes a slot; `pid` is its own."""
 
     worker: str
     host: str

@@ -1,7 +1,7 @@
-"""Messages to workers, encoded and decoded here alone: what an RQ job of ours is called and says.
+"""Messages to workers, encoded as RQ jobs and decoded in this module alone.
 
-A batch's RQ job says all by its id. A reservation goes through the queue of a class to any worker
-of it, a release to the worker that holds the slot.
+The id of a batch's RQ job says everything. A reservation goes through the queue of a class to any
+worker of it, a release to the worker that has the slot.
 """
 
 import logging
@@ -14,7 +14,7 @@ from rq.job import Job
 
 from batchpool.ledger.reservations import WorkerSlot
 
-# Functions that raise, should a plain RQ worker read such a queue.
+# Names of functions. A plain RQ worker that reads such a queue fails on them.
 RUN_BATCH = "batchpool.worker.rq_worker.run_batch_message"
 RESERVE = "batchpool.worker.rq_worker.reserve"
 RELEASE = "batchpool.worker.rq_worker.release"
@@ -49,7 +49,7 @@ Message = RunBatch | Reserve | Release
 
 @dataclass(frozen=True)
 class Envelope:
-    """What RQ carries: the id, function and arguments of an RQ job."""
+    """The id, function and arguments of an RQ job."""
 
     rq_id: str
     function: str
@@ -72,7 +72,7 @@ def is_about_a_slot(name: str) -> bool:
 
 
 def encode(message: Message) -> Envelope:
-    """The RQ job that says `message`."""
+    """Encode a message as an RQ job."""
     match message:
         case RunBatch(job_id, batch):
             return Envelope(rq_id(job_id, batch), RUN_BATCH, [job_id, batch])
@@ -94,7 +94,7 @@ class MessageJob(Job):
 
 
 def decode(job: Job) -> Message | None:
-    """What an RQ job says; None if it is not a batchpool message."""
+    """The message of an RQ job; None if it is not a batchpool message."""
     if named := _BATCH.fullmatch(job.id):
         return RunBatch(named[1], int(named[2]))
     try:

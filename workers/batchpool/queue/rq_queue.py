@@ -47,7 +47,7 @@ def enqueue(
 
 
 def send(redis: Redis, class_id: str, message: Reserve | Release) -> None:
-    """Put a message for one worker into the queue of a class, in the place of an older copy."""
+    """Put a message for one worker into the queue of a class, replacing an older copy."""
     envelope = encode(message)
     data = _job_data(envelope, envelope.rq_id, MESSAGE_TTL_S)
     with redis.pipeline(transaction=True) as pipe:
@@ -78,7 +78,7 @@ def _job_data(envelope: Envelope, description: str, ttl_s: int, at_front: bool =
 
 
 def drop_queue(redis: Redis, class_id: str) -> None:
-    """Remove the queue of a class that will never be again, with all that waits in it."""
+    """Remove the queue of a class that has ended for good, with everything in it."""
     queued, popped = queued_ids(redis, class_id)
     forget(redis, class_id, queued | popped)
     redis.srem(Queue.redis_queues_keys, _queue_key(class_id))
@@ -87,18 +87,18 @@ def drop_queue(redis: Redis, class_id: str) -> None:
 def enqueue_again(
     redis: Redis, class_id: str, batches: Iterable[tuple[str, int]], ttl_s: float
 ) -> None:
-    """Put batches into the queue of a class, each once, whatever RQ still has of them."""
+    """Put batches back into the queue of a class, each once, even if RQ still has some."""
     members = list(batches)
     with redis.pipeline(transaction=True) as pipe:
         for job_id, batch in members:
             _take_out(pipe, class_id, rq_id(job_id, batch))
-        # They have waited once: a worker that died must not cost its batch a second turn.
+        # They have waited before: a batch must not wait again because its worker died.
         enqueue(redis, pipe, class_id, members, ttl_s, at_front=True)
         pipe.execute()
 
 
 def queued_ids(redis: Redis, class_id: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The RQ ids that wait in the queue of a class, and those that were popped and not begun.
+    """The RQ ids in the queue of a class, and those that were popped but not claimed yet.
 
     The lists are read as they are: asking RQ's registries changes them.
     """
@@ -111,7 +111,7 @@ def queued_ids(redis: Redis, class_id: str) -> tuple[frozenset[str], frozenset[s
 
 
 def known_classes(redis: Redis) -> list[str]:
-    """The classes that a batch was ever put in a queue for."""
+    """The classes for which a batch was ever queued."""
     prefix = _queue_key("")
     names = _decoded(redis.smembers(Queue.redis_queues_keys))
     return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
@@ -133,14 +133,14 @@ def forget_workers(redis: Redis, class_ids: Iterable[str]) -> None:
 
 
 def forget_empty_queues(redis: Redis, class_ids: Iterable[str]) -> None:
-    """Drop the names of queues that hold nothing; the next batch brings its queue's name back."""
+    """Drop the names of empty queues; the next batch adds the name of its queue again."""
     for class_id in class_ids:
         if not any(queued_ids(redis, class_id)):
             redis.srem(Queue.redis_queues_keys, _queue_key(class_id))
 
 
 def forget(redis: Redis, class_id: str, names: Iterable[str]) -> None:
-    """Take RQ jobs of batches that have ended, or moved, out of the queue of a class."""
+    """Remove RQ jobs of batches that have ended, or moved, from the queue of a class."""
     # No MULTI: before version 7, a full Redis refuses even what frees memory in one.
     with redis.pipeline(transaction=False) as pipe:
         for name in names:
