@@ -1,6 +1,6 @@
-"""A comparison whose API, driver and workers are SIGKILLed: it completes, and no run is run twice.
+"""A comparison completes after SIGKILLs of API, driver and workers, and no run is run twice.
 
-The tasks stamp each of their runs themselves, so that is counted without the ledger.
+The tasks themselves record each of their runs, so they are counted without the ledger.
 """
 
 import os
@@ -28,18 +28,18 @@ TASKS = str(Path(__file__).parent / "tasks")
 ITEMS = 6
 ROUNDS = 6
 RUNS = 2 + 3 * ROUNDS
-"""A warm-up of both arms, then both and the control."""
+"""A warm-up round of both arms, then both arms and the control."""
 WITHIN_S = 90
 
 
 class Comparing:
-    """A comparison of two arms over stamped tasks, and what is known of it from outside."""
+    """A comparison of two arms of tasks that record their runs, observed from outside."""
 
     def __init__(self, crew: Crew, log: Path) -> None:
         self.crew = crew
         self.log = log
         self.hold = log.with_name(f"{log.name}.hold")
-        """While it is there, tasks wait in the middle."""
+        """While this file exists, tasks wait in the middle."""
         log.touch()
         self.order = {
             "task": "stamped",
@@ -92,7 +92,7 @@ class Comparing:
         return found
 
     def unrecorded(self, ended: dict[str, Any]) -> list[str]:
-        """The stamps of runs of tasks that no record of a sample's job has."""
+        """The task runs that no record of a sample's job has."""
         recorded = {
             record["value"]
             for sample in ended["samples"]
@@ -104,7 +104,7 @@ class Comparing:
         return [stamp for stamp in stamps if stamp not in recorded]
 
     def check_whole(self, ended: dict[str, Any]) -> None:
-        """Each place in the plan has one sample that counts, and nothing is left reserved."""
+        """Check that each run of the plan has one valid sample, and no worker is left reserved."""
         assert ended["state"] == "succeeded", ended["error"]
         counted = [sample["run"] for sample in ended["samples"] if not sample["disturbed"]]
         assert counted == list(range(RUNS))
@@ -117,7 +117,7 @@ class Comparing:
 
 
 def kill(crew: Crew, member: Any) -> None:
-    """SIGKILL a member, and what it started where that is not tied to its life."""
+    """SIGKILL a process, and those of its children that do not die with it."""
     below = descendants(member.pid)
     member.send_signal(signal.SIGKILL)
     assert member.wait(5) == -signal.SIGKILL
@@ -138,7 +138,7 @@ def comparing(crew: Crew, tmp_path: Path) -> Comparing:
 @pytest.mark.parametrize(
     "point", ["after compare_step", *full("before compare_step", "after create")]
 )
-def test_a_driver_that_dies_at_a_step_is_followed_without_a_second_run(
+def test_after_a_driver_dies_at_a_step_another_continues_without_a_second_run(
     comparing: Comparing, tmp_path: Path, point: str
 ) -> None:
     crew, mark = comparing.crew, tmp_path / "mark"
@@ -179,7 +179,7 @@ def test_drivers_killed_again_and_again_and_two_at_once_run_nothing_twice(
     assert comparing.unrecorded(ended) == []
 
 
-def test_api_driver_and_a_worker_killed_in_mid_run_cost_one_sample_that_is_repeated(
+def test_api_driver_and_a_worker_killed_in_mid_run_disturb_one_sample_that_is_repeated(
     comparing: Comparing,
 ) -> None:
     crew = comparing.crew
@@ -241,7 +241,7 @@ def test_a_run_during_which_redis_was_away_is_repeated(
 
 
 @pytest.mark.parametrize("when", ["after", *full("before")])
-def test_an_order_repeated_after_a_kill_is_one_comparison(
+def test_a_request_repeated_after_a_kill_is_one_comparison(
     comparing: Comparing, tmp_path: Path, when: str
 ) -> None:
     crew, mark = comparing.crew, tmp_path / "mark"

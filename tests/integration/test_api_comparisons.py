@@ -1,4 +1,4 @@
-"""Comparisons over HTTP: ordered, listed, followed, cancelled, deleted and refused."""
+"""Comparisons over HTTP: submitted, listed, followed, cancelled, deleted and refused."""
 
 import json
 import time
@@ -16,12 +16,12 @@ from batchpool.settings import ReconcilerSettings
 from tests.integration.conftest import SETTINGS_FOR_TESTS
 
 ARMS = [{"backend": "sequential"}, {"backend": "thread-pool", "concurrency": 4}]
-ORDER: dict[str, Any] = {"task": "sleep", "params": {"seconds": 0.1}, "count": 8, "arms": ARMS}
+REQUEST: dict[str, Any] = {"task": "sleep", "params": {"seconds": 0.1}, "count": 8, "arms": ARMS}
 PATH = "/v1/comparisons"
 
 
 def post(stage: Any, status: int = 202, /, **change: Any) -> dict[str, Any]:
-    response = stage.http.post(PATH, json=ORDER | change)
+    response = stage.http.post(PATH, json=REQUEST | change)
     assert response.status_code == status, response.text
     found: dict[str, Any] = response.get_json()
     return found
@@ -35,8 +35,8 @@ def refusal(response: Any, status: int) -> dict[str, Any]:
     return found
 
 
-def test_an_order_is_accepted_with_its_defaults_filled_in(stage: Any) -> None:
-    response = stage.http.post(PATH, json=ORDER)
+def test_a_request_is_accepted_with_its_defaults_filled_in(stage: Any) -> None:
+    response = stage.http.post(PATH, json=REQUEST)
     assert response.status_code == 202
     shown = response.get_json()
     assert response.headers["Location"] == f"{PATH}/{shown['id']}"
@@ -74,7 +74,7 @@ def test_the_list_is_newest_first_in_pages_and_filtered(stage: Any) -> None:
     assert "\nbatchpool_comparisons 5.0\n" in text and "\nbatchpool_comparisons_kept 5.0\n" in text
 
 
-def test_one_that_waits_is_cancelled_at_once_and_can_be_deleted(stage: Any) -> None:
+def test_a_queued_comparison_is_cancelled_at_once_and_can_be_deleted(stage: Any) -> None:
     before = set(stage.redis.keys("*"))
     path = f"{PATH}/{post(stage)['id']}"
     refusal(stage.http.delete(path), 409)
@@ -92,10 +92,10 @@ def test_one_that_waits_is_cancelled_at_once_and_can_be_deleted(stage: Any) -> N
 
 def test_a_key_is_one_comparison_and_another_body_a_conflict(stage: Any) -> None:
     headers = {"Idempotency-Key": "once"}
-    answers = [stage.http.post(PATH, json=ORDER, headers=headers) for _ in range(3)]
+    answers = [stage.http.post(PATH, json=REQUEST, headers=headers) for _ in range(3)]
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.get_json()["id"] for answer in answers}) == 1
-    other = stage.http.post(PATH, json=ORDER | {"rounds": 11}, headers=headers)
+    other = stage.http.post(PATH, json=REQUEST | {"rounds": 11}, headers=headers)
     assert "another body" in refusal(other, 409)["detail"]
     assert len(stage.get(PATH)["comparisons"]) == 1
 
@@ -103,18 +103,18 @@ def test_a_key_is_one_comparison_and_another_body_a_conflict(stage: Any) -> None
 def test_as_many_may_wait_as_the_setting_says(stage: Any) -> None:
     for seed in range(50):
         post(stage, seed=seed)
-    problem = refusal(stage.http.post(PATH, json=ORDER), 429)
+    problem = refusal(stage.http.post(PATH, json=REQUEST), 429)
     assert "at most 50 can" in problem["detail"]
 
 
-def test_what_would_take_too_long_is_refused_with_the_estimate(stage: Any) -> None:
+def test_a_comparison_that_would_take_too_long_is_refused_with_the_estimate(stage: Any) -> None:
     problem = post(stage, 422, params={"seconds": 60})
     (error,) = problem["errors"]
     # Alone 21 runs of 8 minutes each, and 11 of two.
     assert f"at least {21 * 480 + 11 * 120} s; it can take at most 7200 s" in error["message"]
 
 
-def test_what_earlier_jobs_took_tells_how_long_it_will_be(stage: Any) -> None:
+def test_the_duration_is_estimated_from_earlier_jobs(stage: Any) -> None:
     job_id = stage.post(task="echo", count=4)["id"]
     stage.run(job_id)
     batch = keys.batch_key(job_id, 0)
@@ -179,12 +179,14 @@ def test_a_wrong_parameter_is_422(stage: Any, query: str) -> None:
 
 @pytest.mark.parametrize("name", ["0123456789abcdef01234567", "x", "leader", "a:0", ".."])
 @pytest.mark.parametrize("what", ["", "/events"])
-def test_a_comparison_that_is_not_there_is_404(stage: Any, name: str, what: str) -> None:
+def test_an_unknown_comparison_is_404(stage: Any, name: str, what: str) -> None:
     refusal(stage.http.get(f"{PATH}/{name}{what}"), 404)
 
 
 def test_without_any_worker_ever_it_is_503(bare: Any) -> None:
-    assert "no worker has been seen yet" in refusal(bare.http.post(PATH, json=ORDER), 503)["detail"]
+    assert (
+        "no worker has been seen yet" in refusal(bare.http.post(PATH, json=REQUEST), 503)["detail"]
+    )
 
 
 def test_answers_are_as_described(stage: Any) -> None:
@@ -197,7 +199,7 @@ def test_answers_are_as_described(stage: Any) -> None:
     shown = post(stage)
     check("Comparison", shown)
     check("ComparisonPage", stage.get(PATH))
-    check("ComparisonRequest", ORDER)
+    check("ComparisonRequest", REQUEST)
     grid = {"backend": ["thread-pool"], "concurrency": [1, 2]}
     check("ComparisonRequest", {"task": "echo", "items": [1], "grid": grid})
     stage.http.post(f"{PATH}/{shown['id']}/cancel")
@@ -209,10 +211,10 @@ def test_answers_are_as_described(stage: Any) -> None:
     judge = Draft202012Validator(schema)
     for wrong in (
         {"task": "echo", "count": 1},
-        ORDER | {"grid": grid},
-        ORDER | {"items": [1]},
-        ORDER | {"arms": ARMS[:1]},
-        ORDER | {"arms": [{"backend": "?"}, ARMS[0]]},
+        REQUEST | {"grid": grid},
+        REQUEST | {"items": [1]},
+        REQUEST | {"arms": ARMS[:1]},
+        REQUEST | {"arms": [{"backend": "?"}, ARMS[0]]},
     ):
         assert not judge.is_valid(wrong), wrong
 
@@ -269,7 +271,7 @@ BODIES = st.fixed_dictionaries(
     {}, optional={name: values | JSON_VALUES for name, values in GOOD_VALUES.items()}
 )
 LIKELY = st.builds(
-    lambda changes: ORDER | {"rounds": 10} | changes,
+    lambda changes: REQUEST | {"rounds": 10} | changes,
     st.fixed_dictionaries(
         {}, optional={name: values for name, values in GOOD_VALUES.items() if name != "grid"}
     ),
@@ -321,7 +323,7 @@ BULKY = {
 
 
 @pytest.mark.parametrize("kind", BULKY)
-def test_a_refused_megabyte_costs_little(stage: Any, kind: str) -> None:
+def test_a_refused_megabyte_takes_little_time(stage: Any, kind: str) -> None:
     http = stage.http
     took = []
     for _ in range(5):

@@ -21,10 +21,10 @@ def reservations(redis: Redis) -> Reservations:
     return Reservations(redis)
 
 
-def wanted(reservations: Reservations, slot: int = 0) -> WorkerSlot:
-    seat = reservations.request("c", slot)
-    assert seat
-    return seat
+def offered(reservations: Reservations, slot: int = 0) -> WorkerSlot:
+    offer = reservations.request("c", slot)
+    assert offer
+    return offer
 
 
 def make_job(redis: Redis, job_id: str = "j", batches: int = 1, **spec: Any) -> Any:
@@ -40,36 +40,36 @@ def claim(redis: Redis, host: str, batch: int = 0, follows: Claim | None = None)
     return found
 
 
-def test_a_wanted_slot_is_taken_by_the_first_that_has_the_message(
+def test_an_offered_slot_is_taken_by_the_first_worker_with_the_message(
     reservations: Reservations,
 ) -> None:
-    seat = wanted(reservations)
+    offer = offered(reservations)
     assert reservations.holder("c", 0) is None
-    assert reservations.take(seat, HOLDER)
-    assert not reservations.take(seat, HOLDER | {"worker": "w2"})
+    assert reservations.take(offer, HOLDER)
+    assert not reservations.take(offer, HOLDER | {"worker": "w2"})
     holder = reservations.holder("c", 0)
-    assert holder and holder["worker"] == "w1" and holder["nonce"] == seat.nonce and holder["ms"]
-    assert reservations.is_current(seat)
+    assert holder and holder["worker"] == "w1" and holder["nonce"] == offer.nonce and holder["ms"]
+    assert reservations.is_current(offer)
 
 
 def test_a_take_whose_answer_was_lost_is_answered_again(reservations: Reservations) -> None:
-    seat = wanted(reservations)
-    assert [reservations.take(seat, HOLDER) for _ in range(3)] == [True] * 3
+    offer = offered(reservations)
+    assert [reservations.take(offer, HOLDER) for _ in range(3)] == [True] * 3
 
 
-def test_a_message_that_is_not_wanted_any_more_takes_nothing(reservations: Reservations) -> None:
-    old, new = wanted(reservations), wanted(reservations)
+def test_a_message_of_a_withdrawn_offer_takes_nothing(reservations: Reservations) -> None:
+    old, new = offered(reservations), offered(reservations)
     assert not reservations.take(old, HOLDER)
     assert reservations.take(new, HOLDER)
     assert not reservations.take(WorkerSlot("c", 1, new.nonce), HOLDER)
 
 
-def test_a_slot_that_is_wanted_anew_is_no_longer_its_old_holders(
+def test_a_slot_that_is_offered_again_no_longer_belongs_to_its_old_holder(
     reservations: Reservations,
 ) -> None:
-    old = wanted(reservations)
+    old = offered(reservations)
     reservations.take(old, HOLDER)
-    new = wanted(reservations)
+    new = offered(reservations)
     assert not reservations.is_current(old)
     assert not reservations.take(old, HOLDER), "its own old message gives it no right"
     assert reservations.take(new, HOLDER | {"worker": "w2"})
@@ -81,21 +81,21 @@ def test_a_slot_that_is_wanted_anew_is_no_longer_its_old_holders(
 def test_only_a_running_comparison_reserves(
     redis: Redis, reservations: Reservations, state: str | None
 ) -> None:
-    waiting, held = wanted(reservations, 0), wanted(reservations, 1)
-    assert reservations.take(held, HOLDER)
+    waiting, taken = offered(reservations, 0), offered(reservations, 1)
+    assert reservations.take(taken, HOLDER)
     if state is None:
         redis.delete(keys.comparison_key("c"))
     else:
         redis.hset(keys.comparison_key("c"), "state", state)
     assert not reservations.take(waiting, HOLDER)
-    assert not reservations.is_current(held)
+    assert not reservations.is_current(taken)
     assert reservations.request("c", 2) is None
 
 
-def test_a_slot_that_was_left_is_empty_and_others_stay(
+def test_a_slot_that_was_left_is_empty_and_the_others_are_not(
     redis: Redis, reservations: Reservations
 ) -> None:
-    first, second = wanted(reservations, 0), wanted(reservations, 1)
+    first, second = offered(reservations, 0), offered(reservations, 1)
     reservations.take(first, HOLDER)
     reservations.take(second, HOLDER | {"worker": "w2"})
     assert set(reservations.holders("c")) == {0, 1}
@@ -133,7 +133,7 @@ def test_a_claim_that_is_refused_is_not_counted(redis: Redis, reservations: Rese
     assert reservations.claims() == {"h1": 1}
 
 
-def test_a_job_that_is_there_is_not_written_again(redis: Redis) -> None:
+def test_an_existing_job_is_not_written_again(redis: Redis) -> None:
     assert make_job(redis, labels={"a": "1"}).submitted_ms is not None
     claim(redis, "h1")
     counts = redis.hgetall(keys.COUNTS)
@@ -146,7 +146,7 @@ def test_a_job_that_is_there_is_not_written_again(redis: Redis) -> None:
     assert Jobs(redis).delete("j") == "running"
 
 
-def test_a_job_that_has_ended_is_not_run_again_by_a_second_order(redis: Redis) -> None:
+def test_a_job_that_has_ended_is_not_run_again_by_a_second_request(redis: Redis) -> None:
     make_job(redis)
     Jobs(redis).cancel("j")
     assert make_job(redis).submitted_ms is None

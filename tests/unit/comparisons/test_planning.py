@@ -126,9 +126,9 @@ def test_a_grid_leaves_out_what_a_backend_does_not_have() -> None:
     ]
 
 
-@pytest.mark.parametrize(("wanted", "index"), [("thread-pool 4", 1), (1, 1), (None, 0)])
-def test_the_reference_goes_by_name_or_index(wanted: Any, index: int) -> None:
-    assert admit({"reference": wanted}).reference == index
+@pytest.mark.parametrize(("given", "index"), [("thread-pool 4", 1), (1, 1), (None, 0)])
+def test_the_reference_goes_by_name_or_index(given: Any, index: int) -> None:
+    assert admit({"reference": given}).reference == index
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_the_reference_goes_by_name_or_index(wanted: Any, index: int) -> None:
     ],
     ids=lambda value: None if isinstance(value, dict) else str(value)[:30],
 )
-def test_what_is_out_of_bounds_is_named(change: dict[str, Any], field: str, says: str) -> None:
+def test_a_field_out_of_bounds_is_named(change: dict[str, Any], field: str, says: str) -> None:
     errors = refused(change)
     assert list(errors) == [field]
     assert says in errors[field]
@@ -194,7 +194,7 @@ def test_all_arms_need_one_class_that_can_run_them_all() -> None:
     assert "no single class" in refused({"arms": mixed}, fleet)["arms"]
 
 
-def test_without_any_worker_ever_it_is_unavailable() -> None:
+def test_without_any_known_worker_it_is_unavailable() -> None:
     with pytest.raises(NoWorkerSeen):
         admit({}, Fleet([], []))
 
@@ -242,7 +242,7 @@ def test_an_arm_that_failed_is_left_out_of_what_is_due() -> None:
     assert next(due_runs(plan, 5, set(), 0)) == plan[5]
 
 
-def test_the_job_of_a_run_has_the_same_id_whoever_makes_it() -> None:
+def test_the_job_of_a_run_has_the_same_id_in_every_process() -> None:
     ids = {run_job_id("c1", run, attempt) for run in range(3) for attempt in (1, 2)}
     assert len(ids) == 6
     assert all(len(name) == 24 for name in ids)

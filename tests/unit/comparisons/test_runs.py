@@ -66,7 +66,7 @@ def with_batch(found: JobEntry, **changes: Any) -> JobEntry:
 CLAIMS = {"box": 9}
 
 
-def test_a_run_whose_own_claims_are_all_there_were_is_undisturbed() -> None:
+def test_a_run_without_foreign_claims_is_undisturbed() -> None:
     assert why_disturbed(job(), BEFORE, CLAIMS) is None
 
 
@@ -91,7 +91,7 @@ def test_a_run_whose_own_claims_are_all_there_were_is_undisturbed() -> None:
         ),
     ],
 )
-def test_what_disturbs_a_run_is_named(found: Any, claims: dict[str, int], says: str) -> None:
+def test_the_cause_of_a_disturbance_is_named(found: Any, claims: dict[str, int], says: str) -> None:
     assert says in str(why_disturbed(found, BEFORE, claims))
 
 

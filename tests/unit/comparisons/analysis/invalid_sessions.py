@@ -38,9 +38,9 @@ def _scale(facts: dict[str, Any], factor: float, names: tuple[str, ...]) -> None
 def _impossible_speedup(rng: random.Random, session: SessionDocument) -> None:
     factor = rng.uniform(3.0, 10.0)
     for sample in _other_arm(rng, session):
-        lanes = sum(sample["facts"]["effective_concurrency"])
+        slots = sum(sample["facts"]["effective_concurrency"])
         _scale(
-            sample["facts"], 1 / factor / lanes, ("wall_s", "task_wall_s", "task_cpu_s", "cpu_s")
+            sample["facts"], 1 / factor / slots, ("wall_s", "task_wall_s", "task_cpu_s", "cpu_s")
         )
 
 
@@ -147,8 +147,8 @@ def _a_a_differs(rng: random.Random, session: SessionDocument) -> None:
 
 
 def _no_a_a(rng: random.Random, session: SessionDocument) -> None:
-    hidden = len(session.spec["arms"])
-    session.samples[:] = [s for s in session.samples if s["arm"] != hidden]
+    control = len(session.spec["arms"])
+    session.samples[:] = [s for s in session.samples if s["arm"] != control]
 
 
 def _large_drift(rng: random.Random, session: SessionDocument) -> None:

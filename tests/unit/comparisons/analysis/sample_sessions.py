@@ -1,6 +1,6 @@
-"""Made-up comparisons on a made-up machine, good ones, for the tests of the analysis.
+"""Valid comparisons on a simulated machine, for the tests of the analysis.
 
-The machine is simple and strict: tasks wait and compute, lanes and CPUs are counted, a GIL makes
+The machine is simple and strict: tasks wait and compute, slots and CPUs are counted, a GIL makes
 threads take turns; then come noise, drift and outliers, as much as real machines have.
 """
 
@@ -131,15 +131,15 @@ class Machine:
     def _facts(self, own: dict[str, Any], slower: float) -> dict[str, Any]:
         batches = own["batches"]
         share = -(-self.items // batches)
-        lanes = min(own["concurrency"], share)
+        slots = min(own["concurrency"], share)
         cpus = self.cpus * min(self.hosts, batches)
-        at_once = lanes * batches
+        at_once = slots * batches
         in_turns = batches if self.gil and own["backend"] in ("threading", "thread-pool") else cpus
         computing = self.computes_s * slower
         # Tasks in flight wait side by side, and share the CPUs that they may have.
         task_s = max(computing + self.waits_s, computing * at_once / min(in_turns, cpus))
-        held_s = task_s - computing - self.waits_s
-        starts_s = _PER_PROCESS_S * lanes * slower if own["backend"] in _PROCESS_LIKE else 0.001
+        contention_s = task_s - computing - self.waits_s
+        starts_s = _PER_PROCESS_S * slots * slower if own["backend"] in _PROCESS_LIKE else 0.001
         running_s = task_s * self.items / at_once
         wall_s = running_s + starts_s + 0.004
         alone_s = self.computes_s + self.waits_s
@@ -158,7 +158,7 @@ class Machine:
                 "dispatch": 0.0,
                 "cpu": computing * self.items / at_once,
                 "waiting": self.waits_s * self.items / at_once,
-                "contention": held_s * self.items / at_once,
+                "contention": contention_s * self.items / at_once,
                 "idle": 0.0,
                 "close": 0.002,
                 "unaccounted": 0.0,
@@ -167,14 +167,14 @@ class Machine:
                 "wall": task_s,
                 "cpu": computing,
                 "waiting": self.waits_s,
-                "contention": held_s,
+                "contention": contention_s,
             },
             "task_wall_s": task_s * self.items,
             "task_cpu_s": computing * self.items,
             "task_waiting_s": self.waits_s * self.items,
             "alone_s": {"wall": alone_s * self.items, "cpu": self.computes_s * self.items},
             "max_in_flight": at_once,
-            "effective_concurrency": [lanes] * batches,
+            "effective_concurrency": [slots] * batches,
             "pool": [own["pool"] or ("fresh" if own["backend"] == "thread-pool" else None)]
             * batches,
             "start_method": [own["start_method"]] * batches,
@@ -216,7 +216,7 @@ GOOD: dict[str, Callable[[int], Machine]] = {
     "computing": base,
     "sleeping": lambda seed: replace(base(seed), waits_s=0.5, computes_s=0.001),
     "half and half": lambda seed: replace(base(seed), waits_s=0.2, computes_s=0.2),
-    "many lanes on few CPUs": lambda seed: replace(
+    "many slots on few CPUs": lambda seed: replace(
         base(seed),
         arms=[arm("sequential"), arm("thread-pool", 32)],
         items=64,
@@ -244,7 +244,7 @@ GOOD: dict[str, Callable[[int], Machine]] = {
     "fresh pools": lambda seed: replace(
         base(seed), arms=[arm("sequential"), arm("process-pool", 4, pool="fresh")]
     ),
-    "fewer items than lanes": lambda seed: replace(
+    "fewer items than slots": lambda seed: replace(
         base(seed), arms=[arm("sequential"), arm("process-pool", 16)], items=6, cpus=16.0
     ),
     "many rounds": lambda seed: replace(base(seed), rounds=40),

@@ -98,7 +98,7 @@ def test_a_batch_that_was_taken_over_has_no_parts() -> None:
     assert facts.epochs_max == 2
 
 
-def test_checksums_tell_values_indices_and_states_apart() -> None:
+def test_checksums_differ_by_value_index_and_state() -> None:
     sums = {
         checksum([_task(0), _task(1)]),
         checksum([_task(0), _task(2)]),

@@ -26,7 +26,7 @@ GOES_BACK_WITHIN_S = 5 + 5  # what is promised, and what a loaded machine may ad
 
 
 class Driver:
-    """What the driver of a comparison does to the workers of a crew."""
+    """The part of a comparison's driver that reserves and releases workers."""
 
     def __init__(self, crew: Crew) -> None:
         self.crew = crew
@@ -40,33 +40,33 @@ class Driver:
         (document,) = Presence(self.redis).classes()
         return document.id
 
-    def want(self, slot: int = 0) -> WorkerSlot:
-        seat = self.reservations.request(COMPARISON, slot)
-        assert seat
-        return seat
+    def offer(self, slot: int = 0) -> WorkerSlot:
+        taken = self.reservations.request(COMPARISON, slot)
+        assert taken
+        return taken
 
-    def send(self, what: str, seat: WorkerSlot, class_id: str) -> None:
+    def send(self, what: str, taken: WorkerSlot, class_id: str) -> None:
         name = f"batchpool.worker.rq_worker.{what}"
         queue = Queue(keys.QUEUE + class_id, connection=self.redis, serializer="json")
-        queue.enqueue(name, args=list(seat), job_timeout=-1, result_ttl=0)
+        queue.enqueue(name, args=list(taken), job_timeout=-1, result_ttl=0)
 
     def reserve(self, slot: int = 0) -> WorkerSlot:
-        seat = self.want(slot)
-        self.send("reserve", seat, self.class_id)
-        wait_until(lambda: self.seated(seat), 10, "a worker is reserved")
-        return seat
+        taken = self.offer(slot)
+        self.send("reserve", taken, self.class_id)
+        wait_until(lambda: self.seated(taken), 10, "a worker is reserved")
+        return taken
 
-    def release(self, seat: WorkerSlot) -> None:
-        self.send("release", seat, self.private(seat))
+    def release(self, taken: WorkerSlot) -> None:
+        self.send("release", taken, self.private(taken))
 
-    def private(self, seat: WorkerSlot) -> str:
-        return keys.private_class(self.class_id, COMPARISON, seat.slot)
+    def private(self, taken: WorkerSlot) -> str:
+        return keys.private_class(self.class_id, COMPARISON, taken.slot)
 
-    def seated(self, seat: WorkerSlot) -> dict[str, Any] | None:
+    def seated(self, taken: WorkerSlot) -> dict[str, Any] | None:
         """The announcement of the worker that reads the queue of this slot."""
         for worker in Presence(self.redis).workers():
-            if worker.class_id == self.private(seat):
-                assert worker.reserved == ReservedSlot(COMPARISON, seat.slot)
+            if worker.class_id == self.private(taken):
+                assert worker.reserved == ReservedSlot(COMPARISON, taken.slot)
                 return worker
         return None
 
@@ -74,10 +74,10 @@ class Driver:
         (worker,) = [w for w in Presence(self.redis).workers() if w.name == name]
         return worker.class_id == self.class_id and worker.reserved is None
 
-    def post(self, seat: WorkerSlot, count: int = 3, seconds: float = 0.01) -> str:
+    def post(self, taken: WorkerSlot, count: int = 3, seconds: float = 0.01) -> str:
         """A job of one batch, for the worker of this slot."""
         self.jobs += 1
-        job_id, queue = f"{self.jobs:024x}", self.private(seat)
+        job_id, queue = f"{self.jobs:024x}", self.private(taken)
         spec = job_spec("sleep", params={"seconds": seconds}, count=count)
         new = NewJob(job_id, spec, [(0, count)], None, queue, 60, 60, 60)
         Jobs(self.redis).create(
@@ -113,21 +113,21 @@ def end(driver: Driver, process: subprocess.Popen[bytes], how: signal.Signals) -
 
 def test_a_reserved_worker_takes_the_batches_of_its_slot_alone(driver: Driver) -> None:
     (worker,) = driver.crew.start_workers(1)
-    seat = driver.reserve()
+    taken = driver.reserve()
     holder = driver.reservations.holder(COMPARISON, 0)
     assert holder and holder["pid"] == worker.pid and holder["worker"] == name_of(driver, worker)
     foreign = driver.crew.stage.post(task="echo", count=2)["id"]
     for _ in range(3):
-        assert driver.worker_of(driver.post(seat)) == holder["worker"]
+        assert driver.worker_of(driver.post(taken)) == holder["worker"]
     assert driver.crew.stage.get(f"/v1/jobs/{foreign}")["state"] == "queued"
     assert [known.id for known in Presence(driver.redis).classes()] == [driver.class_id]
-    driver.release(seat)
+    driver.release(taken)
     assert driver.crew.finish(foreign)["state"] == "succeeded"
     assert driver.is_back(holder["worker"])
     assert driver.reservations.holders(COMPARISON) == {}
 
 
-def test_the_api_shows_who_is_reserved(driver: Driver) -> None:
+def test_the_api_shows_reserved_workers(driver: Driver) -> None:
     driver.crew.start_workers(2)
     driver.reserve(1)
     shown = driver.crew.stage.get("/v1/workers")["workers"]
@@ -136,34 +136,34 @@ def test_the_api_shows_who_is_reserved(driver: Driver) -> None:
     assert {"comparison": COMPARISON, "slot": 1} in reserved
 
 
-def test_each_slot_gets_a_worker_of_its_own_and_the_rest_goes_on_with_other_jobs(
+def test_each_slot_gets_a_worker_of_its_own_and_the_others_continue_with_other_jobs(
     driver: Driver,
 ) -> None:
     driver.crew.start_workers(3)
     seats = [driver.reserve(slot) for slot in range(2)]
-    names = [driver.worker_of(driver.post(seat)) for seat in seats]
+    names = [driver.worker_of(driver.post(taken)) for taken in seats]
     other = driver.crew.run(task="echo", count=2)["workers"]
     assert len({*names, *other}) == 3
 
 
-def test_a_message_of_which_there_are_two_copies_reserves_one_worker(driver: Driver) -> None:
+def test_two_copies_of_a_message_reserve_one_worker(driver: Driver) -> None:
     driver.crew.start_workers(2)
-    seat = driver.want()
-    driver.send("reserve", seat, driver.class_id)
-    driver.send("reserve", seat, driver.class_id)
-    wait_until(lambda: driver.seated(seat), 10, "a worker is reserved")
+    taken = driver.offer()
+    driver.send("reserve", taken, driver.class_id)
+    driver.send("reserve", taken, driver.class_id)
+    wait_until(lambda: driver.seated(taken), 10, "a worker is reserved")
     other = driver.crew.run(task="echo", count=2)["workers"]
     holder = driver.reservations.holder(COMPARISON, 0)
     assert holder and holder["worker"] not in other
 
 
-def test_a_late_release_of_an_earlier_holder_moves_nobody(driver: Driver) -> None:
+def test_a_late_release_of_an_earlier_holder_releases_no_worker(driver: Driver) -> None:
     driver.crew.start_workers(1)
-    seat = driver.reserve()
-    driver.release(seat._replace(nonce="another"))
+    taken = driver.reserve()
+    driver.release(taken._replace(nonce="another"))
     # The queue is read in order: who runs this has read the message before.
-    driver.worker_of(driver.post(seat))
-    assert driver.seated(seat) and driver.reservations.is_current(seat)
+    driver.worker_of(driver.post(taken))
+    assert driver.seated(taken) and driver.reservations.is_current(taken)
 
 
 @pytest.mark.parametrize("gone", ["comparison deleted", "comparison ended", "slot wanted anew"])
@@ -172,32 +172,32 @@ def test_a_worker_goes_back_when_its_slot_is_gone_without_a_message(
 ) -> None:
     (worker,) = driver.crew.start_workers(1)
     name = name_of(driver, worker)
-    seat = driver.reserve()
+    taken = driver.reserve()
     if gone == "comparison deleted":
         driver.redis.delete(keys.comparison_key(COMPARISON), keys.slots_key(COMPARISON))
     elif gone == "comparison ended":
         driver.redis.hset(keys.comparison_key(COMPARISON), "state", "cancelled")
     else:
-        driver.want(seat.slot)
+        driver.offer(taken.slot)
     wait_until(lambda: driver.is_back(name), GOES_BACK_WITHIN_S, "the worker is back")
     assert driver.crew.run(task="echo", count=2)["workers"] == [name]
     assert driver.reservations.holders(COMPARISON) == {}
 
 
-def test_a_comparison_that_no_longer_runs_reserves_nobody(driver: Driver) -> None:
+def test_a_comparison_that_no_longer_runs_reserves_no_worker(driver: Driver) -> None:
     (worker,) = driver.crew.start_workers(1)
-    seat = driver.want()
+    taken = driver.offer()
     driver.redis.hset(keys.comparison_key(COMPARISON), "state", "cancelled")
-    driver.send("reserve", seat, driver.class_id)
+    driver.send("reserve", taken, driver.class_id)
     assert driver.crew.run(task="echo", count=2)["workers"] == [name_of(driver, worker)]
     assert driver.reservations.holders(COMPARISON) == {}
 
 
 def test_sigterm_ends_a_reserved_worker_and_leaves_its_slot(driver: Driver) -> None:
     (worker,) = driver.crew.start_workers(1)
-    seat = driver.reserve()
+    taken = driver.reserve()
     assert end(driver, worker, signal.SIGTERM) == 0
-    assert not driver.reservations.is_current(seat)
+    assert not driver.reservations.is_current(taken)
     assert driver.reservations.holders(COMPARISON) == {}
     assert Presence(driver.redis).workers() == []
     assert not list(driver.redis.scan_iter("rq:workers*")), "RQ forgets it too"
@@ -205,8 +205,8 @@ def test_sigterm_ends_a_reserved_worker_and_leaves_its_slot(driver: Driver) -> N
 
 def test_sigterm_in_mid_batch_gives_the_batch_back_and_leaves_the_slot(driver: Driver) -> None:
     (worker,) = driver.crew.start_workers(1)
-    seat = driver.reserve()
-    job_id = driver.post(seat, count=200, seconds=0.1)
+    taken = driver.reserve()
+    job_id = driver.post(taken, count=200, seconds=0.1)
     driver.crew.wait_running(job_id, recorded=1)
     assert end(driver, worker, signal.SIGTERM) == 0
     job = Jobs(driver.redis).load(job_id)
@@ -215,34 +215,34 @@ def test_sigterm_in_mid_batch_gives_the_batch_back_and_leaves_the_slot(driver: D
     assert driver.reservations.holders(COMPARISON) == {}
 
 
-def test_after_a_sigkill_another_worker_takes_the_slot_when_it_is_wanted_again(
+def test_after_a_sigkill_another_worker_takes_the_slot_when_it_is_offered_again(
     driver: Driver,
 ) -> None:
     crew = driver.crew
     crew.start_workers(2)
-    seat = driver.reserve()
+    taken = driver.reserve()
     holder = driver.reservations.holder(COMPARISON, 0)
     assert holder
     (dead,) = [member for member in crew.members if member.pid == holder["pid"]]
     assert end(driver, dead, signal.SIGKILL) == -signal.SIGKILL
     assert driver.reservations.holder(COMPARISON, 0) == holder, "nobody else takes it unasked"
-    again = driver.want()
+    again = driver.offer()
     driver.send("reserve", again, driver.class_id)
     wait_until(lambda: driver.reservations.is_current(again), 10, "the slot is taken again")
     successor = driver.reservations.holder(COMPARISON, 0)
     assert successor and successor["worker"] != holder["worker"]
-    assert not driver.reservations.is_current(seat)
+    assert not driver.reservations.is_current(taken)
     assert driver.worker_of(driver.post(again)) == successor["worker"]
 
 
 @pytest.mark.parametrize("point", ["after take", *full("after pop", "before take")])
-def test_a_worker_killed_while_it_takes_a_slot_costs_the_comparison_one_more_wish(
+def test_a_worker_killed_while_it_takes_a_slot_needs_one_more_request(
     driver: Driver, point: str, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
     (armed,) = driver.crew.start_workers(1, **{VARIABLE: point, MARKER: str(mark), TESTING: "1"})
-    seat = driver.want()
-    driver.send("reserve", seat, driver.class_id)
+    taken = driver.offer()
+    driver.send("reserve", taken, driver.class_id)
     wait_until(mark.exists, 20, f"the kill at {point!r}")
     assert armed.wait(5) == -signal.SIGKILL
     driver.crew.members.remove(armed)
@@ -259,25 +259,25 @@ def test_a_worker_killed_while_it_leaves_can_be_replaced(
 ) -> None:
     mark = tmp_path / "mark"
     (armed,) = driver.crew.start_workers(1, **{VARIABLE: point, MARKER: str(mark), TESTING: "1"})
-    seat = driver.reserve()
-    driver.release(seat)
+    taken = driver.reserve()
+    driver.release(taken)
     wait_until(mark.exists, 20, f"the kill at {point!r}")
     assert armed.wait(5) == -signal.SIGKILL
     driver.crew.members.remove(armed)
     driver.crew.start_workers(1)
     again = driver.reserve()
     assert driver.worker_of(driver.post(again))
-    assert not driver.reservations.is_current(seat)
+    assert not driver.reservations.is_current(taken)
 
 
 def test_a_job_whose_workers_are_all_reserved_waits_and_is_not_parked(driver: Driver) -> None:
     driver.crew.start("batchpool.reconciler", BATCHPOOL_CLASS_GONE_S="1")
     driver.crew.start_workers(1)
-    seat = driver.reserve()
+    taken = driver.reserve()
     job_id = driver.crew.stage.post(task="echo", count=2)["id"]
     # Longer than it takes to call a class gone.
-    driver.worker_of(driver.post(seat, count=25, seconds=0.1))
+    driver.worker_of(driver.post(taken, count=25, seconds=0.1))
     (batch,) = driver.crew.stage.get(f"/v1/jobs/{job_id}")["batches"]
     assert batch["state"] == "queued" and batch["parked"] is None
-    driver.release(seat)
+    driver.release(taken)
     assert driver.crew.finish(job_id)["state"] == "succeeded"

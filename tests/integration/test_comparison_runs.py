@@ -1,4 +1,4 @@
-"""Comparisons on a real stack: driven to their verdicts, disturbed, failed in part, cancelled."""
+"""Comparisons on a real stack: verdicts, disturbed runs, failed arms, cancelled ones."""
 
 import json
 import time
@@ -41,12 +41,12 @@ def crew(crew: Crew) -> Crew:
 
 @pytest.fixture
 def hold(tmp_path: Path) -> Path:
-    """While this file is there, tasks named `held` do not end."""
+    """While this file exists, tasks named `held` do not end."""
     return tmp_path / "hold"
 
 
-def held_run(crew: Crew, name: str, hold: Path) -> str:
-    """The job of a run, somewhere in the rounds, that goes on until `hold` is removed."""
+def blocked_run(crew: Crew, name: str, hold: Path) -> str:
+    """The job of some run of the rounds that does not end until `hold` is removed."""
     wait_for(crew, name, lambda seen: seen["progress"]["done"] >= 3)
     hold.touch()
     job_id = ""
@@ -58,7 +58,7 @@ def held_run(crew: Crew, name: str, hold: Path) -> str:
         return raw is not None and bool(raw.get_json().get("progress", {}).get("running"))
 
     wait_until(running, WITHIN_S, "a run is held")
-    # One that was about to end when the file came has ended by now, or is held for good.
+    # A run that was about to end when the file appeared has ended by now, or waits for it.
     time.sleep(0.3)
     wait_until(running, WITHIN_S, "a run is held")
     return job_id
@@ -132,20 +132,22 @@ def check(document: dict[str, Any], shown: dict[str, Any]) -> None:
     assert [error.message for error in Draft202012Validator(schema).iter_errors(shown)] == []
 
 
-def test_events_tell_of_each_run(crew: Crew) -> None:
+def test_each_run_has_events(crew: Crew) -> None:
     crew.start_workers(1)
     name = post(crew)
     text = crew.stage.http.get(f"{PATH}/{name}/events").text
-    told = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
-    done = [each["progress"]["done"] for each in told]
+    received = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+    done = [each["progress"]["done"] for each in received]
     assert done == sorted(done) and len(set(done)) > 3
-    assert told[-1]["state"] == "succeeded"
+    assert received[-1]["state"] == "succeeded"
 
 
-def test_a_stranger_on_the_host_disturbs_a_run_that_is_repeated(crew: Crew, hold: Path) -> None:
+def test_a_foreign_batch_on_the_host_disturbs_a_run_that_is_repeated(
+    crew: Crew, hold: Path
+) -> None:
     crew.start_workers(2)
     name = post(crew, task="held", params={"path": str(hold), "seconds": 0.02})
-    job_id = held_run(crew, name, hold)
+    job_id = blocked_run(crew, name, hold)
     crew.run(task="echo", count=1)
     hold.unlink()
     ended = finish(crew, name)
@@ -158,7 +160,7 @@ def test_a_stranger_on_the_host_disturbs_a_run_that_is_repeated(crew: Crew, hold
     assert [arm["rounds"] for arm in ended["arms"]] == [6, 6]
 
 
-def test_no_run_begins_while_a_stranger_is_at_work_on_the_host(crew: Crew, hold: Path) -> None:
+def test_no_run_starts_while_a_foreign_batch_runs_on_the_host(crew: Crew, hold: Path) -> None:
     crew.start_workers(2)
     hold.touch()
     other = crew.stage.post(task="held", params={"path": str(hold)}, count=1)["id"]
@@ -192,7 +194,7 @@ def test_an_arm_of_two_batches_waits_for_two_idle_workers(crew: Crew, hold: Path
     assert len({tuple(job["workers"]) for job in jobs}) == 1
 
 
-def test_an_arm_whose_tasks_fail_has_no_verdict_and_the_others_go_on(crew: Crew) -> None:
+def test_an_arm_whose_tasks_fail_has_no_verdict_and_the_others_continue(crew: Crew) -> None:
     crew.start_workers(1)
     arms = [SEQUENTIAL, {"backend": "threading", "concurrency": 2}, SEQUENTIAL | {"name": "b"}]
     ended = finish(crew, post(crew, task="picky", params={}, arms=arms, rounds=7))
@@ -212,7 +214,7 @@ def test_a_task_that_fails_everywhere_ends_it_as_failed(crew: Crew) -> None:
     assert len(ended["samples"]) == 3  # alone, and a warm-up of each
 
 
-def test_a_cancel_ends_the_run_under_way_and_sends_the_workers_home(crew: Crew) -> None:
+def test_a_cancel_ends_the_run_under_way_and_releases_the_workers(crew: Crew) -> None:
     crew.start_workers(1)
     (home,) = classes(crew)
     name = post(crew, params={"seconds": 30}, arms=[SEQUENTIAL | {"name": n} for n in "ab"])
@@ -233,7 +235,7 @@ def test_a_cancel_ends_the_run_under_way_and_sends_the_workers_home(crew: Crew) 
 def test_a_run_whose_job_is_cancelled_is_repeated(crew: Crew, hold: Path) -> None:
     crew.start_workers(1)
     name = post(crew, task="held", params={"path": str(hold), "seconds": 0.02})
-    job_id = held_run(crew, name, hold)
+    job_id = blocked_run(crew, name, hold)
     assert crew.stage.http.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
     crew.finish(job_id)
     hold.unlink()

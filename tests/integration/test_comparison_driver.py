@@ -1,4 +1,4 @@
-"""The driver and its reservations step by step, with workers that do what a test says."""
+"""The driver and its reservations step by step, with workers simulated by the test."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ WORKERS = {"w1": 11, "w2": 12}
 
 
 class Scene:
-    """A comparison that waits for two workers, and a driver that is told when to step."""
+    """A comparison that waits for two workers, and a driver whose steps the test runs."""
 
     def __init__(self, stage: Any) -> None:
         self.redis: Redis = stage.redis
@@ -73,7 +73,7 @@ def scene(bare: Any) -> Scene:
     return Scene(bare)
 
 
-def test_no_run_begins_before_each_worker_says_that_it_reads_its_queue(scene: Scene) -> None:
+def test_no_run_starts_before_each_worker_announces_that_it_reads_its_queue(scene: Scene) -> None:
     scene.steps()
     scene.take(0)
     scene.announce(0)
@@ -85,7 +85,7 @@ def test_no_run_begins_before_each_worker_says_that_it_reads_its_queue(scene: Sc
     assert entry.notes.before and set(entry.notes.before.holders) == {"0", "1"}
 
 
-def test_a_driver_that_starts_anew_vacates_no_slot_that_is_held(scene: Scene) -> None:
+def test_a_new_driver_vacates_no_slot_that_has_a_holder(scene: Scene) -> None:
     scene.steps()
     for slot in range(2):
         scene.take(slot)
@@ -93,7 +93,7 @@ def test_a_driver_that_starts_anew_vacates_no_slot_that_is_held(scene: Scene) ->
     before = scene.reservations.holders(scene.id)
     assert set(before) == {0, 1}
     scene.driver = Driver(scene.redis, ReconcilerSettings.from_env({}))
-    # As if the lead of the one before had run out.
+    # As if the lease of the earlier leader had expired.
     scene.redis.delete(keys.LEADER)
     assert scene.steps().job_id is not None
     assert scene.reservations.holders(scene.id) == before
@@ -117,7 +117,7 @@ def test_after_its_end_nothing_of_its_reservations_is_left(scene: Scene) -> None
 
 
 def announce_upgraded(scene: Scene) -> None:
-    """Two workers of another class come in place of those that were there."""
+    """Replace the two workers by two of another class."""
     for name in WORKERS:
         scene.stage.leave(name)
     document = scene.stage.capabilities(id="new")
@@ -127,7 +127,7 @@ def announce_upgraded(scene: Scene) -> None:
     scene.steps(1)
 
 
-def test_a_comparison_without_runs_goes_to_a_class_that_is_there(scene: Scene) -> None:
+def test_a_comparison_without_runs_moves_to_a_live_class(scene: Scene) -> None:
     scene.steps()
     assert rq_queue.queued_ids(scene.redis, "c311")[0]
     announce_upgraded(scene)
@@ -138,7 +138,7 @@ def test_a_comparison_without_runs_goes_to_a_class_that_is_there(scene: Scene) -
     assert len(rq_queue.queued_ids(scene.redis, "new")[0]) == 2
 
 
-def test_one_with_runs_ends_rather_than_mix_the_code_of_two_classes(scene: Scene) -> None:
+def test_a_comparison_with_runs_ends_and_does_not_mix_the_code_of_two_classes(scene: Scene) -> None:
     scene.steps()
     for slot in range(2):
         scene.take(slot)
@@ -157,7 +157,7 @@ def test_one_with_runs_ends_rather_than_mix_the_code_of_two_classes(scene: Scene
     assert scene.stage.get(f"/v1/jobs/{job_id}")["state"] == "cancelled"
 
 
-def test_a_class_is_not_given_up_while_nobody_is_there(scene: Scene) -> None:
+def test_a_class_is_not_given_up_while_no_worker_is_live(scene: Scene) -> None:
     scene.steps()
     for name in WORKERS:
         scene.stage.leave(name)
