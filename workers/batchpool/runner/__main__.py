@@ -30,21 +30,15 @@ from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import Claim, Ending, Ownership
 from batchpool.model import BatchReport, BatchSpec, ExecutionSite, Outcome, Phases, TaskError, Usage
 from batchpool.runner.capabilities import capabilities, fingerprint
+from batchpool.runner.noted_tasks import load_noted_tasks
 from batchpool.runner.protocol import Assignment, CrashedItem, Ready, RunnerReply, read_peak
 from batchpool.runner.record_writer import FLUSH_AFTER_S, RETRY_AFTER_S, OwnershipLost, RecordWriter
 from batchpool.runner.run_batch import leak_check, run_batch
 from batchpool.settings import WorkerSettings
-from batchpool.system.file_stamps import ALL_FILES, is_changed_since, write_stamps
 from batchpool.system.limits import limit_behind, start_thread
 from batchpool.system.logs import configure_logging
 from batchpool.system.process_control import die_with_parent
 from batchpool.system.resource_usage import UsageMeter
-from batchpool.tasks.registry import Registry, TaskSources, load_tasks
-
-_MOST_TRIES = 10
-_RELOAD_AFTER_S = 0.1
-# File times have the kernel's tick as their step, and may lie that much in the past.
-_CLOCK_STEP_NS = 20_000_000
 
 log = logging.getLogger("batchpool.runner")
 
@@ -101,9 +95,7 @@ class Runner:
         except SpecError as error:
             return RunnerReply("unfit", str(error))
         except CodeChanged as error:
-            # What has been recorded stays, and binds the job to the code that we have.
-            writer.close(None)
-            return RunnerReply("stale", str(error), untouched=not writer.has_records)
+            return _give_up(writer, error)
         # A border: whatever our own code failed at, the worker must hear of it and end the batch.
         except Exception as error:
             log.exception("an assignment failed")
@@ -166,6 +158,15 @@ class _FlushThread:
         except OwnershipLost as refusal:
             # No thread can be stopped from here: the worker ends this process when it hears this.
             self._link.send(RunnerReply("disowned", str(refusal)))
+
+
+def _give_up(writer: RecordWriter, changed: CodeChanged) -> RunnerReply:
+    """Hand in what has been recorded: it stays, and binds the job to the code that is here."""
+    try:
+        writer.close(None)
+    except OwnershipLost as refusal:
+        return RunnerReply("disowned", str(refusal))
+    return RunnerReply("stale", str(changed), untouched=not writer.has_records)
 
 
 def _close(
@@ -251,25 +252,6 @@ def _collect_seldom() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def _load_tasks(folder: Path, tries: int) -> Registry:
-    """Load the tasks, and note from which files for those that load them later.
-
-    Starts over, in a new program, when a file changed meanwhile: then nobody can say what it was
-    that was loaded, and it may have been half written.
-    """
-    began_ns = time.time_ns() - _CLOCK_STEP_NS
-    registry = load_tasks(TaskSources.from_env(os.environ))
-    files = {module: code.files for module, code in registry.codes.items()}
-    write_stamps(folder, files | {ALL_FILES: registry.watched})
-    if is_changed_since({path for paths in files.values() for path in paths}, began_ns):
-        if tries < _MOST_TRIES:
-            time.sleep(_RELOAD_AFTER_S)
-            program = sys.orig_argv[:-1]
-            os.execv(sys.executable, [*program, str(tries + 1)])  # noqa: S606 - this very program
-        log.warning("files of tasks change all the time; going on with what was loaded last")
-    return registry
-
-
 def main(arguments: Sequence[str]) -> None:
     fd, folder, known, tries = arguments
     die_with_parent()
@@ -279,7 +261,7 @@ def main(arguments: Sequence[str]) -> None:
     settings = WorkerSettings.from_env(os.environ)
     failpoints.arm(os.environ)
     configure_logging(settings.log_level)
-    registry = _load_tasks(Path(folder), int(tries))
+    registry = load_noted_tasks(Path(folder), int(tries))
     link: Connection[RunnerReply | Ready, Assignment] = Connection(int(fd))
     runner = Runner(link, settings.redis_url)
     with RunnerContext(

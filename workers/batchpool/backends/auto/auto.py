@@ -15,9 +15,11 @@ from batchpool.backends.auto.resizable_threads import ResizableThreads
 from batchpool.backends.auto.shared_items import SharedItems
 from batchpool.backends.auto.timings import Timings
 from batchpool.backends.base import Batch, InProcess
-from batchpool.errors import ChildStartFailed
+from batchpool.children.start_methods import is_fork_server_alive
+from batchpool.errors import ChildStartFailed, CodeChanged
 from batchpool.model import AutoChoice, RunSpec
 from batchpool.system.cpus import usable_cpus
+from batchpool.system.file_stamps import is_changed, read_stamps
 from batchpool.system.interpreter import gil_enabled
 
 METHOD = "forkserver"
@@ -70,6 +72,7 @@ class Auto(InProcess):
         return METHOD if self._policy.choice.backend == "process-pool" else None
 
     def __enter__(self) -> "Auto":
+        self._check_code()
         super().__enter__()
         self.batch.context.has_flush_thread = True
         # Its own slots, not `self.slot`: that would be a cycle, which keeps the batch in memory.
@@ -82,6 +85,16 @@ class Auto(InProcess):
         finally:
             self.batch.context.has_flush_thread = False
             super().__exit__(None, None, None)
+
+    def _check_code(self) -> None:
+        """Refuse to begin in threads what a pool that is started later could not go on with.
+
+        Raises:
+            CodeChanged: that pool would load other code than this process has.
+        """
+        stamps = read_stamps(self.batch.context.folder).get(self.batch.task.module, ())
+        if is_changed(stamps) and not is_fork_server_alive():
+            raise CodeChanged(f"the code of task {self.batch.task.name!r} has changed")
 
     def run(self, indices: Sequence[int]) -> None:
         self._items = SharedItems(indices)
