@@ -71,8 +71,7 @@ def _parameters(operation: Operation) -> list[JsonObject]:
 def _responses(operation: Operation) -> JsonObject:
     content = _content(operation.answer) if operation.answer else {}
     for media_type in operation.others:
-        is_json = media_type == "application/json"
-        content[media_type] = {"schema": {"type": "object" if is_json else "string"}}
+        content[media_type] = _OTHER_CONTENT.get(media_type, {"schema": {"type": "string"}})
     done: JsonObject = {"description": operation.summary}
     if content:
         done["content"] = content
@@ -85,6 +84,13 @@ def _responses(operation: Operation) -> JsonObject:
     if operation.answer is inventory_answers.ReadinessInfo:
         found["503"] = done | {"description": "not ready, with the reasons"}
     return found
+
+
+_OTHER_CONTENT: dict[str, JsonObject] = {
+    "application/json": {"schema": {"type": "object"}},
+    # A schema would be read as that of each event.
+    "text/event-stream": {},
+}
 
 
 def _content(model: type[BaseModel], media_type: str = "application/json") -> JsonObject:
