@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from batchpool.backends.facts import facts_of
 from batchpool.comparisons.analysis.run_facts import BatchRun, JobRun, TaskRun
 from batchpool.ledger.comparison_entries import RunStart, SlotHolder
 from batchpool.ledger.entries import BatchEntry, JobEntry
+from batchpool.ledger.records import RecordDocument
 from batchpool.ledger.reservations import Holder
 from batchpool.model import Phases
 
@@ -110,9 +110,6 @@ def _batch_run(job: JobEntry, batch: BatchEntry, before: RunStart) -> BatchRun:
     holder = before.holders.get(str(batch.index))
     return BatchRun(
         index=batch.index,
-        first=batch.first,
-        items=batch.count,
-        state=batch.state,
         worker=epoch["worker"],
         host=epoch["host"],
         python=epoch["python"],
@@ -132,8 +129,17 @@ def _batch_run(job: JobEntry, batch: BatchEntry, before: RunStart) -> BatchRun:
     )
 
 
-def task_runs(records: Iterable[Mapping[str, Any]]) -> Iterator[TaskRun]:
+def task_runs(records: Iterable[RecordDocument]) -> Iterator[TaskRun]:
     """The records of items that ran."""
     for record in records:
-        if record["offset_s"] is not None:
-            yield TaskRun(*(record[name] for name in TaskRun._fields))
+        offset_s, wall_s, cpu_s = record["offset_s"], record["wall_s"], record["cpu_s"]
+        if offset_s is not None and wall_s is not None and cpu_s is not None:
+            yield TaskRun(
+                index=record["index"],
+                state=record["state"],
+                value=record["value"],
+                batch=record["batch"],
+                offset_s=offset_s,
+                wall_s=wall_s,
+                cpu_s=cpu_s,
+            )

@@ -136,4 +136,4 @@ def test_items_that_never_ran_are_no_task_runs() -> None:
         "item": 5,
     }
     (found,) = task_runs([record, record | {"offset_s": None}])
-    assert (found.value, found.offset_s, found.thread_id) == (1, 0.5, 2)
+    assert (found.value, found.offset_s, found.wall_s) == (1, 0.5, 0.1)

@@ -31,12 +31,9 @@ class TaskRun(NamedTuple):
     state: str
     value: Any
     batch: int
-    epoch: int
     offset_s: float
     wall_s: float
     cpu_s: float
-    pid: int
-    thread_id: int
 
 
 @dataclass(frozen=True)
@@ -44,9 +41,6 @@ class BatchRun:
     """One batch of a run; its phases in seconds since its claim, None where not reported."""
 
     index: int
-    first: int
-    items: int
-    state: str
     worker: str
     host: str
     python: str

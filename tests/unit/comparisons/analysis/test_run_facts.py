@@ -17,9 +17,6 @@ from batchpool.ledger.comparison_entries import BaselineTime
 
 BATCH = BatchRun(
     index=0,
-    first=0,
-    items=2,
-    state="succeeded",
     worker="w0",
     host="h0",
     python="3.14.0",
@@ -40,7 +37,7 @@ BATCH = BatchRun(
 
 
 def _task(index: int, batch: int = 0, offset_s: float = 0.02, value: object = 1) -> TaskRun:
-    return TaskRun(index, "succeeded", value, batch, 1, offset_s, 0.5, 0.1, 10, 100 + index)
+    return TaskRun(index, "succeeded", value, batch, offset_s, 0.5, 0.1)
 
 
 JOB = JobRun("succeeded", 0.53, 0.005, "thread-pool", [BATCH])
@@ -64,8 +61,8 @@ def test_facts_of_a_run_are_json_and_add_up() -> None:
 
 
 def test_the_cpus_are_those_of_the_quota_once_per_host() -> None:
-    other = replace(BATCH, index=1, first=2, worker="w1")
-    far = replace(BATCH, index=2, first=4, host="h1", worker="w2", usage=None)
+    other = replace(BATCH, index=1, worker="w1")
+    far = replace(BATCH, index=2, host="h1", worker="w2", usage=None)
     tasks = [_task(0), _task(2, 1), _task(4, 2)]
     facts = run_facts(replace(JOB, batches=[BATCH, other, far]), tasks, None)
     assert facts.cpus == 1.5 + 2
@@ -76,7 +73,7 @@ def test_the_cpus_are_those_of_the_quota_once_per_host() -> None:
 
 
 def test_batches_that_overlap_are_counted_together_on_one_clock() -> None:
-    late = replace(BATCH, index=1, first=1, queue_s=0.405)
+    late = replace(BATCH, index=1, queue_s=0.405)
     facts = run_facts(replace(JOB, batches=[BATCH, late]), [_task(0), _task(1, 1)], None)
     assert facts.max_in_flight == 2
     later = replace(late, queue_s=0.805)
@@ -85,7 +82,7 @@ def test_batches_that_overlap_are_counted_together_on_one_clock() -> None:
 
 
 def test_the_wait_for_the_slowest_batchs_claim_is_part_of_the_load() -> None:
-    late = replace(BATCH, index=1, first=1, queue_s=0.105)
+    late = replace(BATCH, index=1, queue_s=0.105)
     job = replace(JOB, wall_s=0.63, batches=[BATCH, late])
     facts = run_facts(job, [_task(0), _task(1, 1)], ALONE)
     assert facts.parts.load == pytest.approx(0.11)
@@ -112,7 +109,7 @@ def test_checksums_differ_by_value_index_and_state() -> None:
 def test_checksums_do_not_depend_on_order_or_place() -> None:
     value = {"a": 1, "b": [2.5]}
     one = [_task(0, value=value), _task(1)]
-    other = [_task(1)._replace(pid=99, batch=3), _task(0, value={"b": [2.5], "a": 1})]
+    other = [_task(1)._replace(offset_s=9.0, batch=3), _task(0, value={"b": [2.5], "a": 1})]
     facts = [run_facts(replace(JOB, batches=[]), tasks, None) for tasks in (one, other)]
     assert facts[0].checksum == facts[1].checksum
 
