@@ -4,7 +4,8 @@
 
 Each runs its own stack, `batchpool up` from its own checkout and environment; the client of this
 checkout submits to both. In each round both are measured in a random order; the ratios are new to
-old throughput within a round. Tables go to stdout, progress to stderr.
+old throughput within a round. On a machine that others use, the CPU time of all processes of a
+stack says more: old / new, over all rounds. Tables go to stdout, progress to stderr.
 """
 
 import argparse
@@ -14,14 +15,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from batchpool.client import Client
 from benchmarks.adapters.base import die_with_parent
-from benchmarks.machine_noise import QUIET, Neighbours
-from benchmarks.own_stack import WORKERS, Ours, ways
+from benchmarks.machine_noise import QUIET, Neighbours, tree_cpu_s
+from benchmarks.own_stack import WORKERS, Ours, Way, ways
 from benchmarks.peer_venvs import cache_folder
 from benchmarks.peers import ROOT
 from benchmarks.rounds import Plan, Result, find_pace, run_rounds
@@ -48,8 +52,8 @@ def ensure_checkout(commit: str) -> Path:
 
 
 @contextmanager
-def run_stack(checkout: Path) -> Iterator[str]:
-    """Run the stack of a checkout while the block lasts; yields its URL."""
+def run_stack(checkout: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """Run the stack of a checkout while the block lasts; yields its URL and its process."""
     environ = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     with tempfile.TemporaryDirectory(prefix="bp-") as folder:
         command = [checkout / ".venv" / "bin" / "batchpool", "up", "--port", "0"]
@@ -67,20 +71,48 @@ def run_stack(checkout: Path) -> Iterator[str]:
             word, _, url = stack.stdout.readline().strip().partition(" ")
             if word != "ready":
                 raise RuntimeError(f"the stack of {checkout} does not start")
-            yield url
+            yield url, psutil.Process(stack.pid)
         finally:
             stack.terminate()
             stack.wait()
 
 
-def measure(workload: str, clients: dict[str, Client], pace: Pace, plan: Plan) -> list[Result]:
-    """Measure all variants of a workload on both stacks, in rounds."""
+class Metered(Ours):
+    """One variant on one stack, with the CPU time that the stack used for what was measured."""
+
+    def __init__(self, name: str, way: Way, client: Client, stack: psutil.Process) -> None:
+        super().__init__(client, name, way)
+        self._stack = stack
+        self._most = 0
+        self._used_s: list[float] = []
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time per measurement."""
+        return statistics.fmean(self._used_s)
+
+    def ask(self, order: Mapping[str, Any]) -> list[float]:
+        before = tree_cpu_s(self._stack)
+        found = super().ask(order)
+        # A smaller order only warms up.
+        if order["count"] > self._most:
+            self._most, self._used_s = order["count"], []
+        if order["count"] == self._most:
+            self._used_s.append(tree_cpu_s(self._stack) - before)
+        return found
+
+
+def measure(
+    workload: str, stacks: Mapping[str, tuple[Client, psutil.Process]], pace: Pace, plan: Plan
+) -> tuple[list[Result], dict[str, float]]:
+    """Measure all variants of a workload on both stacks, in rounds; results and CPU times."""
     contestants = [
-        Ours(client, f"{way}, {side}", spec)
+        Metered(f"{way}, {side}", spec, *stack)
         for way, spec in ways(workload).items()
-        for side, client in clients.items()
+        for side, stack in stacks.items()
     ]
-    return run_rounds(WORKLOADS[workload], contestants, pace, plan)
+    results = run_rounds(WORKLOADS[workload], contestants, pace, plan)
+    return results, {each.name: each.cpu_s for each in contestants}
 
 
 def ratios(old: Result, new: Result, rounds: int) -> list[float]:
@@ -96,22 +128,26 @@ def _by_round(result: Result, rounds: int) -> list[list[float]]:
     return [result.seconds[at : at + size] for at in range(0, size * rounds, size)]
 
 
-def show(workload: str, results: Sequence[Result], rounds: int) -> str:
+def show(workload: str, results: Sequence[Result], cpu_s: Mapping[str, float], rounds: int) -> str:
     """A row per variant; the goal applies to the first."""
     found = {result.name: result for result in results}
-    lines = [f"### {workload}: {WORKLOADS[workload].title}", "", _HEAD, "|---|---|---|---|---|"]
+    lines = [f"### {workload}: {WORKLOADS[workload].title}", "", _HEAD, "|---|---|---|---|---|---|"]
     for way in ways(workload):
         old, new = found[f"{way}, {OLD}"], found[f"{way}, {NEW}"]
         by_round = ratios(old, new, rounds)
         low, middle, high = statistics.quantiles(by_round, n=4)
         times = " | ".join(f"{result.median * 1e3:.2f} ms" for result in (old, new))
-        lines.append(f"| {way} | {times} | {middle:.3f} | {low:.3f} to {high:.3f} |")
+        cpu = cpu_s[old.name] / cpu_s[new.name]
+        lines.append(f"| {way} | {times} | {middle:.3f} | {low:.3f} to {high:.3f} | {cpu:.3f} |")
         if way == next(iter(ways(workload))):
             verdict = "met" if middle >= GOAL else "**not met**"
     return "\n".join([*lines, "", f"Goal, new / old >= {GOAL}: {verdict}.", ""])
 
 
-_HEAD = "| way | old, median | new, median | throughput new / old | middle half of the rounds |"
+_HEAD = (
+    "| way | old, median | new, median | throughput new / old | middle half of the rounds "
+    "| CPU time old / new |"
+)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -136,14 +172,16 @@ def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     checkouts = {OLD: ensure_checkout(options.commit), NEW: ROOT}
     with ExitStack() as resources:
-        urls = {side: resources.enter_context(run_stack(path)) for side, path in checkouts.items()}
-        clients = {side: resources.enter_context(Client(url)) for side, url in urls.items()}
+        stacks = {}
+        for side, path in checkouts.items():
+            url, process = resources.enter_context(run_stack(path))
+            stacks[side] = resources.enter_context(Client(url)), process
         pace = find_pace()
         for workload in options.only:
             neighbours = Neighbours(options.patience)
             plan = Plan(options.rounds, neighbours, between=lambda: None)
-            results = measure(workload, clients, pace, plan)
-            print(show(workload, results, options.rounds))
+            results, cpu_s = measure(workload, stacks, pace, plan)
+            print(show(workload, results, cpu_s, options.rounds))
             loud = sum(share > QUIET for share in neighbours.shares)
             print(f"{loud} of {len(neighbours.shares)} measurements were disturbed.\n", flush=True)
 

@@ -56,10 +56,14 @@ def _guest(times: object) -> float:
 
 
 def _own_s() -> float:
-    # An ended child counts in its parent's children_* once its parent has waited for it.
-    me = psutil.Process()
+    return tree_cpu_s(psutil.Process())
+
+
+def tree_cpu_s(root: psutil.Process) -> float:
+    """CPU time of a process and all below it, with that of those that have ended."""
+    # A child that has ended is in its parent's children_*, once it was waited for.
     total = 0.0
-    for process in [me, *me.children(recursive=True)]:
+    for process in [root, *root.children(recursive=True)]:
         with suppress(psutil.Error):
             total += sum(process.cpu_times()[:4])
     return total
