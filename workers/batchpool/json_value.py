@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, Self, get_args, get_origin, get_type_hints
 
 JsonObject = dict[str, Any]
 """A JSON object whose fields are not typed here: given by users, or an answer of the API, whose
@@ -19,43 +19,64 @@ class JsonValue:
     """
 
     def to_json(self) -> JsonObject:
-        return {name: _plain(getattr(self, field)) for field, name, _ in self._columns()}
+        return {
+            each.name: getattr(self, each.field)
+            if each.write is None
+            else each.write(getattr(self, each.field))
+            for each in self._columns()
+        }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         """The value; names that only another version knows are ignored."""
         return cls(
-            **{field: read(raw[name]) for field, name, read in cls._columns() if name in raw}
+            **{
+                each.field: raw[each.name] if each.read is None else each.read(raw[each.name])
+                for each in cls._columns()
+                if each.name in raw
+            }
         )
 
     @classmethod
     @cache
-    def _columns(cls) -> list[tuple[str, str, Callable[[Any], Any]]]:
-        """Each field's name, its name in JSON, and the function that reads it."""
+    def _columns(cls) -> list["_Column"]:
         hints = get_type_hints(cls)
         return [
-            (each.name, each.metadata.get("json", each.name), _reader(hints[each.name]))
+            _Column(each.name, each.metadata.get("json", each.name), *_converters(hints[each.name]))
             for each in fields(cls)  # type: ignore[arg-type]  # subclasses are dataclasses
         ]
 
 
-def _reader(hint: Any) -> Callable[[Any], Any]:
+Converter = Callable[[Any], Any]
+
+
+class _Column(NamedTuple):
+    """A field, its name in JSON, and its converters; None for a value that is the same in both."""
+
+    field: str
+    name: str
+    read: Converter | None
+    write: Converter | None
+
+
+def _converters(hint: Any) -> tuple[Converter | None, Converter | None]:
     candidates = (hint, *get_args(hint))
     value = next((x for x in candidates if isinstance(x, type) and issubclass(x, JsonValue)), None)
     if get_origin(hint) is tuple:
-        return (lambda raw: tuple(map(value.from_json, raw))) if value else tuple
+        if value is None:
+            return tuple, list
+        return (
+            lambda raw: tuple(map(value.from_json, raw)),
+            lambda values: [each.to_json() for each in values],
+        )
     if value is None:
-        return lambda raw: raw
+        return None, None
     if get_origin(hint) is dict:
-        return lambda raw: {key: value.from_json(each) for key, each in raw.items()}
-    return lambda raw: None if raw is None else value.from_json(raw)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, JsonValue):
-        return value.to_json()
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return value
+        return (
+            lambda raw: {key: value.from_json(each) for key, each in raw.items()},
+            lambda values: {key: each.to_json() for key, each in values.items()},
+        )
+    return (
+        lambda raw: None if raw is None else value.from_json(raw),
+        lambda one: None if one is None else one.to_json(),
+    )
