@@ -19,7 +19,7 @@ from pathlib import Path
 from batchpool.backends.context import RunnerContext
 from batchpool.comparisons.analysis.analyse import ComparisonData, analyse
 from batchpool.comparisons.analysis.verdicts import Ratio, decide
-from batchpool.ledger.comparison_entries import (
+from batchpool.ledger.values.comparison_entries import (
     ArmSpec,
     ComparisonSpec,
     Environment,
@@ -27,7 +27,7 @@ from batchpool.ledger.comparison_entries import (
     Sample,
     TaskMedians,
 )
-from batchpool.ledger.job_spec import ItemsSummary
+from batchpool.ledger.values.job_spec import ItemsSummary
 from batchpool.model import BatchSpec, RunSpec
 from batchpool.runner.run_batch import run_batch
 from batchpool.schemas.comparison_responses import Analysis, RatioInfo

@@ -11,9 +11,9 @@ from redis import Redis
 
 from batchpool.client import Client
 from batchpool.ledger.connection import connect
-from batchpool.ledger.entries import NewJob
-from batchpool.ledger.job_spec import ItemsSummary, JobSpec
 from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.values.job_entries import NewJob
+from batchpool.ledger.values.job_spec import ItemsSummary, JobSpec
 from batchpool.queue.rq_queue import enqueue
 from batchpool.stack.local_stack import LocalStack
 from benchmarks.peers import PEERS, Driven

@@ -23,11 +23,11 @@ from redis import Redis
 from rq import Queue
 
 from batchpool.ledger.connection import connect
-from batchpool.ledger.entries import NewJob
 from batchpool.ledger.events import Events
-from batchpool.ledger.job_spec import ItemsSummary, JobSpec
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.presence import Presence
+from batchpool.ledger.values.job_entries import NewJob
+from batchpool.ledger.values.job_spec import ItemsSummary, JobSpec
 from batchpool.model import TERMINAL_STATES
 from batchpool.queue.rq_queue import enqueue
 from batchpool.stack.folders import DataFolder

@@ -26,7 +26,6 @@ from hypothesis.stateful import (
 from batchpool.exact_sum import ExactSum
 from batchpool.ledger import keys
 from batchpool.ledger.connection import connect
-from batchpool.ledger.entries import JobEntry, NewJob, Tally
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import (
     EMPTY_BLOCK,
@@ -38,6 +37,7 @@ from batchpool.ledger.ownership import (
 )
 from batchpool.ledger.records import Records
 from batchpool.ledger.recovery import Recovery
+from batchpool.ledger.values.job_entries import JobEntry, NewJob, Tally
 from batchpool.model import TERMINAL_STATES, ExecutionSite, Outcome
 from tests.integration.conftest import start_valkey, wait_until_answering
 from tests.support.job_specs import job_spec

@@ -17,12 +17,12 @@ from redis.exceptions import RedisError
 
 from batchpool.api.app import create_app
 from batchpool.api.settings import ApiSettings
-from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.connection import connect
-from batchpool.ledger.entries import Report
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import Claim, Ending, Ownership
 from batchpool.ledger.presence import Presence
+from batchpool.ledger.values.announcements import LiveWorker, WorkerCapabilities
+from batchpool.ledger.values.job_entries import Report
 from batchpool.model import ExecutionSite, Outcome, TaskError
 from batchpool.runner.record_writer import RecordWriter
 from tests.crew import Crew

@@ -13,9 +13,9 @@ import pytest
 
 from batchpool.api.app import create_app
 from batchpool.api.settings import ApiSettings
-from batchpool.ledger.announcements import WorkerCapabilities
 from batchpool.ledger.connection import connect
 from batchpool.ledger.presence import Presence
+from batchpool.ledger.values.announcements import WorkerCapabilities
 from tests.support.waiting import check_time
 
 SETTINGS = ApiSettings.from_env({"BATCHPOOL_API_REDIS_TIMEOUT_S": "1.0"})

@@ -7,11 +7,11 @@ from redis import Redis
 
 from batchpool.comparisons.driver import Driver
 from batchpool.ledger import keys
-from batchpool.ledger.announcements import LiveWorker
-from batchpool.ledger.comparison_entries import ComparisonEntry
 from batchpool.ledger.comparisons import Comparisons
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.reservations import Reservations, WorkerSlot
+from batchpool.ledger.values.announcements import LiveWorker
+from batchpool.ledger.values.comparison_entries import ComparisonEntry
 from batchpool.queue import rq_queue
 from batchpool.settings import ReconcilerSettings
 

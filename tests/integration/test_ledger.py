@@ -9,7 +9,6 @@ import pytest
 from redis import Redis
 
 from batchpool.ledger import keys
-from batchpool.ledger.entries import NewJob, Tally
 from batchpool.ledger.events import Events
 from batchpool.ledger.job_creation import IdempotencyKey, KeyReused
 from batchpool.ledger.jobs import Jobs
@@ -24,6 +23,7 @@ from batchpool.ledger.ownership import (
 )
 from batchpool.ledger.records import Records
 from batchpool.ledger.recovery import Recovery
+from batchpool.ledger.values.job_entries import NewJob, Tally
 from batchpool.model import ExecutionSite, Outcome
 from tests.support.job_specs import job_spec
 

@@ -4,10 +4,10 @@ import pytest
 from redis import Redis
 
 from batchpool.ledger import keys
-from batchpool.ledger.comparison_entries import ComparisonEntry, ExecutionNotes, RunStart
 from batchpool.ledger.comparisons import Change, Comparisons, NewComparison
-from batchpool.ledger.entries import NewJob
 from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.values.comparison_entries import ComparisonEntry, ExecutionNotes, RunStart
+from batchpool.ledger.values.job_entries import NewJob
 from batchpool.model import TaskError
 from tests.support.comparison_specs import comparison_spec, sample
 from tests.support.job_specs import job_spec

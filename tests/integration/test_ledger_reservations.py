@@ -6,10 +6,10 @@ import pytest
 from redis import Redis
 
 from batchpool.ledger import keys
-from batchpool.ledger.entries import NewJob
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import Claim, Ownership
 from batchpool.ledger.reservations import Reservations, WorkerSlot
+from batchpool.ledger.values.job_entries import NewJob
 from tests.support.job_specs import job_spec
 
 HOLDER = {"worker": "w1", "host": "h1", "cpus": 2, "pid": 7, "python": "3.11", "gil": True}

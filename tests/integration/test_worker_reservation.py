@@ -9,12 +9,12 @@ import pytest
 from rq import Queue
 
 from batchpool.ledger import keys
-from batchpool.ledger.announcements import ReservedSlot
-from batchpool.ledger.entries import NewJob
 from batchpool.ledger.failpoints import MARKER, TESTING, VARIABLE
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.reservations import Reservations, WorkerSlot
+from batchpool.ledger.values.announcements import ReservedSlot
+from batchpool.ledger.values.job_entries import NewJob
 from batchpool.queue import rq_queue
 from tests.crew import Crew
 from tests.support.job_specs import job_spec

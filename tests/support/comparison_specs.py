@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from batchpool.ledger.comparison_entries import ArmSpec, ComparisonSpec, Sample
-from batchpool.ledger.job_spec import ItemsSummary
+from batchpool.ledger.values.comparison_entries import ArmSpec, ComparisonSpec, Sample
+from batchpool.ledger.values.job_spec import ItemsSummary
 
 ARMS = (
     ArmSpec(name="sequential", backend="sequential", concurrency=1, batches=1),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from batchpool.ledger.job_spec import ItemsSummary, JobSpec
+from batchpool.ledger.values.job_spec import ItemsSummary, JobSpec
 
 
 def job_spec(task: str = "echo", **changes: Any) -> JobSpec:

@@ -6,7 +6,7 @@ from batchpool.backends.facts import BACKENDS
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.planning import live_by_class
 from batchpool.json_value import JsonObject
-from batchpool.ledger.announcements import LiveWorker, TaskCapabilities
+from batchpool.ledger.values.announcements import LiveWorker, TaskCapabilities
 from batchpool.model import DISPATCHES, POOLS
 from batchpool.timestamps import rfc3339
 

@@ -11,9 +11,9 @@ from prometheus_client.registry import Collector
 from redis import Redis
 
 from batchpool.ledger import keys
-from batchpool.ledger.announcements import WorkerState
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.presence import Presence
+from batchpool.ledger.values.announcements import WorkerState
 
 WORKER_STATES: tuple[WorkerState, ...] = ("idle", "busy", "draining")
 _COUNTED = (

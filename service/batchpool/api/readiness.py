@@ -10,7 +10,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from batchpool.json_value import JsonObject
 from batchpool.ledger import keys
-from batchpool.ledger.announcements import LiveWorker
+from batchpool.ledger.values.announcements import LiveWorker
 
 LEAST_VERSION = (6, 2)
 

@@ -12,9 +12,9 @@ from batchpool.jobs.admission import Limits, capable_classes, check_request, com
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.items_digest import summarize_items
 from batchpool.jobs.planning import JobPlan, live_by_class
-from batchpool.ledger.announcements import WorkerCapabilities
-from batchpool.ledger.comparison_entries import ArmSpec, ComparisonSpec
-from batchpool.ledger.job_spec import ItemsSummary
+from batchpool.ledger.values.announcements import WorkerCapabilities
+from batchpool.ledger.values.comparison_entries import ArmSpec, ComparisonSpec
+from batchpool.ledger.values.job_spec import ItemsSummary
 from batchpool.schemas.comparison_requests import (
     MOST_ROUNDS,
     MOST_RUNS,

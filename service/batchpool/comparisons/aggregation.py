@@ -2,7 +2,7 @@
 
 from batchpool.comparisons.analysis.exports import Results
 from batchpool.comparisons.planning import arm_name, plan_runs
-from batchpool.ledger.comparison_entries import ComparisonEntry, ComparisonSpec, Environment
+from batchpool.ledger.values.comparison_entries import ComparisonEntry, ComparisonSpec, Environment
 from batchpool.model import TERMINAL_STATES
 from batchpool.schemas.comparison_responses import (
     Analysis,

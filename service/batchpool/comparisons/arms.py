@@ -9,7 +9,7 @@ from typing import TypeVar
 from batchpool.backends.facts import BACKENDS
 from batchpool.comparisons.planning import ARM_FIELDS
 from batchpool.comparisons.refusals import nested
-from batchpool.ledger.comparison_entries import ArmSpec
+from batchpool.ledger.values.comparison_entries import ArmSpec
 from batchpool.schemas.comparison_requests import (
     MOST_ARMS,
     ArmRequest,

@@ -18,9 +18,9 @@ from batchpool.comparisons.environment import describe_environment, with_usage
 from batchpool.comparisons.execution import ComparisonExecution
 from batchpool.comparisons.worker_class import ClassGone, ClassWatch, has_begun
 from batchpool.comparisons.worker_reservation import ReservedWorkers, WorkerReservations
-from batchpool.ledger.comparison_entries import ComparisonEntry
 from batchpool.ledger.comparisons import Change, Comparisons, ComparisonSnapshot
 from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.values.comparison_entries import ComparisonEntry
 from batchpool.model import TERMINAL_STATES, TaskError
 from batchpool.settings import ReconcilerSettings
 

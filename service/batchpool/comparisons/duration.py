@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from batchpool.comparisons.planning import Run, arm_spec, plan_runs
-from batchpool.ledger.comparison_entries import ArmSpec, ComparisonSpec
+from batchpool.ledger.values.comparison_entries import ArmSpec, ComparisonSpec
 
 SECONDS = "seconds"
 """The parameter that, by convention, says how long a task waits at least."""

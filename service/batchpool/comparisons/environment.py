@@ -8,9 +8,9 @@ from typing import TypeVar
 from redis import Redis
 
 from batchpool.comparisons.worker_reservation import ReservedWorkers
-from batchpool.ledger.comparison_entries import Environment, EnvironmentWorker
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.presence import Presence
+from batchpool.ledger.values.comparison_entries import Environment, EnvironmentWorker
 from batchpool.model import Usage
 from batchpool.timestamps import rfc3339
 

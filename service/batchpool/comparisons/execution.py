@@ -34,17 +34,17 @@ from batchpool.comparisons.run_measurement import (
 from batchpool.comparisons.worker_reservation import ReservedWorkers, WorkerReservations
 from batchpool.jobs.planning import split_ranges
 from batchpool.ledger import keys
-from batchpool.ledger.comparison_entries import (
+from batchpool.ledger.comparisons import Change, Comparisons
+from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.records import Records
+from batchpool.ledger.values.comparison_entries import (
     ComparisonEntry,
     ExecutionNotes,
     RunFacts,
     RunStart,
     Sample,
 )
-from batchpool.ledger.comparisons import Change, Comparisons
-from batchpool.ledger.entries import JobEntry, NewJob
-from batchpool.ledger.jobs import Jobs
-from batchpool.ledger.records import Records
+from batchpool.ledger.values.job_entries import JobEntry, NewJob
 from batchpool.model import TERMINAL_STATES
 from batchpool.queue import rq_queue
 

@@ -5,8 +5,8 @@ import random
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, fields
 
-from batchpool.ledger.comparison_entries import ArmSpec, ComparisonSpec, RunKind
-from batchpool.ledger.job_spec import ComparisonRun, JobSpec
+from batchpool.ledger.values.comparison_entries import ArmSpec, ComparisonSpec, RunKind
+from batchpool.ledger.values.job_spec import ComparisonRun, JobSpec
 
 BASELINE_ARM = -1
 MOST_ATTEMPTS = 5

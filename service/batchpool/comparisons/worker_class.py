@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from redis import Redis
 
 from batchpool.jobs.planning import Requirements, can_run, live_by_class, rank_classes
-from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
-from batchpool.ledger.comparison_entries import ComparisonEntry, ComparisonSpec
 from batchpool.ledger.presence import Presence
+from batchpool.ledger.values.announcements import LiveWorker, WorkerCapabilities
+from batchpool.ledger.values.comparison_entries import ComparisonEntry, ComparisonSpec
 
 CHECK_EVERY_S = 1.0
 BEGUN_FACTOR = 4

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from redis import Redis
 
 from batchpool.ledger import keys
-from batchpool.ledger.comparison_entries import ComparisonEntry
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.reservations import Holder, Reservations, WorkerSlot
+from batchpool.ledger.values.comparison_entries import ComparisonEntry
 from batchpool.queue import rq_queue
 from batchpool.queue.messages import Release, Reserve, reserve_id
 

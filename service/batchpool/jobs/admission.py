@@ -18,8 +18,8 @@ from batchpool.jobs.planning import (
 )
 from batchpool.jobs.refusals import NoWorkerSeen
 from batchpool.json_value import JsonObject
-from batchpool.ledger.announcements import WorkerCapabilities
-from batchpool.ledger.job_spec import ItemsSummary, JobSpec
+from batchpool.ledger.values.announcements import WorkerCapabilities
+from batchpool.ledger.values.job_spec import ItemsSummary, JobSpec
 from batchpool.model import START_METHODS
 from batchpool.schemas.job_requests import JobRequest
 from batchpool.schemas.refusals import FieldError, InvalidFields, invalid_field

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from batchpool.exact_sum import ExactSum
 from batchpool.json_value import JsonObject
-from batchpool.ledger.entries import BatchEntry, Epoch, JobEntry, Tally
-from batchpool.ledger.job_spec import JobSpec
+from batchpool.ledger.values.job_entries import BatchEntry, Epoch, JobEntry, Tally
+from batchpool.ledger.values.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
 from batchpool.timestamps import rfc3339
 

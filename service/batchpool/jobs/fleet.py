@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.presence import Presence
+from batchpool.ledger.values.announcements import LiveWorker, WorkerCapabilities
 from batchpool.schemas.refusals import Refusal
 
 

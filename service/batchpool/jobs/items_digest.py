@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from batchpool.ledger.job_spec import ItemsSummary
+from batchpool.ledger.values.job_spec import ItemsSummary
 
 SLICE = 4096
 """Items encoded at once, so that a million of them need no second copy in memory."""

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from batchpool.jobs.paging import collect_page
-from batchpool.ledger.entries import JobEntry
 from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.schemas.job_requests import JobsQuery
 
 SCAN_PAGE = 200

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from batchpool.backends.facts import BACKENDS
-from batchpool.ledger.announcements import LiveWorker, TaskCapabilities, WorkerCapabilities
-from batchpool.ledger.job_spec import JobSpec
 from batchpool.ledger.keys import base_class
+from batchpool.ledger.values.announcements import LiveWorker, TaskCapabilities, WorkerCapabilities
+from batchpool.ledger.values.job_spec import JobSpec
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from batchpool.json_value import JsonObject
-from batchpool.ledger.entries import JobEntry
 from batchpool.ledger.records import RecordDocument
+from batchpool.ledger.values.job_entries import JobEntry
 
 LANES_FROM = 1
 

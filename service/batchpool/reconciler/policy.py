@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from batchpool.jobs.planning import Requirements, can_run, live_by_class, rank_classes
-from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.keys import base_class
 from batchpool.ledger.recovery import Waiting
+from batchpool.ledger.values.announcements import LiveWorker, WorkerCapabilities
 from batchpool.queue.messages import rq_id
 
 MISSING_S = 1.0

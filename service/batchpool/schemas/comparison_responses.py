@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from batchpool.json_value import JsonObject
-from batchpool.ledger.comparison_entries import ArmSpec
+from batchpool.ledger.values.comparison_entries import ArmSpec
 from batchpool.model import JobState
 from batchpool.schemas.job_responses import (
     ErrorInfo,

@@ -17,8 +17,8 @@ from batchpool.comparisons.planning import (
 )
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.refusals import NoWorkerSeen
-from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
-from batchpool.ledger.comparison_entries import ComparisonSpec
+from batchpool.ledger.values.announcements import LiveWorker, WorkerCapabilities
+from batchpool.ledger.values.comparison_entries import ComparisonSpec
 from batchpool.schemas.comparison_requests import ComparisonRequest
 from batchpool.schemas.job_requests import read_model
 from batchpool.schemas.refusals import InvalidFields

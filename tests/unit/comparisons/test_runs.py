@@ -13,7 +13,14 @@ from batchpool.comparisons.run_measurement import (
     why_disturbed,
     why_failed,
 )
-from batchpool.ledger.entries import BatchEntry, Epoch, JobEntry, NewJob, Tally, new_entry
+from batchpool.ledger.values.job_entries import (
+    BatchEntry,
+    Epoch,
+    JobEntry,
+    NewJob,
+    Tally,
+    new_entry,
+)
 from batchpool.model import TaskError
 from tests.support.job_specs import job_spec
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchpool.ledger.bitmap import bit_segments, set_bits
-from batchpool.ledger.record_codec import decode_block, encode_block
+from batchpool.ledger.blocks.bitmap import bit_segments, set_bits
+from batchpool.ledger.blocks.record_codec import decode_block, encode_block
 from batchpool.model import RECORD_STATES, ExecutionSite, FailedAttempt, Outcome, TaskError
 
 LANES = [

@@ -4,8 +4,8 @@ import threading
 from time import monotonic
 from typing import Any, cast
 
-from batchpool.ledger.entries import Tally
 from batchpool.ledger.ownership import Block, Claim, Ending, Ownership
+from batchpool.ledger.values.job_entries import Tally
 from batchpool.model import ExecutionSite, Outcome, RunSpec
 from batchpool.runner.record_writer import BLOCK_RECORDS, MOST_PENDING, RecordWriter
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from batchpool.exact_sum import ExactSum
 from batchpool.jobs.aggregation import add_sums, show_job, show_summary
-from batchpool.ledger.entries import BatchEntry, Epoch, JobEntry, Report, Tally
+from batchpool.ledger.values.job_entries import BatchEntry, Epoch, JobEntry, Report, Tally
 from tests.support.job_specs import job_spec
 
 SPEC = job_spec(count=10)

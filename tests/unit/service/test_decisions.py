@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from batchpool.jobs.planning import Requirements
-from batchpool.ledger.announcements import (
+from batchpool.ledger.recovery import Waiting
+from batchpool.ledger.values.announcements import (
     LiveWorker,
     TaskCapabilities,
     WorkerCapabilities,
     WorkerState,
 )
-from batchpool.ledger.recovery import Waiting
 from batchpool.reconciler.policy import (
     LeaseGracePeriod,
     Move,

@@ -15,7 +15,7 @@ from batchpool.jobs.planning import (
     rank_classes,
     split_ranges,
 )
-from batchpool.ledger.announcements import LiveWorker, TaskCapabilities, WorkerCapabilities
+from batchpool.ledger.values.announcements import LiveWorker, TaskCapabilities, WorkerCapabilities
 
 BOTH = TaskCapabilities(has_sync=True, has_async=True)
 

@@ -1,7 +1,7 @@
 """Who is blamed for a dead runner, and what is run next."""
 
-from batchpool.ledger.entries import Tally
 from batchpool.ledger.ownership import Claim
+from batchpool.ledger.values.job_entries import Tally
 from batchpool.model import RunSpec
 from batchpool.runner.protocol import Assignment
 from batchpool.worker.claimed_batch import ClaimedBatch

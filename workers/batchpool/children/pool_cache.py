@@ -8,7 +8,7 @@ from time import monotonic, sleep
 
 from batchpool.children.pools import _RESTART_S, _STARTS_ALLOWED, ExecutorPool, _nothing
 from batchpool.errors import ChildStartFailed, LimitReached
-from batchpool.ledger.announcements import IdlePool
+from batchpool.ledger.values.announcements import IdlePool
 from batchpool.tasks.registry import Registry
 
 UNKNOWN_STARTUP_S = 0.4

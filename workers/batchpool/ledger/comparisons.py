@@ -9,19 +9,19 @@ from redis import Redis
 
 from batchpool.json_value import JsonValue
 from batchpool.ledger import keys
-from batchpool.ledger.comparison_entries import (
-    ComparisonEntry,
-    ComparisonSpec,
-    Environment,
-    ExecutionNotes,
-    Sample,
-)
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.events import wait_for_entry
 from batchpool.ledger.job_creation import Created, IdempotencyKey, KeyReused, QueueFull
 from batchpool.ledger.jobs import pack_items, unpack_items
 from batchpool.ledger.newest_first import page_of_keys
 from batchpool.ledger.scripts import LuaScript
+from batchpool.ledger.values.comparison_entries import (
+    ComparisonEntry,
+    ComparisonSpec,
+    Environment,
+    ExecutionNotes,
+    Sample,
+)
 from batchpool.model import JobState, TaskError
 
 StepAnswer = Literal["ok", "stale", "moved", "ended"]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from batchpool.json_value import JsonObject
 from batchpool.ledger import keys
-from batchpool.ledger.entries import NewJob
+from batchpool.ledger.values.job_entries import NewJob
 
 RECORD_BYTES = 32
 """Expected size of a record that is not written yet: 7 to 20 were measured for numbers."""

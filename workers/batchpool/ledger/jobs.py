@@ -10,7 +10,6 @@ from redis.client import Pipeline
 
 from batchpool.ledger import keys
 from batchpool.ledger.connection import Commands
-from batchpool.ledger.entries import JobEntry, NewJob, parse_batch, parse_job
 from batchpool.ledger.events import wait_for_entry
 from batchpool.ledger.job_creation import (
     CapacityLimits,
@@ -19,9 +18,10 @@ from batchpool.ledger.job_creation import (
     create_arguments,
     parse_created,
 )
-from batchpool.ledger.job_spec import JobSpec
 from batchpool.ledger.newest_first import page_of_keys
 from batchpool.ledger.scripts import LuaScript
+from batchpool.ledger.values.job_entries import JobEntry, NewJob, parse_batch, parse_job
+from batchpool.ledger.values.job_spec import JobSpec
 
 ITEMS_PER_BLOCK = 4096
 HASHES_PER_READ = 1000

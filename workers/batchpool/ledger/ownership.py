@@ -9,11 +9,11 @@ from typing import Any, Literal, NamedTuple
 from redis import Redis
 
 from batchpool.ledger import keys
-from batchpool.ledger.bitmap import bit_segments, set_bits
-from batchpool.ledger.entries import Owner, Report, Tally
-from batchpool.ledger.job_spec import JobSpec
-from batchpool.ledger.record_codec import encode_block
+from batchpool.ledger.blocks.bitmap import bit_segments, set_bits
+from batchpool.ledger.blocks.record_codec import encode_block
 from batchpool.ledger.scripts import LuaScript
+from batchpool.ledger.values.job_entries import Owner, Report, Tally
+from batchpool.ledger.values.job_spec import JobSpec
 from batchpool.model import Outcome, RunSpec, TaskError
 
 OTHER_VERSION = "other version"

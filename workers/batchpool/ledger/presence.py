@@ -7,8 +7,8 @@ from dataclasses import replace
 from redis import Redis
 
 from batchpool.ledger import keys
-from batchpool.ledger.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.connection import Commands
+from batchpool.ledger.values.announcements import LiveWorker, WorkerCapabilities
 
 
 class Presence:

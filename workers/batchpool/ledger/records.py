@@ -8,10 +8,10 @@ from typing import Any, TypedDict
 from redis import Redis
 
 from batchpool.ledger import keys
+from batchpool.ledger.blocks.record_codec import decode_block
 from batchpool.ledger.connection import Commands
-from batchpool.ledger.entries import BatchEntry, JobEntry
 from batchpool.ledger.jobs import ITEMS_PER_BLOCK, Jobs
-from batchpool.ledger.record_codec import decode_block
+from batchpool.ledger.values.job_entries import BatchEntry, JobEntry
 from batchpool.model import FailedAttempt, Outcome, RecordState, TaskError
 from batchpool.timestamps import instant
 

@@ -25,9 +25,9 @@ from batchpool.execution.in_flight import IN_FLIGHT_NAME, read_in_flight_table
 from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
 from batchpool.ledger import failpoints as failpoints
 from batchpool.ledger.connection import UNREACHABLE, connect
-from batchpool.ledger.entries import Report
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import Claim, Ending, Ownership
+from batchpool.ledger.values.job_entries import Report
 from batchpool.model import BatchReport, BatchSpec, ExecutionSite, Outcome, Phases, TaskError, Usage
 from batchpool.runner.capabilities import capabilities, fingerprint
 from batchpool.runner.noted_tasks import load_noted_tasks

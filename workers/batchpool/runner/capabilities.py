@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from batchpool.backends.facts import BACKENDS
-from batchpool.ledger.announcements import LoadFailure, TaskCapabilities, WorkerCapabilities
+from batchpool.ledger.values.announcements import LoadFailure, TaskCapabilities, WorkerCapabilities
 from batchpool.model import START_METHODS
 from batchpool.system.cpus import usable_cpus
 from batchpool.system.interpreter import gil_enabled, python_minor

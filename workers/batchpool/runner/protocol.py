@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from batchpool.ledger.announcements import IdlePool, WorkerCapabilities
 from batchpool.ledger.ownership import Claim
+from batchpool.ledger.values.announcements import IdlePool, WorkerCapabilities
 
 PEAK_NAME = "peak"
 """The file in a runner's folder that holds what was seen so far."""

@@ -10,8 +10,8 @@ from operator import itemgetter
 
 from batchpool.exact_sum import ExactSum
 from batchpool.ledger.connection import UNREACHABLE
-from batchpool.ledger.entries import Tally
 from batchpool.ledger.ownership import EMPTY_BLOCK, Block, Claim, Ending, Ownership, make_block
+from batchpool.ledger.values.job_entries import Tally
 from batchpool.model import Outcome
 
 FLUSH_AFTER_S = 0.1

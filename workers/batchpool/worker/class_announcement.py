@@ -2,8 +2,8 @@
 
 import logging
 
-from batchpool.ledger.announcements import WorkerCapabilities
 from batchpool.ledger.presence import Presence
+from batchpool.ledger.values.announcements import WorkerCapabilities
 
 ANNOUNCE_CLASS_EVERY_S = 60.0
 

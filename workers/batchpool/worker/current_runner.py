@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from batchpool.ledger.announcements import IdlePool, WorkerCapabilities
+from batchpool.ledger.values.announcements import IdlePool, WorkerCapabilities
 from batchpool.worker.batch_deadlines import CHECK_EVERY_S
 from batchpool.worker.runner_process import RunnerProcess, RunnerStartFailed
 

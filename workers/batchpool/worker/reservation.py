@@ -2,10 +2,10 @@
 
 import logging
 
-from batchpool.ledger.announcements import ReservedSlot
 from batchpool.ledger.connection import UNREACHABLE
 from batchpool.ledger.keys import private_class
 from batchpool.ledger.reservations import HolderFields, Reservations, WorkerSlot
+from batchpool.ledger.values.announcements import ReservedSlot
 
 log = logging.getLogger("batchpool.worker")
 

@@ -24,14 +24,14 @@ from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
 from batchpool.ledger import keys
-from batchpool.ledger.announcements import LiveWorker, WorkerState
 from batchpool.ledger.connection import UNREACHABLE, is_temporary
-from batchpool.ledger.entries import WorkerIdentity
 from batchpool.ledger.failpoints import failpoint
 from batchpool.ledger.ownership import Ownership
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.recovery import Recovery
 from batchpool.ledger.reservations import HolderFields, Reservations
+from batchpool.ledger.values.announcements import LiveWorker, WorkerState
+from batchpool.ledger.values.job_entries import WorkerIdentity
 from batchpool.queue.messages import MessageJob, Release, Reserve, RunBatch, decode
 from batchpool.settings import WorkerSettings
 from batchpool.system.cpus import usable_cpus

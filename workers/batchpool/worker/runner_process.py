@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from batchpool.execution.in_flight import read_in_flight
-from batchpool.ledger.announcements import IdlePool, WorkerCapabilities
+from batchpool.ledger.values.announcements import IdlePool, WorkerCapabilities
 from batchpool.runner.protocol import Assignment, Ready, RunnerReply
 from batchpool.system.file_stamps import ALL_FILES, is_changed, read_stamps
 from batchpool.system.limits import explain, limit_behind, reached_limits

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from batchpool.ledger.connection import UNREACHABLE
-from batchpool.ledger.entries import Owner, WorkerIdentity
 from batchpool.ledger.ownership import OTHER_VERSION, Claim, Ending, Ownership
 from batchpool.ledger.recovery import Recovery
+from batchpool.ledger.values.job_entries import Owner, WorkerIdentity
 from batchpool.model import TaskError
 from batchpool.runner.protocol import Assignment, Ready, RunnerReply
 from batchpool.worker.batch_deadlines import CHECK_EVERY_S

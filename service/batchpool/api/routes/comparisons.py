@@ -20,7 +20,7 @@ from batchpool.api.json_body import parse_json, read_body
 from batchpool.api.large_bodies import LARGE_BYTES
 from batchpool.api.long_poll import wait_for_end
 from batchpool.api.problems import Conflict
-from batchpool.api.submit_comparison import submit_comparison
+from batchpool.api.use_cases.submit_comparison import submit_comparison
 from batchpool.comparisons.aggregation import (
     results_of,
     show_comparison,

@@ -22,8 +22,8 @@ from batchpool.api.json_body import parse_json, read_body
 from batchpool.api.large_bodies import LARGE_BYTES
 from batchpool.api.long_poll import wait_for_end
 from batchpool.api.problems import Conflict
-from batchpool.api.retry_job import retry_job
-from batchpool.api.submit_job import SubmittedJob, submit
+from batchpool.api.use_cases.retry_job import retry_job
+from batchpool.api.use_cases.submit_job import SubmittedJob, submit
 from batchpool.jobs.aggregation import show_job, show_summary
 from batchpool.jobs.listing import list_jobs
 from batchpool.json_value import JsonObject

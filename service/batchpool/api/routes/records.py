@@ -21,8 +21,8 @@ from batchpool.api.http import (
 from batchpool.api.problems import Unavailable, field_problem
 from batchpool.jobs.csv_cell import csv_cell
 from batchpool.jobs.trace import trace_events
-from batchpool.ledger.entries import JobEntry
 from batchpool.ledger.records import RECORD_FIELDS, RecordDocument
+from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.schemas.job_requests import NoQuery, RecordsQuery
 
 Row = TypeVar("Row")

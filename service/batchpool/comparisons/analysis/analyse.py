@@ -20,7 +20,7 @@ from batchpool.comparisons.analysis.verdicts import (
     ratio_of,
     shows_a_difference,
 )
-from batchpool.ledger.comparison_entries import (
+from batchpool.ledger.values.comparison_entries import (
     ComparisonEntry,
     ComparisonSpec,
     Environment,

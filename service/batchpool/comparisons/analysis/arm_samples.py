@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from batchpool.backends.facts import BackendFacts, facts_of
 from batchpool.comparisons.planning import arm_name, arm_spec
-from batchpool.ledger.comparison_entries import ArmSpec, ComparisonSpec, RunFacts, Sample
+from batchpool.ledger.values.comparison_entries import ArmSpec, ComparisonSpec, RunFacts, Sample
 
 ValueT = TypeVar("ValueT")
 

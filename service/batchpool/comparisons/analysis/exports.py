@@ -8,7 +8,7 @@ from statistics import fmean, median, stdev
 
 from batchpool.comparisons.planning import arm_name, arm_spec
 from batchpool.jobs.csv_cell import csv_cell
-from batchpool.ledger.comparison_entries import ComparisonSpec, Environment, RunFacts, Sample
+from batchpool.ledger.values.comparison_entries import ComparisonSpec, Environment, RunFacts, Sample
 from batchpool.schemas.comparison_responses import Analysis, ArmResult
 from batchpool.schemas.job_responses import ResponseModel
 

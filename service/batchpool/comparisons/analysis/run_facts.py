@@ -16,7 +16,7 @@ from batchpool.comparisons.analysis.time_breakdown import (
     time_breakdown,
     total,
 )
-from batchpool.ledger.comparison_entries import BaselineTime, RunFacts, TimeParts
+from batchpool.ledger.values.comparison_entries import BaselineTime, RunFacts, TimeParts
 from batchpool.model import Usage
 
 NumberT = TypeVar("NumberT", int, float)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from batchpool.ledger.comparison_entries import BaselineTime, TaskMedians, TimeParts
+from batchpool.ledger.values.comparison_entries import BaselineTime, TaskMedians, TimeParts
 
 STARTS_PER_TASK = frozenset({"threading", "multiprocessing"})
 """Backends that start a thread or process per task: a slot between two tasks is starting one."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from batchpool.comparisons.analysis.analyse import ComparisonData, analyse
-from batchpool.ledger.comparison_entries import ComparisonSpec, Environment
-from batchpool.ledger.comparison_entries import Sample as SampleValue
+from batchpool.ledger.values.comparison_entries import ComparisonSpec, Environment
+from batchpool.ledger.values.comparison_entries import Sample as SampleValue
 
 Sample = dict[str, Any]
 

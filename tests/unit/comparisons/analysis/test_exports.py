@@ -9,7 +9,7 @@ import pytest
 
 from batchpool.comparisons.analysis.analyse import analyse
 from batchpool.comparisons.analysis.exports import Results, to_csv, to_hyperfine, to_markdown
-from batchpool.ledger.comparison_entries import Environment
+from batchpool.ledger.values.comparison_entries import Environment
 from tests.unit.comparisons.analysis.sample_sessions import NOTEBOOK, Machine
 
 

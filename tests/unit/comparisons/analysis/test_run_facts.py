@@ -13,7 +13,7 @@ from batchpool.comparisons.analysis.run_facts import (
     checksum,
     run_facts,
 )
-from batchpool.ledger.comparison_entries import BaselineTime
+from batchpool.ledger.values.comparison_entries import BaselineTime
 
 BATCH = BatchRun(
     index=0,

@@ -9,7 +9,7 @@ from batchpool.comparisons.analysis.time_breakdown import (
     split_task_time,
     time_breakdown,
 )
-from batchpool.ledger.comparison_entries import BaselineTime
+from batchpool.ledger.values.comparison_entries import BaselineTime
 
 
 def _run(start_s: float, wall_s: float, cpu_s: float, alone: tuple[float, float]) -> TaskTime:

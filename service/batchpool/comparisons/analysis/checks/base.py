@@ -6,7 +6,7 @@ from typing import Literal
 
 from batchpool.comparisons.analysis.arm_samples import Arm
 from batchpool.comparisons.analysis.verdicts import Ratio
-from batchpool.ledger.comparison_entries import ComparisonSpec, Environment
+from batchpool.ledger.values.comparison_entries import ComparisonSpec, Environment
 
 Severity = Literal["error", "warning"]
 

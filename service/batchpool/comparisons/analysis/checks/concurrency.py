@@ -5,7 +5,7 @@ from statistics import median
 
 from batchpool.comparisons.analysis.arm_samples import Arm
 from batchpool.comparisons.analysis.checks.base import CheckInput, Finding, format_rounds
-from batchpool.ledger.comparison_entries import RunFacts
+from batchpool.ledger.values.comparison_entries import RunFacts
 
 _THREAD_STARTS_S = 0.005
 _PROCESS_STARTS_S = 0.05

@@ -6,7 +6,7 @@ from statistics import median
 from batchpool.comparisons.analysis.arm_samples import Arm
 from batchpool.comparisons.analysis.checks.base import CheckInput, Finding
 from batchpool.comparisons.analysis.checks.concurrency import total_concurrency
-from batchpool.ledger.comparison_entries import BaselineTime, RunFacts
+from batchpool.ledger.values.comparison_entries import BaselineTime, RunFacts
 
 SAME_ROUND_SLACK = 1.1
 """How much faster than its limit a run may seem when both were measured in the same round."""

@@ -6,7 +6,7 @@ from math import ceil, isfinite
 
 from batchpool.comparisons.analysis.checks.base import CheckInput, Finding, format_rounds
 from batchpool.comparisons.analysis.verdicts import shows_a_difference
-from batchpool.ledger.comparison_entries import RunFacts
+from batchpool.ledger.values.comparison_entries import RunFacts
 
 SHORTEST_S = 0.1
 _DISTURBED_SHARE = 0.25

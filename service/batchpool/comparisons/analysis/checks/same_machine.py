@@ -6,7 +6,7 @@ from statistics import median
 
 from batchpool.comparisons.analysis.arm_samples import Arm
 from batchpool.comparisons.analysis.checks.base import CheckInput, Finding, format_rounds
-from batchpool.ledger.comparison_entries import RunFacts
+from batchpool.ledger.values.comparison_entries import RunFacts
 
 THROTTLED_SHARE = 0.01
 DRIFT_SHOWN = 1.1

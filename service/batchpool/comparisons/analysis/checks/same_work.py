@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from batchpool.comparisons.analysis.checks.base import CheckInput, Finding, format_rounds
-from batchpool.ledger.comparison_entries import RunFacts
+from batchpool.ledger.values.comparison_entries import RunFacts
 
 
 def check_failures(data: CheckInput) -> Iterator[Finding]:

@@ -7,19 +7,19 @@ from typing import Any, NamedTuple
 from redis.client import Pipeline
 
 from batchpool.api.context import ApiContext
-from batchpool.api.idempotency import idempotency_key_of
 from batchpool.api.problems import StorageFull, TooMuchQueued
 from batchpool.api.settings import ApiSettings
+from batchpool.api.use_cases.idempotency import idempotency_key_of
 from batchpool.jobs.admission import Limits, admit
 from batchpool.jobs.fleet import admit_with_fresh_fleet
 from batchpool.jobs.planning import JobPlan
-from batchpool.ledger.entries import JobEntry, NewJob, new_entry
 from batchpool.ledger.job_creation import (
     CapacityLimits,
     IdempotencyKey,
     MemoryFull,
     QueueFull,
 )
+from batchpool.ledger.values.job_entries import JobEntry, NewJob, new_entry
 from batchpool.queue import rq_queue
 from batchpool.schemas.job_requests import JobRequest
 

@@ -5,16 +5,16 @@ from typing import Any
 
 from batchpool.api.context import ApiContext
 from batchpool.api.http import no_such_job
-from batchpool.api.idempotency import idempotency_key
 from batchpool.api.problems import Conflict, Problem
-from batchpool.api.submit_job import SubmittedJob, store
+from batchpool.api.use_cases.idempotency import idempotency_key
+from batchpool.api.use_cases.submit_job import SubmittedJob, store
 from batchpool.jobs.aggregation import show_summary
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.items_digest import summarize_items
 from batchpool.jobs.planning import JobPlan, Requirements, rank_classes, split_ranges
 from batchpool.jobs.refusals import NoWorkerSeen
-from batchpool.ledger.entries import JobEntry
-from batchpool.ledger.job_spec import JobSpec
+from batchpool.ledger.values.job_entries import JobEntry
+from batchpool.ledger.values.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
 
 NOT_SUCCEEDED = frozenset(RECORD_STATES) - {"succeeded"}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from batchpool.json_value import JsonObject, JsonValue
-from batchpool.ledger.job_spec import ItemsSummary
+from batchpool.ledger.values.job_spec import ItemsSummary
 from batchpool.model import JobState, TaskError
 
 RunKind = Literal["solo", "warmup", "sample"]

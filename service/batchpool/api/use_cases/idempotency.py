@@ -8,7 +8,7 @@ from batchpool.api.context import ApiContext
 from batchpool.api.problems import field_problem
 from batchpool.jobs.items_digest import canonical_digest
 from batchpool.ledger.job_creation import IdempotencyKey
-from batchpool.ledger.job_spec import ItemsSummary
+from batchpool.ledger.values.job_spec import ItemsSummary
 from batchpool.schemas.comparison_requests import ComparisonRequest
 from batchpool.schemas.job_requests import JobRequest
 

@@ -4,15 +4,15 @@ import secrets
 from typing import NamedTuple
 
 from batchpool.api.context import ApiContext
-from batchpool.api.idempotency import idempotency_key_of
 from batchpool.api.problems import TooMuchQueued, field_problem
-from batchpool.api.submit_job import new_job_id
+from batchpool.api.use_cases.idempotency import idempotency_key_of
+from batchpool.api.use_cases.submit_job import new_job_id
 from batchpool.comparisons.admission import admit_comparison
 from batchpool.comparisons.duration import LeastTime, known_wait_s, least_s
 from batchpool.jobs.fleet import admit_with_fresh_fleet
-from batchpool.ledger.comparison_entries import ComparisonSpec
 from batchpool.ledger.comparisons import ComparisonSnapshot, NewComparison
 from batchpool.ledger.job_creation import QueueFull
+from batchpool.ledger.values.comparison_entries import ComparisonSpec
 from batchpool.model import TERMINAL_STATES
 from batchpool.schemas.comparison_requests import MOST_SEED, ComparisonRequest
 

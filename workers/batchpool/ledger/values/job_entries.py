@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, cast
 
-from batchpool.ledger.job_spec import JobSpec
+from batchpool.ledger.values.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, AutoChoice, Phases, RecordState, TaskError, Usage
 
 

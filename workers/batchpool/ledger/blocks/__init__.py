@@ -1,0 +1,1 @@
+"""Blocks of records and the bitmaps beside them, encoded and decoded."""

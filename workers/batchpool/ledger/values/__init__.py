@@ -1,0 +1,1 @@
+"""Values that the ledger stores: specs, entries, announcements."""
