@@ -91,7 +91,10 @@ def at_rest(part: Any) -> Any:
     return {name: at_rest(each) for name, each in part.items()}
 
 
-CHANGED: dict[str, str] = {}
+CHANGED = {
+    "!*/sum: 0 -> None": "the sum of no numbers is null",
+    "+*/sum_text": "the sum as text, beside it",
+}
 """What later changes mean to answer otherwise: a pattern of what `differences` names, and why.
 
 The places begin with jobs, job_list, comparisons, comparison_list, records or traces.

@@ -28,6 +28,10 @@ CHANGED: dict[str, str] = {
     "+*/responses/421": "hosts are on a list",
     "+*/responses/431": "long headers are answered by the API",
     "+*/responses/501": "other transfer codings are answered by the API",
+    "-*/text/event-stream/schema": "an event stream is no JSON",
+    "+*/required/sum_text": "the sum as text, beside it",
+    "+*/properties/sum_text": "the sum as text, beside it",
+    "!*/properties/sum/anyOf: *": "the sum of no numbers is null",
     "+//v1/workers/get/*/properties/warm/items/*": "idle pools are shown",
 }
 """What has changed on purpose since then: a pattern of what `differences` names, and why."""
@@ -45,7 +49,8 @@ def structure(document: dict[str, Any]) -> dict[str, Any]:
 
     def bare(part: Any, named: bool = False) -> Any:
         if isinstance(part, list):
-            return [bare(each) for each in part]
+            names = all(isinstance(each, str) for each in part)
+            return dict.fromkeys(part) if names else [bare(each) for each in part]
         if not isinstance(part, dict):
             return part
         if "$ref" in part and not named:

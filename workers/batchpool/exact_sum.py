@@ -13,16 +13,19 @@ _ONLY_INTS = frozenset({int})
 class ExactSum:
     """A sum in which every addition is exact; only `value()` rounds, once.
 
+    A sum of no numbers is empty: its value is None, not 0.
+
     The sum is `numerator / 2**shift`: every finite float is such a fraction, so
     no gcd is ever needed.
     """
 
-    __slots__ = ("_numerator", "_shift", "has_floats")
+    __slots__ = ("_numerator", "_shift", "has_floats", "is_empty")
 
     def __init__(self) -> None:
         self._numerator = 0
         self._shift = 0
         self.has_floats = False
+        self.is_empty = True
 
     def add(self, value: int | float) -> None:
         """Add one number.
@@ -31,35 +34,46 @@ class ExactSum:
             ValueError: it is NaN or infinite.
         """
         if isinstance(value, int):
+            self.is_empty = False
             self._numerator += value << self._shift
             return
         if not isfinite(value):
             raise ValueError(f"{value!r} cannot be added to an exact sum; must be a finite number")
         numerator, denominator = value.as_integer_ratio()
         self.has_floats = True
+        self.is_empty = False
         self._add_fraction(numerator, denominator.bit_length() - 1)
 
     def add_all(self, values: Sequence[Any]) -> None:
         """Add the ints and finite floats among `values`; ignore everything else, bools too."""
+        if not values:
+            return
         if _ONLY_INTS.issuperset(map(type, values)):
             self.add(sum(values))
             return
-        ints = 0
+        ints: list[int] = []
         for value in values:
             kind = type(value)
             if kind is int:
-                ints += value
+                ints.append(value)
             elif kind is float and isfinite(value):
                 self.add(value)
-        self.add(ints)
+        if ints:
+            self.add(sum(ints))
 
     def merge(self, other: "ExactSum") -> None:
         """Add another sum to this one."""
         self.has_floats = self.has_floats or other.has_floats
+        self.is_empty = self.is_empty and other.is_empty
         self._add_fraction(other._numerator, other._shift)
 
     def text(self) -> str:
-        """The sum as `"123"`, or `"num/den"` once a float took part; very long numbers are hex."""
+        """The sum as `"123"`, or `"num/den"` once a float took part; very long numbers are hex.
+
+        An empty sum is `""`.
+        """
+        if self.is_empty:
+            return ""
         if not self.has_floats:
             return _write(self._numerator)
         return f"{_write(self._numerator)}/{_write(1 << self._shift)}"
@@ -71,8 +85,11 @@ class ExactSum:
         Raises:
             ValueError: it is not such a text.
         """
-        numerator, slash, denominator = text.partition("/")
         total = cls()
+        if not text:
+            return total
+        numerator, slash, denominator = text.partition("/")
+        total.is_empty = False
         total._numerator = int(numerator, 0)
         if slash:
             power = int(denominator, 0)
@@ -82,11 +99,13 @@ class ExactSum:
             total.has_floats = True
         return total
 
-    def value(self) -> int | float:
+    def value(self) -> int | float | None:
         """The sum as a number: an int, or the float nearest to it if a float took part.
 
-        A sum beyond the range of floats stays an int, rounded to the nearest one.
+        A sum beyond the range of floats stays an int, rounded to the nearest one. None if empty.
         """
+        if self.is_empty:
+            return None
         if not self.has_floats:
             return self._numerator
         try:
@@ -104,7 +123,8 @@ class ExactSum:
         if not isinstance(other, ExactSum):
             return NotImplemented
         mine, theirs = self._numerator << other._shift, other._numerator << self._shift
-        return mine == theirs and self.has_floats == other.has_floats
+        kind = (self.has_floats, self.is_empty)
+        return mine == theirs and kind == (other.has_floats, other.is_empty)
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -33,17 +33,25 @@ def show_job(job: JobEntry, now_ms: int) -> JsonObject:
 
 def show_summary(job: JobEntry, now_ms: int) -> JsonObject:
     """The job as lists show it: without its batches."""
+    total = add_sums(batch.tally.sum for batch in job.batches)
     return {
         "id": job.id,
         "state": job.state,
         "spec": _show_spec(job.spec),
         "progress": add_progress(_progress(batch) for batch in job.batches),
-        "sum": add_sums(batch.tally.sum for batch in job.batches).value(),
+        "sum": total.value(),
+        "sum_text": sum_text(total),
         "shared_sum": _shared_sum(job),
         "timing": _timing(job, now_ms),
         "error": job.error,
         "links": {"self": f"/v1/jobs/{job.id}"},
     }
+
+
+def sum_text(total: ExactSum) -> str | None:
+    """The sum as text, for readers whose numbers are floats; None if no value was a number."""
+    value = total.value()
+    return total.text() if isinstance(value, int) else None if value is None else repr(value)
 
 
 def add_sums(texts: Iterable[str]) -> ExactSum:
@@ -121,7 +129,7 @@ def _lost(batches: Sequence[BatchEntry]) -> int | float | None:
         observed = batch.report.get("observed")
         if observed is not None:
             known = True
-            total.merge(ExactSum.parse(batch.report.get("closing_sum", "0")))
+            total.merge(ExactSum.parse(batch.report.get("closing_sum", "")))
             total.add(-observed)
     return total.value() if known else None
 

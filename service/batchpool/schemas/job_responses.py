@@ -179,7 +179,7 @@ class Batch(ResponseModel):
     first: int = Field(description="index of its first item")
     items: int
     progress: Progress
-    sum: Number
+    sum: Number | None
     shared_sum: BatchSharedSum | None
     effective_concurrency: int | None
     pool: str | None
@@ -204,7 +204,10 @@ class JobSummary(ResponseModel):
     state: JobState
     spec: Spec
     progress: Progress
-    sum: Number = Field(description="exact sum of the numbers that tasks returned")
+    sum: Number | None = Field(
+        description="exact sum of the numbers that tasks returned; null if none was a number"
+    )
+    sum_text: str | None = Field(description="the sum as text, exact where numbers are floats")
     shared_sum: SharedSum | None
     timing: Timing
     error: ErrorInfo | None

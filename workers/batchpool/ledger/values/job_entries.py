@@ -55,7 +55,7 @@ class Tally:
 
     counts: dict[RecordState, int] = field(default_factory=dict)
     running: int = 0
-    sum: str = "0"
+    sum: str = ""
     wall_s: float = 0.0
     cpu_s: float = 0.0
     pids: list[int] = field(default_factory=list)
