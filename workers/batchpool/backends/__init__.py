@@ -1,4 +1,4 @@
-"""The ways to run a batch, as facts that anybody may read without importing one of them."""
+"""The backends; `facts` describes them without importing one of them."""
 
 import importlib
 import sys

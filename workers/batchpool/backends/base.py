@@ -1,4 +1,4 @@
-"""What every backend promises, and what it is given."""
+"""The interface of a backend, and the batch that it is given."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ _NAP_S = 0.04
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch on its way: what was ordered, and where its outcomes go."""
+    """A batch to run: its spec, its task, and where its outcomes go."""
 
     spec: BatchSpec
     task: Task
     params: Any
     concurrency: int
-    """How many tasks may be in flight: what was asked for, and never more than there are items."""
+    """How many tasks may be in flight: as requested, but at most the number of items."""
     context: RunnerContext
     stop_flag: StopFlag
     outcomes: OutcomeCollector
@@ -50,11 +50,11 @@ class Batch:
 class Backend(ABC):
     """One way to run items; made for one batch, used as a context manager.
 
-    Promises: `run` gives the intake exactly one outcome for every index, unless the gate
-    closes; then every item that was taken has one, and no further item is taken. Never more
+    Promises: `run` gives the collector exactly one outcome for every index, unless the stop flag
+    is set; then every item that was taken has one, and no further item is taken. Never more
     than `batch.concurrency` items are in flight, and that many are if there are as many.
-    A raising task fails alone. After the context nothing that ran a task is left, save a
-    warm pool of the station.
+    A task that raises fails alone. After the context nothing that ran a task is left, except a
+    warm pool of the runner context.
     """
 
     pool: str | None = None
@@ -67,16 +67,16 @@ class Backend(ABC):
 
     @abstractmethod
     def run(self, indices: Sequence[int]) -> None:
-        """Run the items with these indices; returns when all are answered or the gate is closed."""
+        """Run the items with these indices; returns when all have ended or the stop flag is set."""
 
     @property
     def effective_concurrency(self) -> int:
-        """How many lanes the batch had."""
+        """How many slots the batch had."""
         return self.batch.concurrency
 
     @property
     def start_method(self) -> str | None:
-        """How its processes were started; None without any."""
+        """How its processes were started; None if it starts none."""
         facts = facts_of(self.batch.run.backend)
         return self.batch.run.start_method if facts.start_method else None
 
@@ -85,14 +85,14 @@ class Backend(ABC):
         return None
 
     def wait(self, seconds: float) -> None:
-        """Wait between two waves, or less when the gate closes."""
+        """Wait before a retry; returns early when the stop flag is set."""
         end = monotonic() + seconds
         while not self.batch.stop_flag.closed and (left := end - monotonic()) > 0:
             self.tick()
             sleep(min(left, _NAP_S))
 
     def tick(self) -> None:  # noqa: B027 - most backends have nothing to do
-        """What there is to do in a moment of waiting."""
+        """Called regularly during a wait."""
 
     def __enter__(self) -> Self:
         return self
@@ -107,7 +107,7 @@ class Backend(ABC):
 
 
 class InProcess(Backend):
-    """The common part of backends whose tasks run in this process: a slate and a shared sum."""
+    """Base of backends whose tasks run in this process: an in-flight table and a shared sum."""
 
     def __init__(self, batch: Batch) -> None:
         super().__init__(batch)
@@ -130,7 +130,7 @@ class InProcess(Backend):
         return None if self.sum is None else self.sum.observed()
 
     def slot(self, number: int) -> RunningSlot:
-        """The slot of the lane with that number, in a file that the parent can read."""
+        """The slot of that number, in a file that the parent can read."""
         return self.in_flight.slot(number)
 
     @property
@@ -141,7 +141,7 @@ class InProcess(Backend):
 
     @property
     def slots(self) -> int:
-        """How many lanes may show what they run."""
+        """How many slots the in-flight table has."""
         return self.batch.concurrency
 
     def __enter__(self) -> Self:

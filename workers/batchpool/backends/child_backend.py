@@ -1,4 +1,4 @@
-"""What backends have in common whose tasks run in children: one loop that hears and watches."""
+"""Base of backends whose tasks run in child processes: one loop for events and deadlines."""
 
 import pickle
 from abc import abstractmethod
@@ -15,18 +15,18 @@ from batchpool.execution.shared_sum import FileSum, GlobalSum, Number
 from batchpool.model import ExecutionSite, Outcome, RecordState, TaskError
 
 TURN_S = 0.04
-"""A turn of the loop takes no longer than this when nothing happens: `tick` comes every 50 ms."""
+"""The longest wait of one turn of the loop: `tick` must be called every 50 ms."""
 _QUIET_NS = 30_000_000
 
 
 class ChildBackend(Backend):
-    """Runs items in children, and hears of outcomes, deaths and deadlines in one loop.
+    """Runs items in children; handles outcomes, exits and deadlines in one loop.
 
     Promises: the loop runs in the calling thread and starts no other.
     """
 
     def __init__(self, batch: Batch, order: BatchOrder | None = None) -> None:
-        """`order` is given when this one helps another backend with the same batch."""
+        """`order` is given when this backend runs a part of another one's batch."""
         super().__init__(batch)
         self._helps = order is not None
         self.order = order or _order_of(batch)
@@ -52,7 +52,7 @@ class ChildBackend(Backend):
         return None if self._sum is None else self._sum.observed()
 
     def tick(self) -> None:
-        """Let the station's owner do what it has to do, now and then."""
+        """Call the runner context's `on_idle`, at most every 20 ms."""
         now = monotonic()
         if now - self._ticked_s > TURN_S / 2:
             self._ticked_s = now
@@ -64,7 +64,7 @@ class ChildBackend(Backend):
         return TURN_S
 
     def poll(self, monitor: ChildMonitor) -> None:
-        """Hear what happened, end what is overdue; at most `poll_s` if nothing happens."""
+        """Handle child events and kill overdue tasks; wait at most `poll_s`."""
         self.tick()
         for event in monitor.poll(self.poll_s):
             if event.outcomes:
@@ -86,13 +86,13 @@ class ChildBackend(Backend):
 
     @abstractmethod
     def on_death(self, child: ChildHandle) -> None:
-        """A child died; what it sent or left on its desk was taken before."""
+        """A child exited; what it sent or left in its outbox was taken before."""
 
     def on_chunk(self, number: int) -> None:
-        """A child is done with a chunk."""
+        """A child has finished a chunk."""
 
     def on_close(self) -> None:
-        """The gate has closed: no further item may begin."""
+        """The stop flag was set: no further item may begin."""
 
     def _check_child(self, child: ChildHandle, now_ns: int) -> None:
         running = child.running
@@ -111,7 +111,7 @@ class ChildBackend(Backend):
     def add_outcome_for(
         self, child: ChildHandle, index: int, state: RecordState, error: TaskError
     ) -> None:
-        """Give the outcome of an item whose process cannot give it any more."""
+        """Add the outcome of an item whose process has died."""
         running = child.running
         now_ns = monotonic_ns()
         started_ns = running[1] if running is not None and running[0] == index else now_ns
@@ -120,7 +120,7 @@ class ChildBackend(Backend):
         self.batch.outcomes.add((outcome,))
 
     def time_out(self, child: ChildHandle) -> None:
-        """Record the item for whose time limit the child was killed, unless it was quicker."""
+        """Record a timeout for the item that the child was killed for, if it has no outcome."""
         if child.killed_index is not None:
             error = timeout_error(self.batch.run.task_timeout_s)
             self.add_outcome_for(child, child.killed_index, "timeout", error)

@@ -1,15 +1,15 @@
-"""Cutting a wave of items into chunks: one by one until items have proved to be tiny."""
+"""Cut items into chunks: of one item each until items have proved to be tiny."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 TARGET_NS = 40_000_000
-"""A chunk of tiny items takes about this long, half of it waiting behind another one: some fifty
+"""A chunk of tiny items takes about this long, half of it waiting behind another one: about fifty
 times what it costs to send one."""
 _GROWTH = 4
 _SHARE = 2
-"""A chunk holds no more than this part of what one lane has left to do."""
+"""A chunk holds at most 1/2 of the items that are left per slot."""
 
 
 class ChunkState(Enum):
@@ -34,7 +34,7 @@ class Chunk:
 
 
 class Chunker:
-    """Hands out the items of a wave in chunks.
+    """Hands out items in chunks.
 
     Promises: each index is in one chunk at a time; given-back ones come first. Chunks of
     automatic size hold more than one item only after items took less than the target, and
@@ -76,7 +76,7 @@ class Chunker:
         self._again += indices
 
     def adjust(self, chunk: Chunk, now_ns: int) -> None:
-        """Take account of how long a chunk took, the way to the child and back included."""
+        """Adjust the size to how long a chunk took, including the way to the child and back."""
         if not self.is_auto:
             return
         each_ns = (now_ns - chunk.sent_ns) / max(1, len(chunk.indices))

@@ -1,4 +1,4 @@
-"""What outlives a batch where it runs: the tasks, a folder, warm pools, the way to stop."""
+"""What a runner keeps between batches: task registry, temp folder, warm pools, stop flag."""
 
 import itertools
 import os
@@ -40,17 +40,17 @@ class RunnerContext:
     """Runs one batch at a time, for as long as its process lives; use it as a context manager.
 
     Promises: after `close()` nothing of it is left, no process, thread or file. `drain()` may
-    be called from any thread and from a signal handler. `tick` is called at least every 50 ms
+    be called from any thread and from a signal handler. `on_idle` is called at least every 50 ms
     by the backends that run in a process without other threads, from the thread that runs
     the batch, and never by the others.
 
     Attributes:
         registry: the tasks.
-        folder: a private folder for sockets and slates; made here unless one is given.
-        tainted: why this process should be replaced after the batch, or None. A task left
-            something in it that cannot be removed, a thread.
-        is_ticked_beside: whether the batch runs tasks in this process too, so that `tick` is
-            called by a thread of the owner's.
+        folder: a private folder for sockets and mapped files; made here unless one is given.
+        must_restart_because: why this process must be replaced after the batch, or None. A
+            task left something in it that cannot be removed, a thread.
+        has_flush_thread: whether the batch runs tasks in this process too, so that a thread of
+            the owner flushes instead of `on_idle`.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class RunnerContext:
         registry: what `load_tasks` gave; by default the built-in tasks and entry points.
         folder: where to put files, mode 0700; its maker removes it, whatever happens here.
             Its path has at most 80 bytes: a socket lies in it.
-        tick: see above.
-        owns_process: the process serves this station only. Then orphans become its
+        on_idle: see above.
+        owns_process: the process serves this context only. Then orphans become its
             children, every process that tasks leave behind is killed after the batch, and
             when the process was killed, `remove_semaphores(folder)` removes what it left.
         """
@@ -90,24 +90,24 @@ class RunnerContext:
 
     @property
     def in_flight_path(self) -> Path:
-        """Where the items can be read that run in this process itself, see `read_slate`."""
+        """The in-flight table of this process, see `read_in_flight_table`."""
         return self.folder / IN_FLIGHT_NAME
 
     def drain(self) -> None:
-        """Take no further item, in this batch and in later ones; what runs may finish."""
-        # Attributes only: a lock here could be held by the very thread that a signal interrupts.
+        """Take no further item, in this batch and in later ones; running items may finish."""
+        # Attributes only: the thread that a signal interrupts could hold a lock.
         self._draining = True
         if self._stop_flag is not None:
             self._stop_flag.close("drained")
 
     def new_stop_flag(self) -> StopFlag:
-        """The gate of the next batch.
+        """The stop flag of the next batch.
 
         Raises:
             ContextClosed: `close()` was called.
         """
         if self._closed or not os.path.isdir(self.folder):
-            raise ContextClosed("the station has ended; make a new one")
+            raise ContextClosed("the runner context is closed; make a new one")
         stop_flag = StopFlag()
         self._stop_flag = stop_flag
         if self._draining:
@@ -115,7 +115,7 @@ class RunnerContext:
         return stop_flag
 
     def next_number(self) -> int:
-        """A number that this station has not given before."""
+        """A number that this context has not given before."""
         return next(self._numbers)
 
     def kept(self, kind: type[T]) -> T:
@@ -126,11 +126,11 @@ class RunnerContext:
         return found
 
     def count_threads(self) -> int:
-        """The threads of this process besides the main one and those of pools that are kept."""
+        """The threads of this process besides the main one and those of warm pools."""
         return count_threads() - self.pools.threads
 
     def check_leaks(self, threads_before: int | None) -> None:
-        """Kill what tasks have left below this process, and see whether they left a thread.
+        """Kill processes that tasks left below this one, and check whether they left a thread.
 
         Args:
             threads_before: `count_threads()` before the batch, if tasks ran in this process.
@@ -150,12 +150,12 @@ class RunnerContext:
             sleep(0.002)
 
     def call_on_idle(self) -> None:
-        """Let the owner do what it has to do now and then, if nothing else lets it."""
+        """Call the owner's `on_idle`, unless a flush thread runs."""
         if not self.has_flush_thread:
             self.on_idle()
 
     def close(self) -> None:
-        """End what is kept warm, and remove the folder if it was made here."""
+        """Close the warm pools, and remove the folder if it was made here."""
         if not self._closed:
             self._closed = True
             self.pools.close()

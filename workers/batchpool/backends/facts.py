@@ -1,4 +1,4 @@
-"""What each backend is and can enforce, as a table."""
+"""A table of the backends: their properties, and what they can enforce."""
 
 import sys
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ NO_SHARED_SUM = (
 
 
 MOST_CHOSEN = 256
-"""How many tasks `auto` has in flight at most when nobody says: waiting is worth that many."""
+"""The default limit of tasks in flight for `auto`: enough for tasks that wait."""
 
 
 @dataclass(frozen=True)
 class BackendFacts:
-    """What a backend is and what it can enforce; `where` names its class."""
+    """Properties of a backend and what it can enforce; `where` names its class."""
 
     name: str
     summary: str
@@ -30,13 +30,13 @@ class BackendFacts:
     kills: Literal["with the batch", "yes", "at an await, else with the batch"]
     where: str
     dispatch: bool = False
-    """Whether `dispatch` and `chunksize` mean anything."""
+    """Whether `dispatch` and `chunksize` apply."""
     start_method: bool = False
-    """Whether it starts processes, so that `start_method` means anything."""
+    """Whether it starts processes, so that `start_method` applies."""
     warm: bool = False
     """Whether a pool can be kept for the next batch."""
     in_process: bool = True
-    """Whether tasks run in the process that runs the batch: a crash takes it along. If not,
+    """Whether tasks run in the process that runs the batch: a crash ends it too. If not,
     that process must have no other threads (fork), and the batch calls `tick`."""
     form: Literal["sync", "async", "either"] = "sync"
     shares: bool = True
@@ -49,7 +49,7 @@ class BackendFacts:
         return sys.version_info >= self.min_python
 
     def default_concurrency(self, cpus: int) -> int:
-        """How many tasks are in flight when nobody says."""
+        """The default number of tasks in flight."""
         if self.slot_kind == "one":
             return 1
         if self.slot_kind == "chosen":

@@ -1,4 +1,4 @@
-"""Where the outcomes of a batch come in: each item's once, the final ones passed on."""
+"""Collect the outcomes of a batch: each item's once; final ones go to the sink."""
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ Closed = Literal["drained", "failed_fast", "broken"]
 class StopFlag:
     """Whether items may still be taken; once closed it stays so, for the first reason given.
 
-    `closed` is a plain attribute: lanes look at it before each item.
+    `closed` is a plain attribute: backends read it before each item.
     """
 
     __slots__ = ("closed", "reason")
@@ -23,7 +23,7 @@ class StopFlag:
         self.reason: Closed | None = None
 
     def close(self, reason: Closed) -> None:
-        """Let no further item be taken; what runs may finish."""
+        """Let no further item be taken; running items may finish."""
         self.reason = self.reason or reason
         self.closed = True
 
@@ -31,8 +31,8 @@ class StopFlag:
 class OutcomeCollector:
     """Takes outcomes from any thread and passes the final ones to the sink, each item's once.
 
-    A failed item that has tries left is held back for the next wave. With `stop`
-    the first failure that is final closes the gate.
+    A failed item that has attempts left is kept for a retry. With `stop`
+    the first final failure sets the stop flag.
     """
 
     def __init__(self, sink: Sink, stop_flag: StopFlag, first: int, count: int) -> None:
@@ -49,13 +49,13 @@ class OutcomeCollector:
         self._simple = True
 
     def configure(self, retries: int, stop: bool) -> None:
-        """How often a failed item is tried again, and whether a failure ends the batch."""
+        """Set how often a failed item is tried again, and whether a failure ends the batch."""
         self._retries = retries
         self._stop = stop
         self._simple = not (retries or stop)
 
     def add_listener(self, listener: Sink) -> None:
-        """Have the listener get, before the sink does, all outcomes that are passed on to it."""
+        """Call `listener` with each final outcome before the sink."""
         sink = self._sink
 
         def pass_on(outcomes: list[Outcome]) -> None:
@@ -65,7 +65,7 @@ class OutcomeCollector:
         self._sink = pass_on
 
     def add_one(self, outcome: Outcome) -> None:
-        """Take one outcome from a lane of this process, where no item runs twice."""
+        """Add one outcome from this process, where no item runs twice."""
         if self._simple:
             self._answered[outcome[0] - self._first] = 1
             self._sink([outcome])
@@ -73,7 +73,7 @@ class OutcomeCollector:
             self.add((outcome,))
 
     def add(self, outcomes: Iterable[Outcome]) -> int:
-        """Take outcomes of which some may have come before; returns how many were new."""
+        """Add outcomes, some of which may have come before; returns how many were new."""
         with self._lock:
             fresh = [o for o in outcomes if not self._answered[o[0] - self._first]]
             for outcome in fresh:
@@ -87,7 +87,7 @@ class OutcomeCollector:
         return len(fresh)
 
     def is_answered(self, index: int) -> bool:
-        """Whether the item needs no further run in this wave."""
+        """Whether the item has an outcome for the current attempt."""
         return self._answered[index - self._first] != 0
 
     def unanswered(self, indices: Iterable[int]) -> list[int]:
@@ -96,7 +96,7 @@ class OutcomeCollector:
         return [index for index in indices if not answered[index - first]]
 
     def take_retries(self) -> Sequence[int]:
-        """The failed items to be tried again now, which count as unanswered from here on."""
+        """The failed items to be tried again now; they count as unanswered from here on."""
         indices = sorted(self._pending_retry)
         for index, outcome in self._pending_retry.items():
             self._answered[index - self._first] = 0
@@ -111,7 +111,7 @@ class OutcomeCollector:
         return bool(self._pending_retry)
 
     def give_up(self) -> None:
-        """Pass on what was held back: it failed, and will not be tried again."""
+        """Pass on the failed items kept for a retry, which will not come."""
         failed = [self._with_history(outcome) for outcome in self._pending_retry.values()]
         self._pending_retry.clear()
         if failed:

@@ -23,7 +23,7 @@ class PoolBackend(ChildBackend):
 
     `submit` makes one call of the executor per item; `map` makes one per chunk. Without a given
     `chunksize` chunks hold one item until items prove to be tiny, and a chunk whose items turn
-    out to be long is taken back from its child as soon as a lane has nothing to do.
+    out to be long is taken back from its child as soon as a slot is free.
     """
 
     def __init__(self, batch: Batch) -> None:
@@ -54,7 +54,7 @@ class PoolBackend(ChildBackend):
             super().__exit__(*exc)
 
     def open_pool(self) -> bool:
-        """Have a pool; returns whether it was kept from another batch."""
+        """Take a pool; returns whether it was kept from another batch."""
         if self._executor_pool is not None:
             return False
         pool_cache, run = self.batch.context.pools, self.batch.run
@@ -70,7 +70,7 @@ class PoolBackend(ChildBackend):
         return was_kept
 
     def close_pool(self, keep: bool = True) -> None:
-        """Give the pool back, to be kept if the batch asked for a warm one, or ended."""
+        """Give the pool back: it is kept if the batch asked for a warm one, else closed."""
         pool, self._executor_pool = self._executor_pool, None
         if pool is not None:
             keep = keep and self.batch.run.pool == "warm"
@@ -91,7 +91,7 @@ class PoolBackend(ChildBackend):
             self.after_turn()
 
     def cut(self, indices: Sequence[int]) -> Chunker:
-        """What hands out the wave in chunks."""
+        """The chunker for these items."""
         run = self.batch.run
         fixed = 1 if run.dispatch == "submit" else run.chunksize
         return Chunker(indices, self.slots, fixed)
@@ -123,7 +123,7 @@ class PoolBackend(ChildBackend):
         raise AssertionError("an interpreter cannot die alone")
 
     def after_turn(self) -> None:
-        """What is to be done between two turns of the loop."""
+        """Called between two turns of the loop."""
         self._steal_back()
 
     def _send_chunks(self) -> None:
@@ -133,13 +133,13 @@ class PoolBackend(ChildBackend):
         self._fill(slots)
         if self._chunker.has_more and slots == self._most:
             # Some chunks more wait in the executor's queue, so that no child waits for us; but a
-            # child that is not to run any must not take them.
+            # child that must stay idle must not take them.
             with contextlib.suppress(OSError):
                 self.executor_pool.park(self.executor_pool.size - slots)
                 self._fill(slots + _AHEAD)
 
     def _fill(self, most: int) -> None:
-        """Have so many chunks on their way, while there are items for them."""
+        """Send chunks until so many are in flight, while there are items for them."""
         chunks = []
         while len(self._chunks) < most and self._chunker.has_more:
             chunk = Chunk(next(self.executor_pool.numbers), self._chunker.take(), monotonic_ns())
@@ -149,7 +149,7 @@ class PoolBackend(ChildBackend):
             self.dispatch(chunks)
 
     def dispatch(self, chunks: list[Chunk]) -> None:
-        """Hand chunks to the executor, the way that the batch names."""
+        """Pass chunks to the executor, by the dispatch that the batch names."""
         items = [self._items_of(chunk.indices) for chunk in chunks]
         executor, order = self.executor_pool.executor, self.order
         if self.batch.run.dispatch == "submit":
@@ -157,7 +157,7 @@ class PoolBackend(ChildBackend):
                 executor.submit(run_chunk, order, chunk.number, chunk.indices, chunk_items)
             return
         numbers, indices = [c.number for c in chunks], [c.indices for c in chunks]
-        # Outcomes come by the hub; the results say nothing, and an iterator over them that was
+        # Outcomes come by the monitor; the results are empty, and an iterator over them that was
         # never begun cancels nothing when it goes.
         executor.map(run_chunk, [order] * len(chunks), numbers, indices, items)
 

@@ -21,7 +21,7 @@ from batchpool.model import TaskError
 from batchpool.system.limits import limit_behind, limit_of_exit
 
 CRASHES_ALLOWED = 3
-"""An item that ended its process this often, alone in it, is given up."""
+"""An item that crashed its process this often, alone in it, is given up."""
 _STARTS_ALLOWED = 5
 _RESTART_S = 0.02
 _LINGER_NS = 1_000_000_000
@@ -87,7 +87,7 @@ class ProcessPerTask(ChildBackend):
         elif child.killed_index is not None:
             self.time_out(child)
         elif running is None:
-            # It died before its item began: that is no fault of the item.
+            # It died before its item began: the item is not to blame.
             self._todo.append(index)
             if limit := limit_of_exit(child.process.exitcode, self.batch.context.folder):
                 self._do_with_fewer(limit)
@@ -177,7 +177,7 @@ class ProcessPerTask(ChildBackend):
 
 
 def how_it_ended(child: ChildHandle) -> str:
-    """How a dead child ended, in words."""
+    """Describe how a child ended."""
     code = None if child.process is None else child.process.exitcode
     if code is None:
         return "ended in an unknown way"

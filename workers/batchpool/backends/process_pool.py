@@ -21,7 +21,7 @@ _TERMINATE_NS = 200_000_000
 class ProcessPool(PoolBackend):
     """The pool's children are processes, and one may die.
 
-    A death breaks the whole executor. A new one runs what is unanswered; the items that the
+    A death breaks the whole executor. A new one runs the unanswered items; those that the
     dead child was running, the suspects, are run at the end, each alone in a fresh process.
     """
 
@@ -38,7 +38,7 @@ class ProcessPool(PoolBackend):
         suspects = self.batch.outcomes.unanswered(self._suspects)
         if suspects and not self.batch.stop_flag.closed:
             if self.method == "fork":
-                # The pool's own threads would make the forks to come unsafe.
+                # The pool's own threads would make later forks unsafe.
                 self.close_pool(keep=False)
             with ProcessPerTask(self.batch, self.order) as alone:
                 alone.run(suspects)
@@ -52,15 +52,15 @@ class ProcessPool(PoolBackend):
         try:
             super().dispatch(chunks)
         except BrokenProcessPool:
-            # The executor heard of a death before we did. The chunks count as sent; when we
-            # hear of it too, the next pool gets them.
+            # The executor noticed a death before we did. The chunks count as sent; when we
+            # notice it too, the next pool gets them.
             self._broken_ns = self._broken_ns or monotonic_ns()
 
     def after_turn(self) -> None:
         if self._dead:
             self._replace_pool()
         elif not self.executor_pool.has_manager or self._is_broken_for_long:
-            # Broken, and nobody has died: it is of no use all the same.
+            # Broken, though no child has died: replace it all the same.
             for process in self.executor_pool.processes:
                 process.kill()
         else:
@@ -71,7 +71,7 @@ class ProcessPool(PoolBackend):
         return self._broken_ns != 0 and monotonic_ns() - self._broken_ns > _BROKEN_NS
 
     def _replace_pool(self) -> None:
-        """Put a new pool in the place of the broken one."""
+        """Replace the broken pool by a new one."""
         self._drain_dead()
         suspects = self._find_suspects()
         self._dead.clear()
@@ -91,16 +91,16 @@ class ProcessPool(PoolBackend):
             self._suspects += suspects
             self._chunker.give_back(left)
         else:
-            # Children die again and again between items: alone in its process each shows its own.
+            # Children die repeatedly between items: run alone, each item shows its own crash.
             self._suspects += left
         if self._chunker.has_more and not self.batch.stop_flag.closed:
             self.open_pool()
 
     def _find_suspects(self) -> list[int]:
-        """The items under which children died by themselves.
+        """The items whose children died by themselves.
 
         The executor ends the other children by SIGTERM when one has died; a child that
-        we killed for its item's time limit is nobody's fault either.
+        we killed for its item's time limit is no suspect either.
         """
         own = {w: index for w, index in self._dead.items() if _died_by_itself(w)}
         for child in own:
@@ -113,7 +113,7 @@ class ProcessPool(PoolBackend):
 
     def _drain_dead(self) -> None:
         # What the other children have finished is taken before they are forgotten. The executor
-        # ends them; one that is deaf to SIGTERM gets a SIGKILL, and must not look like a culprit.
+        # ends them; one that ignores SIGTERM gets a SIGKILL, and must not become a suspect.
         deadline_ns = monotonic_ns() + _TERMINATE_NS
         while children := self.executor_pool.monitor.children:
             if monotonic_ns() > deadline_ns:
@@ -130,7 +130,7 @@ def _died_by_itself(child: ChildHandle) -> bool:
 
 def _await_exit_code(child: ChildHandle) -> None:
     # `join` may return before there is one: the executor's thread waits for the same process,
-    # and the one that comes second learns nothing until the first has written it down.
+    # and the second one gets no exit code until the first has stored it.
     deadline_ns = monotonic_ns() + _EXIT_CODE_NS
     while child.process is not None and child.process.exitcode is None:
         if monotonic_ns() > deadline_ns:

@@ -44,7 +44,7 @@ class ThreadPerTask(InProcess):
             raise self._broken
 
     def _start(self, index: int, free: list[int], ended: "_Ended") -> None:
-        """Have a thread run the item in one of the free slots; there may be fewer of them then."""
+        """Start a thread for the item in one of the free slots; there may be fewer slots then."""
         while True:
             slot = free[-1]
             thread = threading.Thread(
@@ -75,7 +75,7 @@ class ThreadPerTask(InProcess):
 
 
 def _reap(ended: "_Ended") -> int:
-    # Joined, not only heard of: a thread that said it was done is alive for a moment longer.
+    # Joined: a thread that reported its end is alive for a moment longer.
     slot, thread = ended.get()
     thread.join()
     return slot

@@ -40,10 +40,9 @@ class ThreadPool(InProcess):
 
     Where no more threads can be started it goes on with those that there are.
 
-    `submit` makes one future per item. `map` makes one call per lane, and each lane takes
-    item by item until there are none left: no lane ever waits for work that another one
-    holds, and an item costs a microsecond, not a future. A given `chunksize` is how many
-    items a lane takes at once.
+    `submit` makes one future per item. `map` makes one call per slot, and each takes item by
+    item until none are left: no slot waits for items that another one has taken, and an item
+    costs a microsecond, not a future. A given `chunksize` is how many items a slot takes at once.
     """
 
     pool = "fresh"
@@ -52,7 +51,7 @@ class ThreadPool(InProcess):
         super().__enter__()
         self._local = threading.local()
         slots = [self.slot(number) for number in range(self.batch.concurrency)]
-        # No method of ours: the executor would hold this object, and the batch with it, in a cycle.
+        # No method of this object: a cycle over the executor would keep it and the batch alive.
         self._executor = FewerThreads(
             self.batch.concurrency,
             thread_name_prefix="thread-pool",

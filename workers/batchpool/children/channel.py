@@ -1,11 +1,11 @@
-"""The way of outcomes from children to their supervisor: a Unix socket, one connection per child.
+"""Messages from children to their parent: a Unix socket, one connection per child.
 
-    hello   who the child is, and where its desk lies
+    hello   the child's execution site, and the path of its outbox
     rows    finished records
     chunk   finished records; and the chunk of that number is over
     leaked  a task left a thread in this process
-    stale   the files of the task have changed since the supervisor loaded them; nothing was run
-    broken  the engine's own code failed in the child; the text says how
+    stale   the files of the task have changed since the parent loaded them; nothing was run
+    broken  our own code failed in the child; the text is its traceback
 
 A frame is its length, kind and number, then data. Rows are marshalled: plain data and no classes,
 so that reading them runs no code. A frame that its sender's death cut off is dropped.
@@ -29,7 +29,7 @@ _RECV_BYTES = 1 << 18
 
 
 class FrameKind(IntEnum):
-    """What a frame says."""
+    """The kinds of frames."""
 
     HELLO = 1
     ROWS = 2
@@ -59,13 +59,13 @@ class ChannelWriter:
         """Send one frame.
 
         Raises:
-            OSError: the supervisor is gone.
+            OSError: the parent has ended.
         """
         self._socket.sendall(_HEADER.pack(len(data), kind, number) + data)
 
 
 class ChannelReader:
-    """The supervisor's end of one connection; never blocks."""
+    """The parent's end of one connection; never blocks."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -74,7 +74,7 @@ class ChannelReader:
         self._buffer = bytearray()
 
     def frames(self) -> Iterator[Frame]:
-        """All whole frames that have come."""
+        """All complete frames that have arrived."""
         self._receive()
         place = 0
         while len(self._buffer) - place >= _HEADER.size:
@@ -111,14 +111,14 @@ def listen(path: Path) -> socket.socket:
 
 
 def to_record(outcome: Outcome) -> bytes:
-    """An outcome without its lane, which the child's hello named."""
+    """An outcome without its execution site, which the child's hello named."""
     index, state, value, error, _, started_ns, wall_ns, cpu_ns, seen, _, _ = outcome
     row: Any = (index, state, value, error, started_ns, wall_ns, cpu_ns, seen)
     return marshal.dumps(row)
 
 
 def to_outcomes(data: bytes, site: ExecutionSite) -> list[Outcome]:
-    """The outcomes in a frame's data or on a desk."""
+    """The outcomes in the data of a frame or an outbox."""
     return [_to_outcome(record, site) for record in split_records(data)]
 
 

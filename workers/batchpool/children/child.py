@@ -1,4 +1,4 @@
-"""What happens inside a child: a process of a pool, a process for one item, or an interpreter."""
+"""The inside of a child: a process of a pool, a process for one item, or an interpreter."""
 
 import contextlib
 import marshal
@@ -32,7 +32,7 @@ _SEND_AFTER_NS = 20_000_000
 
 
 class ChildSetup(NamedTuple):
-    """What every child of a station needs; sent once per child."""
+    """What every child of a runner needs; sent once per child."""
 
     sources: TaskSources
     folder: Path
@@ -75,7 +75,7 @@ class Child:
         if order.number != self._order_number:
             task = self._find(order)
             assert task.run is not None
-            # Only our own supervisor calls this.
+            # Only our own parent process calls this.
             args = () if order.params is None else (pickle.loads(order.params),)  # noqa: S301
             if isinstance(self._sum, FileSum):
                 self._sum.close()
@@ -105,7 +105,7 @@ class Child:
             self.outbox.words,
         )
         for index, item in zip(indices, items, strict=True):
-            # Announced before the look at what is revoked, so that a supervisor that revokes
+            # Written before the chunk is checked for being revoked, so that a parent that revokes
             # and then sees another item here knows that this one will not begin.
             slot[0] = NOT_YET_NS
             slot[1] = index + 1
@@ -143,7 +143,7 @@ _child: Child | None = None
 
 
 def enter_process(setup: ChildSetup) -> None:
-    """Become a child process that runs tasks, and ends with its supervisor.
+    """Become a child process that runs tasks, and ends with its parent.
 
     A child that cannot, ends with the number of the error as its status.
     """
@@ -172,7 +172,7 @@ def _enter_process(setup: ChildSetup) -> None:
 
 
 def enter_interpreter(setup: ChildSetup) -> None:
-    """Become an interpreter that runs tasks; it shares the process with its supervisor."""
+    """Become an interpreter that runs tasks; it shares the process with its parent."""
     global _child
     threading.current_thread().name = "interpreter"
     _child = Child(setup)
@@ -180,7 +180,7 @@ def enter_interpreter(setup: ChildSetup) -> None:
 
 
 def run_chunk(order: BatchOrder, chunk: int, indices: Sequence[int], items: Any) -> None:
-    """Run a chunk in this child; what the engine itself does wrong is told to the supervisor."""
+    """Run a chunk in this child; failures of our own code are sent to the parent."""
     assert _child is not None
     # In an interpreter each call has a new thread object, though it is the same thread.
     threading.current_thread().name = _child.site.thread_name
@@ -202,12 +202,12 @@ def run_alone(setup: ChildSetup, order: BatchOrder, index: int, item: Any) -> No
 
 
 def park(path: Path) -> None:
-    """Do nothing, and nothing else, while the supervisor's parking is open."""
+    """Wait while the parent's parking is open."""
     wait_while_locked(path)
 
 
 def ready() -> None:
-    """Nothing; a pool starts a process for it."""
+    """Do nothing; a pool starts a process for this call."""
 
 
 def _restore_signals() -> None:

@@ -1,4 +1,4 @@
-"""The supervisor's ear: what its children say, and that one has died, in one wait."""
+"""Monitor child processes: receive frames and notice exits in one select loop."""
 
 import marshal
 import os
@@ -19,7 +19,7 @@ DEATH = None
 
 @dataclass(eq=False)
 class ChildHandle:
-    """One child as its supervisor sees it."""
+    """One child as its parent sees it."""
 
     pid: int
     process: BaseProcess | None = None
@@ -38,7 +38,7 @@ class ChildHandle:
         return None if self.outbox is None else self.outbox.running()
 
     def unsent(self) -> list[Outcome]:
-        """Outcomes that lie on its desk; they may come a second time."""
+        """Outcomes in its outbox; they may come a second time."""
         if self.outbox is None or self.site is None:
             return []
         return to_outcomes(self.outbox.unsent(), self.site)
@@ -55,7 +55,7 @@ class Event(NamedTuple):
 class ChildMonitor:
     """Listens to the children of one pool or batch.
 
-    Promises: what a child sent or left on its desk comes before its death does. `poll`
+    Promises: what a child sent or left in its outbox comes before its exit. `poll`
     never blocks for longer than it is told to.
     """
 
@@ -67,7 +67,7 @@ class ChildMonitor:
         self._selector.register(self._listener, selectors.EVENT_READ, self._listener)
 
     def watch(self, process: BaseProcess) -> ChildHandle:
-        """Hear of the death of a process that was started; call it before it is joined."""
+        """Notice the exit of a process that was started; call it before the process is joined."""
         assert process.pid is not None
         child = self._find(process.pid)
         child.process = process
@@ -75,7 +75,7 @@ class ChildMonitor:
         return child
 
     def poll(self, timeout_s: float) -> Iterator[Event]:
-        """What happened, waiting for up to `timeout_s` if nothing has."""
+        """Yield events; wait up to `timeout_s` if there are none."""
         for key, _ in self._selector.select(timeout_s):
             if key.data is self._listener:
                 self._accept()
@@ -115,7 +115,7 @@ class ChildMonitor:
         if reader.at_end:
             self._unregister(reader.socket)
             for child in self.children:
-                # Dead, or as good as dead: a task that closes all files has cut it off from us.
+                # Dead, or a task that closed all files has cut its connection.
                 if child.reader is reader and child.process is not None:
                     child.process.kill()
 
@@ -135,7 +135,7 @@ class ChildMonitor:
     def _on_exit(self, child: ChildHandle, descriptor: object) -> Iterator[Event]:
         self._unregister(descriptor)
         if child.reader is None:
-            # It may have said hello in its last moment.
+            # It may have sent its hello just before it died.
             self._accept()
             for key in list(self._selector.get_map().values()):
                 if isinstance(key.data, ChannelReader):
@@ -175,7 +175,7 @@ class ChildMonitor:
 
 def _exit_descriptor(process: BaseProcess) -> int:
     # Not the sentinel where there is better: a process that the task forked holds its other end
-    # open, and its own death would be all that we hear of.
+    # open, and only its exit would be noticed.
     assert process.pid is not None
     if hasattr(os, "pidfd_open"):
         try:

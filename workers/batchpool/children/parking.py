@@ -1,6 +1,6 @@
-"""Where the surplus children of a pool wait while a batch uses fewer: for the lock of a file.
+"""Keep the surplus children of a pool idle, while a batch uses fewer, on the lock of a file.
 
-The kernel lets go of the lock when its holder dies, whatever way, so nobody waits for ever.
+The kernel releases the lock when its holder dies, so no child waits for ever.
 """
 
 import contextlib
@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 
 class Parking:
-    """The supervisor's side: who comes while it is open waits until it is closed.
+    """Parent's side: children that call `wait_while_locked` while it is open block until it closes.
 
-    Each time it has another file, so that who comes too late does not wait with the next ones.
+    Each opening has a file of its own, so that a late child does not wait for the next one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,14 +27,14 @@ class Parking:
         return self._file is not None
 
     def open(self) -> Path:
-        """Lock a new file; its path."""
+        """Lock a new file; returns its path."""
         self._path = self._base.with_name(f"{self._base.name}-{next(self._numbers)}")
         self._file = open(self._path, "wb")
         fcntl.flock(self._file, fcntl.LOCK_EX)
         return self._path
 
     def close(self) -> None:
-        """Let everybody go on; who comes later does not wait."""
+        """Release all waiting children; later ones do not wait."""
         if self._file is not None:
             self._path.unlink(missing_ok=True)
             # Not by closing alone: what was forked meanwhile has the same open file.
@@ -44,6 +44,6 @@ class Parking:
 
 
 def wait_while_locked(path: Path) -> None:
-    """Return when nobody holds the lock, or when the file is not there."""
+    """Return when the lock is free, or the file does not exist."""
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH)

@@ -12,7 +12,7 @@ from batchpool.ledger.values.announcements import IdlePool
 from batchpool.tasks.registry import Registry
 
 UNKNOWN_STARTUP_S = 0.4
-"""What a pool is expected to take before one was started: the fork server starts with it."""
+"""The expected start-up of a first pool: the fork server starts with it."""
 
 
 class PoolCache:
@@ -49,11 +49,11 @@ class PoolCache:
         return sum(pool.threads for pool in self._kept.values())
 
     def startup_s(self, method: str | None) -> float:
-        """How long a new pool takes to be there: what the last one took."""
+        """How long a new pool takes to start: what the last one took."""
         return self._startup_s.get(method, UNKNOWN_STARTUP_S)
 
     def warm_children(self, method: str | None) -> int:
-        """How many children a pool has that is kept, and can be had at once."""
+        """How many children the warm pool has, 0 without one."""
         kept = self._kept.get(method)
         return kept.size if kept is not None and kept.is_usable else 0
 
@@ -108,7 +108,7 @@ class PoolCache:
         pool = ExecutorPool(self._registry, self._folder, f"pool-{next(self._made)}", method)
         began_s = monotonic()
         try:
-            # Interpreters run in this process: its owner flushes from a thread, not here.
+            # Interpreters run in this process, whose owner flushes from a thread.
             pool.start(size, _nothing if method is None else self._on_idle)
         except LimitReached as limit:
             return LimitReached(str(limit))
@@ -118,7 +118,7 @@ class PoolCache:
         return pool
 
     def give_back(self, pool: ExecutorPool, keep: bool, is_idle: bool) -> None:
-        """Keep a pool for the next batch, or end it; it is kept only if it is sound and idle."""
+        """Keep a pool for the next batch if it is usable and idle; else close it."""
         if is_idle:
             pool.unpark()
         # A cramped one would leave no room for the threads of the next batch.
@@ -136,6 +136,6 @@ class PoolCache:
             self.must_restart_because = "a task left a thread in an interpreter"
 
     def close(self) -> None:
-        """End all that is kept."""
+        """Close all pools that are kept."""
         while self._kept:
             self._kept.popitem()[1].close()

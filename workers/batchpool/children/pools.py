@@ -41,11 +41,11 @@ _EXIT_CODE_S = 0.5
 
 
 class ExecutorPool:
-    """An executor whose children all run and have said hello; a context for nothing else.
+    """An executor whose children all run and have connected.
 
     Attributes:
         executor: the standard library's own.
-        hub: where its children are heard.
+        monitor: receives from its children.
         method: how its processes start, or None for interpreters.
         numbers: of chunks; they go up for as long as the pool lives.
         is_stuck: whether it could not be ended; only the end of this process will.
@@ -77,7 +77,7 @@ class ExecutorPool:
         try:
             self._start(on_idle)
         except (OSError, EOFError, RuntimeError, MemoryError) as error:
-            # EOFError, ConnectionError: the fork server died under our hands.
+            # EOFError, ConnectionError: the fork server died meanwhile.
             limit = limit_behind(error, self._setup.folder) or self._limit_of_children()
             self.kill()
             if limit is not None:
@@ -116,10 +116,10 @@ class ExecutorPool:
             sleep(_START_POLL_S)
 
     def park(self, children: int) -> None:
-        """Keep so many children from taking what is submitted from now on, until `unpark`.
+        """Keep so many children idle from now on, until `unpark`.
 
         Raises:
-            OSError: no file can be made; then none is kept from it.
+            OSError: no file can be made; then none is kept idle.
         """
         if children > 0 and not self._parking.is_open:
             path = self._parking.open()
@@ -129,15 +129,15 @@ class ExecutorPool:
                     self.executor.submit(park, path)
 
     def unpark(self) -> None:
-        """Have all children take what is submitted."""
+        """Let all children take calls again."""
         self._parking.close()
 
     @property
     def is_usable(self) -> bool:
-        """Whether all children are there still, and none has a task's thread in it."""
+        """Whether all children are alive, and none has a task's thread in it."""
         if is_executor_broken(self.executor):
             return False
-        # All of them: a death that is heard of only half stays among the living.
+        # All events: an exit that is handled only in part leaves its child in the list.
         list(self.monitor.poll(0))
         children = self.monitor.children
         return len(children) >= self.size and not any(child.has_leaked for child in children)
@@ -149,7 +149,7 @@ class ExecutorPool:
 
     @property
     def has_manager(self) -> bool:
-        """Whether the thread runs that passes calls on to processes; interpreters need none."""
+        """Whether the thread that passes calls to processes runs; interpreters need none."""
         if isinstance(self.executor, ThreadPoolExecutor):
             return True
         manager = executor_manager(self.executor)
@@ -164,11 +164,11 @@ class ExecutorPool:
         return sum(thread is not None and thread.is_alive() for thread in threads)
 
     def close(self) -> None:
-        """End it and wait until nothing of it is left; what does not end in time is killed."""
+        """Close it and wait until nothing of it is left; kill what does not end in time."""
         self._end(_CLOSE_GRACE_S)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it at once."""
         self._end(0)
 
     def _start_interpreters(self) -> None:
@@ -234,7 +234,7 @@ class ExecutorPool:
             manager.join()
         for process in processes:
             process.join()
-            # Those that are not watched yet are unknown to the hub.
+            # The monitor does not know those that it does not watch yet.
             outbox_path(self._setup.folder, process.pid or 0).unlink(missing_ok=True)
 
 

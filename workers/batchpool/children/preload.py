@@ -32,7 +32,7 @@ def _prepare() -> None:
 
 
 def _outlive_failed_forks() -> None:
-    """Have the fork server refuse a child that it cannot fork.
+    """Make the fork server refuse a child that it cannot fork.
 
     CPython's ends instead, and the kernel ends all its children with it, see `die_with_parent`.
     """
@@ -45,7 +45,7 @@ def _outlive_failed_forks() -> None:
             pipes = pipes_of_fork_request(calling_frame(1))
             if pipes is None:
                 raise
-            # Whoever asked for the child waits for an answer, or for the end of this pipe.
+            # The process that asked for the child waits for a reply, or for the end of this pipe.
             for fd in pipes:
                 os.close(fd)
             # The one kind of OSError that the server's loop goes on after.

@@ -1,4 +1,4 @@
-"""Starting processes: what must be so before, under each start method."""
+"""Preconditions for starting children, per start method."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ PRELOAD_VARIABLE = "BATCHPOOL_PRELOAD"
 
 
 def check_fork_is_safe() -> None:
-    """Refuse to fork beside other threads: a child may inherit a lock nobody will release.
+    """Refuse to fork beside other threads: a child may inherit a lock that is never released.
 
     Raises:
         UnsupportedOption: there are such threads.
@@ -40,7 +40,7 @@ def check_fork_is_safe() -> None:
 
 
 def start_fork_server(sources: TaskSources, folder: Path) -> None:
-    """Have a fork server run that has the tasks imported and dies with this process."""
+    """Start a fork server, if none runs, that has the tasks imported and dies with this process."""
     if is_fork_server_alive():
         return
     multiprocessing.set_forkserver_preload([PRELOAD])
@@ -61,9 +61,9 @@ def start_fork_server(sources: TaskSources, folder: Path) -> None:
 
 
 def stop_helpers(tracker_too: bool) -> None:
-    """End the fork server, and the resource tracker; they start again when needed.
+    """Stop the fork server, and the resource tracker; they start again when needed.
 
-    A tracker that is ended unlinks what is registered with it, whoever's it is.
+    Stopping a tracker unlinks all that is registered with it, other owners' semaphores too.
     """
     stop_fork_server()
     multiprocessing_config().pop("tempdir", None)
@@ -83,13 +83,13 @@ def is_fork_server_alive() -> bool:
 
 
 def multiprocessing_helper_pids() -> set[int]:
-    """The processes that multiprocessing itself keeps below this one."""
+    """The fork server and resource tracker of this process."""
     return {pid for pid in (fork_server_pid(), resource_tracker_pid()) if pid is not None}
 
 
 @contextlib.contextmanager
 def without_main_module() -> Iterator[None]:
-    """Have new processes not import this one's `__main__` again: no task lives there."""
+    """Keep new processes from importing this one's `__main__`: no task is defined there."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:

@@ -1,8 +1,8 @@
-"""What a process that runs tasks says about itself in a file that others can read.
+"""The in-flight table: a file in which a process shows the items that it runs.
 
-A slot of 16 bytes per lane holds when its item was started (monotonic ns) and the item's
-index + 1, or 0. It is written with two memory stores per item, and read by the supervisor that
-enforces deadlines, and by whoever must find out what ran in a process that died.
+A slot of 16 bytes holds when its item was started (monotonic ns) and the item's
+index + 1, or 0. It is written with two memory stores per item, and read by the parent that enforces
+deadlines, and by the worker to find out what ran in a runner that died.
 """
 
 import mmap
@@ -15,11 +15,11 @@ from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
 from batchpool.system.mapped_file import reserve_space
 
 IN_FLIGHT_NAME = "in-flight"
-"""The file in a station's folder that says which items this process itself runs right now."""
+"""The in-flight table of a runner, in its folder."""
 
 
 def read_in_flight(folder: Path) -> list[tuple[int, int]]:
-    """The items that run, or ran when it died, in the process itself whose station had `folder`.
+    """The items that a runner with this folder runs itself, or ran when it died.
 
     In its threads, coroutines and interpreters, not in its child processes; as (index, started_ns).
     """
@@ -29,7 +29,7 @@ def read_in_flight(folder: Path) -> list[tuple[int, int]]:
 
 
 class RunningSlot(Protocol):
-    """Two numbers: when the item that runs was started (ns), and its index + 1, or 0 for none."""
+    """Two numbers: when the running item was started (ns), and its index + 1, or 0 for none."""
 
     def __setitem__(self, place: int, number: int, /) -> None: ...
 
@@ -38,9 +38,9 @@ _SLOT = struct.Struct("=qq")
 
 
 class InFlightTable:
-    """Slots in a file of its own, for the lanes of one process; a context manager.
+    """The slots of one process in a file of their own; a context manager.
 
-    Promises: after `close()` no descriptor or mapping of it is left, whoever still has a slot.
+    Promises: after `close()` no descriptor or mapping is left, even if a slot is still referenced.
     """
 
     def __init__(self, path: Path, count: int) -> None:
@@ -52,7 +52,7 @@ class InFlightTable:
             self._slots = [numbers[2 * number : 2 * number + 2] for number in range(count)]
 
     def slot(self, number: int) -> RunningSlot:
-        """The slot of lane number `lane`; it cannot be written to after `close()`."""
+        """The slot of that number; it cannot be written to after `close()`."""
         return self._slots[number]
 
     def close(self) -> None:

@@ -1,14 +1,14 @@
-"""A small file that a child and its supervisor both map: what survives the child's sudden death.
+"""The outbox: a small file that a child and its parent both map, which survives a SIGKILL.
 
     0  when the item that runs was started (monotonic ns)
     1  its index + 1, or 0
-    2  written by the supervisor: no item of this chunk, or of an earlier one, may begin
+    2  written by the parent: no item of this chunk, or of an earlier one, may begin
     3  generation of what follows
     4  how many bytes of finished records follow that were not sent yet
     …  the records, each with its length before it
 
-A record lies here from the moment it is made, so that a SIGKILL loses none, and a long task
-in C code that never lets go of the GIL delays none of those before it.
+A record is stored here as soon as it is made, so that a SIGKILL loses none, and a long task
+in C code that never releases the GIL delays none of those before it.
 """
 
 import mmap
@@ -28,12 +28,12 @@ _LENGTH = struct.Struct("=I")
 
 
 def outbox_path(folder: Path, pid: int, interpreter: int = 0) -> Path:
-    """Where the outbox of a child lies."""
+    """The path of a child's outbox."""
     return folder / f"{pid}-{interpreter}{OUTBOX_SUFFIX}"
 
 
 class Outbox:
-    """The child's side."""
+    """The child's side of an outbox."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -68,7 +68,7 @@ class Outbox:
 
 
 class OutboxView:
-    """The supervisor's side."""
+    """The parent's side of an outbox."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -86,11 +86,11 @@ class OutboxView:
         return place - 1, started_ns
 
     def revoke(self, chunk: int) -> None:
-        """Let no further item of the chunks up to this one begin."""
+        """Revoke this chunk and all earlier ones: items that were not started will not start."""
         self._words[2] = chunk
 
     def unsent(self) -> bytes:
-        """Records that wait and were not seen by the call before; may be sent as well."""
+        """Records that wait and were not returned by the last call; the child may send them too."""
         generation, used = self._words[3], self._words[4]
         if used == 0 or (generation, used) == self._seen:
             return b""
@@ -101,14 +101,14 @@ class OutboxView:
         return records
 
     def close(self) -> None:
-        """Let go of the file and remove it."""
+        """Close the mapping and remove the file."""
         self._words.release()
         self._map.close()
         self.path.unlink(missing_ok=True)
 
 
 def pack_record(record: bytes) -> bytes:
-    """A record that fits no desk, in the form that `split_records` reads."""
+    """A record that is too large for an outbox, in the form that `split_records` reads."""
     return _LENGTH.pack(len(record)) + record
 
 
@@ -124,7 +124,7 @@ def split_records(data: bytes) -> Iterator[memoryview]:
 
 
 def read_outbox(path: Path) -> tuple[int, int] | None:
-    """The item that ran in a process that is gone, as (index, started_ns)."""
+    """The item that ran in a process that has ended, as (index, started_ns)."""
     try:
         with open(path, "rb") as file:
             raw = file.read(_HEADER_BYTES)

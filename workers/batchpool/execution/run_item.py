@@ -1,4 +1,4 @@
-"""Running one item in one lane, which is one thread of a process, the same in every backend."""
+"""Run one item in one thread; the same in every backend."""
 
 import os
 import sys
@@ -25,16 +25,16 @@ class Work(NamedTuple):
     add: Add | None = None
     """Adds a number to the shared sum and returns the sum it saw; None without a shared sum."""
     timeout_s: float | None = None
-    """For event loops, which can end a task at an await; elsewhere the supervisor does."""
+    """For event loops, which can end a task at an await; elsewhere the parent does."""
 
 
 def current_site() -> ExecutionSite:
-    """Where the caller runs; found out once per thread."""
+    """The execution site of the caller; determined once per thread."""
     try:
         site: ExecutionSite = _local.site
     except AttributeError:
         site = _local.site = None  # type: ignore[assignment]
-    # A forked child inherits the thread's lane, and its PID is another.
+    # A forked child inherits the thread's site, but has another PID.
     if site is None or site.pid != os.getpid():
         site = _local.site = ExecutionSite(
             pid=os.getpid(),
@@ -47,7 +47,7 @@ def current_site() -> ExecutionSite:
 
 
 def run_item(work: Work, site: ExecutionSite, slot: RunningSlot, index: int, item: Any) -> Outcome:
-    """Run one item and say what came of it; never raises what the task raised.
+    """Run one item and return its outcome; never raises what the task raised.
 
     A task's SystemExit and KeyboardInterrupt are failures of that task. `wall_ns` and
     `cpu_ns` are those of the task alone, to a microsecond; the slot covers all of it until

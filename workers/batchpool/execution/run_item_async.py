@@ -1,4 +1,4 @@
-"""Running one item as a coroutine: its CPU time is that of its steps, its time limit the loop's."""
+"""Run one item as a coroutine: its CPU time is that of its steps, its time limit the loop's."""
 
 import asyncio
 from collections.abc import Coroutine, Generator
@@ -72,7 +72,7 @@ class CoroutineSlot(NamedTuple):
 
 
 async def run_item_async(own: CoroutineSlot, index: int, item: Any) -> Outcome:
-    """Run one item in the loop and say what came of it; never raises what the task raised."""
+    """Run one item in the loop and return its outcome; never raises what the task raised."""
     work, slot = own.work, own.slot
     state: RecordState = "succeeded"
     value: Any = None
@@ -104,7 +104,7 @@ async def run_item_async(own: CoroutineSlot, index: int, item: Any) -> Outcome:
 
 
 def timeout_error(timeout_s: float | None) -> TaskError:
-    """What a record says of a task that was ended for its time limit."""
+    """The error in the record of a task that reached its time limit."""
     return TaskError(
         type=TASK_TIMEOUT, message=f"ran longer than task_timeout_s = {timeout_s}", traceback=None
     )

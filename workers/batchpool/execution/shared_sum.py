@@ -116,7 +116,7 @@ IN_PROCESS: dict[str, type[SharedSum] | None] = {
 class FileSum:
     """One number that processes and interpreters share: in a mapped file, locked by the kernel.
 
-    `flock`, not a semaphore: the kernel lets go of it when its holder is killed, where a
+    `flock`, not a semaphore: the kernel releases it when its holder is killed, whereas a
     `multiprocessing.Value` would stay locked for ever.
 
     The file holds two places and says which one counts: a writer that is killed half-way
@@ -151,7 +151,7 @@ class FileSum:
         return to_json_number(self._read())
 
     def close(self) -> None:
-        """Let go of the file; whoever made it removes it."""
+        """Close the file; its maker removes it."""
         self._map.close()
         self._file.close()
 

@@ -1,7 +1,7 @@
 """`python -m batchpool.runner`: the process that runs a worker's batches, one after the other.
 
-It is started by its worker with one end of a socket pair, and holds what is kept warm. Any moment
-may be its last: what counts stands in the ledger, and everything below it can be killed with it.
+Its worker starts it with one end of a socket pair; it keeps the warm pools. It may be killed at
+any moment: results are in the ledger, and everything below it can be killed with it.
 """
 
 import gc
@@ -44,7 +44,7 @@ log = logging.getLogger("batchpool.runner")
 
 
 class Runner:
-    """Carries out assignments, one at a time, and hands what they yield to the ledger."""
+    """Runs assignments, one at a time, and writes their records to the ledger."""
 
     def __init__(self, link: "Connection[RunnerReply | Ready, Assignment]", redis_url: str) -> None:
         redis = connect(redis_url, socket_timeout_s=2.0)
@@ -55,7 +55,7 @@ class Runner:
         self._token = ""
 
     def serve(self, context: RunnerContext) -> None:
-        """Carry out assignments until the worker closes the link."""
+        """Run assignments until the worker closes the connection."""
         while True:
             try:
                 assignment = self._link.recv()
@@ -82,7 +82,7 @@ class Runner:
                 done=_skipped(assignment),
             )
             facts = facts_of(spec.run.backend)
-            # Whoever waits for the batch need not wait for the look at what it left behind.
+            # Clients that wait for the batch need not wait for the search for leaks.
             with leak_check(context, facts) as check_leaks:
                 meter = UsageMeter() if spec.run.measure else None
                 sink = writer.add_from_thread if facts.in_process else writer.add
@@ -96,7 +96,7 @@ class Runner:
             return RunnerReply("unfit", str(error))
         except CodeChanged as error:
             return _give_up(writer, error)
-        # A border: whatever our own code failed at, the worker must hear of it and end the batch.
+        # A border: whatever our own code raised, the worker must be told, and end the batch.
         except Exception as error:
             log.exception("an assignment failed")
             limit = limit_behind(error, context.folder)
@@ -122,7 +122,7 @@ class Runner:
 
 
 class _FlushThread:
-    """While a backend runs tasks in this process, flushes from a thread beside them."""
+    """A thread that flushes records while a backend runs tasks in this process."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class _FlushThread:
             while not self._done.wait(0 if self._writer.is_behind else FLUSH_AFTER_S / 2):
                 self._writer.tick()
         except OwnershipLost as refusal:
-            # No thread can be stopped from here: the worker ends this process when it hears this.
+            # No thread can be stopped from here: the worker kills this process on this reply.
             self._link.send(RunnerReply("disowned", str(refusal)))
 
 
@@ -246,7 +246,7 @@ def _count_busy(folder: Path) -> int:
 
 def _collect_seldom() -> None:
     # Records live until they are flushed, some thousands of them: with Python's own thresholds the
-    # garbage collector looks at all of them again and again, for a fifth of a no-op's price.
+    # garbage collector scans all of them again and again, for a fifth of a no-op's cost.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
@@ -255,7 +255,7 @@ def _collect_seldom() -> None:
 def main(arguments: Sequence[str]) -> None:
     fd, folder, known, tries = arguments
     die_with_parent()
-    # Ctrl-C and SIGTERM are the worker's business; it ends this process when it must.
+    # The worker handles Ctrl-C and SIGTERM; it kills this process if needed.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     settings = WorkerSettings.from_env(os.environ)

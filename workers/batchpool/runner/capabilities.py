@@ -1,4 +1,4 @@
-"""What a class of workers can run: workers with the same document take each other's batches."""
+"""The capabilities of a class of workers: workers with the same ones share a queue."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ log = logging.getLogger("batchpool.runner")
 
 
 def class_id(registry: Registry) -> str:
-    """The class of workers of this process, which names its queue: what its code can run, and how.
+    """The id of this process's class of workers, which names its queue.
 
     A digest of what decides whether a batch can run here, and of the version of each task.
     """
@@ -34,7 +34,7 @@ def class_id(registry: Registry) -> str:
 
 
 def fingerprint(registry: Registry) -> str:
-    """What differs when `capabilities` would say something else, at a fraction of its price."""
+    """A value that changes when `capabilities` changes, at a fraction of its cost."""
     errors = json.dumps([(error.source, error.error) for error in registry.errors])
     return f"{class_id(registry)}-{hashlib.sha256(errors.encode()).hexdigest()[:16]}"
 
@@ -90,7 +90,7 @@ def _describe_task(registry: Registry, name: str) -> TaskCapabilities:
         code=registry.code_of(name),
         interpreters=not _uses_pydantic(task),
     )
-    # What the service and its clients could not read is that task's failure alone.
+    # A schema that the service and its clients cannot read is an error of that task alone.
     text = json.dumps(described.to_json(), allow_nan=False, ensure_ascii=False).encode()
     if len(text) > MOST_SCHEMA_BYTES:
         raise ValueError(f"the schema has {len(text)} bytes; at most {MOST_SCHEMA_BYTES} allowed")
@@ -112,7 +112,7 @@ def _uses_pydantic(task: Task) -> bool:
         return True
     kinds = (type, types.FunctionType, types.ModuleType)
     for value in vars(sys.modules.get(task.module, object)).values():
-        # By type(): to ask a lazy object of some framework for its class may make it or fail.
+        # By type(): asking a framework's lazy object for its class may create it or fail.
         if issubclass(type(value), kinds):
             origin = value.__name__ if type(value) is types.ModuleType else value.__module__
             if str(origin).partition(".")[0] == "pydantic":

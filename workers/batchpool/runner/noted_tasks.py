@@ -18,7 +18,7 @@ log = logging.getLogger("batchpool.runner")
 
 
 def load_noted_tasks(folder: Path, tries: int) -> Registry:
-    """Load the tasks, and note from which files for those that load them later.
+    """Load the tasks, and write down their files for children that load them later.
 
     Starts over, in a new program, when a file changed meanwhile: then nobody can say what it was
     that was loaded, and it may have been half written.

@@ -1,6 +1,6 @@
-"""What passes between a worker and its runner, over a socket pair of their own.
+"""Messages between a worker and its runner, over a socket pair.
 
-Messages are pickled: both ends are this very program, and nothing from Redis is sent so.
+They are pickled: both ends are this program, and nothing from Redis is sent this way.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from batchpool.ledger.ownership import Claim
 from batchpool.ledger.values.announcements import IdlePool, WorkerCapabilities
 
 PEAK_NAME = "peak"
-"""The file in a runner's folder that holds what was seen so far."""
+"""The file in a runner's folder with the peak memory so far."""
 
 
 def read_peak(folder: Path) -> int | None:
@@ -28,7 +28,7 @@ ReplyKind = Literal["ended", "ran", "drained", "disowned", "unfit", "stale", "br
 
 @dataclass(frozen=True)
 class CrashedItem:
-    """An item that is given up: it ended, alone, every process that it ran in."""
+    """An item that was given up: it crashed every process in which it ran alone."""
 
     index: int
     pid: int
@@ -54,12 +54,12 @@ class Assignment:
 
 @dataclass(frozen=True)
 class RunnerReply:
-    """What became of an assignment.
+    """How an assignment ended.
 
     ended: the batch is closed · ran: done, not closed · drained: stopped taking items as told ·
-    disowned: the ledger refused us · unfit: this worker cannot run it · stale: files of the task
-    have changed since it was loaded here · broken: a bug of ours.
-    `spent` says that the runner must be replaced: a task left something in it;
+    disowned: the ledger refused a block · unfit: this worker cannot run it · stale: files of the
+    task have changed since it was loaded here · broken: an error in batchpool.
+    `must_replace`: a task left something in the runner, which must be replaced;
     `untouched` that no item was recorded.
     """
 

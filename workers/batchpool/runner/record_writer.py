@@ -1,4 +1,4 @@
-"""From a running batch into its ledger: records in blocks, soon after they were made."""
+"""Write a running batch's records to the ledger in blocks, soon after they were made."""
 
 import json
 import time
@@ -27,13 +27,13 @@ _value_of = itemgetter(Outcome._fields.index("value"))
 
 
 class OwnershipLost(Exception):
-    """The ledger refused a block: this batch belongs to somebody else now."""
+    """The ledger refused a block: another worker owns the batch now."""
 
 
 class RecordWriter:
-    """Takes outcomes from any thread; hands them in, in order, from the one that calls `tick`.
+    """Takes outcomes from any thread; writes them, in order, from the thread that calls `tick`.
 
-    A block whose answer was lost is sent again under its id until the ledger has answered.
+    A block is sent again under its id until the ledger has confirmed it.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class RecordWriter:
         self._epoch_start_ns = epoch_start_ns
         self._running = running
         self._clock = clock
-        # No lock: lanes add at one end while the flusher takes at the other.
+        # No lock: backends append at one end while `tick` takes from the other.
         self._pending: deque[Outcome] = deque()
         self._unsent: list[tuple[Block, Tally]] = []
         self._blocks = 0
@@ -76,9 +76,9 @@ class RecordWriter:
         self._pending.extend(outcomes)
 
     def add_from_thread(self, outcomes: Sequence[Outcome]) -> None:
-        """The same from a thread beside the one that calls `tick`: waits while that is behind.
+        """The same from another thread than that of `tick`: waits while `tick` is behind.
 
-        Else lanes that run no-ops would leave the flusher no time, and records would pile up.
+        Else threads that run no-ops would leave `tick` no time, and records would pile up.
         """
         self._pending.extend(outcomes)
         while len(self._pending) > MOST_PENDING:
@@ -86,14 +86,14 @@ class RecordWriter:
 
     @property
     def is_behind(self) -> bool:
-        """Whether a whole block waits to be handed in."""
+        """Whether a whole block waits to be written."""
         return len(self._pending) >= BLOCK_RECORDS
 
     def tick(self) -> None:
-        """Hand in what is due; quick when nothing is. Redis being away is no error here.
+        """Write what is due; fast when nothing is. An unreachable Redis is no error here.
 
         Raises:
-            Disowned: stop running the batch.
+            OwnershipLost: stop running the batch.
         """
         if self._clock() < self._next_try and not self.is_behind:
             return
@@ -110,10 +110,10 @@ class RecordWriter:
         ending: Callable[[Mapping[str, int]], Ending] | None,
         between_retries: Callable[[], None] = lambda: None,
     ) -> None:
-        """Hand in everything and, given how, end the batch with the last block.
+        """Write everything and, if `ending` is given, end the batch with the last block.
 
-        Tries for as long as Redis is away, with `meanwhile` between the tries; whoever watches
-        over this process ends it when the job's limit has passed.
+        Retries while Redis is unreachable, calling `between_retries`; the worker, which watches
+        this process, kills it when the job's limit has passed.
         """
         while True:
             try:
@@ -184,7 +184,7 @@ class _Totals:
         self._more_pids = before.pids_total - len(before.pids)
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
-        """By columns: this is paid for every item, after its task and before its record counts."""
+        """Add by columns: the cost is paid for every item, before its record counts."""
         _, states, values, _, sites, _, walls_ns, cpus_ns, *_ = zip(*outcomes, strict=True)
         self.counts.update(states)
         part = ExactSum()

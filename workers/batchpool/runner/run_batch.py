@@ -10,15 +10,15 @@ At a prompt:
 
 A worker's runner keeps one `RunnerContext` for its life and gives each batch a sink:
 
-    with Station(load_tasks(sources), folder=folder, tick=flush, owns_process=True) as station:
-        report = run_batch(spec, sink=buffer.extend, station=station).report
-        if station.tainted: ...  # a task left a thread: end this process, start another
+    with RunnerContext(registry, folder=folder, on_idle=flush, owns_process=True) as context:
+        report = run_batch(spec, sink=buffer.extend, context=context).report
+        if context.must_restart_because: ...  # a task left a thread: replace this process
 
 `sink` gets lists of final outcomes, each item's once, from whatever thread has them: it must be
 quick and safe to call from several threads at once. Backends whose facts say `in_process` run
-tasks in this process and never call `station.tick`; the others call it at least every 50 ms from
+tasks in this process and never call `on_idle`; the others call it at least every 50 ms from
 the calling thread, which must be the main thread of a process without other threads.
-If a task takes this process down, its parent reads what ran from the folder: `read_in_flight`.
+If a task crashes this process, its parent reads what ran from the folder: `read_in_flight`.
 Items without an outcome after `run_batch` were not taken: the report says `drained` or
 `failed_fast`.
 """
@@ -55,7 +55,7 @@ Backoff = Callable[[int], float]
 
 
 def full_jitter(attempt: int) -> float:
-    """How long to wait before attempt number `attempt`: anything up to a bound that doubles.
+    """The wait before attempt number `attempt`: random, up to a bound that doubles.
 
     Source: AWS Architecture Blog, Exponential Backoff And Jitter (2015).
     """
@@ -64,7 +64,7 @@ def full_jitter(attempt: int) -> float:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What a batch came to; `outcomes` is empty when a sink took them."""
+    """The result of a batch; `outcomes` is empty when a sink took them."""
 
     report: BatchReport
     outcomes: list[Outcome] = field(default_factory=list)
@@ -83,13 +83,13 @@ def run_batch(
     Args:
         spec: what to run, and how.
         sink: gets the outcomes as they come; without one they are in the result.
-        station: what is kept between batches; without one it lasts for this batch only.
+        context: what is kept between batches; without one it lasts for this batch only.
         backoff: the wait in seconds before an attempt of failed items, from the second one on.
-        sweeps: look for what tasks left behind before returning; else the caller does it, by
+        check_leaks: search for what tasks left behind before returning; else the caller does, by
             `leak_check`.
     Raises:
         SpecError: the batch cannot be run as ordered; no item was taken.
-        ChildrenWontStart: processes die before they run anything.
+        ChildStartFailed: processes die before they run anything.
         LimitReached: a limit of the machine leaves no room for anything that runs tasks.
     """
     with ExitStack() as stack:
@@ -106,12 +106,12 @@ def run_batch(
 
 @contextmanager
 def leak_check(context: RunnerContext, facts: BackendFacts) -> Iterator[Callable[[], None]]:
-    """Kill what tasks of the block leave running, and see whether they leave a thread.
+    """Kill what tasks of the block leave running, and check whether they leave a thread.
 
     Yields:
         a way to do so earlier: once no task runs any more, and no thread that the block began.
     """
-    # Interpreters are threads of a kept pool, and tell themselves when a task leaks one.
+    # Interpreters are threads of a kept pool, and report a leaked thread themselves.
     in_threads = facts.in_process and facts.slot_kind != "interpreters"
     threads = context.count_threads() if in_threads else None
     try:
@@ -141,7 +141,7 @@ def check_run(run: RunSpec, task: Task) -> BackendFacts:
     """Refuse what the backend or the task cannot do, before anything runs.
 
     Raises:
-        SpecError: and its kinds.
+        SpecError: or a subclass.
     """
     facts = facts_of(run.backend)
     load_backend(run.backend)
@@ -192,7 +192,7 @@ def pending_of(spec: BatchSpec) -> "range | list[int]":
 
 
 def effective_concurrency(run: RunSpec, facts: BackendFacts, items: int) -> int:
-    """How many lanes a batch has use for."""
+    """How many slots a batch can use."""
     if facts.dispatch and run.dispatch == "map" and run.chunksize:
         items = -(-items // run.chunksize)
     return 1 if facts.slot_kind == "one" else max(1, min(run.concurrency, items))

@@ -32,7 +32,7 @@ def cgroup_quota(root: Path = Path("/")) -> float | None:
 
 
 def throttled_s(root: Path = Path("/")) -> dict[str, float]:
-    """How long each control group around this process was kept from the CPU so far, by its path.
+    """How long each control group around this process has been throttled so far, by its path.
 
     Empty where nothing is known: without control groups, or outside of all that have a limit.
     """
@@ -51,7 +51,7 @@ def _throttled(stat: Path) -> float | None:
 
 
 def cgroup_folders(controller: str, root: Path = Path("/")) -> list[Path]:
-    """The folders of the control groups around this process that rule this: v2's, then v1's."""
+    """The folders of the control groups of a controller around this process: v2's, then v1's."""
     v2, v1 = _groups(root, controller, (controller,))
     return [*v2, *v1]
 

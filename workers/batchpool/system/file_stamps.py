@@ -1,4 +1,4 @@
-"""Whether files are still what they were: noted by a runner for its children and its worker."""
+"""Detect changed files: a runner writes their stamps for its children and its worker."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What interpreter this is, in the terms that a record, a class and a report use."""
+"""The version and GIL of this interpreter, as records, classes and reports show them."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Keeping and ending the processes below this one."""
+"""Keep and kill the processes below this one."""
 
 import contextlib
 import errno
@@ -26,10 +26,10 @@ _snapshots = ProcessSnapshotCache()
 
 
 def die_with_parent(parent: int | None = None) -> None:
-    """Have the kernel SIGKILL this process when the thread that started it ends (Linux only).
+    """Ask the kernel to SIGKILL this process when the thread that started it ends (Linux only).
 
     Args:
-        parent: the PID that the parent had; when it is gone already, this process ends now.
+        parent: the PID that the parent had; if it has ended already, this process ends now.
     """
     if _LINUX:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -39,10 +39,10 @@ def die_with_parent(parent: int | None = None) -> None:
 
 
 def become_subreaper() -> bool:
-    """Have orphans below this process become its children; False where no kernel offers it.
+    """Make orphans below this process its children; returns False if the kernel cannot.
 
-    Without it a grandchild that called setsid and lost its parent is nobody's
-    descendant, and can be found by nobody.
+    Without it a grandchild that called setsid and lost its parent is no descendant of this
+    process, and cannot be found.
     """
     if not _LINUX:
         return False
@@ -59,7 +59,7 @@ def kill_tree(pid: int, exclude: Iterable[int] = (), grace_s: float = 1.0) -> No
 
     Args:
         pid: the root of the tree.
-        spare: PIDs below it that are to live, and not to be looked into.
+        exclude: PIDs below it that are left alone, with all below them.
         grace_s: how long a resource tracker may take to clean up.
     """
     excluded = set(exclude)
@@ -79,7 +79,7 @@ def kill_tree(pid: int, exclude: Iterable[int] = (), grace_s: float = 1.0) -> No
 
 
 def kill_orphans(exclude: Iterable[int] = ()) -> list[int]:
-    """SIGKILL every process below this one that is not in `keep`, until there are none.
+    """SIGKILL every process below this one that is not in `exclude`, until there are none.
 
     Returns:
         The topmost ones of those that were found alive.

@@ -1,4 +1,4 @@
-"""Who is whose child: the tree of processes, and the part of it that is below this one."""
+"""The process tree: children, descendants and parents."""
 
 import contextlib
 import functools
@@ -28,7 +28,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def children_of(pid: int) -> list[int]:
-    """The direct children of a process; quick, and may miss one while others are ending."""
+    """The direct children of a process; fast, but may miss one while others are ending."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
@@ -46,7 +46,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def fast_descendants(pid: int) -> list[int]:
-    """All below a process, as exact as `children_of`, and no dearer than `descendants`."""
+    """All processes below one, as exact as `children_of`, at most as slow as `descendants`."""
     if not kernel_lists_children():
         return descendants(pid)
     found: list[int] = []
@@ -90,15 +90,15 @@ def stat_fields(pid: int) -> list[bytes]:
 
 @functools.cache
 def kernel_lists_children() -> bool:
-    """Whether the kernel lists the children of a process, so that not all have to be looked at."""
+    """Whether the kernel lists the children of a process, so that not all have to be read."""
     return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 class ProcessSnapshotCache:
-    """Looks for children soon after it did so before, at the price of what is new since.
+    """Finds children by reading only the processes that are new since the last call.
 
-    Who was there a moment ago and was no descendant of ours never becomes one: orphans go to an
-    ancestor. That holds for as long as no PID can have been given out anew.
+    A process that was no descendant a moment ago never becomes one: orphans go to an
+    ancestor. That holds while no PID can have been reused.
     """
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class ProcessSnapshotCache:
         self._owner = 0
 
     def children_by_parent(self, excluded: set[int]) -> dict[int, list[int]]:
-        """The children of this process and of those in `kept`, by their parent."""
+        """The children of this process and of those in `excluded`, by their parent."""
         now_s = time.monotonic()
         pids = all_pids()
         is_fresh = now_s - self._read_s < _FRESH_S and self._owner == os.getpid()
@@ -119,7 +119,7 @@ class ProcessSnapshotCache:
         return _by_parent(parents)
 
     def forget(self) -> None:
-        """Look at all of them the next time: some were ours."""
+        """Read all processes the next time: some were ours."""
         self._read_s = -_FRESH_S
 
 
@@ -144,7 +144,7 @@ def all_pids() -> set[int]:
 
 
 def parents_of(pids: Iterable[int]) -> dict[int, int]:
-    """The parent of each of these that is there."""
+    """The parent of each of these processes that exists."""
     if not _LINUX:
         import psutil
 

@@ -1,4 +1,4 @@
-"""What a batch used of its machine: CPU time, memory, and what kept it from them."""
+"""The resource usage of a batch: CPU time, memory, throttling, context switches."""
 
 import os
 import resource
@@ -23,8 +23,8 @@ _TRIES = 3
 class UsageMeter:
     """Reads the CPU time of this process and all below it, from when it is made.
 
-    A process that ends hands its CPU time on to the parent that waits for it, so what is added up
-    over the tree counts every process once, those between the two readings too. The caller reads
+    The CPU time of a process that ends is added to the parent that waits for it, so the sum
+    over the tree counts every process once, including short-lived ones. The caller reads
     when nothing of the batch starts or ends.
     """
 
@@ -54,7 +54,7 @@ class UsageMeter:
 
     def _throttled_since(self) -> float | None:
         now = throttled_s()
-        # Groups lie within one another: the one that was kept longest kept us.
+        # Groups are nested: the longest wait is ours.
         waits = [now[path] - before for path, before in self._throttled.items() if path in now]
         return round(max(0.0, *waits), 6) if waits else None
 
@@ -64,7 +64,7 @@ class _Reading(NamedTuple):
     voluntary: int
     involuntary: int
     unseen: int
-    """Grows when a process ends whose switches only its parent below us has been told."""
+    """Grows when a process ends whose switches only its parent below us has received."""
 
 
 def _read() -> _Reading:
@@ -158,8 +158,8 @@ def tree_pss_bytes(pid: int, idle: Mapping[int, float]) -> int | None:
     Costs about a millisecond per process.
 
     Args:
-        idle: what `cpu_clocks` said before the batch. Who has done nothing since, such as a pool
-            that is kept for other batches, is left out.
+        idle: what `cpu_clocks` returned before the batch. Processes idle since, such as a pool
+            that is kept for other batches, are left out.
     """
     working = (child for child in fast_descendants(pid) if _clock(child) != idle.get(child))
     found = [size for each in (pid, *working) if (size := _pss_of(each)) is not None]

@@ -1,4 +1,4 @@
-"""Named semaphores of multiprocessing: whose they are, and their removal."""
+"""Named semaphores of multiprocessing: name them by owner, and remove them."""
 
 import os
 import zlib

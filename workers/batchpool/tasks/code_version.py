@@ -113,7 +113,7 @@ class CodeReader:
         return self._files[path]
 
     def _version_of(self, top: str) -> str:
-        """What tells an installed package from another version of it."""
+        """What distinguishes the versions of an installed package."""
         spec = self._find(top)
         if spec is None or not spec.origin:
             return top

@@ -1,4 +1,4 @@
-"""Declaring a task: a function, a name, a model of its params."""
+"""Declare a task: a function, a name, a model of its params."""
 
 import functools
 import inspect
@@ -38,7 +38,7 @@ class Task:
     def async_form(self, function: RunAsync) -> "Task":
         """Add the form that runs in an event loop; use it as a decorator of an `async def`."""
         if not inspect.iscoroutinefunction(function):
-            raise TypeError(f"the twin of task {self.name!r} is not an async def")
+            raise TypeError(f"the async form of task {self.name!r} must be an async def")
         _check_signature(self, function)
         self.run_async = function
         return self
@@ -137,7 +137,7 @@ def _check_signature(declared: Task, function: Callable[..., Any]) -> None:
     try:
         signature = _signature_of(function)
     except ValueError:
-        return  # some functions written in C do not tell theirs
+        return  # some functions written in C have no signature
     shown = f"task {declared.name!r} is called with ({', '.join(given)})"
     first = next(iter(signature.parameters), "")
     if first in ("self", "cls") and inspect.isfunction(function):

@@ -1,4 +1,4 @@
-"""Why a source of tasks could not be loaded, within bounds and as plain text."""
+"""The error of a source of tasks that could not be loaded, as plain text of limited length."""
 
 import traceback
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _MOST_TRACEBACK_CHARS = 20_000
 
 @dataclass(frozen=True)
 class LoadError:
-    """What is wrong with one source of tasks: a module, an entry point, a folder or one task."""
+    """The error of one source of tasks: a module, an entry point, a folder or one task."""
 
     source: str
     error: str
@@ -18,7 +18,7 @@ class LoadError:
 
     @classmethod
     def of(cls, source: str, exc: BaseException) -> "LoadError":
-        """The error of an exception that user code raised, whatever its own methods do."""
+        """Make the error of an exception that user code raised, even if its methods raise too."""
         return cls(
             source=printable(source, MOST_ERROR_CHARS),
             error=printable(_text_of(exc), MOST_ERROR_CHARS),

@@ -1,4 +1,4 @@
-"""The tasks that this process knows: the built-in ones and the user's."""
+"""Load and register tasks: the built-in ones and the user's."""
 
 import importlib
 import os
@@ -165,7 +165,7 @@ def load_tasks(sources: TaskSources | None = None) -> Registry:
             loaded = _load(load)
             for known in _found_in(loaded, before):
                 _register(registry, source, known)
-        # Whatever a user's module raises is that module's failure: SystemExit, KeyboardInterrupt,
+        # What a user's module raises is an error of that module: SystemExit, KeyboardInterrupt,
         # a class of its own.
         except BaseException as exc:
             registry.errors.append(LoadError.of(source, exc))
@@ -251,7 +251,7 @@ def _load(load: Callable[[], Any]) -> Any:
 
 
 def _found_in(loaded: Any, before: set[str]) -> list[Task]:
-    """The tasks that a source brings: its own, what it imports by name, what its helpers declare.
+    """The tasks of a source: its own, those it imports by name, those its helpers declare.
 
     Args:
         before: the modules that were imported before it.
@@ -263,11 +263,11 @@ def _found_in(loaded: Any, before: set[str]) -> list[Task]:
     if not isinstance(loaded, types.ModuleType):
         raise TypeError(f"must be a module or a task, not {type(loaded).__name__}")
     found = declared_tasks(str(loaded.__name__))
-    # By type(): to ask a lazy object of some framework for its class may make it or fail.
+    # By type(): asking a framework's lazy object for its class may create it or fail.
     found += [value for value in vars(loaded).values() if type(value) is Task]
     for module in [name for name in sys.modules if name not in before]:
         found += declared_tasks(module)
-    # By identity: a twin is bound to a second name.
+    # By identity: an async form is bound to a second name.
     return list({id(known): known for known in found}.values())
 
 

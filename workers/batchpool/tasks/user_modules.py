@@ -1,4 +1,4 @@
-"""How the modules of users' tasks are imported, in each process and interpreter that runs them.
+"""Import the modules of users' tasks, in each process and interpreter that runs them.
 
 A child or a fork server imports them later than its runner. If a file has changed meanwhile, it has
 other code than its runner, and must run nothing: a job runs one version of its task.
@@ -35,7 +35,7 @@ def add_root(root: str) -> None:
 
 
 def mount_folder(folder: Path) -> None:
-    """Make the files of a folder modules of DIR_PACKAGE; another folder that was is forgotten.
+    """Make the files of a folder modules of DIR_PACKAGE, instead of those of another folder.
 
     They may import each other: `from . import other`, or `import other` where nothing else has
     that name.

@@ -1,4 +1,4 @@
-"""What a worker tells the service about its class, again whenever a new runner changes it."""
+"""Announces the class of a worker to the service, again whenever a new runner changes it."""
 
 import logging
 
@@ -30,7 +30,7 @@ class ClassAnnouncement:
         return self._capabilities.id
 
     def update(self, capabilities: WorkerCapabilities) -> bool:
-        """Take what the last runner can run; whether that makes it another class."""
+        """Take the capabilities of the last runner; returns whether they make another class."""
         before, self._capabilities = self._capabilities, capabilities
         if before is not capabilities:
             self._due_s = 0.0

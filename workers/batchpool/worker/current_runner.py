@@ -1,4 +1,4 @@
-"""The one runner of a worker: started, replaced, and ended at the end."""
+"""The one runner of a worker: start it, replace it, end it."""
 
 import contextlib
 import json
@@ -11,16 +11,16 @@ from batchpool.worker.batch_deadlines import CHECK_EVERY_S
 from batchpool.worker.runner_process import RunnerProcess, RunnerStartFailed
 
 START_RETRY_S = 3.0
-"""How long a worker tries to start a runner before it gives up for the batch at hand."""
+"""How long a worker tries to start a runner before it gives up the batch."""
 
 log = logging.getLogger("batchpool.worker")
 
 
 class CurrentRunner:
-    """Keeps a runner warm, replaces it, and knows what the last one could run.
+    """Keeps a runner warm, replaces it, and has the capabilities of the last one.
 
     Args:
-        heartbeat: called about every `CHECK_EVERY_S` while a runner cannot be started.
+        heartheartheartbeat: called about every `CHECK_EVERY_S` while a runner cannot be started.
         draining: whether the worker has been told to stop; then no runner follows the last one.
     """
 
@@ -35,7 +35,7 @@ class CurrentRunner:
 
     @property
     def capabilities(self) -> WorkerCapabilities:
-        """What the last runner that was ready can run, and in which versions."""
+        """The capabilities of the last runner that was ready, with the versions of its tasks."""
         assert self._capabilities is not None, "no runner has been ready yet"
         return self._capabilities
 
@@ -49,7 +49,7 @@ class CurrentRunner:
         return self._process.pid if self._process else None
 
     def ready(self) -> RunnerProcess:
-        """The runner; a new one, with some patience, if there is none.
+        """The runner; a new one if there is none, after some attempts.
 
         Raises:
             RunnerStartFailed: none can be started.
@@ -75,7 +75,7 @@ class CurrentRunner:
         return process
 
     def check_code(self, reload: bool) -> None:
-        """While no batch runs: see whether the runner has, or needs, another version of its code.
+        """Between batches: check whether the runner has, or needs, another version of its code.
 
         Never waits for a runner that is still starting.
 
@@ -97,13 +97,13 @@ class CurrentRunner:
             self.replace()
 
     def replace(self) -> None:
-        """End the runner with all that it started, and have the next one on its way."""
+        """Kill the runner with all that it started, and start the next one."""
         if self._process:
             self._process.kill()
             self._start_next()
 
     def close(self) -> None:
-        """End the runner with all that it started."""
+        """Kill the runner with all that it started."""
         if self._process:
             self._process.kill()
             self._process = None
@@ -111,7 +111,7 @@ class CurrentRunner:
     def _start_next(self) -> None:
         self._process = None
         if not self._draining():
-            # It is started again, and said to fail, when there is something to run.
+            # It is started again for the next batch, which reports the failure.
             with contextlib.suppress(RunnerStartFailed):
                 self._process = self._start()
 

@@ -1,4 +1,4 @@
-"""The highest memory of a batch's processes, sampled from the worker, which runs no task."""
+"""Sample the peak memory of a batch's processes from the worker, which runs no task."""
 
 import os
 import time
@@ -11,11 +11,11 @@ from batchpool.system.resource_usage import cpu_clocks, tree_pss_bytes
 FIRST_AFTER_S = 0.05
 EVERY_S = 0.1
 MOST_SHARE = 0.01
-"""Of one core, for sampling: where a sample costs much, there are fewer."""
+"""Share of one core that sampling may use: expensive samples are taken less often."""
 
 
 class MemorySampler:
-    """Samples a runner's tree now and then, and leaves the peak where the runner finds it."""
+    """Samples the memory of a runner's tree, and writes the peak into the runner's folder."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class MemorySampler:
         self._next = self._clock() + max(EVERY_S, cost_s / MOST_SHARE)
 
     def _write(self, size: int) -> None:
-        # In place, in one write: whoever reads finds the old number or the new one.
+        # In place, in one write: a reader finds the old number or the new one.
         file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             os.write(file, f"{size:020d}".encode())

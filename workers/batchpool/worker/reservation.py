@@ -11,10 +11,10 @@ log = logging.getLogger("batchpool.worker")
 
 
 class Reservation:
-    """What the worker believes of its seat; the ledger is asked now and then, and is right.
+    """The worker's copy of its slot; checked against the ledger, which decides.
 
     Args:
-        holder: what the ledger is told of this worker, see `Holder`.
+        holder: what the ledger stores about this worker, see `Holder`.
     """
 
     def __init__(self, reservations: Reservations, holder: HolderFields) -> None:
@@ -23,13 +23,13 @@ class Reservation:
         self.worker_slot: WorkerSlot | None = None
 
     def take(self, worker_slot: WorkerSlot) -> None:
-        """Sit down, if the seat is wanted and this worker has none."""
+        """Take the slot if the comparison still wants it and this worker has none."""
         if self.worker_slot is not None:
             return
         try:
             is_ours = self._reservations.take(worker_slot, self._holder)
         except UNREACHABLE as error:
-            # It may have been taken: the next look tells.
+            # It may have been taken: `verify` finds out.
             log.warning(
                 "slot %d of comparison %s: %s", worker_slot.slot, worker_slot.comparison_id, error
             )
@@ -41,22 +41,22 @@ class Reservation:
             )
 
     def release(self, worker_slot: WorkerSlot) -> None:
-        """Stand up from this very seat; a message for one that we no longer have is late."""
+        """Leave this slot; a message about another one is late and ignored."""
         if worker_slot == self.worker_slot:
             self.leave()
 
     def verify(self) -> None:
-        """Stand up if the seat is no longer ours; while Redis is away it stays as it is."""
+        """Leave the slot if the ledger took it back; no change while Redis is unreachable."""
         if self.worker_slot is None:
             return
         try:
             if not self._reservations.is_current(self.worker_slot):
                 self.leave()
         except UNREACHABLE as error:
-            log.debug("cannot look at the slot: %s", error)
+            log.debug("could not verify the slot: %s", error)
 
     def leave(self) -> None:
-        """Stand up, and say so in the ledger if it hears us."""
+        """Leave the slot, also in the ledger if it is reachable."""
         worker_slot, self.worker_slot = self.worker_slot, None
         if worker_slot is None:
             return
@@ -64,7 +64,7 @@ class Reservation:
         try:
             self._reservations.leave(worker_slot)
         except UNREACHABLE as error:
-            log.debug("left without a word: %s", error)
+            log.debug("could not deregister: %s", error)
 
     def class_of(self, class_id: str) -> str:
         """The class whose queue this worker reads."""

@@ -1,6 +1,6 @@
-"""The worker's door to RQ: it pops batches with BLMOVE, and hands each to its supervisor.
+"""The worker's RQ loop: pops batches with BLMOVE and passes each to the supervisor.
 
-RQ carries a batch here and no further. Who owns it, how it ends and when it is run again stands in
+RQ only delivers a batch. Its owner, its end and its re-runs are kept in
 the ledger, so RQ's registries, results, retries and its command channel are left out.
 
 A comparison's messages come the same way: `reserve` through the queue of the class, and from then
@@ -44,13 +44,13 @@ WORKER_TTL_S = 20
 HEARTBEAT_EVERY_S = 2.0
 REFUSED_PAUSE_S = 1.0
 VERIFY_EVERY_S = 2
-"""How often an idle worker that is reserved looks whether it still is."""
+"""How often an idle worker verifies its reservation."""
 
 log = logging.getLogger("batchpool.worker")
 
 
 def run_batch_message(job_id: str, batch: int) -> None:
-    """What a batch's RQ job names; only this package's worker runs it, through its runner."""
+    """Named by a batch's RQ job; only this package's worker runs it, through its runner."""
     raise RuntimeError("a batch is run by 'python -m batchpool.worker', not by a plain RQ worker")
 
 
@@ -97,7 +97,7 @@ class BatchWorker(Worker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """RQ's own, but it waits for a Redis that is full too, not only for one that is away."""
+        """RQ's method, which also waits while Redis is full, not only while it is unreachable."""
         level = logging.WARNING
         while True:
             self._switch_queue()
@@ -111,7 +111,7 @@ class BatchWorker(Worker):
             except RedisError as error:
                 if not is_temporary(error):
                     raise
-                log.log(level, "Redis gives out no batches: %s", error)
+                log.log(level, "cannot read batches from Redis: %s", error)
                 level = logging.DEBUG
                 time.sleep(REFUSED_PAUSE_S)
 
@@ -124,7 +124,7 @@ class BatchWorker(Worker):
                 self._execute(*message, on_claimed=lambda: self._forget(job, queue))
                 return
             if message is None:
-                log.error("refused the RQ job %s: it is no message of ours", job.id)
+                log.error("refused the RQ job %s: not a batchpool message", job.id)
             else:
                 self._handle_reservation(message)
             self._forget(job, queue)
@@ -138,7 +138,7 @@ class BatchWorker(Worker):
             self._reservation.take(message.worker_slot)
 
     def _switch_queue(self) -> None:
-        """Read the queue of the class that we are of by now, and tell the service at once."""
+        """Read the queue of this worker's current class, and announce it at once."""
         # What a comparison measures is not reloaded meanwhile.
         self._supervisor.runner.check_code(self._reloads and not self._reservation.worker_slot)
         if self._class.update(self._supervisor.runner.capabilities):
@@ -146,7 +146,7 @@ class BatchWorker(Worker):
             self._reservation.leave()
         if self._reading != self._class_id:
             self._reading = self._class_id
-            # `queues` stays: by that one RQ knows, and at the end forgets, this worker.
+            # `queues` stays: RQ registers and removes this worker by it.
             self._ordered_queues = [_queue_of(self._reading, self.connection)]
             self._next_heartbeat = 0.0
 
@@ -160,15 +160,15 @@ class BatchWorker(Worker):
         try:
             how = self._supervisor.run(job_id, batch, on_claimed)
         except UNREACHABLE as error:
-            # Whether it was claimed or not, the reconciler finds it: by its lease, or as missing.
+            # Claimed or not, the reconciler finds it: by its lease, or as missing.
             how = f"not taken ({error})"
         level = logging.DEBUG if how == "ended" else logging.INFO
         log.log(level, "batch %s: %s after %.3f s", self._running, how, time.monotonic() - started)
 
     def _forget(self, job: Job, queue: Queue) -> None:
-        # The ledger has it now. All copies: one may be left of a worker that died.
+        # It is in the ledger now. All copies: a worker that died may have left one.
         try:
-            # Over the ledger's client: a batch must not wait for a Redis that is away.
+            # Over the ledger's client: a batch must not wait for an unreachable Redis.
             with self._ledger.pipeline(transaction=False) as pipe:
                 pipe.lrem(queue.intermediate_queue_key, 0, job.id)
                 pipe.delete(job.key)
@@ -177,7 +177,7 @@ class BatchWorker(Worker):
             log.warning("left the RQ job %s behind: %s", job.id, error)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        """Say that we live, to RQ and to the service, at most every `BEAT_EVERY_S`."""
+        """Send a heartbeat to RQ and to the service, at most every `HEARTBEAT_EVERY_S`."""
         if self._running is None:
             self._switch_queue()
         now = time.monotonic()
@@ -185,7 +185,7 @@ class BatchWorker(Worker):
             return
         self._next_heartbeat = now + HEARTBEAT_EVERY_S
         try:
-            # Over the ledger's client: RQ's own waits for a Redis that is away, and so would we.
+            # Over the ledger's client: RQ's own waits for an unreachable Redis, and so would we.
             with self._ledger.pipeline(transaction=False) as pipe:
                 super().heartbeat(timeout, pipe)
                 pipe.execute()
@@ -239,7 +239,7 @@ class BatchWorker(Worker):
         return "busy" if self._running else "idle"
 
     def register_birth(self) -> None:
-        # Ours is the name: of two workers the one that was killed cannot say that it is gone, and
+        # The name is ours: a killed worker cannot deregister, and
         # in a container that is started again the next one has its host name and its PID.
         self.connection.delete(self.key)
         super().register_birth()  # type: ignore[no-untyped-call]
@@ -251,8 +251,8 @@ class BatchWorker(Worker):
             self._presence.leave(self._settings.name)
             super().register_death()  # type: ignore[no-untyped-call]
         except UNREACHABLE as error:
-            # Not waited for: what Redis knows of us runs out by itself.
-            log.debug("left without a word: %s", error)
+            # Not waited for: what Redis stores about this worker expires.
+            log.debug("could not deregister: %s", error)
 
     @property
     def was_told_to_stop(self) -> bool:
@@ -266,7 +266,7 @@ class BatchWorker(Worker):
         """Not written: it happens in the signal handler, which must not wait for Redis."""
 
     def subscribe(self) -> None:
-        """No command channel: a cancel stands in the ledger, and a stop comes as a signal."""
+        """No command channel: a cancel is read from the ledger, and a stop comes as a signal."""
 
     def unsubscribe(self) -> None:
         """Nothing was subscribed."""
@@ -283,7 +283,7 @@ def _queue_of(class_id: str, redis: Redis) -> Queue:
 
 
 def serve(settings: WorkerSettings, connect: Callable[..., Redis]) -> None:
-    """Work until told to stop; start over should RQ's loop end for another reason."""
+    """Work until told to stop; restart RQ's loop if it ends for another reason."""
     while True:
         redis = connect(settings.redis_url, socket_timeout_s=WORKER_TTL_S, retries=60)
         ledger = connect(settings.redis_url, socket_timeout_s=1.5)
@@ -291,5 +291,5 @@ def serve(settings: WorkerSettings, connect: Callable[..., Redis]) -> None:
         worker.work(logging_level="WARNING")
         if worker.was_told_to_stop:
             return
-        log.error("the worker's loop ended unasked; starting over")
+        log.error("the worker loop ended unexpectedly; restarting")
         time.sleep(1.0)

@@ -1,4 +1,4 @@
-"""The worker's end of its runner: start it, hand it a batch, hear from it, end it."""
+"""The worker's side of its runner: start it, send batches, receive replies, kill it."""
 
 import contextlib
 import fcntl
@@ -27,7 +27,7 @@ _PREFIX = "batchpool-run-"
 
 
 class RunnerDied(Exception):
-    """The runner ended without an answer; says how."""
+    """The runner ended without a reply; the message says how."""
 
 
 class RunnerStartFailed(Exception):
@@ -66,7 +66,7 @@ class RunnerProcess:
         undo.enter_context(theirs)
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        # Held for as long as this process lives, so that another can tell a folder left behind.
+        # Locked while this process lives, so that another one can recognise a stale folder.
         self._lock = undo.enter_context(open(self.folder / "lock", "w"))
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         arguments = [str(theirs.fileno()), str(self.folder), known, "1"]
@@ -103,7 +103,7 @@ class RunnerProcess:
             return True
 
     def wait_ready(self) -> None:
-        """Wait until it can take a batch.
+        """Wait until the runner can take a batch.
 
         Raises:
             RunnerStartFailed: it ended, or was not ready in time; it was killed.
@@ -132,7 +132,7 @@ class RunnerProcess:
             raise self._death() from error
 
     def receive(self, timeout_s: float) -> RunnerReply | Ready | None:
-        """Its next message, or None when there is none in time.
+        """The runner's next message, or None if there is none in time.
 
         Raises:
             RunnerDied: there will be none.
@@ -146,15 +146,15 @@ class RunnerProcess:
         return message
 
     def drain(self) -> None:
-        """Tell it to take no more items and to answer when the running ones have ended."""
+        """Signal it to take no more items, and to reply when the running ones have ended."""
         self._process.send_signal(signal.SIGUSR1)
 
     def in_flight(self) -> frozenset[int]:
-        """The items that its own threads were running when it was last seen alive."""
+        """The items that the runner's own threads run, or ran when it died."""
         return frozenset(index for index, _ in read_in_flight(self.folder))
 
     def kill(self) -> None:
-        """End it with everything below it; returns when all of that is dead."""
+        """Kill it with everything below it; returns when all of that is dead."""
         kill_tree(self.pid)
         self._process.wait()
         self._connection.close()
@@ -167,7 +167,7 @@ class RunnerProcess:
         try:
             code = self._process.wait(timeout=5.0)
         except subprocess.TimeoutExpired:
-            return RunnerDied("the runner closed its link")
+            return RunnerDied("the runner closed its connection")
         return RunnerDied(describe_exit(code))
 
 
@@ -176,7 +176,7 @@ def _reached_limit(folder: Path) -> str | None:
 
 
 def describe_exit(code: int) -> str:
-    """`killed by SIGSEGV` or `exited with 3`, from a return code as subprocess gives it."""
+    """Describe a return code of subprocess: `killed by SIGSEGV` or `exited with 3`."""
     if code >= 0:
         return f"exited with {code}"
     try:
@@ -186,10 +186,10 @@ def describe_exit(code: int) -> str:
 
 
 def remove_stale_folders() -> None:
-    """Remove run folders whose worker is gone: SIGKILL leaves no time to tidy up."""
+    """Remove run folders of workers that have ended: SIGKILL leaves no time for it."""
     for folder in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
         with contextlib.suppress(OSError), open(folder / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # A young one may be about to be locked by the worker that has just made it.
+            # A new one may be about to be locked by the worker that has just made it.
             if time.time() - os.fstat(lock.fileno()).st_mtime > YOUNG_S:
                 shutil.rmtree(folder, ignore_errors=True)

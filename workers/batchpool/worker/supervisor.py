@@ -1,4 +1,4 @@
-"""Sees a claimed batch through, whatever becomes of the runner that runs it."""
+"""Claims a batch and brings it to its end, through crashes of the runner."""
 
 import contextlib
 import logging
@@ -20,21 +20,21 @@ from batchpool.worker.memory_sampler import MemorySampler
 from batchpool.worker.runner_process import RunnerDied, RunnerProcess, RunnerStartFailed
 
 STOP_RETRY_S = 2.0
-"""How long a worker that was told to stop tries to reach Redis for its last words."""
+"""How long a stopping worker tries to reach Redis to release its batch."""
 MOST_UNEXPLAINED = 20
-"""A batch whose runner died so often, never with an item to blame, ends as failed."""
+"""A batch fails after so many runner deaths for which no item can be blamed."""
 
 log = logging.getLogger("batchpool.worker")
 
 
 class Supervisor:
-    """Claims batches, gives them to the runner, and kills and replaces that where it must.
+    """Claims batches, sends them to the runner, and kills and replaces the runner if needed.
 
-    It runs no task and imports none, so nothing that a task does can stop it.
+    It runs no task and imports none, so no task can stop it.
 
     Args:
         identity: of this worker, for the epochs of its batches.
-        beat: called about every `CHECK_EVERY_S` while a batch runs.
+        heartheartbeat: called about every `CHECK_EVERY_S` while a batch runs.
         draining: whether the worker has been told to stop.
     """
 
@@ -56,10 +56,10 @@ class Supervisor:
         self.runner = CurrentRunner(heartbeat, draining)
 
     def run(self, job_id: str, batch: int, on_claimed: Callable[[], None]) -> str:
-        """Claim a batch and see it through; says in a word how that went.
+        """Claim a batch and run it to its end; returns in a word how it ended.
 
         Args:
-            taken: called once, when RQ need not remember the batch any more; not while others
+            on_claimed: called once, when RQ need not keep the batch any more; not while others
                 wait for the batch, which may be short.
         """
         claim, claimed_ns = self._claim(job_id, batch)
@@ -80,17 +80,17 @@ class Supervisor:
             raise
 
     def close(self) -> None:
-        """End the runner; what it runs is left to others."""
+        """Kill the runner; other workers take over what it runs."""
         self.runner.close()
 
     def _claim(
         self, job_id: str, batch: int, follows: Claim | None = None
     ) -> tuple[Claim | str, int]:
-        """The ledger's answer, and when the batch was claimed, on our monotonic clock (ns)."""
+        """The ledger's reply, and when the batch was claimed, on the monotonic clock here (ns)."""
         try:
             pid = self.runner.ready().pid
         except RunnerStartFailed:
-            # Claimed all the same, to say so: what cannot be run here ends with the reason.
+            # Claimed all the same, so that the batch ends with the reason.
             pid = os.getpid()
         owner = Owner(**self._identity, pid=pid)
         # Before, not after: the answer waits until Redis has synced, the clock there does not.
@@ -142,7 +142,7 @@ class Supervisor:
             if renewal.is_owner:
                 owned.deadlines.renew(renewal.left_ms)
             elif not renewal.closed:
-                # What the runner itself has closed is not taken from us: its answer is on its way.
+                # The runner itself has closed it: its reply is on its way.
                 raise _BatchOver("disowned")
             if renewal.cancel:
                 self._end(owned, "cancelled")
@@ -163,7 +163,7 @@ class Supervisor:
         self.runner.replace()
         error: TaskError | None = None
         if how == "timeout":
-            message = "the job ran into its limit (timeout_s)"
+            message = "the job reached its limit (timeout_s)"
             error = TaskError(type="timeout", message=message, traceback=None)
             ending = Ending("failed", {}, "timeout", error)
         else:
@@ -185,7 +185,7 @@ class Supervisor:
                     lambda: self._recovery.park(claim.job_id, claim.batch, reply.detail, class_id)
                 )
         if reply.kind != "ended":
-            # It may still run something of a batch that is not ours any more.
+            # It may still run items of a batch that another worker owns now.
             self.runner.replace()
         return reply.kind
 
@@ -208,9 +208,9 @@ class Supervisor:
         owned.renew(claim, claimed_ns)
 
     def _retry(self, step: Callable[[], Any]) -> Any:
-        """Take a step in the ledger, again while Redis is away; our token fences each try.
+        """Call `step`, again while Redis is unreachable; the claim's token fences each attempt.
 
-        A worker that was told to stop does not wait for ever: its lease will run out instead.
+        A stopping worker does not wait for ever: its lease expires instead.
         """
         patience_ends = None
         while True:
@@ -228,7 +228,7 @@ class Supervisor:
 def _receive(
     runner: RunnerProcess, timeout_s: float, sampler: MemorySampler | None
 ) -> RunnerReply | Ready | None:
-    """What the runner says within a time, during which its memory may be sampled."""
+    """The runner's message within a time, during which its memory may be sampled."""
     if sampler is None:
         return runner.receive(timeout_s)
     end = time.monotonic() + timeout_s

@@ -1,4 +1,4 @@
-"""Which way to run suits a task: decided from what was measured, by predicting each way's time.
+"""Choose how to run a task: predict the time of each way from its measured profile.
 
 With R items left, a task of wall time w and CPU time c, and P CPUs:
 
@@ -7,7 +7,7 @@ With R items left, a task of wall time w and CPU time c, and P CPUs:
     asyncio       R max(w / n, c)        only for what waits: a loop has one thread
     process-pool  S + R max(w / n, c / P, x)  S: start-up; x: what handing an item over costs
 
-n is as many lanes as keep the CPUs busy, or the waiting tasks in flight, and `most` at most. Each
+n is as many slots as keep the CPUs busy, or the waiting tasks in flight, and `most` at most. Each
 way costs some microseconds per item besides. The simplest that is nearly the fastest wins.
 
 A task that waits, and of which none has ended, may compute yet: until one has, a few are begun in
@@ -18,15 +18,15 @@ from dataclasses import asdict, dataclass, replace
 from math import ceil
 
 WAITS_BELOW = 0.1
-"""A task with a smaller share of CPU in its wall time waits; it is not worth a second look."""
+"""A task with a smaller share of CPU in its wall time waits; it is not measured further."""
 RELEASED_FROM = 1.25
 """Threads that keep more CPUs busy than this do not wait for one lock."""
 _NEARLY = 1.05
 SATURATED_FROM = 0.9
 GIL_HELD_FROM = 0.8
-"""Who keeps the GIL for this share of its CPU time leaves a second thread too little."""
+"""A task that holds the GIL for this share of its CPU time leaves a second thread too little."""
 _SLACK = 2.0
-"""More lanes than CPUs where tasks wait in between: without, a CPU idles when waits coincide."""
+"""Slots per CPU for tasks that wait in between: with one, a CPU idles when waits coincide."""
 _POOL_PER_CPU = 4
 _ITEM_S = 5e-6
 _THREAD_ITEM_S = 20e-6
@@ -39,7 +39,7 @@ _MOST_CHUNK = 256
 
 @dataclass(frozen=True)
 class TaskProfile:
-    """What a probe saw.
+    """The measured profile of a task.
 
     Attributes:
         tasks: how many had ended; with 0 the times are those of a task so far, and no more than
@@ -85,7 +85,7 @@ class TaskProfile:
 
     @property
     def holds_gil(self) -> bool:
-        """Whether a second thread would only take from the first."""
+        """Whether a second thread would only slow down the first."""
         return not self.waits and self.gil_share >= GIL_HELD_FROM
 
     @property
@@ -96,7 +96,7 @@ class TaskProfile:
         return 1 / self.gil_share if self.holds_gil else None
 
     def to_json(self) -> dict[str, float | int | None]:
-        """As a report has it."""
+        """The profile as the report shows it."""
         return asdict(self) | {"cpu_share": self.cpu_share, "scaling": self.scaling}
 
     def with_times(self, tasks: int, wall_s: float, cpu_s: float, beside: bool) -> "TaskProfile":
@@ -106,7 +106,7 @@ class TaskProfile:
             beside: whether they shared CPUs or the GIL, so that their wall time may be too long.
         """
         if beside and self.busy_alone is None:
-            # So long the first ones waited before they computed.
+            # The first tasks waited that long before they computed.
             wall_s = min(wall_s, self.task_wall_s + cpu_s)
         elif beside and self.busy_alone is not None and self.busy_alone >= WAITS_BELOW:
             wall_s = min(wall_s, cpu_s / min(1.0, self.busy_alone))
@@ -131,9 +131,9 @@ class Constraints:
     most: int
     """Tasks in flight at most."""
     pool_startup_s: float
-    """What a new process pool takes to start."""
+    """How long a new process pool takes to start."""
     warm_children: int = 0
-    """How many children a pool has that is kept warm: it takes nothing to start."""
+    """Children of the warm pool, which starts at once."""
     has_sync: bool = True
     has_async: bool = False
     has_gil: bool = True
@@ -141,13 +141,13 @@ class Constraints:
     """The task is declared to wait for others, and to compute nothing."""
 
     def may_compute_yet(self, profile: TaskProfile) -> bool:
-        """Whether all that is known of a task is how it began, which was to wait."""
+        """Whether only the beginning of a task is known, in which it waited."""
         return profile.tasks == 0 and profile.waits and not self.only_waits
 
 
 @dataclass(frozen=True)
 class BackendChoice:
-    """A way to run what is left; `seconds` is what that is expected to take, a lower bound."""
+    """A way to run what is left; `seconds` is the expected time, a lower bound."""
 
     backend: str
     concurrency: int
@@ -157,7 +157,7 @@ class BackendChoice:
 
 
 def choose_without_probe(constraints: Constraints) -> BackendChoice | None:
-    """The way where there is none but one; None where it takes a look at the task."""
+    """The only possible choice, or None if the task must be profiled first."""
     slots = max(1, min(constraints.most, constraints.left))
     if not constraints.has_sync:
         why = "the task has an async form only"
@@ -169,7 +169,7 @@ def choose_without_probe(constraints: Constraints) -> BackendChoice | None:
 
 
 def choose(profile: TaskProfile, constraints: Constraints) -> BackendChoice:
-    """The simplest of the ways that are nearly as fast as the fastest."""
+    """The simplest of the choices that are nearly as fast as the fastest."""
     if constraints.warm_children and constraints.may_compute_yet(profile):
         return _warm_pool_until_known(profile, constraints)
     ways = [_sequential(profile, constraints)]
@@ -234,7 +234,7 @@ def _asyncio(profile: TaskProfile, constraints: Constraints) -> BackendChoice:
 
 
 def _processes(profile: TaskProfile, constraints: Constraints) -> list[BackendChoice]:
-    """With as many lanes as there is use for, and with those that are warm and start at once."""
+    """With as many slots as can be used, and with the warm children that start at once."""
     cpus = constraints.cpus
     slots = min(_slots(profile, constraints, cpus, _CHILD_ITEM_S), _POOL_PER_CPU * cpus)
     warm = constraints.warm_children

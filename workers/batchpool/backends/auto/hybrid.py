@@ -1,4 +1,4 @@
-"""A process pool and an event loop that share one feed of items with threads of this process."""
+"""A process pool and an event loop that share items with threads of this process."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -14,11 +14,11 @@ from batchpool.execution.run_item_async import CoroutineSlot
 CHECK_EVERY_S = 0.05
 _FREE_SLOT_POLL_S = 0.01
 _BESIDE_POLL_S = 0.005
-"""A turn of a pool lasts no longer while threads beside it still have a place of its lanes."""
+"""Poll at most this long while leftover threads still occupy slots of the pool."""
 
 
 class SharedChunker(Chunker):
-    """Cuts chunks from a feed that others take from too."""
+    """Cuts chunks from items that others take from too."""
 
     def __init__(self, items: SharedItems, slots: int, first: int) -> None:
         super().__init__((), slots, None)
@@ -36,7 +36,7 @@ class SharedChunker(Chunker):
 
 
 class HybridPool(ProcessPool):
-    """A pool with as many lanes as the threads beside it leave."""
+    """A pool with as many slots as the remaining threads leave."""
 
     def __init__(
         self,
@@ -47,10 +47,10 @@ class HybridPool(ProcessPool):
         first_chunk: int | None,
     ) -> None:
         """Args:
-        batch: what to run, and with how many lanes at most.
-        feed: where items come from.
-        room: how many tasks may be in flight here, now.
-        watch: called in each turn of the loop.
+        batch: what to run, and with how many slots at most.
+        items: where items come from.
+        free_slots: how many tasks may be in flight here, now.
+        on_turn: called in each turn of the loop.
         first_chunk: how many items the first chunks hold.
         """
         super().__init__(batch)
@@ -77,7 +77,7 @@ class HybridPool(ProcessPool):
 
 
 class HybridLoop(EventLoop):
-    """A loop with as many coroutines as the threads beside it leave."""
+    """A loop with as many coroutines as the remaining threads leave."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Looking at the first items of a batch while they run: what they use, and how threads scale."""
+"""Profile the first items of a batch while they run: CPU time, GIL, scaling over threads."""
 
 import contextlib
 import pickle
@@ -18,10 +18,10 @@ from batchpool.backends.base import Batch
 MEASURE_S = 0.02
 _SAMPLE_EVERY_S = 0.001
 _LEAST_SAMPLES = 5
-"""Looks at the GIL that were not repeated so often say nothing."""
+"""Fewer samples of the GIL than this are not conclusive."""
 _MOST_THREADS = 16
 _ENOUGH_CPUS = 2.0
-"""Threads are asked to keep so many CPUs busy, to see whether they can."""
+"""Threads are started to keep so many CPUs busy, to measure whether they can."""
 _WIDER = 2
 _ABOUT = 0.3
 """One thread that kept 0.9 CPUs busy counts as one that keeps a whole one busy."""
@@ -30,7 +30,7 @@ _LONGEST_S = 0.05
 
 
 class Probe:
-    """Has threads run items, few at first, and sees how much CPU they use."""
+    """Runs items in threads, few at first, and measures how much CPU they use."""
 
     def __init__(
         self,
@@ -49,10 +49,10 @@ class Probe:
         self._began_s = monotonic()
 
     def run(self, constraints: Callable[[], Constraints]) -> TaskProfile:
-        """Look until it is clear what kind of task this is; returns while threads go on.
+        """Measure until the kind of task is clear; returns while threads go on.
 
         Args:
-            situation: the one at the moment of the call.
+            constraints: those at the moment of the call.
         """
         self._timings.clear()
         self._threads.resize(1)
@@ -62,7 +62,7 @@ class Probe:
             return self._measure_waiting(alone, first, constraints)
         profile = self._profile(alone, first, gil_held)
         while profile.holds_gil:
-            # Another one in this process would take from the first what it gets itself.
+            # A second thread in this process would slow down the first.
             if not self._is_unclear(profile, constraints):
                 return profile
             self._measure_busy(MEASURE_S)
@@ -72,7 +72,7 @@ class Probe:
             return profile
         self._threads.resize(threads)
         if not profile.is_saturated:
-            # They begin alike, with the same wait: it is over when the first has ended.
+            # They begin with the same wait, which is over when the first has ended.
             self._measure_busy(min(profile.task_wall_s, _LONGEST_S))
         while True:
             busy = self._measure_busy(max(MEASURE_S, min(2 * profile.task_wall_s, _LONGEST_S)))
@@ -117,7 +117,7 @@ class Probe:
         return choose(profile, constraints()).backend == "sequential"
 
     def _measure_one(self, seconds: float) -> tuple[float, float | None]:
-        """How busy the one lane keeps a CPU, or would; how much of its time it holds the GIL."""
+        """How busy one thread keeps a CPU, or would; and its share of time with the GIL."""
         queued, began_s = self._threads.queued_s(), monotonic()
         cpu_s = self._threads.cpu_s()
         samples, waits, ends_s = 0, 0, began_s + seconds
@@ -132,7 +132,7 @@ class Probe:
         return alone, waits / samples if samples >= _LEAST_SAMPLES else None
 
     def _measure_busy(self, seconds: float) -> float:
-        """How many CPUs the crew keeps busy, over about that time."""
+        """How many CPUs the threads keep busy, over about that time."""
         cpu_s, began_s = self._threads.cpu_s(), monotonic()
         self._is_over = self._threads.wait(seconds) or not self._items
         took_s = monotonic() - began_s
@@ -152,7 +152,7 @@ class Probe:
         return seen.with_times(self._timings.count, *ended, beside=True)
 
     def _pickle_s(self) -> float:
-        """What it takes to send an item and a value, in seconds; 0 for what cannot be sent."""
+        """How long it takes to pickle an item and a value; 0 if they cannot be pickled."""
         began_s = monotonic()
         with contextlib.suppress(Exception):
             sent = pickle.dumps((self._batch.spec.items[0], self._timings.value))
@@ -161,9 +161,9 @@ class Probe:
 
 
 def _sample_gil() -> bool:
-    """Whether the GIL was not to be had when this thread woke up; it sleeps first.
+    """Sleep, then return whether this thread had to wait for the GIL when it woke up.
 
-    Who holds it is told to let go after a switch interval, so what is shorter than half of that
+    The holder is asked to release it after a switch interval, so what is shorter than half of that
     is the kernel's own delay. Waiting for a CPU is not waiting for the GIL.
     """
     thread = threading.get_native_id()

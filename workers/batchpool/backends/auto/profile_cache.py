@@ -1,4 +1,4 @@
-"""What was measured of a task before, for as long as the process lives that runs its batches."""
+"""Task profiles from earlier batches, kept for the life of the runner."""
 
 import json
 from collections import OrderedDict
@@ -13,14 +13,14 @@ _MOST = 256
 
 @dataclass(eq=False)
 class CachedProfile:
-    """A task with its params: what the probe saw, and what tasks then took, by the way they ran."""
+    """The profile of a task with its params, and its wall times by backend and concurrency."""
 
     profile: TaskProfile
     walls_s: dict[tuple[str, int], float] = field(default_factory=dict)
 
 
 class ProfileCache:
-    """The last few hundred kinds of work that were measured here."""
+    """The last few hundred profiles that were measured here."""
 
     def __init__(self) -> None:
         self._profiles: OrderedDict[str, CachedProfile] = OrderedDict()
@@ -42,7 +42,7 @@ class ProfileCache:
 
 
 def profile_key(task: str, version: str, params: Mapping[str, Any], item: Any) -> str:
-    """What makes two batches alike: task, its code, its params, and the shape of their items."""
+    """The key of like batches: task, version, params, and the type and size of their items."""
     size = len(json.dumps(item, default=str)).bit_length()
     shape = f"{type(item).__name__}:{size}"
     return json.dumps([task, version, params, shape], sort_keys=True, default=str)

@@ -1,4 +1,4 @@
-"""Threads of this process that run items, as many as are wanted at the moment."""
+"""A group of threads that run items, whose number can change while they run."""
 
 import threading
 import time
@@ -13,10 +13,10 @@ from batchpool.system.limits import start_thread
 
 
 class ResizableThreads:
-    """Lanes that take item by item from a feed; their number may change at any time.
+    """Threads that take item by item; their number may change at any time.
 
-    Promises: never more than `resize` said run, once the surplus has ended its items. A lane
-    ends when nothing is left, when it is surplus, or when the gate is closed.
+    Promises: no more than `resize` allowed run, once surplus threads have ended their items. A
+    thread ends when no item is left, when it is surplus, or when the stop flag is set.
     """
 
     def __init__(self, batch: Batch, work: Work, slot: Callable[[int], RunningSlot]) -> None:
@@ -31,21 +31,21 @@ class ResizableThreads:
         self._clocks: dict[int, int] = {}
         self._ended_cpu_s = 0.0
         self.most = batch.concurrency
-        """How many lanes there can be."""
+        """The highest number of threads that is possible."""
         self.broken: BaseException | None = None
-        """What the engine's own code raised in a lane."""
+        """What our own code raised in a thread."""
 
     @property
     def size(self) -> int:
-        """How many lanes there are, those that are about to end included."""
+        """How many threads there are, those that are about to end included."""
         return len(self._threads)
 
     def take_from(self, items: SharedItems) -> None:
-        """Where items come from; between two waves only."""
+        """Set where items come from; only while no thread runs."""
         self._items = items
 
     def resize(self, wanted: int) -> None:
-        """Have so many lanes, or as many as there are items; surplus ones end their items first.
+        """Run so many threads, at most one per item; surplus ones end their items first.
 
         Where no more threads can be started it goes on with those that there are.
 
@@ -62,26 +62,26 @@ class ResizableThreads:
                         return
 
     def wait(self, seconds: float) -> bool:
-        """Wait until no lane is left, for so long at most; whether that came true."""
+        """Wait until no thread is left, at most so long; returns whether none is left."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._threads, seconds)
 
     def stop(self) -> None:
-        """Have no lanes; returns when each has ended its item."""
+        """Stop all threads; returns when each has ended its item."""
         with self._changed:
             self._wanted = 0
             self._changed.wait_for(lambda: not self._threads)
-        # Joined, not only heard of: a thread that said it was done is alive for a moment longer.
+        # Joined: a thread that reported its end is alive for a moment longer.
         while self._leaving:
             self._leaving.pop().join()
 
     def cpu_s(self) -> float:
-        """CPU time that all lanes have used so far, that of running items included."""
+        """CPU time that all threads have used so far, including that of running items."""
         with self._changed:
             return self._ended_cpu_s + sum(map(time.clock_gettime, self._clocks.values()))
 
     def queued_s(self) -> float:
-        """How long the lanes that there are have been ready to run and without a CPU.
+        """How long the present threads have been ready to run and without a CPU.
 
         With it one thread shows what it could use of a machine that others use too. Not several:
         threads that pass the GIL on to each other queue for CPUs as well.
@@ -104,7 +104,7 @@ class ResizableThreads:
         return True
 
     def _run(self, number: int) -> None:
-        # Not asked from outside: the clock of a thread that has ended is undefined behaviour.
+        # Read by the thread itself: the clock of one that has ended is undefined behaviour.
         clock = time.pthread_getcpuclockid(threading.get_ident())
         with self._changed:
             self._clocks[number] = clock
@@ -125,7 +125,7 @@ class ResizableThreads:
             batch.stop_flag,
             batch.outcomes,
         )
-        # The highest numbers are surplus: of two lanes that see one too many, only one must go.
+        # The highest numbers are surplus: of two threads that see one too many, only one must end.
         while not stop_flag.closed and number < self._wanted:
             index = items.take_one()
             if index is None:

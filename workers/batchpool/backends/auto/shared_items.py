@@ -1,4 +1,4 @@
-"""Items that lanes of several kinds take from at once."""
+"""Items that threads, a pool and an event loop take from at once."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -6,9 +6,9 @@ from typing import overload
 
 
 class SharedItems(Sequence[int]):
-    """Hands out the indices of a wave, each once, to threads, a pool and an event loop.
+    """Hands out indices, each once, to threads, a pool and an event loop.
 
-    As a sequence it is what is left; iterating takes. Nothing is handed out while it is `held`.
+    As a sequence it is what is left; iterating takes. Nothing is handed out while `paused`.
     """
 
     def __init__(self, indices: Sequence[int]) -> None:

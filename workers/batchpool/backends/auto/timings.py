@@ -22,7 +22,7 @@ class Timings:
         """What one of the last tasks returned."""
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Listen to outcomes, from any thread; one that is lost on the way does not matter.
+        """Add outcomes, from any thread; a lost one does not matter.
 
         Of those that come together one stands for all: this runs once per item, or per chunk.
         """

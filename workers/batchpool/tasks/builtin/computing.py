@@ -26,7 +26,7 @@ class HashParams:
 
 
 def burn_cpu(iterations: int) -> None:
-    """The notebook's loop, as it stands there: its results are of no use to anybody."""
+    """The notebook's CPU loop, verbatim; its results are discarded."""
     for x in range(1, iterations):
         float(x) / 3.141592
         float(3.141592) / x  # noqa: UP018
