@@ -12,9 +12,11 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from batchpool.system.process_control import become_subreaper
 from batchpool.system.process_tree import children_of, is_alive
@@ -46,15 +48,23 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"seed: {SEED}={os.environ[SEED]}"
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks
+class _Schedule(LoadScopeScheduling):
+    """Tests of a file run in one process, and so do all that share the containers."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "containers" if file.startswith("tests/compose/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Schedule:
+    # Not --dist=loadgroup: pytest-xdist 3.8 hands on no marks of groups under pytest 9.2.
+    return _Schedule(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of a file together in a parallel run, and begin with the longest."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
-    items.sort(key=lambda item: [folder not in item.path.parts for folder in _LONGEST_FIRST])
+    """Have a parallel run begin with what takes longest."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: [folder not in item.path.parts for folder in _LONGEST_FIRST])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -12,7 +12,6 @@ from tests.support.waiting import check_time, wait_until
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("compose"),
 ]
 
 SERVICES = ("redis", "api", "worker", "reconciler")

@@ -11,7 +11,6 @@ from tests.support.waiting import wait_until
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("compose"),
 ]
 
 ITEMS = 90

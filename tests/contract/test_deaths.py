@@ -138,7 +138,7 @@ RUNNER = """
     from batchpool.backends.context import RunnerContext
     from batchpool.tasks import TaskSources, load_tasks
     backend, method, tasks_dir, folder, state = sys.argv[1:]
-    context = RunnerContext(load_tasks(TaskSources(tasks_dir)), owns_process=True)
+    context = RunnerContext(load_tasks(TaskSources(tasks_dir=tasks_dir)), owns_process=True)
     run = RunSpec("hang", {"folder": folder}, backend=backend, start_method=method, concurrency=3)
     if state == "idle":
         run = RunSpec("echo", {}, backend=backend, start_method=method, concurrency=3)
@@ -163,8 +163,15 @@ def test_nothing_outlives_a_killed_runner(
     runner = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(RUNNER), *args], start_new_session=True, env=environ
     )
+    request.addfinalizer(runner.wait)
+    request.addfinalizer(runner.kill)
     log = tmp_path / "runs"
-    wait_until(lambda: log.exists() and log.read_text().count("\n") >= 3, 20)
+
+    def three_have_begun() -> bool:
+        assert runner.poll() is None
+        return log.exists() and log.read_text().count("\n") >= 3
+
+    wait_until(three_have_begun, 20)
     below = descendants(runner.pid)
     assert below or (way.backend, state) == ("multiprocessing", "idle")
     if end == "killed":

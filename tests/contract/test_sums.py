@@ -43,7 +43,7 @@ def test_a_locked_sum_of_floats_is_what_floats_give(way: Any, context: Any) -> N
 @pytest.mark.ways(lambda way: way.is_parallel)
 def test_a_racy_sum_loses_updates(way: Any, context: Any, tmp_path: Path) -> None:
     lost = []
-    for batch in range(5):
+    for batch in range(50):
         # They leave a meeting at one time, so that they add at one time.
         folder = tmp_path / str(batch)
         folder.mkdir()

@@ -8,42 +8,48 @@ from pathlib import Path
 
 import pytest
 
-FORGETFUL = """
+HEAD = """
 import os, subprocess, tempfile, threading, time
 import pytest
 
 LONG_S = 11
 "Longer than a test may take to tidy up, and short enough to be waited for."
 
-def test_a_process():
-    subprocess.Popen(["sleep", str(LONG_S)])
-
-def test_a_thread():
-    threading.Thread(target=time.sleep, args=[LONG_S]).start()
-
-def test_a_file():
-    open(os.path.join(tempfile.gettempdir(), "forgotten"), "w").close()
+"""
+FORGETFUL = {
+    "processes": 'subprocess.Popen(["sleep", str(LONG_S)])',
+    "threads": "threading.Thread(target=time.sleep, args=[LONG_S]).start()",
+    "temp files": 'open(os.path.join(tempfile.gettempdir(), "forgotten"), "w").close()',
+}
+TIDY = """
+pids = []
 
 @pytest.mark.parametrize("number", range(4))
-def test_nothing(number):
+def test_tidy(number):
     with subprocess.Popen(["sleep", "1"]), tempfile.NamedTemporaryFile():
-        pass
+        pids.append(os.getpid())
+    assert len(pids) == number + 1
 """
 
 
 @pytest.fixture
-def forgetful(tmp_path: Path) -> Path:
-    file = tmp_path / "test_forgetful.py"
-    file.write_text(FORGETFUL)
-    return file
+def folder(tmp_path: Path) -> Path:
+    """A test that leaves something in each of three files, and tidy ones in a fourth."""
+    for number, line in enumerate(FORGETFUL.values()):
+        text = f"{HEAD}def test_forgetful():\n    {line}\n"
+        (tmp_path / f"test_{number}.py").write_text(text)
+    (tmp_path / "test_tidy.py").write_text(HEAD + TIDY)
+    return tmp_path
 
 
-def test_what_is_left_behind_fails_its_own_test_alone(forgetful: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-n", "4", "--dist", "load"]
-    command += ["--rootdir", str(forgetful.parent), "-p", "no:cacheprovider", "-rE", str(forgetful)]
+def test_what_is_left_behind_fails_its_own_test_alone(folder: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-n", "4", "-rE"]
+    command += ["-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
     wide = {**os.environ, "COLUMNS": "1000"}
     ran = subprocess.run(command, capture_output=True, text=True, check=False, env=wide)
-    left = re.compile(r"^ERROR \S+::test_a_(\w+) - Failed: left behind: {'([a-z ]+)'", re.MULTILINE)
-    expected = {"process": "processes", "thread": "threads", "file": "temp files"}
-    assert dict(left.findall(ran.stdout)) == expected, ran.stdout
+    line = re.compile(
+        r"^ERROR .*test_(\d).py::\S+ - Failed: left behind: {'([a-z ]+)'", re.MULTILINE
+    )
+    found = {int(number): kind for number, kind in line.findall(ran.stdout)}
+    assert found == dict(enumerate(FORGETFUL)), ran.stdout
     assert "7 passed, 3 errors" in ran.stdout
