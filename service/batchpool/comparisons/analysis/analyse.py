@@ -77,7 +77,7 @@ def analyse(comparison: ComparisonData) -> Analysis:
         guard=[_info(data, each) for each in findings if each.severity == "error"],
         warnings=[_info(data, each) for each in findings if each.severity == "warning"],
         grid=grid.model_dump() if grid else None,
-        model=models.model_dump(exclude_unset=True) if models else None,
+        model=models.model_dump(exclude_unset=True, by_alias=True) if models else None,
         statistics={"interval": NOMINAL, "resamples": RESAMPLES, "seed": spec.seed},
         conclusion=conclude(data, results, findings),
     )

@@ -89,19 +89,9 @@ def baseline_times(*runs: Iterable[TaskRun]) -> dict[int, BaselineTime]:
 
 
 def run_facts(job: JobRun, runs: Iterable[TaskRun], alone: BaselineTimes | None) -> RunFacts:
-    """The facts of one run.
-
-    Args:
-        runs: its records, in any order.
-        alone: the result of `baseline_times`; without it waiting and contention are None.
-    """
+    """The facts of one run; without `alone` its waiting and contention are None."""
     tasks = sorted(runs, key=lambda run: run.index)
-    by_batch: dict[int, list[TaskTime]] = {batch.index: [] for batch in job.batches}
-    for run in tasks:
-        known = None if alone is None else alone.get(run.index)
-        by_batch.setdefault(run.batch, []).append(
-            split_task_time(run.offset_s, run.wall_s, run.cpu_s, known)
-        )
+    by_batch = _times_by_batch(job, tasks, alone)
     times = [task for batch in by_batch.values() for task in batch]
     return RunFacts(
         state=job.state,
@@ -130,11 +120,21 @@ def run_facts(job: JobRun, runs: Iterable[TaskRun], alone: BaselineTimes | None)
         cpu_s=_sum(_reported(job.batches, lambda usage: usage.get("cpu_s"))),
         peak_pss_bytes=_sum(_reported(job.batches, lambda usage: usage.get("peak_pss_bytes"))),
         # Batches of one control group see the same throttling, so it is not added up.
-        throttled_s=max(
-            _reported(job.batches, lambda usage: usage.get("throttled_s")), default=None
-        ),
-        load_1m=max(_reported(job.batches, lambda usage: usage.get("load_1m")), default=None),
+        throttled_s=_max(_reported(job.batches, lambda usage: usage.get("throttled_s"))),
+        load_1m=_max(_reported(job.batches, lambda usage: usage.get("load_1m"))),
     )
+
+
+def _times_by_batch(
+    job: JobRun, tasks: Sequence[TaskRun], alone: BaselineTimes | None
+) -> dict[int, list[TaskTime]]:
+    by_batch: dict[int, list[TaskTime]] = {batch.index: [] for batch in job.batches}
+    for run in tasks:
+        known = None if alone is None else alone.get(run.index)
+        by_batch.setdefault(run.batch, []).append(
+            split_task_time(run.offset_s, run.wall_s, run.cpu_s, known)
+        )
+    return by_batch
 
 
 def checksum(runs: Iterable[TaskRun]) -> str:
@@ -203,6 +203,10 @@ def _reported(
 ) -> list[NumberT]:
     found = [pick(batch.usage) for batch in batches if batch.usage]
     return [number for number in found if number is not None]
+
+
+def _max(numbers: Sequence[float]) -> float | None:
+    return max(numbers, default=None)
 
 
 def _sum(numbers: Sequence[NumberT]) -> NumberT | None:

@@ -7,6 +7,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from statistics import median
 
+from pydantic import Field
+
 from batchpool.comparisons.analysis.arm_samples import Arm
 from batchpool.comparisons.analysis.checks import CheckInput
 from batchpool.comparisons.analysis.scalability_laws import Fit, Law, fit
@@ -54,7 +56,7 @@ class SeriesModels(ResponseModel):
     refused: str | None
     amdahl: FittedLaw | None
     usl: FittedLaw | None
-    lanes: list[float] | None = None
+    slots: list[float] | None = Field(default=None, serialization_alias="lanes")
     points_s: list[float] | None = None
 
 
@@ -151,7 +153,7 @@ def _models(
     logs = [[math.log(arm.walls[round_]) for arm in arms] for round_ in common]
     series = ConcurrencySeries(arms, [_filled_slots(data, arm) for arm in arms], logs)
     fitted = {
-        "lanes": list(series.slots),
+        "slots": list(series.slots),
         "points_s": series.times_s(range(len(common))),
         "amdahl": _fitted(data, series, "amdahl"),
         "usl": _fitted(data, series, "usl"),
