@@ -150,6 +150,17 @@ def test_csv_ndjson_and_exports_are_served_as_before(api: Stage, old: dict[str, 
             assert response.text == before, name
 
 
+def test_events_of_what_has_ended_are_its_snapshot(api: Stage, old: dict[str, Any]) -> None:
+    for kind in ("jobs", "comparisons"):
+        for name in (name for name, each in old[kind].items() if each["state"] not in OPEN):
+            with api.http.get(f"/v1/{kind}/{name}/events") as response:
+                *_, event, data, _, _ = response.text.split("\n")
+            assert event == "event: end"
+            shown = json.loads(data.removeprefix("data: "))
+            now = api.get(f"/v1/{kind}/{name}")
+            assert shown == {field: now[field] for field in shown} | {"links": shown["links"]}
+
+
 def test_an_old_idempotency_key_still_names_its_job(api: Stage, old: dict[str, Any]) -> None:
     ((key, value),) = old["keys"].items()
     # Kept for a year at most, so it may have gone from the file by now.
