@@ -80,19 +80,35 @@ def _run(client: Client, count: int) -> Job:
 
 def _bare_rate(count: int) -> float:
     """Items/s of a bare loop that calls a function and creates the same records."""
-    lane = ExecutionSite(1, 1, 1, "bare", 0)
+    site = ExecutionSite(1, 1, 1, "bare", 0)
     started = time.perf_counter()
     records = []
     for index in range(count):
         begun, cpu = time.monotonic_ns(), time.thread_time_ns()
         value = _echo(index)
         taken, used = time.monotonic_ns() - begun, time.thread_time_ns() - cpu
-        records.append(Outcome(index, "succeeded", value, None, lane, begun, taken, used))
+        records.append(Outcome(index, "succeeded", value, None, site, begun, taken, used))
     return len(records) / (time.perf_counter() - started)
 
 
 def _echo(item: int) -> int:
     return item
+
+
+_HEAD = (
+    "items",
+    "s, submit to end",
+    "min – max",
+    "items/s",
+    "us/item",
+    "to 2 bare loops",
+    "download s",
+    "Redis bytes/item",
+    "RSS MB: API",
+    "worker",
+    "runner",
+    "Redis",
+)
 
 
 def _table(sizes: list[_Size], bare: float) -> list[str]:
@@ -101,21 +117,8 @@ def _table(sizes: list[_Size], bare: float) -> list[str]:
         "",
         f"a bare loop that creates the same records: {bare:,.0f} items/s in one process",
         "",
-        _row(
-            "items",
-            "s, submit to end",
-            "min – max",
-            "items/s",
-            "us/item",
-            "to 2 bare loops",
-            "download s",
-            "Redis bytes/item",
-            "RSS MB: API",
-            "worker",
-            "runner",
-            "Redis",
-        ),
-        _row(*["---:"] * 12),
+        _row(*_HEAD),
+        _row(*["---:"] * len(_HEAD)),
     ]
     for size in sizes:
         peaks = size.peaks.rss_bytes

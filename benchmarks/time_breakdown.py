@@ -69,10 +69,10 @@ def measure(http: httpx.Client) -> list[Row]:
         for row in _rows(mix, document):
             rows.append(row)
             worst = max(row.unaccounted, key=abs)
-            held_up = "" if row.contention is None else f"{row.contention:.0%}"
+            contention = "" if row.contention is None else f"{row.contention:.0%}"
             print(
                 f"| {mix} | {row.arm['name']} | {row.arm['median_s'] * 1000:.0f} ms "
-                f"| {row.share:.2%} | {worst:+.2%} | {held_up} |",
+                f"| {row.share:.2%} | {worst:+.2%} | {contention} |",
                 flush=True,
             )
     return rows
@@ -103,9 +103,9 @@ def _rows(mix: str, document: dict[str, Any]) -> Iterator[Row]:
             if each["wall_s"] >= LEAST_WALL_S
         ]
         task = arm["per_task"]
-        held_up = task["contention_s"] / task["wall_s"] if task["wall_s"] else None
+        contention = task["contention_s"] / task["wall_s"] if task["wall_s"] else None
         if shares:
-            yield Row(mix, arm, shares, held_up)
+            yield Row(mix, arm, shares, contention)
 
 
 def judge(rows: list[Row], has_gil: bool) -> int:
