@@ -1,5 +1,6 @@
 """Real workers that a comparison reserves: they serve it alone, and always come back."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -144,6 +145,26 @@ def test_each_slot_gets_a_worker_of_its_own_and_the_others_continue_with_other_j
     names = [driver.worker_of(driver.post(taken)) for taken in seats]
     other = driver.crew.run(task="echo", count=2)["workers"]
     assert len({*names, *other}) == 3
+
+
+def test_a_reserved_worker_whose_code_has_changed_leaves_its_slot(
+    driver: Driver, tmp_path: Path
+) -> None:
+    text = "from batchpool.tasks import task\ntask('mine')(lambda item: 1)\n"
+    (tmp_path / "mine.py").write_text(text)
+    (worker,) = driver.crew.start_workers(1, BATCHPOOL_TASKS_DIR=str(tmp_path))
+    before = driver.class_id
+    driver.reserve()
+    (tmp_path / "mine.py").write_text(text.replace("1", "2"))
+    os.kill(driver.crew.runner_pid(worker), signal.SIGKILL)
+
+    def is_of_new_class() -> bool:
+        (worker,) = Presence(driver.redis).workers()
+        return keys.base_class(worker.class_id) != before and worker.reserved is None
+
+    wait_until(is_of_new_class, 30, "the worker is of a new class, and free")
+    assert driver.reservations.holders(COMPARISON) == {}
+    assert driver.crew.run(task="mine", count=2)["sum"] == 4
 
 
 def test_two_copies_of_a_message_reserve_one_worker(driver: Driver) -> None:
