@@ -22,7 +22,8 @@ from batchpool.client import Client
 from batchpool.model import BatchSpec, RunSpec
 from batchpool.runner.run_batch import run_batch
 from batchpool.system.cpus import usable_cpus
-from batchpool.tasks.registry import TaskSources, load_tasks
+from batchpool.tasks.registry import load_tasks
+from batchpool.tasks.sources import TaskSources
 from benchmarks.rounds import find_pace
 from benchmarks.workloads import Pace
 

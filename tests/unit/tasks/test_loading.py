@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,17 @@ def test_a_module_keeps_its_hands_off_the_streams_of_the_worker(tmp_path: Path) 
     write(tmp_path, "t.py", f"import sys, io\nsys.stderr = sys.stdout = io.StringIO()\n{GOOD}")
     assert not load(tmp_path).errors
     assert (sys.stdin, sys.stdout, sys.stderr) == streams
+
+
+def test_a_module_that_never_ends_its_import_costs_only_itself(tmp_path: Path) -> None:
+    stuck = "try:\n    while True: pass\nexcept Exception: ...\n"
+    write(tmp_path, "bad.py", stuck)
+    write(tmp_path, "waits.py", "import time\ntime.sleep(60)\n")
+    write(tmp_path, "zz.py", GOOD)
+    registry = load_tasks(TaskSources(tasks_dir=str(tmp_path), import_limit_s=0.5))
+    assert "good" in registry.tasks
+    assert ["ImportTimeout" in error.error for error in registry.errors] == [True, True]
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("inside", [{}, {"_a.py": ""}, {"a.txt": ""}, {"a.py": "x = 1"}])

@@ -24,7 +24,8 @@ from batchpool.system.cpython_internals import count_threads
 from batchpool.system.limits import exit_status_of, start_thread
 from batchpool.system.process_control import die_with_parent
 from batchpool.tasks.decorator import Task
-from batchpool.tasks.registry import TaskSources, find_task
+from batchpool.tasks.registry import find_task
+from batchpool.tasks.sources import TaskSources
 from batchpool.tasks.user_modules import is_current
 
 _SEND_AT_ONCE_NS = 2_000_000

@@ -11,7 +11,8 @@ import batchpool.children.child  # noqa: F401 - what children run, imported once
 from batchpool.children.start_methods import PRELOAD_VARIABLE
 from batchpool.system.cpython_internals import calling_frame, pipes_of_fork_request
 from batchpool.system.process_control import die_with_parent
-from batchpool.tasks.registry import TaskSources, load_tasks
+from batchpool.tasks.registry import load_tasks
+from batchpool.tasks.sources import TaskSources
 from batchpool.tasks.user_modules import note_loaded
 
 

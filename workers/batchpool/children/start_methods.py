@@ -20,7 +20,7 @@ from batchpool.system.cpython_internals import (
     stop_fork_server,
     stop_resource_tracker,
 )
-from batchpool.tasks.registry import TaskSources
+from batchpool.tasks.sources import TaskSources
 
 PRELOAD = "batchpool.children.preload"
 PRELOAD_VARIABLE = "BATCHPOOL_PRELOAD"

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from batchpool.system.file_stamps import ALL_FILES, is_changed_since, write_stamps
-from batchpool.tasks.registry import Registry, TaskSources, load_tasks
+from batchpool.tasks.registry import Registry, load_tasks
+from batchpool.tasks.sources import TaskSources
 
 _MOST_TRIES = 10
 _RELOAD_AFTER_S = 0.1

@@ -4,56 +4,22 @@ import importlib
 import os
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchpool.errors import InvalidParams, UnknownTask
 from batchpool.tasks.builtin import files
 from batchpool.tasks.decorator import Task, declared_tasks
+from batchpool.tasks.import_limit import ImportLimit
 from batchpool.tasks.load_errors import LoadError
+from batchpool.tasks.sources import BUILTIN_MODULES, TaskSources, sources_in_order
 from batchpool.tasks.user_modules import DIR_PACKAGE, add_root, mount_folder
 
 if TYPE_CHECKING:
     from batchpool.tasks.code_version import Code
-
-BUILTIN_MODULES = (
-    "batchpool.tasks.builtin.waiting",
-    "batchpool.tasks.builtin.computing",
-    "batchpool.tasks.builtin.files",
-    "batchpool.tasks.builtin.echo",
-    "batchpool.tasks.builtin.faults",
-)
-ENTRY_POINTS = "batchpool.tasks"
-
-
-@dataclass(frozen=True)
-class TaskSources:
-    """Where tasks come from, besides the built-in ones; small and picklable.
-
-    Children of any start method load the same tasks from the same sources.
-    """
-
-    root: str | None = None
-    """The folder of the user's project: its packages can be imported by task modules."""
-    tasks_dir: str | None = None
-    files_roots: tuple[str, ...] = ()
-    entry_points: bool = True
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> "TaskSources":
-        """`BATCHPOOL_TASKS_DIR` and `BATCHPOOL_FILES_ROOT` (separated by os.pathsep).
-
-        The project's root is the working directory, as with `python -m`.
-        """
-        tasks_dir = environ.get("BATCHPOOL_TASKS_DIR")
-        return cls(
-            root=_working_directory(),
-            tasks_dir=os.path.abspath(tasks_dir) if tasks_dir else None,
-            files_roots=files.split_roots(environ.get("BATCHPOOL_FILES_ROOT", "")),
-        )
 
 
 @dataclass(frozen=True)
@@ -158,11 +124,13 @@ def load_tasks(sources: TaskSources | None = None) -> Registry:
     registry = Registry(sources)
     if sources.root:
         add_root(sources.root)
-    for source, module, load in _sources(sources):
+    limit = ImportLimit(sources.import_limit_s)
+    for source, module, load in sources_in_order(sources):
         registry.modules.extend(filter(None, [module]))
         before = set(sys.modules)
         try:
-            loaded = _load(load)
+            with limit.applied():
+                loaded = _load(load)
             for known in _found_in(loaded, before):
                 _register(registry, source, known)
         # What a user's module raises is an error of that module: SystemExit, KeyboardInterrupt,
@@ -190,50 +158,6 @@ def find_task(sources: TaskSources, name: str, module: str) -> Task:
         if known.name == name:
             return known
     raise UnknownTask("task", f"{name!r} is not in {module} of process {os.getpid()}")
-
-
-def _working_directory() -> str | None:
-    try:
-        return os.getcwd()
-    except OSError:
-        return None  # it was removed
-
-
-def _sources(sources: TaskSources) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-    """What is to be loaded: its name for people, its module if it has one, and how."""
-    for module in BUILTIN_MODULES:
-        yield module, module, partial(importlib.import_module, module)
-    if sources.entry_points:
-        from importlib import metadata
-
-        try:
-            points = sorted(metadata.entry_points(group=ENTRY_POINTS), key=str)
-        except Exception as exc:  # the metadata of any installed package may be broken
-            points = []
-            yield "entry points", "", _failing(exc)
-        for point in points:
-            yield f"entry point {point.name} = {point.value}", point.module, point.load
-    if sources.tasks_dir:
-        yield from _files_of(Path(sources.tasks_dir))
-
-
-def _files_of(folder: Path) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError as exc:
-        yield str(folder), "", _failing(exc)
-        return
-    mount_folder(folder)
-    names = [name for name in names if name.endswith(".py") and not name.startswith(("_", "."))]
-    if not names:
-        yield str(folder), "", _failing(FileNotFoundError("no task module (*.py) in this folder"))
-    for name in names:
-        module = f"{DIR_PACKAGE}.{name.removesuffix('.py')}"
-        if module.count(".") > 1:
-            dotted = ImportError("the name of a task module must not contain a dot")
-            yield str(folder / name), "", _failing(dotted)
-            continue
-        yield str(folder / name), module, partial(importlib.import_module, module)
 
 
 def _check_folder(registry: Registry, folder: str) -> None:
@@ -302,13 +226,6 @@ def _name_of_wrapper(known: Task) -> str | None:
     inner += [cell.cell_contents for cell in getattr(bound, "__closure__", None) or ()]
     inner += getattr(bound, "__dict__", {}).values()
     return name if any(value is known for value in inner) else None
-
-
-def _failing(exc: Exception) -> Callable[[], Any]:
-    def fail() -> Any:
-        raise exc
-
-    return fail
 
 
 def _adapter(model: type) -> Any:
