@@ -7,10 +7,12 @@ variable, default, bounds and text. docs/configuration.md is made from these dec
 import math
 import os
 import socket
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from batchpool.ledger import failpoints
 from batchpool.ledger.connection import check_url
 from batchpool.ledger.ownership import LEASE_S
 from batchpool.ledger.redis_url import BadRedisUrl
@@ -135,6 +137,18 @@ class StackSettings:
             BadSetting: names the variable, its value and what is allowed.
         """
         return cls(**{name: each.read(environ) for name, each in declared_settings(cls).items()})
+
+    @classmethod
+    def of_process(cls) -> Self:
+        """Read the settings of this process, check REDIS_URL, arm failpoints; or exit with 2."""
+        try:
+            settings = cls.from_env(os.environ)
+            failpoints.arm(os.environ)
+            check_redis_url(settings)
+        except (BadSetting, failpoints.FailpointRefused) as error:
+            sys.stderr.write(f"{error}\n")
+            raise SystemExit(2) from None
+        return settings
 
 
 @dataclass(frozen=True)

@@ -19,3 +19,8 @@ def rfc3339(at_ms: int | None) -> str | None:
         return None
     text = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+def seconds_between(start_ms: int | None, end_ms: int | None) -> float | None:
+    """The time from one timestamp to another, never negative; None while one is missing."""
+    return None if start_ms is None or end_ms is None else max(0, end_ms - start_ms) / 1000

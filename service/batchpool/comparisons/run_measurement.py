@@ -10,6 +10,7 @@ from batchpool.ledger.reservations import Holder
 from batchpool.ledger.values.comparison_entries import RunStart, SlotHolder
 from batchpool.ledger.values.job_entries import BatchEntry, JobEntry
 from batchpool.model import Phases
+from batchpool.timestamps import seconds_between
 
 
 def run_start(claims: Mapping[str, int], holders: Mapping[int, Holder]) -> RunStart:
@@ -91,15 +92,11 @@ def job_run(job: JobEntry, before: RunStart) -> JobRun:
     """The job in the form that the analysis takes."""
     return JobRun(
         state=job.state,
-        wall_s=_seconds(job.started_ms, job.finished_ms),
-        queue_s=_seconds(job.submitted_ms, job.started_ms),
+        wall_s=seconds_between(job.started_ms, job.finished_ms) or 0.0,
+        queue_s=seconds_between(job.submitted_ms, job.started_ms) or 0.0,
         backend=job.spec.backend,
         batches=[_batch_run(job, batch, before) for batch in job.batches if batch.epochs],
     )
-
-
-def _seconds(start_ms: int | None, end_ms: int | None) -> float:
-    return 0.0 if start_ms is None or end_ms is None else max(0, end_ms - start_ms) / 1000
 
 
 def _batch_run(job: JobEntry, batch: BatchEntry, before: RunStart) -> BatchRun:
@@ -118,8 +115,8 @@ def _batch_run(job: JobEntry, batch: BatchEntry, before: RunStart) -> BatchRun:
         effective_concurrency=report.get("effective_concurrency"),
         pool=report.get("pool"),
         start_method=report.get("start_method"),
-        queue_s=_seconds(job.submitted_ms, batch.started_ms),
-        wall_s=_seconds(batch.started_ms, batch.finished_ms),
+        queue_s=seconds_between(job.submitted_ms, batch.started_ms) or 0.0,
+        wall_s=seconds_between(batch.started_ms, batch.finished_ms) or 0.0,
         begin_s=phases.get("begin_s") if phases else None,
         ready_s=phases.get("ready_s") if phases else None,
         end_s=phases.get("end_s") if phases else None,

@@ -7,7 +7,7 @@ from batchpool.json_value import JsonObject
 from batchpool.ledger.values.job_entries import BatchEntry, Epoch, JobEntry, Tally
 from batchpool.ledger.values.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
-from batchpool.timestamps import rfc3339
+from batchpool.timestamps import rfc3339, seconds_between
 
 MOST_NAMED = 1000
 """PIDs and workers listed; their totals are given beside them."""
@@ -134,10 +134,6 @@ def _lost(batches: Sequence[BatchEntry]) -> int | float | None:
     return total.value() if known else None
 
 
-def _seconds(start_ms: int | None, end_ms: int | None) -> float | None:
-    return None if start_ms is None or end_ms is None else max(0, end_ms - start_ms) / 1000
-
-
 def _ratio(part: float, whole: float | None) -> float | None:
     return part / whole if whole else None
 
@@ -148,7 +144,7 @@ def _timing(job: JobEntry, now_ms: int) -> JsonObject:
     `startup_s`, and the run that `overhead_s` does not count, are those of the slowest batch, since
     batches run at the same time.
     """
-    wall_s = _seconds(job.started_ms, job.finished_ms or now_ms)
+    wall_s = seconds_between(job.started_ms, job.finished_ms or now_ms)
     tallies: list[Tally] = [batch.tally for batch in job.batches]
     task_wall_s = sum(tally.wall_s for tally in tallies)
     task_cpu_s = sum(tally.cpu_s for tally in tallies)
@@ -159,7 +155,7 @@ def _timing(job: JobEntry, now_ms: int) -> JsonObject:
         "submitted_at": rfc3339(job.submitted_ms),
         "started_at": rfc3339(job.started_ms),
         "finished_at": rfc3339(job.finished_ms),
-        "queue_s": _seconds(job.submitted_ms, job.started_ms or job.finished_ms or now_ms),
+        "queue_s": seconds_between(job.submitted_ms, job.started_ms or job.finished_ms or now_ms),
         "wall_s": wall_s,
         "startup_s": max(startups, default=None),
         "overhead_s": max(0.0, (wall_s or 0.0) - max(runs)) if ended else None,
@@ -189,10 +185,10 @@ def _show_batch(job: JobEntry, batch: BatchEntry) -> JsonObject:
         "effective_concurrency": report.get("effective_concurrency"),
         "pool": report.get("pool"),
         "start_method": report.get("start_method"),
-        "queue_s": _seconds(job.submitted_ms, batch.started_ms),
+        "queue_s": seconds_between(job.submitted_ms, batch.started_ms),
         "chosen": report.get("chosen"),
         "startup_s": report.get("startup_s"),
-        "wall_s": _seconds(batch.started_ms, batch.finished_ms),
+        "wall_s": seconds_between(batch.started_ms, batch.finished_ms),
         "phases": report.get("phases"),
         "usage": report.get("usage"),
         "error": batch.error,

@@ -4,11 +4,9 @@ A thread with a client of its own drives comparisons.
 """
 
 import logging
-import os
 import select
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +16,10 @@ from typing import Any, Self
 from redis.exceptions import RedisError
 
 from batchpool.comparisons.driver import Driver, drive_forever
-from batchpool.ledger import failpoints
 from batchpool.ledger.connection import connect
 from batchpool.ledger.reconciler_presence import client_name
 from batchpool.reconciler.reconciler import Reconciler
-from batchpool.settings import BadSetting, ReconcilerSettings, check_redis_url
+from batchpool.settings import ReconcilerSettings
 from batchpool.system.logs import configure_logging
 
 LOG = logging.getLogger("batchpool.reconciler")
@@ -105,13 +102,7 @@ def comparison_driver(settings: ReconcilerSettings) -> Iterator[None]:
 
 
 def main() -> int:
-    try:
-        settings = ReconcilerSettings.from_env(os.environ)
-        failpoints.arm(os.environ)
-        check_redis_url(settings)
-    except (BadSetting, failpoints.FailpointRefused) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+    settings = ReconcilerSettings.of_process()
     configure_logging(settings.log_level)
     with (
         StopSignals() as stop,

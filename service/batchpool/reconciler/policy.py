@@ -70,19 +70,19 @@ class RequeuePolicy:
     _gone: dict[str, float] = field(default_factory=dict)
     _missing: dict[Waiting, float] = field(default_factory=dict)
 
-    def decide(self, view: Observation) -> list[Action]:
+    def decide(self, observed: Observation) -> list[Action]:
         """The actions that follow from this observation and the earlier ones."""
-        gone = self._classes_gone(view)
-        missing = self._missing_long(view)
-        placing = _ClassMatcher(view)
+        gone = self._classes_gone(observed)
+        missing = self._missing_long(observed)
+        placing = _ClassMatcher(observed)
         lost = [batch for batch in missing if batch.queue not in gone]
         # A worker of that class has just refused it.
         strays = {batch: None for batch in lost if not placing.may_wait(batch)}
         return [
             *(self._lost(batch) for batch in lost if batch not in strays),
             *placing.of_stranded(strays),
-            *placing.of_stranded(batch for batch in view.waiting if batch.queue in gone),
-            *placing.of_parked(view.parked),
+            *placing.of_stranded(batch for batch in observed.waiting if batch.queue in gone),
+            *placing.of_parked(observed.parked),
         ]
 
     def _lost(self, batch: Waiting) -> Requeue:
@@ -90,24 +90,26 @@ class RequeuePolicy:
         del self._missing[batch]
         return Requeue(batch)
 
-    def _classes_gone(self, view: Observation) -> frozenset[str]:
-        live = live_by_class(view.workers)
-        wanted = {batch.queue for batch in view.waiting} - live.keys()
-        self._gone = {name: self._gone.get(name, view.now_s) for name in wanted}
+    def _classes_gone(self, observed: Observation) -> frozenset[str]:
+        live = live_by_class(observed.workers)
+        wanted = {batch.queue for batch in observed.waiting} - live.keys()
+        self._gone = {name: self._gone.get(name, observed.now_s) for name in wanted}
         return frozenset(
-            name for name, since in self._gone.items() if view.now_s - since >= self.class_gone_s
+            name
+            for name, since in self._gone.items()
+            if observed.now_s - since >= self.class_gone_s
         )
 
-    def _missing_long(self, view: Observation) -> list[Waiting]:
+    def _missing_long(self, observed: Observation) -> list[Waiting]:
         missing: dict[Waiting, float] = {}
         long: list[Waiting] = []
-        for batch in view.waiting:
+        for batch in observed.waiting:
             name = rq_id(batch.job_id, batch.batch)
-            if name in view.queued.get(batch.queue, ()):
+            if name in observed.queued.get(batch.queue, ()):
                 continue
-            missing[batch] = since = self._missing.get(batch, view.now_s)
-            limit_s = POPPED_S if name in view.popped.get(batch.queue, ()) else MISSING_S
-            if view.now_s - since >= limit_s:
+            missing[batch] = since = self._missing.get(batch, observed.now_s)
+            limit_s = POPPED_S if name in observed.popped.get(batch.queue, ()) else MISSING_S
+            if observed.now_s - since >= limit_s:
                 long.append(batch)
         self._missing = missing
         return long
@@ -116,23 +118,23 @@ class RequeuePolicy:
 class _ClassMatcher:
     """Finds live classes for batches without one; each kind of requirements once."""
 
-    def __init__(self, view: Observation) -> None:
-        self._view = view
-        live = live_by_class(view.workers)
-        self._live = [known for known in view.classes if known.id in live]
+    def __init__(self, observed: Observation) -> None:
+        self._observed = observed
+        live = live_by_class(observed.workers)
+        self._live = [known for known in observed.classes if known.id in live]
         self._chosen: dict[tuple[Requirements, frozenset[str]], Move | None] = {}
 
     def may_wait(self, batch: Waiting) -> bool:
         """Whether the class that the batch waits for can run it, as far as that is known."""
-        need = self._view.need_of(batch.job_id)
+        need = self._observed.need_of(batch.job_id)
         waits_for = base_class(batch.queue)
-        known = [each for each in self._view.classes if each.id == waits_for]
+        known = [each for each in self._observed.classes if each.id == waits_for]
         return not known or need is None or _fits(known[0], need, batch.unfit)
 
     def of_stranded(self, batches: Iterable[Waiting]) -> Iterator[Action]:
         """Move or park batches whose class is gone."""
         for batch in batches:
-            need = self._view.need_of(batch.job_id)
+            need = self._observed.need_of(batch.job_id)
             if need is None:
                 continue
             yield self._move(batch, need) or Park(batch, self._reason(need))
@@ -140,7 +142,7 @@ class _ClassMatcher:
     def of_parked(self, batches: Iterable[Waiting]) -> Iterator[Action]:
         """Move parked batches that live workers can run now."""
         for batch in batches if self._live else ():
-            need = self._view.need_of(batch.job_id)
+            need = self._observed.need_of(batch.job_id)
             if need is not None and (move := self._move(batch, need)):
                 yield move
 
@@ -148,7 +150,7 @@ class _ClassMatcher:
         key = need, batch.unfit
         if key not in self._chosen:
             fitting = [known for known in self._live if _fits(known, *key)]
-            ranked = rank_classes(fitting, self._view.workers, need)
+            ranked = rank_classes(fitting, self._observed.workers, need)
             self._chosen[key] = _move_to(batch, ranked[0], need.task) if ranked else None
         found = self._chosen[key]
         return found._replace(batch=batch) if found else None

@@ -1,11 +1,9 @@
 """`python -m batchpool.worker`: take batches from the queue until told to stop."""
 
-import os
 import sys
 
-from batchpool.ledger import failpoints as failpoints
 from batchpool.ledger.connection import connect
-from batchpool.settings import BadSetting, WorkerSettings, check_redis_url
+from batchpool.settings import WorkerSettings
 from batchpool.system.logs import configure_logging
 from batchpool.system.process_control import become_subreaper
 from batchpool.worker.rq_worker import serve
@@ -13,13 +11,7 @@ from batchpool.worker.runner_process import RunnerDied, remove_stale_folders
 
 
 def main() -> int:
-    try:
-        settings = WorkerSettings.from_env(os.environ)
-        failpoints.arm(os.environ)
-        check_redis_url(settings)
-    except (BadSetting, failpoints.FailpointRefused) as error:
-        sys.stderr.write(f"batchpool worker: {error}\n")
-        return 2
+    settings = WorkerSettings.of_process()
     configure_logging(settings.log_level)
     become_subreaper()
     remove_stale_folders()
