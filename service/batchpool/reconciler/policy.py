@@ -94,10 +94,13 @@ class RequeuePolicy:
         live = live_by_class(observed.workers)
         wanted = {batch.queue for batch in observed.waiting} - live.keys()
         self._gone = {name: self._gone.get(name, observed.now_s) for name in wanted}
+        # One that its last worker has left for another will not be back in a moment.
+        known = {each.id for each in observed.classes}
+        left = {name for name in wanted if name == base_class(name) and name not in known}
         return frozenset(
             name
             for name, since in self._gone.items()
-            if observed.now_s - since >= self.class_gone_s
+            if name in left or observed.now_s - since >= self.class_gone_s
         )
 
     def _missing_long(self, observed: Observation) -> list[Waiting]:

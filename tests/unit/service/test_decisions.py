@@ -208,3 +208,10 @@ def test_what_its_class_refused_goes_elsewhere_and_not_round(watch: RequeuePolic
     alone = replace(_bound(view), workers=[_worker("old")], now_s=2.0)
     (park,) = watch.decide(alone)
     assert isinstance(park, Park)
+
+
+def test_what_waits_for_a_forgotten_class_is_moved_at_once(watch: RequeuePolicy) -> None:
+    view = replace(QUIET, waiting=[BATCH], queued={"old": frozenset(["j-0"])})
+    view = replace(view, workers=[_worker("new")])
+    assert watch.decide(view) == []
+    assert watch.decide(replace(view, classes=[NEW])) == [Move(BATCH, "new")]

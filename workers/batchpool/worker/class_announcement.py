@@ -11,16 +11,14 @@ log = logging.getLogger("batchpool.worker")
 
 
 class ClassAnnouncement:
-    """Announces the class of a worker now and then.
+    """Announces the class of a worker now and then, and forgets those that it was of before.
 
-    Args:
-        forgets: remove the classes that this worker was of, once no worker is of them: with
-            reloads each edit makes a class, and hundreds would be remembered for days.
+    Classes are remembered for days, so that jobs are accepted while all workers restart. But each
+    edit of a task makes one, and what waits for the one before need not wait for its return.
     """
 
-    def __init__(self, presence: Presence, capabilities: WorkerCapabilities, forgets: bool) -> None:
+    def __init__(self, presence: Presence, capabilities: WorkerCapabilities) -> None:
         self._presence = presence
-        self._forgets = forgets
         self._capabilities = capabilities
         self._former: list[str] = []
         self._due_s = 0.0
@@ -52,7 +50,7 @@ class ClassAnnouncement:
         self._due_s = now_s + ANNOUNCE_CLASS_EVERY_S
 
     def forget_former(self) -> None:
-        """Remove what this worker was, once it is announced as what it is."""
-        if self._forgets and self._former:
+        """Remove the classes that this worker was of and no other is, once its own is known."""
+        if self._former:
             self._presence.forget_unused_classes(self._former)
         self._former.clear()

@@ -81,7 +81,7 @@ class BatchWorker(Worker):
         )
         self._supervisor.runner.ready()
         capabilities = self._supervisor.runner.capabilities
-        self._class = ClassAnnouncement(self._presence, capabilities, forgets=self._reloads)
+        self._class = ClassAnnouncement(self._presence, capabilities)
         self._reservation = Reservation(Reservations(ledger), self._holder_fields())
         self._reading = self._class_id
         super().__init__(
