@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from batchpool.api.context import WHOLE_BODY
 from batchpool.api.problems import MalformedBody, Problem
 from batchpool.json_value import JsonObject
 
@@ -59,13 +60,19 @@ class GcPause:
 GC_PAUSE = GcPause()
 
 
-def read_body(request: Request, max_bytes: int) -> bytes:
+def read_body(request: Request, max_bytes: int) -> bytes | memoryview:
     """The whole body, not parsed.
 
     Raises:
         Problem: 400, 413 or 415, with what was sent and what it must be.
     """
     _check_headers(request, max_bytes)
+    found: bytes | memoryview | None = request.environ.get(WHOLE_BODY)
+    return _read_input(request, max_bytes) if found is None else found
+
+
+def _read_input(request: Request, max_bytes: int) -> bytes:
+    # Where another server has not read it, as ours does.
     # Bound the read itself too: a chunked body has no length to look at before. One byte more than
     # is allowed, since Werkzeug cuts such a body off at the bound silently.
     request.max_content_length = max_bytes + 1
@@ -84,12 +91,13 @@ def read_body(request: Request, max_bytes: int) -> bytes:
     return raw
 
 
-def parse_json(raw: bytes) -> Any:
+def parse_json(body: bytes | memoryview) -> Any:
     """The value of a JSON text.
 
     Raises:
         MalformedBody: with what is wrong with it.
     """
+    raw = bytes(body)
     outline = raw.translate(_OUTLINE, delete=b"+")
     has_long_int = _TOO_LONG_INT in outline
     # Half a surrogate pair can only come from an escape, since the body is decoded as UTF-8.
@@ -100,7 +108,7 @@ def parse_json(raw: bytes) -> Any:
     may_be_deep = raw.count(b"[") + raw.count(b"{") > MAX_DEPTH
     text = _decode(raw)
     # Each may have 64 MB, and the values need memory too.
-    del outline, raw
+    del outline, raw, body
     value = _parse(text, _bounded_int if has_long_int else None)
     if may_be_deep:
         _check_depth(value)

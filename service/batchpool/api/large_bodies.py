@@ -38,7 +38,7 @@ _OF_THE_MESSAGE = ("connection", "content-length", "expect", "transfer-encoding"
 _LENGTH = struct.Struct("!I")
 
 
-def write_message(stream: IO[bytes], head: JsonObject, body: bytes) -> None:
+def write_message(stream: IO[bytes], head: JsonObject, body: bytes | memoryview) -> None:
     """Write one message: the length of its head, the head as JSON, the body."""
     text = json.dumps(head | {"length": len(body)}).encode()
     stream.write(_LENGTH.pack(len(text)) + text)
@@ -78,7 +78,9 @@ class LargeBodies:
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def post(self, path: str, headers: Iterable[tuple[str, str]], body: bytes) -> Response:
+    def post(
+        self, path: str, headers: Iterable[tuple[str, str]], body: bytes | memoryview
+    ) -> Response:
         """The response to a POST of `body`, from the other process.
 
         Raises:
@@ -100,7 +102,7 @@ class LargeBodies:
         with self._turn:
             self._end()
 
-    def _pass_on(self, head: JsonObject, body: bytes) -> Response:
+    def _pass_on(self, head: JsonObject, body: bytes | memoryview) -> Response:
         if self._process is not None and self._process.poll() is not None:
             self._end()
         process = self._process or self._start()

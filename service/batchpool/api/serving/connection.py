@@ -27,13 +27,18 @@ LINGER_S = 2.0
 class _Received:
     """What the parser reads: a request that has arrived, then the end of the stream."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = memoryview(data)
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
         self._at = 0
 
     @property
     def is_spent(self) -> bool:
         return self._at == len(self._data)
+
+    def skip_to(self, at: int) -> memoryview:
+        """What follows from `at` on; for the parser it is read."""
+        self._at = len(self._data)
+        return self._data[at:]
 
     def recv(self, size: int) -> bytes:
         found = bytes(self._data[self._at : self._at + size])
@@ -55,6 +60,7 @@ class Connection:
         self._served = 0
         self.counted_bytes = 0
         self.keeps_alive = False
+        self.body: bytes | memoryview = b""
         self.expect_request(b"")
 
     def expect_request(self, data: bytes) -> None:
@@ -108,10 +114,16 @@ class Connection:
 
     def take_request(self, cfg: Any) -> RequestParser:
         """A parser of the request that is complete; what came after it is kept."""
+        self.head_bytes = self.buffer.head_bytes
         request, self.rest = self.buffer.take()
         self.received = _Received(request)
         self._served += 1
         return RequestParser(cfg, self.received, self.client)
+
+    def release(self) -> None:
+        """Let go of the request, which has been answered."""
+        self.body = b""
+        self.received = _Received(memoryview(b""))
 
     def is_gone(self) -> bool:
         """Whether the client has closed its side."""

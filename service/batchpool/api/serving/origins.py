@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from werkzeug.datastructures import Headers
@@ -19,22 +19,26 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/@\s]+)(?::([0-9]{1,5}))?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
-def check_host(host: str, allowed: Collection[str]) -> None:
+def check_host(host: str, allowed: frozenset[str]) -> None:
     """Refuse a name that a foreign page may have made to point here (DNS rebinding).
 
     Raises:
         Problem: 421, it is no IP address, localhost, or one of `allowed`.
     """
+    if not _is_known(host, allowed):
+        raise Problem(
+            421,
+            "Misdirected Request",
+            f"unknown host {host[:80]!r}; allowed: an IP address, localhost, and the names in "
+            "BATCHPOOL_ALLOWED_HOSTS",
+        )
+
+
+@lru_cache(256)
+def _is_known(host: str, allowed: frozenset[str]) -> bool:
     match = _HOST.fullmatch(host)
     name = match[1].strip("[]").rstrip(".").lower() if match else ""
-    if name in ("localhost", *allowed) or _is_address(name):
-        return
-    raise Problem(
-        421,
-        "Misdirected Request",
-        f"unknown host {host[:80]!r}; allowed: an IP address, localhost, and the names in "
-        "BATCHPOOL_ALLOWED_HOSTS",
-    )
+    return name == "localhost" or name in allowed or _is_address(name)
 
 
 def check_origin(method: str, headers: Headers, host: str, scheme: str) -> None:

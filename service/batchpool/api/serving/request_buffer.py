@@ -57,10 +57,12 @@ class RequestBuffer:
         self.must_close = True
         self._end = len(self._data)
 
-    def take(self) -> tuple[bytes, bytes]:
-        """The request, and what has arrived of the next one."""
-        request, rest = bytes(self._data[: self._end]), bytes(self._data[self._end :])
-        self._data.clear()
+    def take(self) -> tuple[memoryview, bytes]:
+        """The request, and what has arrived of the next one; the buffer is empty then."""
+        # Not copied: each copy of a large body would keep all threads waiting.
+        rest = bytes(self._data[self._end :])
+        request = memoryview(self._data)[: self._end]
+        self._data = bytearray()
         return request, rest
 
     def _find_head(self) -> None:

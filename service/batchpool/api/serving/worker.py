@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import io
 import logging
 import selectors
 import socket
@@ -15,7 +14,7 @@ from gunicorn.http import wsgi  # type: ignore[import-untyped]
 from gunicorn.http.errors import NoMoreData, ParseException  # type: ignore[import-untyped]
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
-from batchpool.api.context import CLIENT_IS_GONE, EXTENSION
+from batchpool.api.context import CLIENT_IS_GONE, EXTENSION, WHOLE_BODY
 from batchpool.api.json_body import too_large
 from batchpool.api.serving.connection import LINGER_S, READ_BYTES, Connection
 from batchpool.api.serving.outlet import SEND_S
@@ -151,6 +150,7 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def finish_request(self, connection: Connection, future: "Future[bool]") -> None:
         """Go on with a connection whose response has been made."""
         self._release(connection)
+        connection.release()
         connection.keeps_alive = not future.cancelled() and bool(future.result())
         unsent = len(connection.outlet.waiting)
         if not unsent:
@@ -243,7 +243,7 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
             if buffer.is_too_long:
                 max_bytes = self._app.settings.max_body_bytes
                 self._answer(connection, response_bytes(too_large(max_bytes), path))
-            elif not _read_body(request):
+            elif not _read_body(request, connection):
                 self._answer(connection, INCOMPLETE)
             else:
                 keeps_alive = self._respond(request, connection)
@@ -274,7 +274,11 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
         response, environ = wsgi.create(
             request, outlet, connection.client, connection.server, self.cfg
         )
-        environ |= {"wsgi.multithread": True, CLIENT_IS_GONE: connection.is_gone}
+        environ |= {
+            "wsgi.multithread": True,
+            CLIENT_IS_GONE: connection.is_gone,
+            WHOLE_BODY: connection.body,
+        }
         if not self.alive:
             response.force_close()
         pieces = self.wsgi(environ, response.start_response)
@@ -290,12 +294,14 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
         return not response.should_close()
 
 
-def _read_body(request: Any) -> bool:
+def _read_body(request: Any, connection: Connection) -> bool:
     """Read the body before the app does; whether all of it has come.
 
     Malformed chunks raise here, so that no route answers something else to them.
     """
-    length = getattr(request.body.reader, "length", 0)
-    body = request.body.read()
-    request.body = io.BytesIO(body)
-    return len(body) >= length
+    length = getattr(request.body.reader, "length", None)
+    if length is None:
+        connection.body = request.body.read()
+        return True
+    connection.body = connection.received.skip_to(connection.head_bytes)
+    return bool(len(connection.body) == length)
