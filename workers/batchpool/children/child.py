@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from batchpool.children.channel import ChannelWriter, FrameKind, to_record
 from batchpool.children.parking import wait_while_locked
 from batchpool.errors import CodeChanged, LimitReached
+from batchpool.execution import forks
+from batchpool.execution.generators import reseed_generators
 from batchpool.execution.outbox import NOT_YET_NS, Outbox, outbox_path, pack_record
 from batchpool.execution.run_item import Work, current_site, run_item
 from batchpool.execution.shared_sum import FileSum, SharedSum, child_sum
@@ -57,6 +59,7 @@ class Child:
     """This process or interpreter as a runner of tasks."""
 
     def __init__(self, setup: ChildSetup) -> None:
+        forks.adopt()
         self._sources = setup.sources
         self._folder = setup.folder
         self.site: ExecutionSite = current_site()
@@ -67,6 +70,7 @@ class Child:
         )
         self.threads = 0
         self._order_number = -1
+        self._has_own_numbers = False
         self._work: Work
         self._sum: SharedSum | None = None
         self._sent_ns = monotonic_ns()
@@ -95,6 +99,9 @@ class Child:
             raise
         if not is_current(order.module, self._folder):
             raise CodeChanged(order.module)
+        if not self._has_own_numbers:
+            self._has_own_numbers = True
+            reseed_generators()
         return task
 
     def run_chunk(self, order: BatchOrder, chunk: int, indices: Sequence[int], items: Any) -> None:

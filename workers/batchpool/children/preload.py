@@ -9,6 +9,7 @@ from pathlib import Path
 
 import batchpool.children.child  # noqa: F401 - what children run, imported once for all of them
 from batchpool.children.start_methods import PRELOAD_VARIABLE
+from batchpool.execution.generators import find_generators
 from batchpool.system.cpython_internals import calling_frame, pipes_of_fork_request
 from batchpool.system.process_control import die_with_parent
 from batchpool.tasks.registry import load_tasks
@@ -30,6 +31,7 @@ def _prepare() -> None:
     sources = given["sources"]
     load_tasks(TaskSources(**{**sources, "files_roots": tuple(sources["files_roots"])}))
     note_loaded(Path(given["folder"]))
+    find_generators()
 
 
 def _outlive_failed_forks() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from time import monotonic_ns, thread_time_ns
 from typing import Any, NamedTuple
 
+from batchpool.execution import forks
 from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.result_encoding import ValueRefused, task_error, to_json_value
 from batchpool.execution.shared_sum import Add
@@ -66,10 +67,14 @@ def run_item(work: Work, site: ExecutionSite, slot: RunningSlot, index: int, ite
     except BaseException as exc:
         cpu_ns = thread_time_ns() - cpu_ns
         wall_ns = monotonic_ns() - started_ns
+        if forks.is_stray:
+            forks.leave(exc)
         state, error = "failed", task_error(exc)
     else:
         cpu_ns = thread_time_ns() - cpu_ns
         wall_ns = monotonic_ns() - started_ns
+        if forks.is_stray:
+            forks.leave()
         try:
             value = to_json_value(value)
             if work.add is not None:

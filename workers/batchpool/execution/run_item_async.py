@@ -5,6 +5,7 @@ from collections.abc import Coroutine, Generator
 from time import monotonic_ns, thread_time_ns
 from typing import Any, NamedTuple, Self
 
+from batchpool.execution import forks
 from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.result_encoding import ValueRefused, task_error, to_json_value
 from batchpool.execution.run_item import TASK_TIMEOUT, Work, make_outcome
@@ -38,6 +39,9 @@ class CpuMeter:
                 return end.value
             finally:
                 self.cpu_ns += thread_time_ns() - cpu_ns
+                # A child that the task forked must not go on with the loop's other coroutines.
+                if forks.is_stray:
+                    forks.leave()
             try:
                 sent, error = (yield yielded), None
             except GeneratorExit:

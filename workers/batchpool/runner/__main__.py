@@ -4,7 +4,6 @@ Its worker starts it with one end of a socket pair; it keeps the warm pools. It 
 any moment: results are in the ledger, and everything below it can be killed with it.
 """
 
-import gc
 import logging
 import os
 import signal
@@ -21,6 +20,7 @@ from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import facts_of
 from batchpool.children.pool_cache import PoolCache
 from batchpool.errors import CodeChanged, LimitReached, SpecError
+from batchpool.execution.generators import find_generators
 from batchpool.execution.in_flight import IN_FLIGHT_NAME, read_in_flight_table
 from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
 from batchpool.ledger import failpoints as failpoints
@@ -30,6 +30,7 @@ from batchpool.ledger.ownership import Claim, Ending, Ownership
 from batchpool.ledger.values.job_entries import Report
 from batchpool.model import BatchReport, BatchSpec, ExecutionSite, Outcome, Phases, TaskError, Usage
 from batchpool.runner.capabilities import capabilities, fingerprint
+from batchpool.runner.garbage import GarbageCollection
 from batchpool.runner.noted_tasks import load_noted_tasks
 from batchpool.runner.protocol import Assignment, CrashedItem, Ready, RunnerReply, read_peak
 from batchpool.runner.record_writer import FLUSH_AFTER_S, RETRY_AFTER_S, OwnershipLost, RecordWriter
@@ -52,6 +53,7 @@ class Runner:
         self._ownership = Ownership(redis)
         self._jobs = Jobs(redis)
         self._writer: RecordWriter | None = None
+        self.garbage: GarbageCollection | None = None
         self._token = ""
 
     def serve(self, context: RunnerContext) -> None:
@@ -70,6 +72,8 @@ class Runner:
     def tick(self) -> None:
         if self._writer:
             self._writer.tick()
+        if self.garbage:
+            self.garbage.collect_if_grown()
 
     def _carry_out(self, context: RunnerContext, assignment: Assignment) -> RunnerReply:
         try:
@@ -86,7 +90,7 @@ class Runner:
             with leak_check(context, facts) as check_leaks:
                 meter = UsageMeter() if spec.run.measure else None
                 sink = writer.add_from_thread if facts.in_process else writer.add
-                with _FlushThread(self._link, writer, facts.in_process, context.pools):
+                with _FlushThread(self._link, writer, self.tick, context.pools, facts.in_process):
                     report = run_batch(spec, sink=sink, context=context, check_leaks=False).report
                 usage = meter.usage(read_peak(context.folder)) if meter else None
                 return _close(writer, assignment, report, usage, check_leaks)
@@ -128,12 +132,14 @@ class _FlushThread:
         self,
         link: "Connection[RunnerReply | Ready, Assignment]",
         writer: RecordWriter,
-        needed: bool,
+        tick: Callable[[], None],
         pools: PoolCache,
+        needed: bool,
     ) -> None:
         self._link = link
         self._pools = pools
         self._writer = writer
+        self._tick = tick
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="flusher") if needed else None
 
@@ -154,7 +160,7 @@ class _FlushThread:
     def _run(self) -> None:
         try:
             while not self._done.wait(0 if self._writer.is_behind else FLUSH_AFTER_S / 2):
-                self._writer.tick()
+                self._tick()
         except OwnershipLost as refusal:
             # No thread can be stopped from here: the worker kills this process on this reply.
             self._link.send(RunnerReply("disowned", str(refusal)))
@@ -244,14 +250,6 @@ def _count_busy(folder: Path) -> int:
     return own + sum(read_outbox(path) is not None for path in folder.glob(f"*{OUTBOX_SUFFIX}"))
 
 
-def _collect_seldom() -> None:
-    # Records live until they are flushed, some thousands of them: with Python's own thresholds the
-    # garbage collector scans all of them again and again, for a fifth of a no-op's cost.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-
-
 def main(arguments: Sequence[str]) -> None:
     fd, folder, known, tries = arguments
     die_with_parent()
@@ -271,7 +269,9 @@ def main(arguments: Sequence[str]) -> None:
         now = fingerprint(registry)
         news = None if now == known else capabilities(registry)
         link.send(Ready(os.getpid(), now, news))
-        _collect_seldom()
+        # Before the collector is told to leave all that is loaded alone: it lists no such object.
+        find_generators()
+        runner.garbage = GarbageCollection()
         runner.serve(context)
 
 

@@ -166,12 +166,15 @@ def _check_folder(registry: Registry, folder: str) -> None:
 
 
 def _load(load: Callable[[], Any]) -> Any:
-    streams = sys.stdin, sys.stdout, sys.stderr
+    streams, pid = (sys.stdin, sys.stdout, sys.stderr), os.getpid()
     try:
         return load()
     finally:
         # A module that puts its own in their place would take the log of this process with it.
         sys.stdin, sys.stdout, sys.stderr = streams
+        if os.getpid() != pid:
+            # Forked by the module: it must not go on as the process that loads tasks.
+            os._exit(0)
 
 
 def _found_in(loaded: Any, before: set[str]) -> list[Task]:
