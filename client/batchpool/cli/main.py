@@ -10,8 +10,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,20 +24,9 @@ from batchpool.cli.arguments import (
     read_items,
     read_lines,
 )
-from batchpool.cli.extras import USAGE, needs_extra
+from batchpool.cli.exit_codes import JOB_FAILED, exit_codes, way_on
+from batchpool.cli.extras import needs_extra
 from batchpool.client.client import DEFAULT_URL, Client
-from batchpool.client.errors import (
-    ApiError,
-    BatchpoolError,
-    InvalidInput,
-    Unavailable,
-    Unreachable,
-    WaitTimeout,
-)
-
-JOB_FAILED = 1
-UNREACHABLE = 3
-INTERRUPTED = 130
 
 url_option = click.option(
     "--url",
@@ -50,46 +39,10 @@ url_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    """Turn exceptions into a message on stderr and an exit code."""
-    from batchpool.cli.output import print_error
-
-    try:
-        yield
-    except (Unreachable, Unavailable, WaitTimeout) as error:
-        hint = "; `batchpool up` starts one here" if isinstance(error, Unreachable) else ""
-        print_error(f"{error}{hint}")
-        sys.exit(UNREACHABLE)
-    except (ApiError, InvalidInput) as error:
-        print_error(str(error))
-        sys.exit(USAGE)
-    except BatchpoolError as error:
-        print_error(str(error))
-        sys.exit(JOB_FAILED)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-
-
 def _announce(kind: str, resource_id: str) -> None:
     from batchpool.cli.output import stderr_console
 
     stderr_console().print(f"{kind} {resource_id}", style="dim", highlight=False)
-
-
-@contextmanager
-def _way_on(kind: str, resource_id: str, hint: str) -> Iterator[None]:
-    """On Ctrl-C, say that the job or comparison goes on, and how to follow or cancel it."""
-    from batchpool.cli.output import stderr_console
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        text = (
-            f"{kind} {resource_id} goes on. {hint}; POST /v1/{kind}s/{resource_id}/cancel ends it."
-        )
-        stderr_console().print(text, highlight=False, markup=False, soft_wrap=True)
-        raise
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -130,7 +83,7 @@ def up(workers: int, port: int, data: Path | None, reload: bool) -> None:
     stack = LocalStack(options, log)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stack.request_stop())
-    with closing(log), _exit_codes(), stack:
+    with closing(log), exit_codes(), stack:
         click.echo(f"ready {stack.url}")
         stack.wait()
 
@@ -157,7 +110,7 @@ def demo(as_json: bool) -> None:
     from batchpool.cli.demo import run_demo
     from batchpool.cli.demo_output import print_demo
 
-    with _exit_codes():
+    with exit_codes():
         report = run_demo(os.environ)
         if as_json:
             click.echo(json.dumps(report.as_json(), indent=2))
@@ -232,7 +185,7 @@ def submit(
     if labels:
         spec["labels"] = parse_params(labels, as_text=True)
     values = read_items(items) if items else read_lines(lines) if lines else None
-    with _exit_codes(), Client(url) as client:
+    with exit_codes(), Client(url) as client:
         job = client.submit(task, count=count, items=values, params=params, **spec)
         if watching:
             # First: whoever presses Ctrl-C goes on with it.
@@ -248,14 +201,14 @@ def submit(
 @url_option
 def watch(job: str, as_json: bool, url: str) -> None:
     """Follow JOB until it has ended, then print a summary."""
-    with _exit_codes(), Client(url) as client:
+    with exit_codes(), Client(url) as client:
         _watch(client, job, as_json)
 
 
 def _watch(client: Client, job_id: str, as_json: bool) -> None:
     from batchpool.cli.output import follow, print_failures, print_summary, stdout_console
 
-    with _way_on("job", job_id, f"`batchpool watch {job_id}` follows it again"):
+    with way_on("job", job_id, f"`batchpool watch {job_id}` follows it again"):
         for _ in follow(client.events(job_id)):
             pass
     job = client.job(job_id)
@@ -312,7 +265,7 @@ def compare(task: str | None, body: TextIO | None, as_json: bool, url: str, **re
     as_format = rest.pop("as_format")
     as_format = "json" if as_json else as_format
     order = comparison_request(task, read_document(body) if body else {}, rest)
-    with _exit_codes(), Client(url) as client:
+    with exit_codes(), Client(url) as client:
         submitted = client.comparisons.submit(order)
         _announce("comparison", submitted.id)
         _follow_comparison(client, submitted.id, as_format)
@@ -323,7 +276,7 @@ def _follow_comparison(client: Client, comparison_id: str, as_format: str | None
     from batchpool.cli.output import print_error, stdout_console
 
     path = f"{client.url}/v1/comparisons/{comparison_id}"
-    with _way_on("comparison", comparison_id, f"GET {path} shows it"):
+    with way_on("comparison", comparison_id, f"GET {path} shows it"):
         follow_comparison(client.comparisons.events(comparison_id))
     comparison = client.comparisons.get(comparison_id)
     if as_format == "json":
