@@ -13,6 +13,7 @@ from batchpool.client.errors import Unavailable
 from batchpool.client.follow import LONGEST_WAIT_S, follow_events, wait_ended
 from batchpool.client.resources import Event, Job
 from batchpool.client.transport import Call, Transport, request_body
+from batchpool.json_value import JsonObject
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -96,7 +97,7 @@ class Client:
         left_s = None if wait_s is None else begun + wait_s - time.monotonic()
         return self.wait(job, left_s)
 
-    def _submit(self, body: dict[str, Any], key: str | None, wait_s: float) -> Job:
+    def _submit(self, body: JsonObject, key: str | None, wait_s: float) -> Job:
         return Job(
             self._transport.json(
                 Call(
@@ -130,7 +131,7 @@ class Client:
         what = f"job {_id(job)}"
         return Job(wait_ended(self._transport, f"/v1/jobs/{_id(job)}", what, wait_s))
 
-    def records(self, job: Job | str, states: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    def records(self, job: Job | str, states: Sequence[str] = ()) -> Iterator[JsonObject]:
         """Iterate over the records by item index, as they stream in (bounded memory)."""
         job_id = _id(job)
         with self._transport.stream(
@@ -193,19 +194,19 @@ class Client:
 
     # -- what is there
 
-    def workers(self) -> list[dict[str, Any]]:
+    def workers(self) -> list[JsonObject]:
         """List the live workers."""
         return list(self._transport.json(Call("GET", "/v1/workers"))["workers"])
 
-    def backends(self) -> list[dict[str, Any]]:
+    def backends(self) -> list[JsonObject]:
         """List the backends, and what each can enforce."""
         return list(self._transport.json(Call("GET", "/v1/backends"))["backends"])
 
-    def tasks(self) -> list[dict[str, Any]]:
+    def tasks(self) -> list[JsonObject]:
         """List the tasks, with the JSON Schema of their params."""
         return list(self._transport.json(Call("GET", "/v1/tasks"))["tasks"])
 
-    def ready(self) -> dict[str, Any]:
+    def ready(self) -> JsonObject:
         """Load `/readyz`, whether its `status` is good or bad."""
         try:
             return dict(self._transport.json(Call("GET", "/readyz")))

@@ -7,6 +7,7 @@ from typing import Any
 from batchpool.client.follow import follow_events, wait_ended
 from batchpool.client.resources import Event, Resource
 from batchpool.client.transport import Call, Transport
+from batchpool.json_value import JsonObject
 
 _PATH = "/v1/comparisons"
 
@@ -15,13 +16,13 @@ class Comparison(Resource):
     """A comparison; `data` is the whole JSON document."""
 
     @property
-    def progress(self) -> dict[str, Any]:
+    def progress(self) -> JsonObject:
         """Runs done and planned, the current run, and the reason for waiting, if any."""
-        found: dict[str, Any] = self.data["progress"]
+        found: JsonObject = self.data["progress"]
         return found
 
     @property
-    def arms(self) -> list[dict[str, Any]]:
+    def arms(self) -> list[JsonObject]:
         """Results of each arm; empty until the end."""
         return list(self.data.get("arms") or ())
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from batchpool.json_value import JsonObject
+
 TERMINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 
 
@@ -10,7 +12,7 @@ TERMINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 class Resource:
     """A snapshot of a job or comparison; `data` is the whole JSON document."""
 
-    data: dict[str, Any]
+    data: JsonObject
 
     def __getitem__(self, name: str) -> Any:
         return self.data[name]
@@ -64,9 +66,9 @@ class Job(Resource):
         return self.progress["total"] - self.progress["pending"] - self.progress["running"]
 
     @property
-    def timing(self) -> dict[str, Any]:
+    def timing(self) -> JsonObject:
         """Wall, CPU and queue times in seconds, and the parallelism."""
-        times: dict[str, Any] = self.data["timing"]
+        times: JsonObject = self.data["timing"]
         return times
 
 
@@ -76,4 +78,4 @@ class Event:
 
     id: str | None
     type: str
-    data: dict[str, Any]
+    data: JsonObject

@@ -18,6 +18,9 @@ from batchpool.client.errors import (
     Unavailable,
     Unreachable,
 )
+from batchpool.json_value import JsonObject
+
+Query = Mapping[str, str | int | float | bool | None]
 
 _CONNECT_TIMEOUT_S = 5.0
 
@@ -39,7 +42,7 @@ class Call:
 
     method: str
     path: str
-    query: Mapping[str, Any] | None = None
+    query: Query | None = None
     body: Any = None
     headers: Mapping[str, str] | None = None
     extra_timeout_s: float = 0.0
@@ -85,7 +88,7 @@ class Transport:
         """Send a request and return the JSON of the response."""
         return self.call(call).json()
 
-    def pages(self, path: str, name: str, query: Mapping[str, Any]) -> Iterator[Any]:
+    def pages(self, path: str, name: str, query: Query) -> Iterator[Any]:
         """Iterate over a list, page by page; query parameters that are None are left out."""
         wanted = {key: value for key, value in query.items() if value is not None}
         while True:
@@ -146,7 +149,7 @@ class Transport:
         self,
         path: str,
         *,
-        query: Mapping[str, Any] | None = None,
+        query: Query | None = None,
         headers: Mapping[str, str],
     ) -> Stream:
         """Open a response that is read in chunks."""
@@ -198,7 +201,7 @@ def request_body(
     items: Iterable[Any] | None,
     spec: Mapping[str, Any],
     arms: Sequence[Mapping[str, Any]] | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Build the body of a job or comparison, without fields that are None."""
     given = {
         "arms": None if arms is None else [dict(arm) for arm in arms],
