@@ -4,10 +4,10 @@ import os
 import subprocess
 import sys
 
-from tests.crew import Crew
+from tests.support.stack_processes import StackProcesses
 
 
-def start_api(crew: Crew, **environ: str) -> str:
+def start_api(crew: StackProcesses, **environ: str) -> str:
     """Start `python -m batchpool.api` beside the crew's other members; its URL once it listens."""
     ours = {"REDIS_URL": crew.url, "BATCHPOOL_API_PORT": "0", "BATCHPOOL_LOG_LEVEL": "error"}
     process = subprocess.Popen(

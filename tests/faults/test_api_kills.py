@@ -10,9 +10,9 @@ import pytest
 from batchpool.ledger import keys
 from batchpool.ledger.failpoints import MARKER, TESTING, VARIABLE
 from batchpool.system.process_tree import is_alive
-from tests.crew import Crew
 from tests.faults.apis import start_api
 from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 ITEMS = 30
@@ -23,7 +23,7 @@ ORDER = {"task": "sleep", "params": {"seconds": 0.05}, "count": ITEMS, "batches"
 class Killed:
     """An API whose serving process kills itself at a point, and what a client sees of it."""
 
-    def __init__(self, crew: Crew, mark: Path, point: str) -> None:
+    def __init__(self, crew: StackProcesses, mark: Path, point: str) -> None:
         self._crew = crew
         self._mark = mark
         self._url = start_api(crew, **{VARIABLE: point, MARKER: str(mark), TESTING: "1"})
@@ -49,7 +49,9 @@ class Killed:
 
 
 @pytest.mark.parametrize("when", POINTS)
-def test_an_order_repeated_after_a_kill_is_one_job(crew: Crew, tmp_path: Path, when: str) -> None:
+def test_an_order_repeated_after_a_kill_is_one_job(
+    crew: StackProcesses, tmp_path: Path, when: str
+) -> None:
     crew.start_workers(1)
     api = Killed(crew, tmp_path / "mark", f"{when} create")
     order: dict[str, Any] = {"json": ORDER, "headers": {"Idempotency-Key": "once"}}
@@ -66,7 +68,9 @@ def test_an_order_repeated_after_a_kill_is_one_job(crew: Crew, tmp_path: Path, w
 
 
 @pytest.mark.parametrize("when", POINTS)
-def test_a_cancel_repeated_after_a_kill_ends_the_job(crew: Crew, tmp_path: Path, when: str) -> None:
+def test_a_cancel_repeated_after_a_kill_ends_the_job(
+    crew: StackProcesses, tmp_path: Path, when: str
+) -> None:
     crew.start_workers(1)
     job_id = crew.stage.post(**ORDER | {"params": {"seconds": 60}})["id"]
     crew.wait_running(job_id)
@@ -81,7 +85,7 @@ def test_a_cancel_repeated_after_a_kill_ends_the_job(crew: Crew, tmp_path: Path,
 
 @pytest.mark.parametrize("when", POINTS)
 def test_a_delete_repeated_after_a_kill_leaves_nothing(
-    crew: Crew, tmp_path: Path, when: str
+    crew: StackProcesses, tmp_path: Path, when: str
 ) -> None:
     crew.start_workers(1)
     job_id = crew.run(**ORDER)["id"]

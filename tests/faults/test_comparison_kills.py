@@ -17,11 +17,11 @@ import pytest
 from batchpool.ledger import keys
 from batchpool.ledger.failpoints import MARKER, TESTING, VARIABLE
 from batchpool.system.process_tree import descendants, is_alive
-from tests.crew import TERMINAL, Crew
 from tests.faults.apis import start_api
 from tests.faults.conftest import LEASE_S
 from tests.faults.servers import Server
 from tests.support.sampling import full
+from tests.support.stack_processes import TERMINAL, StackProcesses
 from tests.support.waiting import wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
@@ -35,7 +35,7 @@ WITHIN_S = 90
 class Comparing:
     """A comparison of two arms of tasks that record their runs, observed from outside."""
 
-    def __init__(self, crew: Crew, log: Path) -> None:
+    def __init__(self, crew: StackProcesses, log: Path) -> None:
         self.crew = crew
         self.log = log
         self.hold = log.with_name(f"{log.name}.hold")
@@ -116,7 +116,7 @@ class Comparing:
         assert not any(b"~" in name for name in self.crew.redis.smembers("rq:queues"))
 
 
-def kill(crew: Crew, member: Any) -> None:
+def kill(crew: StackProcesses, member: Any) -> None:
     """SIGKILL a process, and those of its children that do not die with it."""
     below = descendants(member.pid)
     member.send_signal(signal.SIGKILL)
@@ -129,7 +129,7 @@ def kill(crew: Crew, member: Any) -> None:
 
 
 @pytest.fixture
-def comparing(crew: Crew, tmp_path: Path) -> Comparing:
+def comparing(crew: StackProcesses, tmp_path: Path) -> Comparing:
     # A long lease: where no worker is killed, none must be lost to a machine that is too busy.
     crew.environ |= {"BATCHPOOL_TASKS_DIR": TASKS, "BATCHPOOL_LEASE_S": "20"}
     return Comparing(crew, tmp_path / "stamps")

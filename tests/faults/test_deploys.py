@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.crew import Crew
 from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 TASK = "from batchpool.tasks import task\n\n@task({name!r})\ndef run(item):\n    return {value}\n"
 
 
 @pytest.mark.parametrize("backend", ["thread-pool", "process-pool", *full("multiprocessing")])
-def test_a_rolling_restart_under_load_fails_and_reruns_nothing(crew: Crew, backend: str) -> None:
+def test_a_rolling_restart_under_load_fails_and_reruns_nothing(
+    crew: StackProcesses, backend: str
+) -> None:
     crew.start("batchpool.reconciler")
     workers = crew.start_workers(2)
     jobs = [
@@ -42,7 +44,7 @@ def test_a_rolling_restart_under_load_fails_and_reruns_nothing(crew: Crew, backe
 
 
 def test_a_batch_nobody_can_run_is_parked_with_the_reason_until_somebody_can(
-    crew: Crew, tmp_path: Path
+    crew: StackProcesses, tmp_path: Path
 ) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     for folder in (old, new):
@@ -71,7 +73,7 @@ def test_a_batch_nobody_can_run_is_parked_with_the_reason_until_somebody_can(
     assert other.poll() is None
 
 
-def test_old_and_new_code_run_side_by_side(crew: Crew, tmp_path: Path) -> None:
+def test_old_and_new_code_run_side_by_side(crew: StackProcesses, tmp_path: Path) -> None:
     for name, value in (("old", 1), ("new", 2)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "mine.py").write_text(TASK.format(name=name, value=value))

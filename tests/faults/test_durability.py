@@ -7,13 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from batchpool.ledger.jobs import Jobs
-from tests.crew import Crew
 from tests.faults.servers import Server, synced_bytes
 from tests.integration.conftest import capabilities, worker_document
 from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
 
 
-def accepted_jobs_lost(make_crew: Callable[..., Crew], rounds: int, *options: str) -> int:
+def accepted_jobs_lost(make_crew: Callable[..., StackProcesses], rounds: int, *options: str) -> int:
     """Rounds of: accept a job, kill Redis, drop what it did not sync, start it again, look."""
     lost = 0
     for _ in range(rounds):
@@ -43,14 +43,14 @@ def strace() -> None:
 @pytest.mark.usefixtures("strace")
 @pytest.mark.parametrize("rounds", [3, *full(20)])
 def test_no_accepted_job_is_lost_when_redis_dies_and_its_unsynced_data_is_gone(
-    make_crew: Callable[..., Crew], rounds: int
+    make_crew: Callable[..., StackProcesses], rounds: int
 ) -> None:
     assert accepted_jobs_lost(make_crew, rounds) == 0
 
 
 @pytest.mark.usefixtures("strace")
 def test_the_same_on_everysec_loses_jobs_so_the_test_above_can_fail(
-    make_crew: Callable[..., Crew],
+    make_crew: Callable[..., StackProcesses],
 ) -> None:
     assert accepted_jobs_lost(make_crew, 3, "--appendfsync", "everysec") > 0
 

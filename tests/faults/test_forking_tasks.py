@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.crew import Crew
 from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
 
 TASKS = str(Path(__file__).parent / "tasks")
 COUNT = 40
@@ -18,7 +18,7 @@ COUNT = 40
     ["sequential", "thread-pool", "asyncio", "process-pool", *full("threading", "multiprocessing")],
 )
 def test_the_child_of_a_task_that_forks_is_nobody(
-    crew: Crew, tmp_path: Path, backend: str, how: str
+    crew: StackProcesses, tmp_path: Path, backend: str, how: str
 ) -> None:
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
     marks = tmp_path / "marks"
@@ -44,7 +44,7 @@ def test_the_child_of_a_task_that_forks_is_nobody(
     ],
 )
 def test_no_two_children_draw_the_same_numbers(
-    crew: Crew, backend: str, more: dict[str, Any]
+    crew: StackProcesses, backend: str, more: dict[str, Any]
 ) -> None:
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
     job = crew.run(task="draw", count=12, backend=backend, concurrency=4, **more)
@@ -54,7 +54,7 @@ def test_no_two_children_draw_the_same_numbers(
         assert len(set(numbers)) == 12
 
 
-def test_garbage_of_tasks_is_collected_as_it_grows(crew: Crew) -> None:
+def test_garbage_of_tasks_is_collected_as_it_grows(crew: StackProcesses) -> None:
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
     peaks = {}
     for backend in ("process-pool", "sequential", "thread-pool"):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from batchpool.system.process_tree import descendants
-from tests.crew import Crew
 from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 
@@ -17,14 +17,16 @@ from tests.support.waiting import wait_until
     ("backend", "freezes"),
     [("thread-pool", 1), ("process-pool", 1), *full(("thread-pool", 4), ("process-pool", 4))],
 )
-def test_a_frozen_and_thawed_worker_writes_nothing(crew: Crew, backend: str, freezes: int) -> None:
+def test_a_frozen_and_thawed_worker_writes_nothing(
+    crew: StackProcesses, backend: str, freezes: int
+) -> None:
     crew.start("batchpool.reconciler")
     crew.start_workers(2)
     for _ in range(freezes):
         freeze_and_thaw(crew, backend)
 
 
-def freeze_and_thaw(crew: Crew, backend: str) -> None:
+def freeze_and_thaw(crew: StackProcesses, backend: str) -> None:
     job_id = crew.stage.post(
         task="sleep", params={"seconds": 0.05}, count=80, backend=backend, concurrency=2
     )["id"]
@@ -44,11 +46,11 @@ def freeze_and_thaw(crew: Crew, backend: str) -> None:
     wait_until(lambda: len(idle(crew)) == 2, 20, "both workers are idle again")
 
 
-def refused(crew: Crew, job_id: str) -> int:
+def refused(crew: StackProcesses, job_id: str) -> int:
     return int(crew.redis.hget(f"bp:job:{job_id}:0", "refused") or 0)
 
 
-def idle(crew: Crew) -> list[dict[str, Any]]:
+def idle(crew: StackProcesses) -> list[dict[str, Any]]:
     return [w for w in crew.stage.get("/v1/workers")["workers"] if w["state"] == "idle"]
 
 

@@ -10,9 +10,9 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 
 from batchpool.ledger.job_creation import CapacityLimits
-from tests.crew import Crew
 from tests.faults.servers import Server
 from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 ITEMS = 20_000
@@ -33,7 +33,7 @@ def used(client: Any) -> int:
     return int(client.info("memory")["used_memory"])
 
 
-def post(crew: Crew, items: list[int]) -> Any:
+def post(crew: StackProcesses, items: list[int]) -> Any:
     return crew.stage.http.post("/v1/jobs", json={"task": "echo", "items": items})
 
 
@@ -45,7 +45,7 @@ def assert_refused(answer: Any) -> None:
 
 
 def test_orders_are_refused_while_there_is_room_to_finish_all_that_were_accepted(
-    small: Server, make_crew: Callable[..., Crew]
+    small: Server, make_crew: Callable[..., StackProcesses]
 ) -> None:
     crew = make_crew(small)
     (worker,) = crew.start_workers(1)
@@ -80,7 +80,7 @@ def test_orders_are_refused_while_there_is_room_to_finish_all_that_were_accepted
 
 @pytest.mark.parametrize("backend", ["thread-pool", *full("process-pool")])
 def test_a_redis_that_is_really_full_stops_work_only_until_it_is_not(
-    backend: str, server: Server, crew: Crew
+    backend: str, server: Server, crew: StackProcesses
 ) -> None:
     crew.start("batchpool.reconciler")
     workers = crew.start_workers(3)

@@ -8,15 +8,15 @@ import httpx
 import pytest
 
 from batchpool.ledger import keys
-from tests.crew import Crew
 from tests.faults.apis import start_api
+from tests.support.stack_processes import StackProcesses
 
 TIMES = 100
 ORDER = {"task": "echo", "items": [1, 2.5, 39], "batches": 2}
 
 
 @pytest.mark.parametrize("apis", [1, 2])
-def test_one_key_a_hundred_times_at_once_is_one_job(crew: Crew, apis: int) -> None:
+def test_one_key_a_hundred_times_at_once_is_one_job(crew: StackProcesses, apis: int) -> None:
     crew.start_workers(1)
     urls = [start_api(crew) for _ in range(apis)]
     limits = httpx.Limits(max_connections=TIMES, max_keepalive_connections=TIMES)

@@ -9,7 +9,7 @@ import pytest
 
 from batchpool.ledger import keys
 from batchpool.ledger.failpoints import MARKER, STEPS, TESTING, VARIABLE
-from tests.crew import TERMINAL, Crew
+from tests.support.stack_processes import TERMINAL, StackProcesses
 from tests.support.waiting import wait_until
 
 ITEMS = 40
@@ -72,7 +72,7 @@ def test_every_step_is_walked_by_one_of_the_walks() -> None:
     ],
 )
 def test_a_kill_at_any_step_loses_and_doubles_nothing(
-    case: Case, point: str, crew: Crew, tmp_path: Path
+    case: Case, point: str, crew: StackProcesses, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
     armed = {VARIABLE: point, MARKER: str(mark), TESTING: "1", "BATCHPOOL_CLASS_GONE_S": "1"}
@@ -99,7 +99,7 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(
     check(crew, job, tmp_path, whole=case.step not in ("finish", "overdue"))
 
 
-def post(crew: Crew, tmp_path: Path, timeout_s: float) -> str:
+def post(crew: StackProcesses, tmp_path: Path, timeout_s: float) -> str:
     how: dict[str, Any] = {"backend": "thread-pool", "concurrency": 2, "batches": 2}
     seconds = 1.0 if timeout_s < 60 else 0.1
     job: dict[str, Any] = crew.stage.post(
@@ -108,7 +108,7 @@ def post(crew: Crew, tmp_path: Path, timeout_s: float) -> str:
     return str(job["id"])
 
 
-def set_up(crew: Crew, case: Case, worker: Any, job_id: str) -> None:
+def set_up(crew: StackProcesses, case: Case, worker: Any, job_id: str) -> None:
     """Bring about what the reconciler is to find: an owner that is gone."""
     if case.step == "move":
         # Its queue becomes one that nobody reads, so that the batch must move to the live class.
@@ -122,12 +122,12 @@ def set_up(crew: Crew, case: Case, worker: Any, job_id: str) -> None:
     crew.members.remove(worker)
 
 
-def waits(crew: Crew) -> list[int]:
+def waits(crew: StackProcesses) -> list[int]:
     members = crew.redis.zrange(keys.WAITING, 0, -1)
     return [keys.split_member(member)[1] for member in members]
 
 
-def check(crew: Crew, job: dict[str, Any], tmp_path: Path, whole: bool) -> None:
+def check(crew: StackProcesses, job: dict[str, Any], tmp_path: Path, whole: bool) -> None:
     assert job["state"] in TERMINAL
     records = crew.records(job["id"])
     assert [record["index"] for record in records] == list(range(ITEMS))
@@ -140,7 +140,7 @@ def check(crew: Crew, job: dict[str, Any], tmp_path: Path, whole: bool) -> None:
         assert job["state"] == "failed" and job["error"]["type"] == "timeout"
 
 
-def test_a_kill_point_outside_a_test_is_refused(crew: Crew) -> None:
+def test_a_kill_point_outside_a_test_is_refused(crew: StackProcesses) -> None:
     for module in ("batchpool.worker", "batchpool.reconciler", "batchpool.api"):
         member = crew.start(module, **{VARIABLE: "after claim"})
         assert member.wait(20) == 2

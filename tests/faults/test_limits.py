@@ -4,7 +4,7 @@ import os
 import resource
 import signal
 
-from tests.crew import Crew
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 ROOM = 3
@@ -18,7 +18,9 @@ def limit_descriptors(pid: int, most: int | None = None) -> None:
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (most or highest + 1 + ROOM, hard))
 
 
-def test_a_job_whose_runner_cannot_be_started_ends_and_names_the_limit(crew: Crew) -> None:
+def test_a_job_whose_runner_cannot_be_started_ends_and_names_the_limit(
+    crew: StackProcesses,
+) -> None:
     (worker,) = crew.start_workers(1)
     before, _ = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
     crew.run(task="echo", count=3)
@@ -32,7 +34,7 @@ def test_a_job_whose_runner_cannot_be_started_ends_and_names_the_limit(crew: Cre
     assert crew.run(task="echo", count=3)["sum"] == 3
 
 
-def test_a_runner_without_descriptors_fails_its_batch_and_is_replaced(crew: Crew) -> None:
+def test_a_runner_without_descriptors_fails_its_batch_and_is_replaced(crew: StackProcesses) -> None:
     (worker,) = crew.start_workers(1)
     crew.run(task="echo", count=3)
     runner = crew.runner_pid(worker)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from batchpool.system.process_tree import children_of, descendants, is_alive
-from tests.crew import Crew
 from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
@@ -34,7 +34,7 @@ SAMPLE = [
     [*SAMPLE, *full(*(case for case in WALK if case not in SAMPLE))],
 )
 def test_a_long_task_does_not_outlive_its_supervisor(
-    crew: Crew, backend: str, start_method: str, task: str, victim: str
+    crew: StackProcesses, backend: str, start_method: str, task: str, victim: str
 ) -> None:
     (worker,) = crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
     params = {"params": {"seconds": 60}} if task == "sleep" else {}

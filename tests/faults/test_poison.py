@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from batchpool.system.process_tree import descendants, is_alive
-from tests.crew import Crew
 from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import check_time, wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
@@ -28,7 +28,7 @@ OTHER_LEAKS = [
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_one_segfault_among_many_costs_that_item_only(crew: Crew, backend: str) -> None:
+def test_one_segfault_among_many_costs_that_item_only(crew: StackProcesses, backend: str) -> None:
     (worker,) = crew.start_workers(1)
     items = 500
     how = {"concurrency": 4} if backend != "sequential" else {}
@@ -45,7 +45,7 @@ def test_one_segfault_among_many_costs_that_item_only(crew: Crew, backend: str) 
 
 @pytest.mark.parametrize("backend", IN_C)
 def test_the_limit_of_a_job_holds_against_c_code_that_keeps_the_gil(
-    crew: Crew, backend: str
+    crew: StackProcesses, backend: str
 ) -> None:
     (worker,) = crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
     # Warm, so that the time of starting processes is none of the limit's.
@@ -63,7 +63,7 @@ def test_the_limit_of_a_job_holds_against_c_code_that_keeps_the_gil(
 
 @pytest.mark.parametrize(("backend", "leaves"), [*LEAKS, *full(*OTHER_LEAKS)])
 def test_what_a_task_leaves_behind_is_gone_after_the_batch(
-    crew: Crew, backend: str, leaves: str
+    crew: StackProcesses, backend: str, leaves: str
 ) -> None:
     (worker,) = crew.start_workers(1)
     job = crew.run(task="leak", params={"leaves": leaves}, count=2, backend=backend)
@@ -78,7 +78,7 @@ def test_what_a_task_leaves_behind_is_gone_after_the_batch(
     assert crew.run(task="echo", count=3, backend=backend)["sum"] == 3
 
 
-def test_a_runner_killed_again_and_again_from_outside_blames_no_item(crew: Crew) -> None:
+def test_a_runner_killed_again_and_again_from_outside_blames_no_item(crew: StackProcesses) -> None:
     (worker,) = crew.start_workers(1)
     job_id = crew.stage.post(
         task="sleep", params={"seconds": 0.3}, count=12, backend="thread-pool", concurrency=3

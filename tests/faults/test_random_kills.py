@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from batchpool.system.process_tree import descendants, is_alive
-from tests.crew import Crew
 from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
@@ -38,7 +38,12 @@ MANY = 5
     [*((*way, 1) for way in WAYS), *full(*((*way, MANY) for way in WAYS))],
 )
 def test_a_killed_process_costs_few_reruns_and_no_item(
-    backend: str, start_method: str | None, kills: int, seed: int, crew: Crew, tmp_path: Path
+    backend: str,
+    start_method: str | None,
+    kills: int,
+    seed: int,
+    crew: StackProcesses,
+    tmp_path: Path,
 ) -> None:
     crew.start("batchpool.reconciler")
     crew.start_workers(2, BATCHPOOL_TASKS_DIR=TASKS)
@@ -57,7 +62,7 @@ def kill_any(alive: Callable[[], list[int]], chance: random.Random) -> int:
 
 
 def kill_one(
-    crew: Crew, backend: str, start_method: str | None, log: Path, chance: random.Random
+    crew: StackProcesses, backend: str, start_method: str | None, log: Path, chance: random.Random
 ) -> None:
     how = {"concurrency": CONCURRENCY} if backend != "sequential" else {}
     how |= {"start_method": start_method} if start_method else {}

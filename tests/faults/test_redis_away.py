@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.crew import Crew
 from tests.faults.servers import Server
 from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
@@ -28,7 +28,7 @@ def runs_of(path: Path) -> list[int]:
     ("how", "away_s"), [("killed", 6.0), ("frozen", 6.0), *full(("killed", 30.0), ("frozen", 30.0))]
 )
 def test_an_outage_in_every_phase_loses_nothing_and_reruns_nothing(
-    how: str, away_s: float, server: Server, crew: Crew, tmp_path: Path
+    how: str, away_s: float, server: Server, crew: StackProcesses, tmp_path: Path
 ) -> None:
     # Two at a time: they are still being run when Redis is back.
     items = int((away_s + 15) * 2 / SECONDS)
@@ -74,7 +74,9 @@ def test_an_outage_in_every_phase_loses_nothing_and_reruns_nothing(
     assert job["state"] == "succeeded" and job["sum"] == sum(range(20))
 
 
-def post(crew: Crew, log: Path, count: int, seconds: float, backend: str, batches: int = 1) -> str:
+def post(
+    crew: StackProcesses, log: Path, count: int, seconds: float, backend: str, batches: int = 1
+) -> str:
     params = {"path": str(log), "seconds": seconds}
     how: dict[str, Any] = {"backend": backend, "concurrency": 2, "batches": batches}
     if backend == "sequential":
@@ -82,7 +84,7 @@ def post(crew: Crew, log: Path, count: int, seconds: float, backend: str, batche
     return str(crew.stage.post(task="logged", params=params, count=count, **how)["id"])
 
 
-def answer_is_quick_and_honest(crew: Crew) -> None:
+def answer_is_quick_and_honest(crew: StackProcesses) -> None:
     for method, path in (("post", "/v1/jobs"), ("get", "/v1/jobs"), ("get", "/readyz")):
         started = time.monotonic()
         body = {"json": {"task": "echo", "count": 1}} if method == "post" else {}
@@ -92,7 +94,7 @@ def answer_is_quick_and_honest(crew: Crew) -> None:
         assert "Retry-After" in answer.headers
 
 
-def test_a_slow_redis_costs_time_and_nothing_else(server: Server, crew: Crew) -> None:
+def test_a_slow_redis_costs_time_and_nothing_else(server: Server, crew: StackProcesses) -> None:
     crew.start("batchpool.reconciler")
     crew.start_workers(1)
     job_id = crew.stage.post(
@@ -108,7 +110,7 @@ def test_a_slow_redis_costs_time_and_nothing_else(server: Server, crew: Crew) ->
 
 
 def test_a_worker_that_is_told_to_stop_ends_though_redis_is_gone(
-    server: Server, crew: Crew
+    server: Server, crew: StackProcesses
 ) -> None:
     workers = crew.start_workers(2, BATCHPOOL_GRACE_S="1")
     job_id = crew.stage.post(task="sleep", params={"seconds": 60}, count=1)["id"]

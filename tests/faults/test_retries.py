@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from batchpool.runner.run_batch import RETRY_BASE_S, RETRY_CAP_S
-from tests.crew import Crew
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
@@ -17,7 +17,7 @@ ITEMS = 12
 BACKENDS = ("sequential", "threading", "thread-pool", "multiprocessing", "process-pool", "asyncio")
 
 
-def start(crew: Crew) -> None:
+def start(crew: StackProcesses) -> None:
     crew.start("batchpool.reconciler")
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
 
@@ -36,7 +36,9 @@ def order(folder: Path, **more: Any) -> dict[str, Any]:
     return {"task": "flaky", "params": params, "count": ITEMS, "concurrency": 4} | more
 
 
-def test_every_backend_tries_again_and_keeps_the_history(crew: Crew, tmp_path: Path) -> None:
+def test_every_backend_tries_again_and_keeps_the_history(
+    crew: StackProcesses, tmp_path: Path
+) -> None:
     start(crew)
     for backend in BACKENDS:
         folder = tmp_path / backend
@@ -54,7 +56,7 @@ def test_every_backend_tries_again_and_keeps_the_history(crew: Crew, tmp_path: P
 
 
 def test_tries_that_are_used_up_leave_a_failure_with_all_of_them(
-    crew: Crew, tmp_path: Path
+    crew: StackProcesses, tmp_path: Path
 ) -> None:
     start(crew)
     job = crew.run(**order(tmp_path / "runs", params={"fails": 9}, retries=3))
@@ -65,7 +67,7 @@ def test_tries_that_are_used_up_leave_a_failure_with_all_of_them(
     assert {len(times) for times in runs_of(tmp_path / "runs").values()} == {4}
 
 
-def test_tries_lie_further_and_further_apart(crew: Crew, tmp_path: Path) -> None:
+def test_tries_lie_further_and_further_apart(crew: StackProcesses, tmp_path: Path) -> None:
     start(crew)
     crew.run(**order(tmp_path / "runs", params={"fails": 5}, retries=5, count=1))
     (times,) = runs_of(tmp_path / "runs").values()
@@ -79,7 +81,7 @@ def test_tries_lie_further_and_further_apart(crew: Crew, tmp_path: Path) -> None
 @pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
 @pytest.mark.parametrize("victim", ["worker", "runner"])
 def test_a_takeover_amid_retries_keeps_the_sum_exact(
-    crew: Crew, tmp_path: Path, backend: str, victim: str
+    crew: StackProcesses, tmp_path: Path, backend: str, victim: str
 ) -> None:
     start(crew)
     folder, count = tmp_path / "runs", 60

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from batchpool.system.process_tree import descendants, is_alive
-from tests.crew import Crew
 from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
@@ -18,7 +18,9 @@ BACKENDS = ["thread-pool", "process-pool", *full("sequential", "threading", "mul
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_task_that_swallows_every_end_is_ended_by_a_cancel(crew: Crew, backend: str) -> None:
+def test_a_task_that_swallows_every_end_is_ended_by_a_cancel(
+    crew: StackProcesses, backend: str
+) -> None:
     (worker,) = crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
     job_id = crew.stage.post(task="stubborn", count=2, backend=backend)["id"]
     crew.wait_running(job_id)
@@ -30,7 +32,9 @@ def test_a_task_that_swallows_every_end_is_ended_by_a_cancel(crew: Crew, backend
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_result_of_a_hundred_megabytes_is_an_error_of_its_item(crew: Crew, backend: str) -> None:
+def test_a_result_of_a_hundred_megabytes_is_an_error_of_its_item(
+    crew: StackProcesses, backend: str
+) -> None:
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
     job = crew.run(task="huge", count=3, backend=backend)
     assert job["progress"]["succeeded"] == 2 and job["sum"] == 2
@@ -40,7 +44,7 @@ def test_a_result_of_a_hundred_megabytes_is_an_error_of_its_item(crew: Crew, bac
 
 @pytest.mark.parametrize("backend", ["process-pool", "multiprocessing"])
 def test_a_child_killed_in_the_midst_of_the_locked_sum_leaves_no_lock(
-    crew: Crew, backend: str
+    crew: StackProcesses, backend: str
 ) -> None:
     (worker,) = crew.start_workers(1)
     count = 300_000 if backend == "process-pool" else 300

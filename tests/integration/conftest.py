@@ -25,8 +25,8 @@ from batchpool.ledger.values.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.values.job_entries import Report
 from batchpool.model import ExecutionSite, Outcome, TaskError
 from batchpool.runner.record_writer import RecordWriter
-from tests.crew import Crew
 from tests.integration.api_process import Api
+from tests.support.stack_processes import StackProcesses
 
 
 def start_valkey(folder: Path, *more: str, wrapper: Sequence[str] = ()) -> subprocess.Popen[bytes]:
@@ -247,19 +247,19 @@ def crew_environ() -> dict[str, str]:
 
 
 @pytest.fixture
-def crew(redis_url: str, bare: Stage, crew_environ: dict[str, str]) -> Iterator[Crew]:
+def crew(redis_url: str, bare: Stage, crew_environ: dict[str, str]) -> Iterator[StackProcesses]:
     """A crew without members yet, on an empty database, that a test may kill as it likes."""
-    with Crew(redis_url, bare.redis, bare, crew_environ) as made:
+    with StackProcesses(redis_url, bare.redis, bare, crew_environ) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def shared_crew(crew_environ: dict[str, str]) -> Iterator[Crew]:
+def shared_crew(crew_environ: dict[str, str]) -> Iterator[StackProcesses]:
     """A crew of one worker for all tests of a module, none of which kills anything."""
     with own_valkey() as url, connect(url) as redis:
         app = create_app(ApiSettings.from_env(SETTINGS_FOR_TESTS), redis)
         app.testing = False
-        with Crew(url, redis, Stage(redis, app), crew_environ) as made:
+        with StackProcesses(url, redis, Stage(redis, app), crew_environ) as made:
             made.start_workers(1)
             yield made
 

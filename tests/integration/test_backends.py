@@ -6,7 +6,7 @@ import pytest
 
 from batchpool.backends.facts import BACKENDS
 from batchpool.model import START_METHODS
-from tests.crew import Crew
+from tests.support.stack_processes import StackProcesses
 
 ITEMS = 4
 LANES = 2
@@ -26,7 +26,7 @@ def way(request: pytest.FixtureRequest) -> dict[str, Any]:
     return found
 
 
-def run(crew: Crew, **body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def run(crew: StackProcesses, **body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The job, and its one batch."""
     job = crew.run(within_s=90, count=ITEMS, concurrency=LANES, **body)
     assert job["state"] == "succeeded", job
@@ -35,7 +35,7 @@ def run(crew: Crew, **body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def test_each_item_is_run_once_between_the_phases_of_its_batch(
-    shared_crew: Crew, way: dict[str, Any]
+    shared_crew: StackProcesses, way: dict[str, Any]
 ) -> None:
     job, batch = run(shared_crew, task="sleep", params={"seconds": 0.05}, **way)
     assert job["sum"] == sum(range(ITEMS)) and job["progress"]["succeeded"] == ITEMS
@@ -61,7 +61,7 @@ def started(way: dict[str, Any]) -> int:
 
 @pytest.mark.alone
 def test_the_cpu_time_of_a_batch_is_that_of_its_tasks_and_a_little(
-    shared_crew: Crew, way: dict[str, Any]
+    shared_crew: StackProcesses, way: dict[str, Any]
 ) -> None:
     task: dict[str, Any] = {"task": "cpu", "params": {"iterations": ITERATIONS}}
     if way["backend"] == "asyncio":

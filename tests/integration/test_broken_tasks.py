@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crew import Crew
+from tests.support.stack_processes import StackProcesses
 
 BAD = {
     "interrupts.py": "raise KeyboardInterrupt",
@@ -19,7 +19,7 @@ BAD = {
 
 
 def test_broken_modules_cost_only_themselves(
-    crew: Crew, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    crew: StackProcesses, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for name, text in BAD.items():
         (tmp_path / name).write_text(text)

@@ -11,8 +11,8 @@ import pytest
 from redis import Redis
 
 from batchpool.ledger.presence import Presence
-from tests.crew import Crew
 from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 TASK = """
@@ -41,7 +41,7 @@ PROCESSES = [
 class Project:
     """A folder with a task and a helper, and workers that have loaded it."""
 
-    def __init__(self, crew: Crew, folder: Path) -> None:
+    def __init__(self, crew: StackProcesses, folder: Path) -> None:
         self.crew = crew
         self.helper, self.task = folder / "helper.py", folder / "t.py"
         self.task.write_text(TASK)
@@ -62,7 +62,7 @@ class Project:
 
 @pytest.fixture
 def project(redis_url: str, redis: Redis, bare: Any, tmp_path: Path) -> Iterator[Project]:
-    with Crew(redis_url, redis, bare) as crew:
+    with StackProcesses(redis_url, redis, bare) as crew:
         yield Project(crew, tmp_path)
 
 

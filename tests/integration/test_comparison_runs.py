@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from batchpool.ledger import keys
-from tests.crew import TERMINAL, Crew
+from tests.support.stack_processes import TERMINAL, StackProcesses
 from tests.support.waiting import check_time, wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
@@ -34,7 +34,7 @@ def crew_environ() -> dict[str, str]:
 
 
 @pytest.fixture
-def crew(crew: Crew) -> Crew:
+def crew(crew: StackProcesses) -> StackProcesses:
     crew.start("batchpool.reconciler")
     return crew
 
@@ -45,7 +45,7 @@ def hold(tmp_path: Path) -> Path:
     return tmp_path / "hold"
 
 
-def blocked_run(crew: Crew, name: str, hold: Path) -> str:
+def blocked_run(crew: StackProcesses, name: str, hold: Path) -> str:
     """The job of some run of the rounds that does not end until `hold` is removed."""
     wait_for(crew, name, lambda seen: seen["progress"]["done"] >= 3)
     hold.touch()
@@ -64,19 +64,21 @@ def blocked_run(crew: Crew, name: str, hold: Path) -> str:
     return job_id
 
 
-def post(crew: Crew, **change: Any) -> str:
+def post(crew: StackProcesses, **change: Any) -> str:
     response = crew.stage.http.post(PATH, json=ORDER | change)
     assert response.status_code == 202, response.text
     found: str = response.get_json()["id"]
     return found
 
 
-def look(crew: Crew, name: str) -> dict[str, Any]:
+def look(crew: StackProcesses, name: str) -> dict[str, Any]:
     found: dict[str, Any] = crew.stage.get(f"{PATH}/{name}")
     return found
 
 
-def wait_for(crew: Crew, name: str, test: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+def wait_for(
+    crew: StackProcesses, name: str, test: Callable[[dict[str, Any]], Any]
+) -> dict[str, Any]:
     def seen() -> dict[str, Any] | None:
         found = look(crew, name)
         return found if test(found) else None
@@ -85,15 +87,15 @@ def wait_for(crew: Crew, name: str, test: Callable[[dict[str, Any]], Any]) -> di
     return found
 
 
-def finish(crew: Crew, name: str) -> dict[str, Any]:
+def finish(crew: StackProcesses, name: str) -> dict[str, Any]:
     return wait_for(crew, name, lambda seen: seen["state"] in TERMINAL)
 
 
-def classes(crew: Crew) -> set[str]:
+def classes(crew: StackProcesses) -> set[str]:
     return {worker["class"] for worker in crew.stage.get("/v1/workers")["workers"]}
 
 
-def test_arms_get_verdicts_from_interleaved_runs_and_nothing_is_left(crew: Crew) -> None:
+def test_arms_get_verdicts_from_interleaved_runs_and_nothing_is_left(crew: StackProcesses) -> None:
     crew.start_workers(1)
     (home,) = classes(crew)
     ended = finish(crew, post(crew))
@@ -132,7 +134,7 @@ def check(document: dict[str, Any], shown: dict[str, Any]) -> None:
     assert [error.message for error in Draft202012Validator(schema).iter_errors(shown)] == []
 
 
-def test_each_run_has_events(crew: Crew) -> None:
+def test_each_run_has_events(crew: StackProcesses) -> None:
     crew.start_workers(1)
     name = post(crew)
     text = crew.stage.http.get(f"{PATH}/{name}/events").text
@@ -143,7 +145,7 @@ def test_each_run_has_events(crew: Crew) -> None:
 
 
 def test_a_foreign_batch_on_the_host_disturbs_a_run_that_is_repeated(
-    crew: Crew, hold: Path
+    crew: StackProcesses, hold: Path
 ) -> None:
     crew.start_workers(2)
     name = post(crew, task="held", params={"path": str(hold), "seconds": 0.02})
@@ -160,7 +162,9 @@ def test_a_foreign_batch_on_the_host_disturbs_a_run_that_is_repeated(
     assert [arm["rounds"] for arm in ended["arms"]] == [6, 6]
 
 
-def test_no_run_starts_while_a_foreign_batch_runs_on_the_host(crew: Crew, hold: Path) -> None:
+def test_no_run_starts_while_a_foreign_batch_runs_on_the_host(
+    crew: StackProcesses, hold: Path
+) -> None:
     crew.start_workers(2)
     hold.touch()
     other = crew.stage.post(task="held", params={"path": str(hold)}, count=1)["id"]
@@ -176,7 +180,7 @@ def test_no_run_starts_while_a_foreign_batch_runs_on_the_host(crew: Crew, hold: 
     assert last <= first
 
 
-def test_an_arm_of_two_batches_waits_for_two_idle_workers(crew: Crew, hold: Path) -> None:
+def test_an_arm_of_two_batches_waits_for_two_idle_workers(crew: StackProcesses, hold: Path) -> None:
     crew.start_workers(2)
     hold.touch()
     other = crew.stage.post(task="held", params={"path": str(hold)}, count=1)["id"]
@@ -194,7 +198,9 @@ def test_an_arm_of_two_batches_waits_for_two_idle_workers(crew: Crew, hold: Path
     assert len({tuple(job["workers"]) for job in jobs}) == 1
 
 
-def test_an_arm_whose_tasks_fail_has_no_verdict_and_the_others_continue(crew: Crew) -> None:
+def test_an_arm_whose_tasks_fail_has_no_verdict_and_the_others_continue(
+    crew: StackProcesses,
+) -> None:
     crew.start_workers(1)
     arms = [SEQUENTIAL, {"backend": "threading", "concurrency": 2}, SEQUENTIAL | {"name": "b"}]
     ended = finish(crew, post(crew, task="picky", params={}, arms=arms, rounds=7))
@@ -206,7 +212,7 @@ def test_an_arm_whose_tasks_fail_has_no_verdict_and_the_others_continue(crew: Cr
     assert list(ended["progress"]["failed_arms"]) == ["threading 2"]
 
 
-def test_a_task_that_fails_everywhere_ends_it_as_failed(crew: Crew) -> None:
+def test_a_task_that_fails_everywhere_ends_it_as_failed(crew: StackProcesses) -> None:
     crew.start_workers(1)
     arms = [{"backend": "threading", "concurrency": n} for n in (1, 2)]
     ended = finish(crew, post(crew, task="picky", params={}, arms=arms))
@@ -214,7 +220,7 @@ def test_a_task_that_fails_everywhere_ends_it_as_failed(crew: Crew) -> None:
     assert len(ended["samples"]) == 3  # alone, and a warm-up of each
 
 
-def test_a_cancel_ends_the_run_under_way_and_releases_the_workers(crew: Crew) -> None:
+def test_a_cancel_ends_the_run_under_way_and_releases_the_workers(crew: StackProcesses) -> None:
     crew.start_workers(1)
     (home,) = classes(crew)
     name = post(crew, params={"seconds": 30}, arms=[SEQUENTIAL | {"name": n} for n in "ab"])
@@ -232,7 +238,7 @@ def test_a_cancel_ends_the_run_under_way_and_releases_the_workers(crew: Crew) ->
     assert list(crew.redis.scan_iter("bp:job:*")) == list(crew.redis.scan_iter("bp:cmp:*")) == []
 
 
-def test_a_run_whose_job_is_cancelled_is_repeated(crew: Crew, hold: Path) -> None:
+def test_a_run_whose_job_is_cancelled_is_repeated(crew: StackProcesses, hold: Path) -> None:
     crew.start_workers(1)
     name = post(crew, task="held", params={"path": str(hold), "seconds": 0.02})
     job_id = blocked_run(crew, name, hold)
@@ -246,7 +252,7 @@ def test_a_run_whose_job_is_cancelled_is_repeated(crew: Crew, hold: Path) -> Non
     assert [arm["rounds"] for arm in ended["arms"]] == [6, 6]
 
 
-def test_comparisons_run_one_after_the_other_in_their_order(crew: Crew) -> None:
+def test_comparisons_run_one_after_the_other_in_their_order(crew: StackProcesses) -> None:
     crew.start_workers(1)
     names = [post(crew, seed=seed) for seed in range(2)]
     wait_for(crew, names[0], lambda seen: seen["state"] == "running")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.crew import Crew, settled_clocks
+from tests.support.stack_processes import StackProcesses, settled_clocks
 
 HOARD = """
 import time
@@ -33,7 +33,7 @@ def crew_environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"BATCHPOOL_TASKS_DIR": str(folder)}
 
 
-def run(crew: Crew, **body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def run(crew: StackProcesses, **body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The job, and its one batch."""
     job = crew.run(within_s=90, **body)
     assert job["state"] == "succeeded", job
@@ -41,7 +41,9 @@ def run(crew: Crew, **body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return job, batch
 
 
-def test_a_batch_that_runs_listed_items_has_loaded_them_when_it_begins(shared_crew: Crew) -> None:
+def test_a_batch_that_runs_listed_items_has_loaded_them_when_it_begins(
+    shared_crew: StackProcesses,
+) -> None:
     job, batch = run(shared_crew, task="echo", items=["x" * 1000] * 5000, measure=True)
     first = min(record["offset_s"] for record in shared_crew.records(job["id"]))
     assert batch["phases"]["begin_s"] <= first
@@ -51,7 +53,9 @@ def test_a_batch_that_runs_listed_items_has_loaded_them_when_it_begins(shared_cr
 
 
 @pytest.mark.parametrize("backend", ["thread-pool", "process-pool", "multiprocessing"])
-def test_the_peak_is_that_of_all_processes_together(shared_crew: Crew, backend: str) -> None:
+def test_the_peak_is_that_of_all_processes_together(
+    shared_crew: StackProcesses, backend: str
+) -> None:
     how = {"backend": backend, "measure": True}
     _, small = run(shared_crew, task="echo", count=2, **how)
     _, batch = run(shared_crew, task="hoard", count=2, concurrency=2, **how)
@@ -60,7 +64,7 @@ def test_the_peak_is_that_of_all_processes_together(shared_crew: Crew, backend: 
     assert small["usage"]["peak_pss_bytes"] < held
 
 
-def test_a_pool_that_is_kept_for_other_batches_is_not_counted(crew: Crew) -> None:
+def test_a_pool_that_is_kept_for_other_batches_is_not_counted(crew: StackProcesses) -> None:
     (worker,) = crew.start_workers(1)
     run(crew, task="keep", count=2, backend="process-pool", concurrency=1)
     settled_clocks(crew.runner_pid(worker))
@@ -70,7 +74,7 @@ def test_a_pool_that_is_kept_for_other_batches_is_not_counted(crew: Crew) -> Non
     assert same["usage"]["peak_pss_bytes"] > 64 << 20
 
 
-def test_each_batch_of_a_job_is_measured(shared_crew: Crew) -> None:
+def test_each_batch_of_a_job_is_measured(shared_crew: StackProcesses) -> None:
     how: dict[str, Any] = {"params": {"seconds": 0.1}, "count": 4, "batches": 2, "measure": True}
     job = shared_crew.run(task="sleep", **how)
     assert [batch["usage"]["cpu_s"] > 0 for batch in job["batches"]] == [True, True]

@@ -19,9 +19,9 @@ from batchpool.api.settings import ApiSettings
 from batchpool.ledger import keys
 from batchpool.ledger.connection import connect
 from batchpool.ledger.jobs import Jobs
-from tests.crew import Crew
 from tests.integration.conftest import Stage, start_valkey, wait_until_answering
 from tests.support.differences import check_differences, differences
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 DATA = Path(__file__).parents[1] / "data" / "ledger_9831fbc"
@@ -192,7 +192,7 @@ def as_if_just_written(redis: Redis) -> None:
 
 
 @pytest.fixture
-def upgraded(tmp_path: Path) -> Iterator[Crew]:
+def upgraded(tmp_path: Path) -> Iterator[StackProcesses]:
     """The old data under a reconciler of today, with a tasks folder as the old workers had it."""
     shutil.copy(DATA / "tasks" / "kept.py", tmp_path)
     (tmp_path / "elsewhere.py").write_text(ELSEWHERE)
@@ -203,12 +203,12 @@ def upgraded(tmp_path: Path) -> Iterator[Crew]:
     }
     with old_redis() as (url, redis):
         as_if_just_written(redis)
-        with Crew(url, redis, serve(redis), environ) as crew:
+        with StackProcesses(url, redis, serve(redis), environ) as crew:
             crew.start("batchpool.reconciler")
             yield crew
 
 
-def test_what_was_open_ends(upgraded: Crew, old: dict[str, Any]) -> None:
+def test_what_was_open_ends(upgraded: StackProcesses, old: dict[str, Any]) -> None:
     old_classes = {name.decode() for name in upgraded.redis.hkeys(keys.CLASSES)}
     # Before any worker: it is accepted for a class that nobody is of any more.
     posted = upgraded.stage.post(task="echo", count=2)["id"]
@@ -264,7 +264,7 @@ def check_records(found: list[dict[str, Any]], before: list[dict[str, Any]]) -> 
     assert [found[record["index"]] for record in kept] == kept
 
 
-def test_comparisons_that_were_open_end(upgraded: Crew, old: dict[str, Any]) -> None:
+def test_comparisons_that_were_open_end(upgraded: StackProcesses, old: dict[str, Any]) -> None:
     """What has runs ends, since the rest would be of other code; what has none is run."""
     upgraded.start_workers(1)
 

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from batchpool.ledger.presence import Presence
-from tests.crew import Crew
+from tests.support.stack_processes import StackProcesses
 
 PROJECT = {
     "shop/__init__.py": "",
@@ -25,13 +25,13 @@ PROJECT = {
 
 
 @pytest.fixture
-def crew(redis_url: str, redis: Redis, bare: Any) -> Iterator[Crew]:
-    with Crew(redis_url, redis, bare) as made:
+def crew(redis_url: str, redis: Redis, bare: Any) -> Iterator[StackProcesses]:
+    with StackProcesses(redis_url, redis, bare) as made:
         yield made
 
 
 def test_tasks_import_their_project_and_their_neighbours_wherever_they_run(
-    crew: Crew, redis: Redis, tmp_path: Path
+    crew: StackProcesses, redis: Redis, tmp_path: Path
 ) -> None:
     for name, text in PROJECT.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -8,12 +8,12 @@ import pytest
 from redis import Redis
 
 from batchpool.system.process_tree import descendants, is_alive
-from tests.crew import Crew
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 
 @pytest.mark.alone
-def test_auto_says_over_http_what_it_chose_and_why(crew: Crew) -> None:
+def test_auto_says_over_http_what_it_chose_and_why(crew: StackProcesses) -> None:
     crew.start_workers(1)
     for remembered in (False, True):
         job = crew.run(task="sleep", params={"seconds": 0.05}, count=64, backend="auto")
@@ -25,7 +25,7 @@ def test_auto_says_over_http_what_it_chose_and_why(crew: Crew) -> None:
         assert "it waits" in chosen["why"]
 
 
-def test_a_cancel_in_mid_probe_ends_what_runs(crew: Crew) -> None:
+def test_a_cancel_in_mid_probe_ends_what_runs(crew: StackProcesses) -> None:
     (worker,) = crew.start_workers(1)
     job_id = crew.stage.post(task="sleep", params={"seconds": 60}, count=50, backend="auto")["id"]
     crew.wait_running(job_id)
@@ -35,7 +35,7 @@ def test_a_cancel_in_mid_probe_ends_what_runs(crew: Crew) -> None:
     wait_until(lambda: not is_alive(before), 5, "the runner is gone")
 
 
-def test_what_a_shared_global_saw_is_reported_per_batch(crew: Crew) -> None:
+def test_what_a_shared_global_saw_is_reported_per_batch(crew: StackProcesses) -> None:
     crew.start_workers(1)
     how = {"task": "echo", "count": 5, "shared_sum": "global", "concurrency": 2}
     assert crew.run(backend="thread-pool", **how)["shared_sum"] == {
@@ -48,7 +48,9 @@ def test_what_a_shared_global_saw_is_reported_per_batch(crew: Crew) -> None:
     assert processes["observed"] == [0] and processes["lost"] == 10
 
 
-def test_a_pool_that_waits_for_the_next_batch_is_shown_with_its_children(crew: Crew) -> None:
+def test_a_pool_that_waits_for_the_next_batch_is_shown_with_its_children(
+    crew: StackProcesses,
+) -> None:
     crew.start_workers(1)
 
     def warm() -> Any:
@@ -64,7 +66,7 @@ def test_a_pool_that_waits_for_the_next_batch_is_shown_with_its_children(crew: C
 
 
 @pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
-def test_a_worker_killed_in_mid_batch_costs_no_item(crew: Crew, backend: str) -> None:
+def test_a_worker_killed_in_mid_batch_costs_no_item(crew: StackProcesses, backend: str) -> None:
     crew.start("batchpool.reconciler")
     crew.start_workers(2)
     job_id = crew.stage.post(
@@ -83,7 +85,7 @@ def test_a_worker_killed_in_mid_batch_costs_no_item(crew: Crew, backend: str) ->
     assert [record["index"] for record in crew.records(job_id)] == list(range(60))
 
 
-def test_a_killed_worker_comes_back_at_once_under_its_name(crew: Crew) -> None:
+def test_a_killed_worker_comes_back_at_once_under_its_name(crew: StackProcesses) -> None:
     """A container that is started again has the same host name, and its worker the same PID."""
     for _ in range(2):
         (worker,) = crew.start_workers(1, BATCHPOOL_WORKER_NAME="host-7")
@@ -93,7 +95,7 @@ def test_a_killed_worker_comes_back_at_once_under_its_name(crew: Crew) -> None:
         crew.members.remove(worker)
 
 
-def test_a_killed_runner_is_replaced_and_no_item_is_blamed(crew: Crew) -> None:
+def test_a_killed_runner_is_replaced_and_no_item_is_blamed(crew: StackProcesses) -> None:
     (worker,) = crew.start_workers(1)
     job_id = crew.stage.post(
         task="sleep", params={"seconds": 0.2}, count=20, backend="thread-pool", concurrency=4
@@ -105,7 +107,9 @@ def test_a_killed_runner_is_replaced_and_no_item_is_blamed(crew: Crew) -> None:
     assert job["batches"][0]["epochs"][0]["end_reason"] == "crashed"
 
 
-def test_a_task_that_ends_its_process_is_given_up_and_its_neighbours_are_run(crew: Crew) -> None:
+def test_a_task_that_ends_its_process_is_given_up_and_its_neighbours_are_run(
+    crew: StackProcesses,
+) -> None:
     crew.start_workers(1)
     job = crew.run(
         task="crash",
@@ -121,7 +125,7 @@ def test_a_task_that_ends_its_process_is_given_up_and_its_neighbours_are_run(cre
     assert crew.run(task="echo", count=3)["state"] == "succeeded"
 
 
-def test_a_cancel_ends_what_runs_within_two_seconds(crew: Crew) -> None:
+def test_a_cancel_ends_what_runs_within_two_seconds(crew: StackProcesses) -> None:
     (worker,) = crew.start_workers(1)
     job_id = crew.stage.post(task="sleep", params={"seconds": 30}, count=4, concurrency=4)["id"]
     crew.wait_running(job_id)
@@ -132,7 +136,7 @@ def test_a_cancel_ends_what_runs_within_two_seconds(crew: Crew) -> None:
     assert job["state"] == "cancelled" and job["progress"]["cancelled"] == 4
 
 
-def test_a_job_past_its_limit_ends_as_failed_with_its_items_timed_out(crew: Crew) -> None:
+def test_a_job_past_its_limit_ends_as_failed_with_its_items_timed_out(crew: StackProcesses) -> None:
     crew.start_workers(1)
     job = crew.run(
         task="sleep", params={"seconds": 30}, count=3, backend="sequential", timeout_s=1, within_s=4
@@ -141,7 +145,7 @@ def test_a_job_past_its_limit_ends_as_failed_with_its_items_timed_out(crew: Crew
     assert job["progress"]["timeout"] == 3
 
 
-def test_sigterm_gives_the_batch_back_and_another_worker_ends_it(crew: Crew) -> None:
+def test_sigterm_gives_the_batch_back_and_another_worker_ends_it(crew: StackProcesses) -> None:
     crew.start("batchpool.reconciler")
     (first,) = crew.start_workers(1)
     job_id = crew.stage.post(task="sleep", params={"seconds": 0.2}, count=30, backend="sequential")[
@@ -159,7 +163,7 @@ def test_sigterm_gives_the_batch_back_and_another_worker_ends_it(crew: Crew) -> 
 
 
 def test_a_task_module_that_does_not_import_is_shown_and_the_worker_goes_on(
-    crew: Crew, tmp_path: Any
+    crew: StackProcesses, tmp_path: Any
 ) -> None:
     (tmp_path / "broken.py").write_text("import a_module_that_is_nowhere\n")
     (tmp_path / "mine.py").write_text(
@@ -173,7 +177,7 @@ def test_a_task_module_that_does_not_import_is_shown_and_the_worker_goes_on(
     assert crew.run(task="double", count=4, backend="process-pool")["sum"] == 12
 
 
-def test_rq_keeps_nothing_of_a_batch(crew: Crew, redis: Redis) -> None:
+def test_rq_keeps_nothing_of_a_batch(crew: StackProcesses, redis: Redis) -> None:
     crew.start_workers(1)
     crew.run(task="echo", count=3, batches=3)
     assert list(redis.scan_iter("rq:job:*")) == []
@@ -181,7 +185,7 @@ def test_rq_keeps_nothing_of_a_batch(crew: Crew, redis: Redis) -> None:
 
 
 def test_a_renewal_that_meets_the_end_of_its_batch_costs_no_runner(
-    crew: Crew, redis: Redis
+    crew: StackProcesses, redis: Redis
 ) -> None:
     (worker,) = crew.start_workers(1)
     how: dict[str, Any] = {"task": "sleep", "params": {"seconds": 0.45}, "backend": "sequential"}

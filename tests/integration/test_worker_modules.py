@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.crew import Crew
+from tests.support.stack_processes import StackProcesses
 
 # Run by every Python that finds it on its path; the runner is killed and writes nothing.
 _AT_EXIT = """
@@ -17,7 +17,7 @@ atexit.register(note)
 
 
 def test_a_worker_that_ran_a_batch_has_loaded_no_tasks_children_or_backends(
-    crew: Crew, tmp_path: Path
+    crew: StackProcesses, tmp_path: Path
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(_AT_EXIT)
     where = {"PYTHONPATH": str(tmp_path), "TEST_MODULES": str(tmp_path)}

@@ -17,9 +17,9 @@ from batchpool.ledger.reservations import Reservations, WorkerSlot
 from batchpool.ledger.values.announcements import ReservedSlot
 from batchpool.ledger.values.job_entries import NewJob
 from batchpool.queue import rq_queue
-from tests.crew import Crew
 from tests.support.job_specs import job_spec
 from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 COMPARISON = "c0ffee"
@@ -29,7 +29,7 @@ GOES_BACK_WITHIN_S = 5 + 5  # what is promised, and what a loaded machine may ad
 class Driver:
     """The part of a comparison's driver that reserves and releases workers."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: StackProcesses) -> None:
         self.crew = crew
         self.redis = crew.redis
         self.reservations = Reservations(crew.redis)
@@ -96,7 +96,7 @@ class Driver:
 
 
 @pytest.fixture
-def driver(crew: Crew) -> Driver:
+def driver(crew: StackProcesses) -> Driver:
     return Driver(crew)
 
 

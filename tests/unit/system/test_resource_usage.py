@@ -14,7 +14,7 @@ from batchpool.runner.protocol import read_peak
 from batchpool.system.cpus import cgroup_quota, usable_cpus
 from batchpool.system.resource_usage import UsageMeter, tree_pss_bytes
 from batchpool.worker.memory_sampler import EVERY_S, FIRST_AFTER_S, MemorySampler
-from tests.crew import settled_clocks
+from tests.support.stack_processes import settled_clocks
 
 BURN_S = 0.3
 BURN = f"import time\nwhile time.process_time() < {BURN_S}: pass\n"

@@ -52,11 +52,6 @@ class Outbox:
         self.words[4] = self._used = end - _HEADER_BYTES
         return True
 
-    @property
-    def used(self) -> int:
-        """How many bytes of records wait."""
-        return self._used
-
     def unsent(self) -> bytes:
         """The records that wait."""
         return self._map[_HEADER_BYTES : _HEADER_BYTES + self._used]

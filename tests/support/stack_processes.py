@@ -35,7 +35,7 @@ def settled_clocks(pid: int) -> dict[int, float]:
 
 
 @dataclass
-class Crew:
+class StackProcesses:
     """Processes of a stack on the test's Redis, each ended with all that it started.
 
     Jobs are posted to an API in this very process, over the same ledger.
@@ -48,7 +48,7 @@ class Crew:
     folder: Path | None = None
     members: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def __enter__(self) -> "Crew":
+    def __enter__(self) -> "StackProcesses":
         return self
 
     def __exit__(self, *exc: object) -> None:
