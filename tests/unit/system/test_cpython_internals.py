@@ -44,6 +44,17 @@ def test_sys_is_gil_enabled() -> None:
     assert sys.version_info < (3, 13) or callable(sys._is_gil_enabled)
 
 
+def test_signal_getsignal_and_pthread_sigmask() -> None:
+    for number in signal.valid_signals():
+        assert internals.signal_handler(number) == signal.getsignal(number)
+    assert internals.block_signals(()) == signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_os_environ_data() -> None:
+    found = {os.fsdecode(name): os.fsdecode(v) for name, v in internals.environment_data().items()}
+    assert found == dict(os.environ)
+
+
 def test_sys_getframe() -> None:
     def called() -> str:
         return internals.calling_frame(1).f_code.co_name

@@ -3,7 +3,6 @@
 import itertools
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
@@ -17,19 +16,13 @@ from batchpool.errors import ContextClosed
 from batchpool.execution.in_flight import IN_FLIGHT_NAME
 from batchpool.system.cpython_internals import count_threads, fork_server_pid
 from batchpool.system.process_control import become_subreaper, kill_orphans
-from batchpool.system.process_tree import has_children
+from batchpool.system.process_tree import has_children, is_stopped
 from batchpool.system.semaphores import name_semaphores, remove_semaphores
+from batchpool.system.temp_folders import make_temp_folder
 from batchpool.tasks.registry import Registry, load_tasks
 
 T = TypeVar("T")
 _THREAD_GRACE_S = 0.1
-_LONGEST_FOLDER_BYTES = 60
-
-
-def _make_folder() -> Path:
-    # The fork server's socket lies there, and the address of a Unix socket has 108 bytes.
-    too_long = len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER_BYTES
-    return Path(tempfile.mkdtemp(prefix="batchpool-", dir="/tmp" if too_long else None))  # noqa: S108
 
 
 def _nothing() -> None:
@@ -75,7 +68,7 @@ class RunnerContext:
         self.must_restart_because: str | None = None
         self.owns_process = owns_process
         self._made_folder = folder is None
-        self.folder = folder or _make_folder()
+        self.folder = folder or make_temp_folder("batchpool-")
         self.pools = PoolCache(self.registry, self.folder, self.call_on_idle)
         self._kept: dict[type, Any] = {}
         self.has_flush_thread = False
@@ -140,6 +133,15 @@ class RunnerContext:
         self.must_restart_because = self.must_restart_because or self.pools.must_restart_because
         if self.owns_process and has_children():
             kill_orphans(self.pools.pids | multiprocessing_helper_pids())
+
+    def check_surroundings(self) -> None:
+        """See whether tasks have removed the folder, or stopped a helper process."""
+        if not os.path.isdir(self.folder):
+            self.must_restart_because = self.must_restart_because or "its folder is gone"
+        stopped = sorted(filter(is_stopped, multiprocessing_helper_pids()))
+        if stopped:
+            why = f"processes {stopped} of multiprocessing were stopped"
+            self.must_restart_because = self.must_restart_because or why
 
     def _check_threads(self, before: int) -> None:
         end = monotonic() + _THREAD_GRACE_S

@@ -23,8 +23,10 @@ from batchpool.execution.run_item import Work, current_site, run_item
 from batchpool.execution.shared_sum import FileSum, SharedSum, child_sum
 from batchpool.model import ExecutionSite, Outcome
 from batchpool.system.cpython_internals import count_threads
+from batchpool.system.interpreter_state import InterpreterState
 from batchpool.system.limits import exit_status_of, start_thread
 from batchpool.system.process_control import die_with_parent
+from batchpool.system.process_state import ProcessState, Restorable, restore
 from batchpool.tasks.decorator import Task
 from batchpool.tasks.registry import find_task
 from batchpool.tasks.sources import TaskSources
@@ -69,6 +71,7 @@ class Child:
             FrameKind.HELLO, 0, marshal.dumps((tuple(self.site), str(self.outbox.path)))
         )
         self.threads = 0
+        self.states: tuple[Restorable, ...] = ()
         self._order_number = -1
         self._has_own_numbers = False
         self._work: Work
@@ -78,6 +81,7 @@ class Child:
     def work_for(self, order: BatchOrder) -> Work:
         """The function of a batch, made once per batch; module globals of its sum start anew."""
         if order.number != self._order_number:
+            self._restore_state()
             task = self._find(order)
             assert task.run is not None
             # Only our own parent process calls this.
@@ -89,6 +93,13 @@ class Child:
             self._work = Work(task.run, args, add)
             self._order_number = order.number
         return self._work
+
+    def _restore_state(self) -> None:
+        if self._order_number != -1 and (left := restore(self.states)):
+            # No item has begun: the supervisor makes another pool.
+            sys.stderr.write(f"child {self.site.pid} ends before the next batch: {left}\n")
+            sys.stderr.flush()
+            _end()
 
     def _find(self, order: BatchOrder) -> Task:
         try:
@@ -143,27 +154,32 @@ class Child:
         self.outbox.clear()
 
     def _report_threads(self) -> None:
-        if count_threads() > self.threads:
+        # An interpreter ends with its process only, and says so before its batch is over.
+        is_spoiled = self.site.interpreter != 0 and restore(self.states) is not None
+        if is_spoiled or count_threads() > self.threads:
             self.channel.send(FrameKind.LEAKED)
 
 
 _child: Child | None = None
 
 
-def enter_process(setup: ChildSetup) -> None:
+def enter_process(setup: ChildSetup, is_kept: bool = True) -> None:
     """Become a child process that runs tasks, and ends with its parent.
 
     A child that cannot, ends with the number of the error as its status.
+
+    Args:
+        is_kept: whether it may run items of several batches.
     """
     try:
-        _enter_process(setup)
+        _enter_process(setup, is_kept)
     except BaseException as error:
         traceback.print_exc(file=sys.stderr)
         sys.stderr.flush()
         os._exit(exit_status_of(error))
 
 
-def _enter_process(setup: ChildSetup) -> None:
+def _enter_process(setup: ChildSetup, is_kept: bool) -> None:
     global _child
     # Only here: sub-interpreters cannot import all of it.
     from multiprocessing import parent_process
@@ -177,6 +193,8 @@ def _enter_process(setup: ChildSetup) -> None:
         start_thread(threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True))
     _child = Child(setup)
     _child.threads = count_threads()
+    if is_kept:
+        _child.states = ProcessState(), InterpreterState()
 
 
 def enter_interpreter(setup: ChildSetup) -> None:
@@ -185,6 +203,8 @@ def enter_interpreter(setup: ChildSetup) -> None:
     threading.current_thread().name = "interpreter"
     _child = Child(setup)
     _child.threads = count_threads()
+    # The rest belongs to the process: its runner restores that.
+    _child.states = (InterpreterState(),)
 
 
 def run_chunk(order: BatchOrder, chunk: int, indices: Sequence[int], items: Any) -> None:
@@ -205,7 +225,7 @@ def run_chunk(order: BatchOrder, chunk: int, indices: Sequence[int], items: Any)
 
 def run_alone(setup: ChildSetup, order: BatchOrder, index: int, item: Any) -> None:
     """The whole life of a process that runs one item."""
-    enter_process(setup)
+    enter_process(setup, is_kept=False)
     run_chunk(order, 1, (index,), (item,))
 
 
@@ -220,10 +240,17 @@ def ready() -> None:
 
 def _restore_signals() -> None:
     # Under fork the handlers of the runner came along. Ctrl-C is for the supervisor to handle.
-    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGHUP):
+    numbers = (signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGHUP, signal.SIGUSR1)
+    for number in numbers:
         signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # By a handler: what tasks start would inherit that it is ignored.
+    signal.signal(signal.SIGINT, _do_nothing)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.set_wakeup_fd(-1)
+
+
+def _do_nothing(*_: object) -> None:
+    pass
 
 
 def _end_with(sentinel: int) -> None:

@@ -30,7 +30,7 @@ from batchpool.system.cpython_internals import (
 )
 from batchpool.system.limits import FewerThreads, limit_behind, limit_of_exit
 from batchpool.system.process_control import kill_tree
-from batchpool.system.process_tree import children_of
+from batchpool.system.process_tree import children_of, is_stopped
 from batchpool.tasks.registry import Registry
 
 _CLOSE_GRACE_S = 1.0
@@ -136,6 +136,8 @@ class ExecutorPool:
     def is_usable(self) -> bool:
         """Whether all children are alive, and none has a task's thread in it."""
         if is_executor_broken(self.executor):
+            return False
+        if any(is_stopped(process.pid or 0) for process in self.processes):
             return False
         # All events: an exit that is handled only in part leaves its child in the list.
         list(self.monitor.poll(0))

@@ -1,8 +1,8 @@
 """What a task returned or raised, as plain JSON data."""
 
-import json
 import traceback
 from collections import Counter
+from json import dumps, loads
 from math import isfinite
 from typing import Any
 
@@ -54,7 +54,7 @@ def _through_json(value: Any) -> Any:
     if isinstance(value, str) and len(value) > MAX_VALUE_BYTES:
         raise _too_large(f"a text of {len(value):,} characters")
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text = dumps(value, allow_nan=False, ensure_ascii=False)
         size_bytes = len(text.encode())
     except BaseException as exc:  # encoding a task's own dict or list class runs its code
         raise ValueRefused(
@@ -77,7 +77,7 @@ def _load(text: str, kind: str) -> Any:
             doubled.update(name for name, count in counts.items() if count > 1)
         return found
 
-    value = json.loads(text, object_pairs_hook=once)
+    value = loads(text, object_pairs_hook=once)
     if doubled:
         names = ", ".join(map(repr, sorted(doubled)[:5]))
         raise ValueRefused(

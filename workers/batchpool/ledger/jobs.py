@@ -1,8 +1,8 @@
 """Jobs: written in one step, read as of one moment, cancelled and deleted."""
 
-import json
 import zlib
 from collections.abc import Callable, Sequence
+from json import dumps, loads
 from typing import Any, NamedTuple
 
 from redis import Redis
@@ -120,7 +120,7 @@ class Jobs:
                 pipe.hmget(keys.job_key(job_id), "state", "spec")
             answers = pipe.execute()
         return [
-            Header(state.decode(), JobSpec.from_json(json.loads(spec))) if state else None
+            Header(state.decode(), JobSpec.from_json(loads(spec))) if state else None
             for state, spec in answers
         ]
 
@@ -178,10 +178,10 @@ def pack_items(items: Sequence[Any]) -> list[bytes]:
 
 
 def _pack(items: Sequence[Any]) -> bytes:
-    return zlib.compress(json.dumps(items, separators=(",", ":")).encode(), 1)
+    return zlib.compress(dumps(items, separators=(",", ":")).encode(), 1)
 
 
 def unpack_items(block: bytes) -> list[Any]:
     """The items of one block."""
-    items: list[Any] = json.loads(zlib.decompress(block))
+    items: list[Any] = loads(zlib.decompress(block))
     return items

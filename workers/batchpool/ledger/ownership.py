@@ -1,9 +1,9 @@
 """Steps of the owner of a batch: claim, flush blocks of records, renew, end, release."""
 
-import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from json import dumps, loads
 from typing import Any, Literal, NamedTuple
 
 from redis import Redis
@@ -112,7 +112,7 @@ class Ownership:
         """
         token = follows.token if follows else ""
         new = secrets.token_hex(8)
-        args = [batch, new, self._lease_ms, json.dumps(owner), token, "crashed", codes]
+        args = [batch, new, self._lease_ms, dumps(owner), token, "crashed", codes]
         answer = self._claim(keys.job_key(job_id), args)
         if answer[0] == b"no":
             return str(answer[1].decode())
@@ -124,7 +124,7 @@ class Ownership:
             batch=batch,
             token=token.decode(),
             epoch=int(raw[b"epoch"]),
-            run=JobSpec.from_json(json.loads(spec)).run_spec(),
+            run=JobSpec.from_json(loads(spec)).run_spec(),
             first=first,
             count=int(raw[b"count"]),
             listed=bool(listed),
@@ -171,8 +171,8 @@ class Ownership:
 def _ending_args(ending: Ending | None) -> list[Any]:
     if ending is None:
         return ["", "", "", "", ""]
-    error = json.dumps(ending.error) if ending.error else ""
-    report = json.dumps(ending.report)
+    error = dumps(ending.error) if ending.error else ""
+    report = dumps(ending.report)
     return [ending.state, ending.rest or "", error, report, int(ending.stop_job)]
 
 
@@ -187,7 +187,7 @@ def make_block(
     indices = [outcome[0] for outcome in outcomes]
     return Block(
         id=f"{claim.epoch}.{number}",
-        head=json.dumps({"e": claim.epoch, "lo": min(indices), "hi": max(indices)}),
+        head=dumps({"e": claim.epoch, "lo": min(indices), "hi": max(indices)}),
         payload=encode_block(outcomes, epoch_start_ns),
         size=len(outcomes),
         segments=bit_segments([index - claim.first for index in indices]),

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -36,9 +37,11 @@ from batchpool.runner.protocol import Assignment, CrashedItem, Ready, RunnerRepl
 from batchpool.runner.record_writer import FLUSH_AFTER_S, RETRY_AFTER_S, OwnershipLost, RecordWriter
 from batchpool.runner.run_batch import leak_check, run_batch
 from batchpool.settings import WorkerSettings
+from batchpool.system.interpreter_state import InterpreterState
 from batchpool.system.limits import limit_behind, start_thread
 from batchpool.system.logs import configure_logging
 from batchpool.system.process_control import die_with_parent
+from batchpool.system.process_state import ProcessState, restore
 from batchpool.system.resource_usage import UsageMeter
 
 log = logging.getLogger("batchpool.runner")
@@ -58,12 +61,16 @@ class Runner:
 
     def serve(self, context: RunnerContext) -> None:
         """Run assignments until the worker closes the connection."""
+        states = ProcessState(), InterpreterState()
         while True:
             try:
                 assignment = self._link.recv()
             except EOFError:
                 return
-            reply = self._carry_out(context, assignment)
+            # In a copy: what tasks set in context variables (decimal's precision) ends with it.
+            reply = copy_context().run(self._carry_out, context, assignment)
+            context.must_restart_because = context.must_restart_because or restore(states)
+            context.check_surroundings()
             if context.must_restart_because:
                 log.warning("a new runner takes over: %s", context.must_restart_because)
                 reply = replace(reply, must_replace=True)
@@ -250,12 +257,18 @@ def _count_busy(folder: Path) -> int:
     return own + sum(read_outbox(path) is not None for path in folder.glob(f"*{OUTBOX_SUFFIX}"))
 
 
+def _do_nothing(*_: object) -> None:
+    pass
+
+
 def main(arguments: Sequence[str]) -> None:
     fd, folder, known, tries = arguments
     die_with_parent()
-    # The worker handles Ctrl-C and SIGTERM; it kills this process if needed.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # The worker handles Ctrl-C and SIGTERM; it kills this process if needed. Not ignored but
+    # handled: programs that tasks start inherit which signals are ignored or blocked.
+    signal.signal(signal.SIGINT, _do_nothing)
+    signal.signal(signal.SIGTERM, _do_nothing)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     settings = WorkerSettings.from_env(os.environ)
     failpoints.arm(os.environ)
     configure_logging(settings.log_level)

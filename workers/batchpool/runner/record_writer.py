@@ -1,11 +1,11 @@
 """Write a running batch's records to the ledger in blocks, soon after they were made."""
 
-import json
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from json import dumps
 from operator import itemgetter
 
 from batchpool.exact_sum import ExactSum
@@ -164,7 +164,7 @@ def _split_blocks(outcomes: Sequence[Outcome]) -> Iterator[list[Outcome]]:
         for outcome in part:
             block.append(outcome)
             if isinstance(outcome.value, str | list | dict):
-                size += len(json.dumps(outcome.value))
+                size += len(dumps(outcome.value))
             if size >= BLOCK_BYTES:
                 yield block
                 block, size = [], 0

@@ -5,7 +5,9 @@ has a test per attribute that fails by its name. Nothing heavy is imported above
 each sub-interpreter loads this module.
 """
 
+import _signal  # type: ignore[import-not-found]
 import _thread
+import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -26,6 +28,30 @@ def is_gil_enabled() -> bool:
     """Whether a GIL is in use: `sys._is_gil_enabled` (3.13, 3.14; before that always)."""
     is_enabled = getattr(sys, "_is_gil_enabled", None)
     return True if is_enabled is None else bool(is_enabled())
+
+
+def signal_handler(number: int) -> Any:
+    """The handler of a signal: `_signal.getsignal` (3.11 to 3.14).
+
+    `signal.getsignal` makes an enum of each number and handler, which takes some hundred times as
+    long.
+    """
+    return _signal.getsignal(number)
+
+
+def block_signals(numbers: tuple[int, ...]) -> "set[int]":
+    """Block more signals: `_signal.pthread_sigmask` (3.11 to 3.14); returns those blocked before.
+
+    It makes no enums, as `signal_handler`.
+    """
+    blocked: set[int] = _signal.pthread_sigmask(_signal.SIG_BLOCK, numbers)
+    return blocked
+
+
+def environment_data() -> dict[bytes, bytes]:
+    """What `os.environ` holds, not decoded: `os.environ._data` (3.11 to 3.14)."""
+    data: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
+    return data
 
 
 def calling_frame(depth: int) -> FrameType:

@@ -78,6 +78,12 @@ def is_alive(pid: int) -> bool:
     return bool(fields) and fields[0] not in (b"Z", b"X")
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal keeps `pid` from running; always False where there is no /proc."""
+    fields = stat_fields(pid)
+    return bool(fields) and fields[0] in (b"T", b"t")
+
+
 def stat_fields(pid: int) -> list[bytes]:
     """The fields of /proc/<pid>/stat from the state on; none when there is no such process."""
     # The name may hold spaces and brackets; what follows its last bracket is state, ppid, ...

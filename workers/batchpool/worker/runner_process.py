@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,6 +19,7 @@ from batchpool.system.file_stamps import ALL_FILES, is_changed, read_stamps
 from batchpool.system.limits import explain, limit_behind, reached_limits
 from batchpool.system.process_control import kill_orphans, kill_tree
 from batchpool.system.semaphores import remove_semaphores
+from batchpool.system.temp_folders import make_temp_folder, temp_root
 
 READY_WITHIN_S = 60.0
 YOUNG_S = 10.0
@@ -52,7 +52,7 @@ class RunnerProcess:
             try:
                 self._start(known, undo)
             except (OSError, MemoryError) as refusal:
-                folder = Path(tempfile.gettempdir(), _PREFIX)
+                folder = Path(temp_root(), _PREFIX)
                 raise RunnerStartFailed(explain(refusal, folder)) from refusal
             undo.pop_all()
         self.capabilities: WorkerCapabilities | None = None
@@ -64,7 +64,7 @@ class RunnerProcess:
         ours, theirs = socket.socketpair()
         undo.enter_context(ours)
         undo.enter_context(theirs)
-        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self.folder = make_temp_folder(_PREFIX)
         undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
         # Locked while this process lives, so that another one can recognise a stale folder.
         self._lock = undo.enter_context(open(self.folder / "lock", "w"))
@@ -187,7 +187,7 @@ def describe_exit(code: int) -> str:
 
 def remove_stale_folders() -> None:
     """Remove run folders of workers that have ended: SIGKILL leaves no time for it."""
-    for folder in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
+    for folder in Path(temp_root()).glob(_PREFIX + "*"):
         with contextlib.suppress(OSError), open(folder / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # A new one may be about to be locked by the worker that has just made it.

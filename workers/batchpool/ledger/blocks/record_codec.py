@@ -12,10 +12,10 @@ left out; times are integer nanoseconds, since small differences compress well.
     e  {position: error}          a  {position: [attempt, tries]}
 """
 
-import json
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
+from json import dumps, loads
 from operator import itemgetter
 from typing import Any
 
@@ -41,7 +41,7 @@ def encode_block(outcomes: Sequence[Outcome], epoch_start_ns: int) -> bytes:
     columns: dict[str, Any] = {
         "n": count,
         "f": first,
-        "v": json.dumps(values, separators=(",", ":")),
+        "v": dumps(values, separators=(",", ":")),
         "L": list(site_table),
         "o": _differences([start - epoch_start_ns for start in starts]),
         "w": walls,
@@ -55,7 +55,7 @@ def encode_block(outcomes: Sequence[Outcome], epoch_start_ns: int) -> bytes:
     if len(site_table) > 1:
         columns["l"] = [site_table[site] for site in sites]
     if any(value is not None for value in seen):
-        columns["g"] = json.dumps(seen, separators=(",", ":"))
+        columns["g"] = dumps(seen, separators=(",", ":"))
     if any(attempt > 1 for attempt in attempts):
         columns["a"] = {at: (attempts[at], tries[at]) for at in range(count) if attempts[at] > 1}
     return zlib.compress(msgpack.packb(columns), 1)
@@ -69,8 +69,8 @@ def decode_block(block: bytes, epoch_start_ns: int = 0) -> Iterator[Outcome]:
     table = [ExecutionSite(*site) for site in columns["L"]]
     sites = columns.get("l") or [0] * count
     states = columns.get("s") or bytes(count)
-    seen = json.loads(columns["g"]) if "g" in columns else [None] * count
-    values = json.loads(columns["v"])
+    seen = loads(columns["g"]) if "g" in columns else [None] * count
+    values = loads(columns["v"])
     starts = accumulate(columns["o"])
     errors, attempts = columns.get("e", {}), columns.get("a", {})
     for at, start in enumerate(starts):

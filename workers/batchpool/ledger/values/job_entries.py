@@ -1,8 +1,8 @@
 """Jobs and batches as the ledger has them. Times are milliseconds of Redis' clock."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from json import dumps, loads
 from typing import Any, TypedDict, cast
 
 from batchpool.ledger.values.job_spec import JobSpec
@@ -66,11 +66,11 @@ class Tally:
         return sum(self.counts.values())
 
     def dump(self) -> str:
-        return json.dumps(self.__dict__, separators=(",", ":"))
+        return dumps(self.__dict__, separators=(",", ":"))
 
     @classmethod
     def parse(cls, text: bytes | None) -> "Tally":
-        return cls(**json.loads(text)) if text else cls()
+        return cls(**loads(text)) if text else cls()
 
 
 @dataclass(frozen=True)
@@ -185,8 +185,8 @@ def parse_batch(index: int, raw: Mapping[bytes, bytes]) -> BatchEntry:
         started_ms=_maybe_int(raw.get(b"started_ms")),
         finished_ms=_maybe_int(raw.get(b"finished_ms")),
         epochs=[_parse_epoch(raw, number) for number in range(1, int(raw.get(b"epoch", 0)) + 1)],
-        report=json.loads(raw.get(b"report") or b"{}"),
-        error=json.loads(error) if error else None,
+        report=loads(raw.get(b"report") or b"{}"),
+        error=loads(error) if error else None,
         rest=next((state for state in RECORD_STATES if rest and state == rest.decode()), None),
         parked=parked.decode() if parked else None,
         lost=int(raw.get(b"lost", 0)),
@@ -195,7 +195,7 @@ def parse_batch(index: int, raw: Mapping[bytes, bytes]) -> BatchEntry:
 
 
 def _parse_epoch(raw: Mapping[bytes, bytes], number: int) -> Epoch:
-    owner = json.loads(raw[b"owner:%d" % number])
+    owner = loads(raw[b"owner:%d" % number])
     ended, _, reason = raw.get(b"ended:%d" % number, b"").partition(b":")
     times = {
         "started_ms": int(raw[b"started:%d" % number]),
@@ -211,11 +211,11 @@ def parse_job(job_id: str, raw: Mapping[bytes, bytes], batches: list[BatchEntry]
     return JobEntry(
         id=job_id,
         state=raw[b"state"].decode(),
-        spec=JobSpec.from_json(json.loads(raw[b"spec"])),
+        spec=JobSpec.from_json(loads(raw[b"spec"])),
         submitted_ms=int(raw[b"submitted_ms"]),
         started_ms=_maybe_int(raw.get(b"started_ms")),
         finished_ms=_maybe_int(raw.get(b"finished_ms")),
         cancel=cancel.decode() if cancel else None,
-        error=json.loads(error) if error else None,
+        error=loads(error) if error else None,
         batches=batches,
     )
