@@ -104,7 +104,7 @@ class Runner:
         except OwnershipLost as refusal:
             return RunnerReply("disowned", str(refusal))
         except SpecError as error:
-            return RunnerReply("unfit", str(error))
+            return RunnerReply("unfit", str(error), untouched=True)
         except CodeChanged as error:
             return _give_up(writer, error)
         # A border: whatever our own code raised, the worker must be told, and end the batch.
