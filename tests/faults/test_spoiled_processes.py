@@ -21,19 +21,19 @@ BACKENDS = ["sequential", "process-pool", *full("thread-pool", "multiprocessing"
 
 
 @pytest.fixture
-def worker(processes: StackProcesses) -> Iterator[None]:
+def worker(crew: StackProcesses) -> Iterator[None]:
     """A worker that has a temp folder of its own, which a task may remove."""
     folder = tempfile.mkdtemp(prefix="bp-")
-    processes.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS, TMPDIR=folder)
+    crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS, TMPDIR=folder)
     yield
-    processes.__exit__()
+    crew.__exit__()
     shutil.rmtree(folder)
 
 
-def describe(processes: StackProcesses, backend: str) -> tuple[int, Any]:
+def describe(crew: StackProcesses, backend: str) -> tuple[int, Any]:
     """The PID and the state of a process in which tasks run."""
-    job = processes.run(task="describe", count=1, backend=backend, concurrency=1)
-    (record,) = processes.records(job["id"])
+    job = crew.run(task="describe", count=1, backend=backend, concurrency=1)
+    (record,) = crew.records(job["id"])
     assert record["state"] == "succeeded", record["error"]
     return record["pid"], record["value"]
 
@@ -44,29 +44,27 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_next_job_finds_its_process_as_it_was(
-    processes: StackProcesses, worker: None, backend: str
+    crew: StackProcesses, worker: None, backend: str
 ) -> None:
-    processes.run(task="echo", count=3, backend=backend, concurrency=1)
-    pid, before = describe(processes, backend)
+    crew.run(task="echo", count=3, backend=backend, concurrency=1)
+    pid, before = describe(crew, backend)
     for how in CHANGES:
         if backend == "thread-pool" and how in NOT_IN_THREADS:
             continue
-        job = processes.run(
-            task="rude", params={"how": how}, count=1, backend=backend, concurrency=1
-        )
-        (record,) = processes.records(job["id"])
+        job = crew.run(task="rude", params={"how": how}, count=1, backend=backend, concurrency=1)
+        (record,) = crew.records(job["id"])
         # Without its folder, a job whose children report through it cannot go on.
         assert record["value"] == "changed" or how in ("folder", "root"), (how, record)
-        job = processes.run(task="echo", count=3, backend=backend, concurrency=1, within_s=20)
+        job = crew.run(task="echo", count=3, backend=backend, concurrency=1, within_s=20)
         assert (job["state"], job["sum"]) == ("succeeded", 3), (how, job["error"])
-        now, after = describe(processes, backend)
+        now, after = describe(crew, backend)
         assert changes(before, after) == {}, how
         is_kept = backend != "multiprocessing" and how not in REPLACES
         assert (now == pid) == is_kept, how
         pid = now
 
 
-def test_what_tasks_start_has_default_signals(processes: StackProcesses, worker: None) -> None:
+def test_what_tasks_start_has_default_signals(crew: StackProcesses, worker: None) -> None:
     for backend in ("sequential", "process-pool", "multiprocessing"):
-        job = processes.run(task="terminate-a-child", count=2, backend=backend)
-        assert [record["value"] for record in processes.records(job["id"])] == [-15, -2], backend
+        job = crew.run(task="terminate-a-child", count=2, backend=backend)
+        assert [record["value"] for record in crew.records(job["id"])] == [-15, -2], backend
