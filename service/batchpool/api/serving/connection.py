@@ -11,6 +11,9 @@ from gunicorn.http.parser import RequestParser  # type: ignore[import-untyped]
 from batchpool.api.serving.outlet import Outlet
 from batchpool.api.serving.request_buffer import RequestBuffer
 
+SMALL_BYTES = 64 << 10
+"""Requests up to this size are taken in whatever else is being received."""
+
 READ_BYTES = 256 << 10
 KEEPALIVE_S = 75.0
 HEAD_S = 10.0

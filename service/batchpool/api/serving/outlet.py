@@ -6,6 +6,12 @@ import socket
 SEND_S = 20.0
 """A client that takes nothing for so long is gone."""
 
+STOP_IDLE_S = 0.5
+"""How long a stopping worker keeps idle connections, for a request that is on its way."""
+
+UNSENT_BYTES = 64 << 20
+"""Responses that wait for their clients, together."""
+
 
 class Outlet:
     """Stands in for the socket where gunicorn writes a response.

@@ -16,8 +16,8 @@ from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from batchpool.api.context import CLIENT_IS_GONE, EXTENSION, WHOLE_BODY
 from batchpool.api.json_body import too_large
-from batchpool.api.serving.connection import LINGER_S, READ_BYTES, Connection
-from batchpool.api.serving.outlet import SEND_S
+from batchpool.api.serving.connection import LINGER_S, READ_BYTES, SMALL_BYTES, Connection
+from batchpool.api.serving.outlet import SEND_S, STOP_IDLE_S, UNSENT_BYTES
 from batchpool.api.serving.refusals import (
     ENDLESS_HEAD,
     INCOMPLETE,
@@ -30,14 +30,6 @@ from batchpool.api.serving.refusals import (
 LOG = logging.getLogger("batchpool.api")
 
 SWEEP_S = 0.5
-STOP_IDLE_S = 0.5
-"""How long a stopping worker keeps idle connections, for a request that is on its way."""
-
-SMALL_BYTES = 64 << 10
-"""Requests up to this size are taken in whatever else is being received."""
-
-UNSENT_BYTES = 64 << 20
-"""Responses that wait for their clients, together."""
 
 
 class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
