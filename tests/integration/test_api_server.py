@@ -128,3 +128,12 @@ def test_it_says_nothing_but_where_it_listens(api: Api) -> None:
 def test_it_ends_well_when_told_to_stop_while_it_starts(start_api: Callable[..., Api]) -> None:
     # It says where it listens before it has loaded what will answer there.
     start_api().end()
+
+
+def test_listening_beyond_this_machine_is_warned_of(start_api: Callable[..., Api]) -> None:
+    api = start_api(environ={"BATCHPOOL_API_HOST": "0.0.0.0"})
+    assert api.process.stdout is not None and api.process.stderr is not None
+    api.process.terminate()
+    with api.process.stdout, api.process.stderr:
+        assert api.process.wait(20) == 0
+        assert "there is no authentication" in api.process.stderr.read()

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -185,3 +185,20 @@ def test_a_client_may_ask_whether_its_body_is_wanted(api: Api, stage: Any, clien
     assert _read_all(client).startswith(b"HTTP/1.1 202 ")
     too_long = clients(expect + b"Content-Length: 99999999999\r\n\r\n")
     assert _read_all(too_long).startswith(b"HTTP/1.1 413 ")
+
+
+def test_large_bodies_that_arrive_together_have_a_bound(start_api: Any, stage: Any) -> None:
+    api = start_api(environ={"BATCHPOOL_MAX_BODY_BYTES": str(1 << 20)})
+    head = HEAD + b"Content-Length: 1000000\r\n\r\n"
+    with ExitStack() as opened:
+        clients = [
+            opened.enter_context(socket.create_connection((api.host, api.port), timeout=10))
+            for _ in range(3)
+        ]
+        for client in clients:
+            client.sendall(head + b" " * 900_000)
+        found = clients[-1].recv(4096)
+        assert found.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After" in found
+        # What is small is taken in all the same.
+        assert api.ask("POST", "/v1/jobs", {"task": "echo", "count": 1})[0] == 202
