@@ -178,7 +178,7 @@ def measure_latency(ports: dict[str, int], rounds: int) -> dict[str, dict[str, l
 
 
 def crowd(
-    count: int, data: bytes, receive_bytes: int | None = None
+    count: int, data: bytes, receive_bytes: int | None = None, reads: bool = False
 ) -> Callable[[int], list[socket.socket]]:
     """What opens so many connections and sends `data` on each."""
 
@@ -192,6 +192,8 @@ def crowd(
             with suppress(OSError):
                 client.connect(("127.0.0.1", port))
                 client.sendall(data)
+                if reads:
+                    client.recv(4096)
             clients.append(client)
         return clients
 
@@ -203,7 +205,7 @@ CROWDS = {
     "70 slow bodies, s": crowd(70, HEAD + b"Content-Length: 100\r\n\r\n{"),
     "70 slow chunks, s": crowd(70, HEAD + b"Transfer-Encoding: chunked\r\n\r\n64\r\n{"),
     "500 idle, s": crowd(500, b""),
-    "1,000 kept alive, s": crowd(1000, GET),
+    "1,000 kept alive, s": crowd(1000, GET, reads=True),
     "70 that do not read 8 MB, s": crowd(70, GET.replace(b"healthz", b"big"), 4096),
 }
 

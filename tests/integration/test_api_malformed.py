@@ -23,6 +23,7 @@ CHUNKS = {
     "a chunk without its end": b"19\r\n" + BODY + b"XX0\r\n\r\n",
     "a chunk that is longer than its size": b"10\r\n" + BODY + b"\r\n0\r\n\r\n",
     "an endless size": b"1" * 100_000 + b"\r\n",
+    "a long extension": b"19;" + b"a" * 9000 + b"\r\n" + WHOLE[4:] + b"\r\n",
     "an endless extension": b"19;" + b"a" * 300_000 + b"\r\n" + WHOLE[4:] + b"\r\n",
     "endless trailers": WHOLE + b"X: y\r\n" * 100_000 + b"\r\n",
     "a trailer that is none": WHOLE + b"no trailer\r\n\r\n",

@@ -235,13 +235,14 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
             if buffer.is_too_long:
                 max_bytes = self._app.settings.max_body_bytes
                 self._answer(connection, response_bytes(too_large(max_bytes), path))
-            elif not _read_body(request, connection):
+            elif not _read_body(request, connection) or buffer.must_close:
+                # What the parser takes, but whose end was not found: a line over its limit.
                 self._answer(connection, INCOMPLETE)
             else:
                 keeps_alive = self._respond(request, connection)
                 # Where the parser found another end of the request than the buffer, it is not
                 # known where the next one begins.
-                return keeps_alive and not buffer.must_close and connection.received.is_spent
+                return keeps_alive and connection.received.is_spent
         except (NoMoreData, StopIteration):
             self._answer(connection, ENDLESS_HEAD if buffer.has_endless_head else INCOMPLETE)
         except ParseException as error:
