@@ -82,24 +82,24 @@ def test_a_task_over_its_time_is_ended_and_its_neighbours_are_not(way: Any, cont
 
 
 @pytest.mark.ways(lambda way: way.backend in ("threading", "thread-pool", "sequential"))
-def test_a_leaked_thread_taints_the_process(way: Any, context: Any) -> None:
+def test_a_leaked_thread_has_the_process_replaced(way: Any, context: Any) -> None:
     way.run(context, "leak", [1], params={"leaves": "thread", "seconds": 1.2})
-    assert "1 threads" in context.tainted
+    assert "1 threads" in context.must_restart_because
 
 
 @pytest.mark.ways(lambda way: way.backend == "interpreter-pool")
-def test_a_thread_leaked_in_an_interpreter_taints_the_process(way: Any, context: Any) -> None:
+def test_a_thread_leaked_in_an_interpreter_has_the_process_replaced(way: Any, context: Any) -> None:
     begun = monotonic()
     way.run(context, "leak", [1], params={"leaves": "thread", "seconds": 1.5})
     assert monotonic() - begun < 1.5
-    assert context.tainted
+    assert context.must_restart_because
     assert way.run(context, "echo", [1]).report.pool == "fresh"
 
 
 @pytest.mark.ways(lambda way: way.backend == "process-pool")
 def test_a_leaked_thread_ends_the_pool(way: Any, context: Any) -> None:
     way.run(context, "leak", [1], params={"leaves": "thread"})
-    assert context.tainted is None
+    assert context.must_restart_because is None
     result = way.run(context, "echo", [1])
     assert result.report.pool == "fresh"
 
