@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from batchpool.backends.base import Batch, InProcess
 from batchpool.execution.run_item import Work, current_site
@@ -9,6 +10,7 @@ from batchpool.execution.run_item_async import CoroutineSlot, RacyLoopSum, run_i
 from batchpool.execution.shared_sum import SharedSum
 
 _YIELD_EVERY_NS = 1_000_000
+_LEFTOVERS_END_WITHIN_S = 0.5
 
 
 class EventLoop(InProcess):
@@ -33,7 +35,20 @@ class EventLoop(InProcess):
         return super().make_sum()
 
     def run(self, indices: Sequence[int]) -> None:
-        asyncio.run(self._run_all(indices))
+        loop = asyncio.new_event_loop()
+        # Its threads may run on for ever: unlike the loop's own, this one can be left alone.
+        executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
+        loop.set_default_executor(executor)
+        try:
+            loop.run_until_complete(self._run_all(indices))
+        finally:
+            if _end_leftovers(loop):
+                loop.close()
+            else:
+                # A closed loop would leave them pending, and complain of each.
+                self.batch.context.must_restart_because = "coroutines of tasks ignore their end"
+            executor.shutdown(wait=False, cancel_futures=True)
+            asyncio.set_event_loop(None)
 
     async def _run_all(self, indices: Sequence[int]) -> None:
         remaining = iter(indices)
@@ -58,3 +73,24 @@ class EventLoop(InProcess):
             if outcome.started_ns - yielded_ns > _YIELD_EVERY_NS:
                 await asyncio.sleep(0)
                 yielded_ns = outcome.started_ns
+
+
+def _end_leftovers(loop: asyncio.AbstractEventLoop) -> bool:
+    """Cancel what tasks left in the loop; False if something of it goes on nevertheless."""
+    left = asyncio.all_tasks(loop)
+    for each in left:
+        each.cancel()
+
+    async def end() -> bool:
+        if left:
+            _, pending = await asyncio.wait(left, timeout=_LEFTOVERS_END_WITHIN_S)
+            if pending:
+                return False
+        try:
+            async with asyncio.timeout(_LEFTOVERS_END_WITHIN_S):
+                await loop.shutdown_asyncgens()
+        except Exception:  # whatever a generator of a task raises as it is closed
+            return False
+        return True
+
+    return loop.run_until_complete(end())

@@ -1,0 +1,40 @@
+"""Coroutines that leave something in their loop which does not end with them."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from batchpool.tasks import task
+
+KEPT: list["asyncio.Task[None]"] = []
+
+
+@dataclass(frozen=True)
+class LingerParams:
+    what: str
+
+
+@task("linger", params=LingerParams)
+async def linger(item: int, params: LingerParams) -> int:
+    """Leave a thread, a pending coroutine, or one that ignores its cancel."""
+    loop = asyncio.get_running_loop()
+    if params.what == "executor":
+        loop.run_in_executor(None, time.sleep, 60)
+    elif params.what == "stubborn":
+        KEPT.append(loop.create_task(_ignore_cancels()))
+    else:
+        KEPT.append(loop.create_task(_wait()))
+    await asyncio.sleep(0)
+    return item
+
+
+async def _wait() -> None:
+    await asyncio.sleep(3600)
+
+
+async def _ignore_cancels() -> None:
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            continue
