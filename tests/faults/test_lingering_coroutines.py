@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests.support.stack_processes import StackProcesses
 
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import check_time
 
 TASKS = str(Path(__file__).parent / "tasks")

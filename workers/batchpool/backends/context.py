@@ -132,7 +132,12 @@ class RunnerContext:
             self._check_threads(threads_before)
         self.must_restart_because = self.must_restart_because or self.pools.must_restart_because
         if self.owns_process and has_children():
-            kill_orphans(self.pools.pids | multiprocessing_helper_pids())
+            killed = kill_orphans(self.pools.pids | multiprocessing_helper_pids())
+            if killed:
+                # A module may keep a helper process in a global: without it the next job of that
+                # module would fail, so its process goes with it.
+                why = f"processes that tasks left running were ended: {killed[:10]}"
+                self.must_restart_because = self.must_restart_because or why
 
     def check_surroundings(self) -> None:
         """See whether tasks have removed the folder, or stopped a helper process."""

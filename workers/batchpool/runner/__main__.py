@@ -33,6 +33,7 @@ from batchpool.model import BatchReport, BatchSpec, ExecutionSite, Outcome, Phas
 from batchpool.runner.capabilities import capabilities, fingerprint
 from batchpool.runner.garbage import GarbageCollection
 from batchpool.runner.noted_tasks import load_noted_tasks
+from batchpool.runner.orphan_reaper import OrphanReaper
 from batchpool.runner.protocol import Assignment, CrashedItem, Ready, RunnerReply, read_peak
 from batchpool.runner.record_writer import FLUSH_AFTER_S, RETRY_AFTER_S, OwnershipLost, RecordWriter
 from batchpool.runner.run_batch import leak_check, run_batch
@@ -57,6 +58,7 @@ class Runner:
         self._jobs = Jobs(redis)
         self._writer: RecordWriter | None = None
         self.garbage: GarbageCollection | None = None
+        self._reaper = OrphanReaper()
         self._token = ""
 
     def serve(self, context: RunnerContext) -> None:
@@ -81,6 +83,7 @@ class Runner:
             self._writer.tick()
         if self.garbage:
             self.garbage.collect_if_grown()
+        self._reaper.reap()
 
     def _carry_out(self, context: RunnerContext, assignment: Assignment) -> RunnerReply:
         try:
