@@ -2,6 +2,7 @@
 
 import contextlib
 import marshal
+import multiprocessing
 import os
 import pickle
 import signal
@@ -62,6 +63,9 @@ class Child:
 
     def __init__(self, setup: ChildSetup) -> None:
         forks.adopt()
+        if current_site().interpreter == 0 and multiprocessing.parent_process() is not None:
+            # A task that kills its process group ends this child, and neither runner nor siblings.
+            os.setpgid(0, 0)
         self._sources = setup.sources
         self._folder = setup.folder
         self.site: ExecutionSite = current_site()

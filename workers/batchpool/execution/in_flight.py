@@ -19,11 +19,12 @@ IN_FLIGHT_NAME = "in-flight"
 
 
 def read_in_flight(folder: Path) -> list[tuple[int, int]]:
-    """The items that a runner with this folder runs itself, or ran when it died.
+    """The items that a runner with this folder runs, or ran when it died, as (index, started_ns).
 
-    In its threads, coroutines and interpreters, not in its child processes; as (index, started_ns).
+    In its threads, coroutines and interpreters, and in its child processes: any of them may have
+    ended it.
     """
-    outboxes = [path for path in folder.glob(f"*{OUTBOX_SUFFIX}") if not path.stem.endswith("-0")]
+    outboxes = folder.glob(f"*{OUTBOX_SUFFIX}")
     found = [item for item in map(read_outbox, outboxes) if item is not None]
     return read_in_flight_table(folder / IN_FLIGHT_NAME) + found
 
