@@ -29,6 +29,7 @@ from batchpool.ledger.connection import connect
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import (
     EMPTY_BLOCK,
+    NO_SECOND_TRY,
     OTHER_VERSION,
     Claim,
     Ending,
@@ -70,6 +71,7 @@ class Modelled:
     cancelled: bool = False
     codes: str = ""
     """The version of its task to which it is bound, as its owners had it."""
+    tried_twice: set[int] = field(default_factory=set)
     claims: int = 0
     """Those under which an item may have run."""
 
@@ -202,6 +204,33 @@ class LedgerMachine(RuleBasedStateMachine):
         model.codes, model.claims = holder.codes, model.claims + 1
         return multiple(successor, holder)
 
+    @rule(target=holders, holder=consumes(holders))
+    def second_try(self, holder: Holder) -> Any:
+        claim, model = holder.claim, self.models[holder.claim.job_id]
+        owned = model.owners.get(claim.batch) is holder
+        allowed = owned and holder.blocks == 0 and claim.batch not in model.tried_twice
+        args = (claim.job_id, claim.batch, OWNER, claim, holder.codes)
+        free = batch_is_free(model, claim.batch)
+        found = self.owner.claim(*args, second_try="no room")
+        if owned or free:
+            if not allowed:
+                assert found == NO_SECOND_TRY
+                return multiple(holder)
+            if model.codes not in ("", holder.codes):
+                assert found == OTHER_VERSION
+                return multiple(holder)
+            if model.cancelled:
+                assert found == "ended"
+                self.end(model, claim.batch, "cancelled")
+                return multiple()
+        assert isinstance(found, Claim) == allowed
+        if not isinstance(found, Claim):
+            return multiple()
+        model.tried_twice.add(claim.batch)
+        model.owners[claim.batch] = successor = Holder(found, dict(model.recorded), holder.codes)
+        model.codes, model.claims = holder.codes, model.claims + 1
+        return multiple(successor, holder)
+
     @rule(holder=holders)
     def lose_the_worker(self, holder: Holder) -> None:
         claim, model = holder.claim, self.models[holder.claim.job_id]
@@ -275,6 +304,8 @@ class LedgerMachine(RuleBasedStateMachine):
             assert sums.text() == exact(model.recorded.values())
             for batch, state in model.ended.items():
                 assert job.batches[batch].state == state
+            found_twice = {batch.index for batch in job.batches if batch.second_try}
+            assert found_twice == model.tried_twice
             over = len(model.ended) == len(job.batches)
             assert (job.state in TERMINAL_STATES) == over
             if model.state in TERMINAL_STATES:

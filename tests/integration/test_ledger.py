@@ -14,6 +14,7 @@ from batchpool.ledger.job_creation import IdempotencyKey, KeyReused
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import (
     EMPTY_BLOCK,
+    NO_SECOND_TRY,
     OTHER_VERSION,
     Block,
     Claim,
@@ -101,6 +102,36 @@ def test_an_owner_whose_batch_was_taken_writes_nothing(redis: Redis) -> None:
     # The block, the release, the end and the renewal.
     assert job and job.state == "succeeded" and job.batches[0].refused == 4
     assert [epoch["end_reason"] for epoch in job.batches[0].epochs] == ["lost", "succeeded"]
+
+
+def test_a_batch_succeeds_only_with_a_success_of_each_item(redis: Redis) -> None:
+    jobs, owner = create(redis), Ownership(redis)
+    owned = claim(redis)
+    all_of_it = block(owned, 1, 0, 1, 2, 3)
+    # What a patched json.dumps made of a tally: the bitmap is full, and nothing was counted.
+    assert owner.flush(owned, all_of_it, Tally(), done()) == "short"
+    ending = Ending("succeeded", {}, "cancelled")
+    assert owner.flush(owned, block(owned, 1, 0, 1), tally(0, 1), ending) == "short"
+    job = jobs.load("j")
+    assert job and job.state == "running"
+    assert not [record for record in Records(redis).stream(job) if record["pid"]]
+    assert owner.flush(owned, all_of_it, tally(0, 1, 2, 3), done()) == "ok"
+
+
+def test_a_second_try_is_given_once_and_before_the_first_record(redis: Redis) -> None:
+    jobs, owner = create(redis, ranges=[(0, 2), (2, 3)]), Ownership(redis)
+    first = claim(redis)
+    second = owner.claim("j", 0, OWNER, first, second_try="no room")
+    assert isinstance(second, Claim) and second.epoch == 2
+    assert owner.claim("j", 0, OWNER, second, second_try="no room") == NO_SECOND_TRY
+    assert owner.flush(first, block(first, 1, 0), tally(0)) == "stale"
+    assert owner.flush(second, block(second, 1, 0), tally(0)) == "ok"
+    other = claim(redis, 1)
+    assert owner.flush(other, block(other, 1, 2), tally(2)) == "ok"
+    assert owner.claim("j", 1, OWNER, other, second_try="no room") == NO_SECOND_TRY
+    job = jobs.load("j")
+    assert job and [batch.second_try for batch in job.batches] == ["no room", None]
+    assert job.batches[0].epochs[0]["end_reason"] == "broken"
 
 
 def done() -> Ending:

@@ -32,6 +32,8 @@ CHANGED: dict[str, str] = {
     "+*/required/sum_text": "the sum as text, beside it",
     "+*/properties/sum_text": "the sum as text, beside it",
     "!*/properties/sum/anyOf: *": "the sum of no numbers is null",
+    "+*/batches/items/required/second_try": "second tries are shown",
+    "+*/batches/items/properties/second_try": "second tries are shown",
     "+//v1/workers/get/*/properties/warm/items/*": "idle pools are shown",
 }
 """What has changed on purpose since then: a pattern of what `differences` names, and why."""

@@ -6,7 +6,7 @@ from batchpool.exact_sum import ExactSum
 from batchpool.json_value import JsonObject
 from batchpool.ledger.values.job_entries import BatchEntry, Epoch, JobEntry, Tally
 from batchpool.ledger.values.job_spec import JobSpec
-from batchpool.model import RECORD_STATES, TERMINAL_STATES
+from batchpool.model import RECORD_STATES, TERMINAL_STATES, TaskError
 from batchpool.timestamps import rfc3339, seconds_between
 
 MOST_NAMED = 1000
@@ -36,16 +36,29 @@ def show_summary(job: JobEntry, now_ms: int) -> JsonObject:
     total = add_sums(batch.tally.sum for batch in job.batches)
     return {
         "id": job.id,
-        "state": job.state,
+        "state": _checked_state(job.state, job.batches),
         "spec": _show_spec(job.spec),
         "progress": add_progress(_progress(batch) for batch in job.batches),
         "sum": total.value(),
         "sum_text": sum_text(total),
         "shared_sum": _shared_sum(job),
         "timing": _timing(job, now_ms),
-        "error": job.error,
+        "error": job.error or _missing_records(job.state, job.batches),
         "links": {"self": f"/v1/jobs/{job.id}"},
     }
+
+
+def _checked_state(state: str, batches: Sequence[BatchEntry]) -> str:
+    """The state, unless it is `succeeded` and items have no record of success."""
+    return "failed" if _missing_records(state, batches) else state
+
+
+def _missing_records(state: str, batches: Sequence[BatchEntry]) -> TaskError | None:
+    missing = sum(batch.count - batch.tally.counts.get("succeeded", 0) for batch in batches)
+    if state != "succeeded" or missing == 0:
+        return None
+    message = f"{missing} items have no record of success"
+    return TaskError(type="internal", message=message, traceback=None)
 
 
 def sum_text(total: ExactSum) -> str | None:
@@ -176,7 +189,7 @@ def _show_batch(job: JobEntry, batch: BatchEntry) -> JsonObject:
     }
     return {
         "index": batch.index,
-        "state": batch.state,
+        "state": _checked_state(batch.state, [batch]),
         "first": batch.first,
         "items": batch.count,
         "progress": _progress(batch),
@@ -191,8 +204,9 @@ def _show_batch(job: JobEntry, batch: BatchEntry) -> JsonObject:
         "wall_s": seconds_between(batch.started_ms, batch.finished_ms),
         "phases": report.get("phases"),
         "usage": report.get("usage"),
-        "error": batch.error,
+        "error": batch.error or _missing_records(batch.state, [batch]),
         "parked": batch.parked,
+        "second_try": batch.second_try,
         "lost_workers": batch.lost,
         "refused_writes": batch.refused,
         "epochs": [_show_epoch(epoch) for epoch in batch.epochs],

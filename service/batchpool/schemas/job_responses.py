@@ -192,6 +192,9 @@ class Batch(ResponseModel):
     usage: Usage | None = Field(description="the same, if the job was to be measured")
     error: ErrorInfo | None
     parked: str | None = Field(description="why no live worker can run it, while parked")
+    second_try: str | None = Field(
+        description="why a fresh runner began the batch again: the first ran no item"
+    )
     lost_workers: int
     refused_writes: int = Field(description="blocks of workers that had lost the batch")
     epochs: list[EpochInfo]

@@ -190,3 +190,10 @@ def test_a_summary_has_no_batches_and_the_job_has() -> None:
     assert "batches" not in show_summary(job, 0)
     assert _shown(job)["batches"][0]["parked"] == "no live worker"
     assert "count" not in _shown(job)["spec"]
+
+
+def test_a_job_with_missing_records_is_never_shown_as_succeeded() -> None:
+    batches = [_batch(state="succeeded", tally=Tally({"succeeded": n})) for n in (10, 3)]
+    shown = _shown(_job(*batches, state="succeeded"))
+    assert shown["state"] == "failed" and shown["error"]["message"].startswith("7 items")
+    assert [batch["state"] for batch in shown["batches"]] == ["succeeded", "failed"]

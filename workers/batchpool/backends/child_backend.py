@@ -70,6 +70,8 @@ class ChildBackend(Backend):
             if event.outcomes:
                 self.batch.outcomes.add(event.outcomes)
             if event.frame is None:
+                # Its outbox is removed with it.
+                self.batch.context.has_begun |= event.child.running is not None
                 self.on_death(event.child)
             elif event.frame.kind is FrameKind.CHUNK:
                 self.on_chunk(event.frame.number)

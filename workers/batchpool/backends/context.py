@@ -3,7 +3,8 @@
 import itertools
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
@@ -13,7 +14,7 @@ from batchpool.backends.outcomes import StopFlag
 from batchpool.children.pool_cache import PoolCache
 from batchpool.children.start_methods import multiprocessing_helper_pids, stop_helpers
 from batchpool.errors import ContextClosed
-from batchpool.execution.in_flight import IN_FLIGHT_NAME
+from batchpool.execution.in_flight import IN_FLIGHT_NAME, is_any_in_flight
 from batchpool.system.cpython_internals import count_threads, fork_server_pid
 from batchpool.system.process_control import become_subreaper, kill_orphans
 from batchpool.system.process_tree import has_children, is_stopped
@@ -42,6 +43,7 @@ class RunnerContext:
         folder: a private folder for sockets and mapped files; made here unless one is given.
         must_restart_because: why this process must be replaced after the batch, or None. A
             task left something in it that cannot be removed, a thread.
+        has_begun: once an error has ended a batch, whether one of its items ran then.
         has_flush_thread: whether the batch runs tasks in this process too, so that a thread of
             the owner flushes instead of `on_idle`.
     """
@@ -66,6 +68,7 @@ class RunnerContext:
         self.registry = registry or load_tasks()
         self.on_idle = on_idle
         self.must_restart_because: str | None = None
+        self.has_begun = False
         self.owns_process = owns_process
         self._made_folder = folder is None
         self.folder = folder or make_temp_folder("batchpool-")
@@ -102,10 +105,20 @@ class RunnerContext:
         if self._closed or not os.path.isdir(self.folder):
             raise ContextClosed("the runner context is closed; make a new one")
         stop_flag = StopFlag()
+        self.has_begun = False
         self._stop_flag = stop_flag
         if self._draining:
             stop_flag.close("drained")
         return stop_flag
+
+    @contextmanager
+    def note_begun(self) -> Iterator[None]:
+        """Note whether an item runs when an error ends the batch, before the table is removed."""
+        try:
+            yield
+        except BaseException:
+            self.has_begun = self.has_begun or is_any_in_flight(self.folder)
+            raise
 
     def next_number(self) -> int:
         """A number that this context has not given before."""

@@ -29,6 +29,13 @@ def read_in_flight(folder: Path) -> list[tuple[int, int]]:
     return read_in_flight_table(folder / IN_FLIGHT_NAME) + found
 
 
+def is_any_in_flight(folder: Path) -> bool:
+    """Whether an item runs, or ran at its end, in a process that uses `folder`, or below it."""
+    if read_in_flight_table(folder / IN_FLIGHT_NAME):
+        return True
+    return any(read_outbox(path) for path in folder.glob(f"*{OUTBOX_SUFFIX}"))
+
+
 class RunningSlot(Protocol):
     """Two numbers: when the running item was started (ns), and its index + 1, or 0 for none."""
 

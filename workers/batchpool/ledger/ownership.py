@@ -18,6 +18,10 @@ from batchpool.model import Outcome, RunSpec, TaskError
 
 OTHER_VERSION = "other version"
 """Why there is no claim: the job has begun with another version of its task."""
+NO_SECOND_TRY = "no second try"
+"""Why there is no claim: the batch was begun twice already, or an item was recorded."""
+BROKEN, CRASHED = "broken", "crashed"
+"""Why an epoch ended whose runner is replaced: it failed before it ran an item, or it died."""
 LEASE_S = 8.0
 """The time for which a silent owner keeps its batch; the default of BATCHPOOL_LEASE_S."""
 
@@ -102,19 +106,21 @@ class Ownership:
         owner: Owner,
         follows: Claim | None = None,
         codes: str = "",
+        second_try: str = "",
     ) -> Claim | str:
         """Claim a batch; or say why not: missing, ended, OTHER_VERSION, or the batch's state.
 
         Args:
             codes: JSON of the version of each task here, without blanks; a job that has not begun
                 yet is bound to that of its task.
-            follows: our claim whose runner crashed; nothing that it still sends is taken.
+            follows: our claim whose runner is replaced; nothing that it still sends is taken.
+            second_try: why no item began under that claim; NO_SECOND_TRY if one was recorded or
+                the batch was begun twice.
         """
-        token = follows.token if follows else ""
-        new = secrets.token_hex(8)
-        args = [batch, new, self._lease_ms, dumps(owner), token, "crashed", codes]
-        answer = self._claim(keys.job_key(job_id), args)
-        if answer[0] == b"no":
+        token, reason = follows.token if follows else "", BROKEN if second_try else CRASHED
+        args = [batch, secrets.token_hex(8), self._lease_ms, dumps(owner), token, reason]
+        args += [codes, second_try]
+        if (answer := self._claim(keys.job_key(job_id), args))[0] == b"no":
             return str(answer[1].decode())
         _, now, token, spec, deadline, listed, flat, bitmap = answer
         raw = dict(zip(flat[::2], flat[1::2], strict=True))

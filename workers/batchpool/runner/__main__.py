@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -27,9 +27,9 @@ from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
 from batchpool.ledger import failpoints as failpoints
 from batchpool.ledger.connection import UNREACHABLE, connect
 from batchpool.ledger.jobs import Jobs
-from batchpool.ledger.ownership import Claim, Ending, Ownership
-from batchpool.ledger.values.job_entries import Report
-from batchpool.model import BatchReport, BatchSpec, ExecutionSite, Outcome, Phases, TaskError, Usage
+from batchpool.ledger.ownership import Claim, Ownership
+from batchpool.model import BatchReport, BatchSpec, ExecutionSite, Outcome, TaskError, Usage
+from batchpool.runner.batch_ending import ending_of
 from batchpool.runner.capabilities import capabilities, fingerprint
 from batchpool.runner.garbage import GarbageCollection
 from batchpool.runner.noted_tasks import load_noted_tasks
@@ -113,8 +113,24 @@ class Runner:
         # A border: whatever our own code raised, the worker must be told, and end the batch.
         except Exception as error:
             log.exception("an assignment failed")
-            limit = limit_behind(error, context.folder)
-            return RunnerReply("broken", limit or f"{type(error).__name__}: {error}")
+            return self._break_off(context, assignment.claim, error)
+
+    def _break_off(self, context: RunnerContext, claim: Claim, error: Exception) -> RunnerReply:
+        detail = limit_behind(error, context.folder) or f"{type(error).__name__}: {error}"
+        if not context.folder.is_dir():
+            detail = f"the temporary folder {context.folder} was removed"
+        if self._writer is None or self._token != claim.token:
+            return RunnerReply("broken", detail, untouched=True)
+        try:
+            # So that the bitmap holds what has run, whoever continues.
+            self._writer.close(None)
+        except OwnershipLost as refusal:
+            return RunnerReply("disowned", str(refusal))
+        except Exception:
+            log.exception("records could not be handed in")
+            return RunnerReply("broken", detail)
+        untouched = not (context.has_begun or self._writer.has_records)
+        return RunnerReply("broken", detail, untouched=untouched)
 
     def _writer_for(self, assignment: Assignment, folder: Path) -> RecordWriter:
         claim = assignment.claim
@@ -195,50 +211,8 @@ def _close(
     if report.drained or not assignment.close:
         writer.close(None, between_retries)
         return RunnerReply("drained" if report.drained else "ran")
-    writer.close(_ending_of(writer, assignment, report, usage), between_retries)
+    writer.close(ending_of(writer, assignment, report, usage), between_retries)
     return RunnerReply("ended")
-
-
-def _ending_of(
-    writer: RecordWriter, assignment: Assignment, report: BatchReport, usage: Usage | None
-) -> Callable[[Mapping[str, int]], Ending]:
-    claim = assignment.claim
-    measured = Report(usage=usage) if usage else Report()
-    if report.chosen is not None:
-        measured["chosen"] = report.chosen
-
-    def ending(counts: Mapping[str, int]) -> Ending:
-        return Ending(
-            state="succeeded" if counts.get("succeeded", 0) == claim.count else "failed",
-            report=Report(
-                effective_concurrency=report.effective_concurrency,
-                pool=report.pool,
-                start_method=report.start_method,
-                startup_s=report.startup_s,
-                wall_s=report.wall_s,
-                phases=_phases_of(report, assignment.claimed_ns),
-                observed=report.observed,
-                partial=claim.epoch > 1 and bool(claim.tally.recorded),
-                closing_sum=writer.epoch_sum,
-                **measured,
-            ),
-            rest="cancelled" if sum(counts.values()) < claim.count else None,
-            stop_job=report.failed_fast,
-        )
-
-    return ending
-
-
-def _phases_of(report: BatchReport, claimed_ns: int) -> Phases:
-    def since_claim(ns: int) -> float:
-        return round((ns - claimed_ns) / 1e9, 6)
-
-    return Phases(
-        begin_s=since_claim(report.begin_ns),
-        ready_s=since_claim(report.ready_ns),
-        end_s=since_claim(report.end_ns),
-        closed_s=since_claim(time.monotonic_ns()),
-    )
 
 
 def _skipped(assignment: Assignment) -> frozenset[int]:

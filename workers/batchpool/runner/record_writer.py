@@ -8,6 +8,7 @@ from itertools import islice
 from json import dumps
 from operator import itemgetter
 
+from batchpool.errors import EngineError
 from batchpool.exact_sum import ExactSum
 from batchpool.ledger.connection import UNREACHABLE
 from batchpool.ledger.ownership import EMPTY_BLOCK, Block, Claim, Ending, Ownership, make_block
@@ -149,6 +150,8 @@ class RecordWriter:
 
     def _hand_in(self, block: Block, tally: Tally, ending: Ending | None = None) -> None:
         answer = self._ownership.flush(self._claim, block, tally, ending)
+        if answer == "short":
+            raise EngineError("the ledger has fewer records than the batch has items")
         if answer not in ("ok", "again"):
             raise OwnershipLost(answer)
         self._shown_running = tally.running

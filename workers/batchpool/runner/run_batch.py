@@ -212,7 +212,7 @@ def _run_within_limits(
 def _run(backend: Backend, indices: "range | list[int]", backoff: Backoff) -> BatchReport:
     batch = backend.batch
     begin_ns = monotonic_ns()
-    with backend:
+    with backend, batch.context.note_begun():
         ready_ns = monotonic_ns()
         if indices:
             backend.run(indices)

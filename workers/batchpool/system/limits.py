@@ -92,6 +92,9 @@ def limit_behind(error: BaseException, folder: Path | None = None) -> str | None
         return f"no descriptor is left (RLIMIT_NOFILE is {soft})"
     if code in _SPACE:
         return f"no space left in {_full_folder(folder and folder.parent)}"
+    if code == errno.EFBIG:
+        soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        return f"a file may not grow further (RLIMIT_FSIZE is {soft})"
     if code == errno.ENOMEM or isinstance(error, MemoryError):
         return f"no memory is left{_in_brackets(_tightest(_memory_limits()))}"
     limit = _tightest(_process_limits())

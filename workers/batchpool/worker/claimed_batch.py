@@ -15,6 +15,7 @@ class ClaimedBatch:
     Attributes:
         claim: the current one; it changes after a crash, and as items are recorded.
         deadlines: of this claim.
+        may_try_again: whether a fresh runner may begin it again when this one ran no item.
 
     Args:
         claimed_ns: the machine's monotonic clock when the claim was sent.
@@ -25,6 +26,7 @@ class ClaimedBatch:
         self, claim: Claim, claimed_ns: int, grace_s: float, on_claimed: Callable[[], None]
     ) -> None:
         self.claim = claim
+        self.may_try_again = True
         self.deadlines = BatchDeadlines(claim.left_ms, grace_s)
         self._claimed_ns = claimed_ns
         self._on_claimed: Callable[[], None] | None = on_claimed

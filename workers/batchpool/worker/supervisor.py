@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from batchpool.ledger.connection import UNREACHABLE
-from batchpool.ledger.ownership import OTHER_VERSION, Claim, Ending, Ownership
+from batchpool.ledger.ownership import NO_SECOND_TRY, OTHER_VERSION, Claim, Ending, Ownership
 from batchpool.ledger.recovery import Recovery
 from batchpool.ledger.values.job_entries import Owner, WorkerIdentity
 from batchpool.model import TaskError
@@ -84,7 +84,7 @@ class Supervisor:
         self.runner.close()
 
     def _claim(
-        self, job_id: str, batch: int, follows: Claim | None = None
+        self, job_id: str, batch: int, follows: Claim | None = None, second_try: str = ""
     ) -> tuple[Claim | str, int]:
         """The ledger's reply, and when the batch was claimed, on the monotonic clock here (ns)."""
         try:
@@ -95,7 +95,7 @@ class Supervisor:
         owner = Owner(**self._identity, pid=pid)
         # Before, not after: the answer waits until Redis has synced, the clock there does not.
         claimed_ns = time.monotonic_ns()
-        claim = self._ownership.claim(job_id, batch, owner, follows, self.runner.codes)
+        claim = self._ownership.claim(job_id, batch, owner, follows, self.runner.codes, second_try)
         return claim, claimed_ns
 
     def _run_to_end(self, owned: ClaimedBatch) -> str:
@@ -117,6 +117,13 @@ class Supervisor:
                     unexplained += 1
                 self._claim_again(owned, unexplained)
                 continue
+            if reply.kind == "broken" and reply.untouched and owned.may_try_again:
+                log.warning("no item began, a fresh runner tries once more: %s", reply.detail)
+                owned.may_try_again = False
+                self.runner.replace()
+                # The ledger may know of a second try under another worker.
+                if self._renew_claim(owned, second_try=reply.detail):
+                    continue
             if reply.kind != "ran":
                 return self._conclude(owned, reply)
             owned.mark_run()
@@ -199,13 +206,22 @@ class Supervisor:
             message = f"the runner died {unexplained} times, and no item is to blame"
             self._fail(owned, "runner_lost", message)
             raise _BatchOver("failed")
+        self._renew_claim(owned)
+
+    def _renew_claim(self, owned: ClaimedBatch, second_try: str = "") -> bool:
+        """Claim the batch again for a fresh runner; False if it may not be tried again."""
         old = owned.claim
-        claim, claimed_ns = self._retry(lambda: self._claim(old.job_id, old.batch, follows=old))
+        claim, claimed_ns = self._retry(
+            lambda: self._claim(old.job_id, old.batch, follows=old, second_try=second_try)
+        )
+        if claim == NO_SECOND_TRY:
+            return False
         if claim == OTHER_VERSION:
             self._retry(lambda: self._ownership.release(old))
         if isinstance(claim, str):
             raise _BatchOver(claim)
         owned.renew(claim, claimed_ns)
+        return True
 
     def _retry(self, step: Callable[[], Any]) -> Any:
         """Call `step`, again while Redis is unreachable; the claim's token fences each attempt.

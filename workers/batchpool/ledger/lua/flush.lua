@@ -2,7 +2,7 @@
 -- (byte offset, bytes) of each, then to end the batch: state or '', rest, error, report, stop.
 -- A block is taken whole or refused whole. Answers ok, again (this block is there already),
 -- stale (somebody else owns the batch), double (an item is recorded already) or short (a batch
--- that wants to end, all recorded, has items without a record).
+-- wants to end, all recorded, and has items without a record, or succeeded without their success).
 local n, key, token, block = ARGV[1], batch_key(ARGV[1]), ARGV[2], ARGV[3]
 local segments = tonumber(ARGV[8])
 local last = 8 + 2 * segments
@@ -27,9 +27,12 @@ for s = 1, segments do
   end
   merged[s] = {offset, new}
 end
-if state ~= '' and rest == '' then
-  local recorded = redis.call('BITCOUNT', key .. ':bits') + tonumber(ARGV[6])
-  if recorded ~= tonumber(redis.call('HGET', key, 'count')) then return 'short' end
+if state ~= '' and (rest == '' or state == 'succeeded') then
+  local items = tonumber(redis.call('HGET', key, 'count'))
+  if redis.call('BITCOUNT', key .. ':bits') + tonumber(ARGV[6]) ~= items then return 'short' end
+  -- The bitmap counts records of any state; the tally must say the same.
+  local succeeded = string.match(ARGV[7], '"succeeded":(%d+)')
+  if state == 'succeeded' and tonumber(succeeded) ~= items then return 'short' end
 end
 
 for _, m in ipairs(merged) do redis.call('SETRANGE', key .. ':bits', m[1], m[2]) end

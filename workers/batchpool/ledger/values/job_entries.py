@@ -93,6 +93,7 @@ class BatchEntry:
     parked: str | None
     lost: int
     refused: int
+    second_try: str | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,10 @@ def new_entry(new: NewJob, submitted_ms: int) -> JobEntry:
     )
 
 
+def _maybe_text(raw: bytes | None) -> str | None:
+    return None if raw is None else raw.decode()
+
+
 def _maybe_int(raw: bytes | None) -> int | None:
     return None if raw is None else int(raw)
 
@@ -191,6 +196,7 @@ def parse_batch(index: int, raw: Mapping[bytes, bytes]) -> BatchEntry:
         parked=parked.decode() if parked else None,
         lost=int(raw.get(b"lost", 0)),
         refused=int(raw.get(b"refused", 0)),
+        second_try=_maybe_text(raw.get(b"second_try")),
     )
 
 
