@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from batchpool.comparisons.readability import quarantine_of
 from batchpool.exact_sum import ExactSum
 from batchpool.ledger import keys
 from batchpool.ledger.connection import connect
@@ -46,6 +47,7 @@ from tests.support.job_specs import job_spec
 OWNER = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil": True}
 LANE = ExecutionSite(2, 1, 3, "MainThread", 0)
 VERSIONS = [f'{{"echo":"{digit * 16}"}}' for digit in "12"]
+JUNK_MEMBERS = [b"\xff\xfe", b"bp:job:j0", b"bp:job:j0|", b"bp:job:j0|-1", b"bp:job:j0|9999999999"]
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=3)
 
 
@@ -275,6 +277,26 @@ class LedgerMachine(RuleBasedStateMachine):
         code = self.recovery.bound_to(job_id)
         assert (code or "") in self.models[job_id].codes
         assert bool(code) == bool(self.models[job_id].codes)
+
+    @rule(
+        job_id=jobs_made,
+        batch=st.integers(0, 2),
+        index=st.sampled_from([keys.WAITING, keys.PARKED, keys.LEASES]),
+        junk=st.sampled_from(JUNK_MEMBERS),
+    )
+    def corrupt_a_member(self, job_id: str, batch: int, index: str, junk: bytes) -> None:
+        member = f"{keys.job_key(job_id)}|{batch}"
+        score = self.redis.zscore(index, member)
+        if score is not None:
+            # The bytes of a member have changed: it is there, but as another.
+            self.redis.zrem(index, member)
+        self.redis.zadd(index, {junk: 1})
+        self.recovery.expire_leases()
+        self.recovery.waiting()
+        self.recovery.parked()
+        quarantine_of(self.redis, 8.0).run({})
+        assert self.redis.zscore(index, junk) is None
+        assert (self.redis.zscore(index, member) is None) == (score is None)
 
     @precondition(lambda self: self.models)
     @invariant()

@@ -34,6 +34,8 @@ CHANGED: dict[str, str] = {
     "!*/properties/sum/anyOf: *": "the sum of no numbers is null",
     "+*/batches/items/required/second_try": "second tries are shown",
     "+*/batches/items/properties/second_try": "second tries are shown",
+    "+//v1/broken": "what cannot be read is listed",
+    "+//v1/broken/{broken_id}": "and can be deleted",
     "+//v1/workers/get/*/properties/warm/items/*": "idle pools are shown",
 }
 """What has changed on purpose since then: a pattern of what `differences` names, and why."""

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
-from typing import Any, NamedTuple, Self, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, NamedTuple, Self, Union, get_args, get_origin, get_type_hints
 
 JsonObject = dict[str, Any]
 """A JSON object whose fields are not typed here: given by users, or an answer of the API, whose
@@ -37,6 +38,17 @@ class JsonValue:
             }
         )
 
+    def checked(self) -> Self:
+        """The value itself.
+
+        Raises:
+            TypeError: a field is not of its type.
+        """
+        for name, hint in get_type_hints(type(self)).items():
+            if not _fits(getattr(self, name), hint):
+                raise TypeError(f"{name} is not of its type")
+        return self
+
     @classmethod
     @cache
     def _columns(cls) -> list["_Column"]:
@@ -45,6 +57,31 @@ class JsonValue:
             _Column(each.name, each.metadata.get("json", each.name), *_converters(hints[each.name]))
             for each in fields(cls)  # type: ignore[arg-type]  # subclasses are dataclasses
         ]
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type of the kinds that fields have."""
+    origin, args = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin is Literal:
+        return value in args
+    if origin in (Union, UnionType):
+        return any(_fits(value, each) for each in args)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(each, args[0]) for each in value)
+    if origin is list:
+        return isinstance(value, list) and all(_fits(each, args[0]) for each in value)
+    if origin is dict:
+        pairs = value.items() if isinstance(value, dict) else ()
+        return isinstance(value, dict) and all(
+            _fits(name, args[0]) and _fits(each, args[1]) for name, each in pairs
+        )
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int and isinstance(value, bool):
+        return False
+    return isinstance(value, hint) and (not isinstance(value, JsonValue) or bool(value.checked()))
 
 
 Converter = Callable[[Any], Any]

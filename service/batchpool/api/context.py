@@ -11,12 +11,16 @@ from redis import Redis
 from batchpool.api.large_bodies import LargeBodies
 from batchpool.api.metrics import Metrics
 from batchpool.api.settings import ApiSettings
+from batchpool.comparisons.readability import quarantine_of
 from batchpool.jobs.fleet import FleetCache
 from batchpool.ledger import keys
+from batchpool.ledger.broken import Broken
 from batchpool.ledger.comparisons import Comparisons
 from batchpool.ledger.events import Events
 from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.ownership import LEASE_S
 from batchpool.ledger.presence import Presence
+from batchpool.ledger.quarantine import Quarantine
 from batchpool.ledger.records import Records
 
 EXTENSION = "batchpool"
@@ -67,6 +71,8 @@ class ApiContext:
     comparisons_writer: Comparisons
     comparison_events: Events
     presence: Presence
+    broken: Broken
+    quarantine: Quarantine
     fleets: FleetCache
     metrics: Metrics
     streams: ThreadLimit
@@ -96,6 +102,8 @@ class ApiContext:
             comparisons_writer=Comparisons(slow_redis),
             comparison_events=Events(redis, keys.comparison_key),
             presence=presence,
+            broken=Broken(redis),
+            quarantine=quarantine_of(redis, LEASE_S),
             fleets=FleetCache(presence),
             metrics=Metrics(redis),
             streams=ThreadLimit(settings.max_event_streams),

@@ -1,5 +1,6 @@
 """Prometheus metrics, read from Redis at each scrape at a cost that does not grow with jobs."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -39,8 +40,13 @@ class LedgerCollector(Collector):
             for index in _COUNTED:
                 pipe.zcard(index)
             pipe.info("memory")
-            raw, waiting, parked, running, jobs, comparing, compared, memory = pipe.execute()
-        counts = Counter({name.decode(): int(value) for name, value in raw.items()})
+            pipe.hlen(keys.BROKEN)
+            raw, *sizes, memory, broken = pipe.execute(raise_on_error=False)
+        # A key of the wrong type is moved by the reconciler; until then it counts nothing.
+        waiting, parked, running, jobs, comparing, compared = map(_number, sizes)
+        counts = _counts(raw)
+        if isinstance(memory, Exception):
+            raise memory
         states = Counter(worker.state for worker in self._presence.workers())
         now = {"queued": counts["queued"], "running": counts["running"]}
         yield _gauge("batchpool_jobs", "Jobs that have not ended.", now)
@@ -67,8 +73,22 @@ class LedgerCollector(Collector):
         )
         lost = counts["lost_workers"]
         yield _counter("batchpool_lost_workers", "Batches taken from silent workers.", lost)
+        yield _gauge("batchpool_broken", "Broken data on the list.", _number(broken))
         yield _gauge("batchpool_redis_used_bytes", "Memory that Redis uses.", memory["used_memory"])
         yield _gauge("batchpool_redis_max_bytes", "Its limit; 0: none.", memory["maxmemory"])
+
+
+def _number(answer: object) -> int:
+    return answer if isinstance(answer, int) else 0
+
+
+def _counts(raw: object) -> Counter[str]:
+    """The counts that are numbers."""
+    found: Counter[str] = Counter()
+    for name, value in raw.items() if isinstance(raw, dict) else ():
+        with contextlib.suppress(ValueError):
+            found[name.decode()] = int(value)
+    return found
 
 
 def _gauge(name: str, about: str, value: Any) -> Metric:

@@ -183,6 +183,20 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "get", "/v1/tasks", "Tasks and their params", answer=inventory_answers.Tasks, problems=_READ
     ),
+    Operation(
+        "get",
+        "/v1/broken",
+        "Data in Redis that cannot be read, and why; all else goes on without them",
+        answer=inventory_answers.BrokenData,
+        problems=_READ,
+    ),
+    Operation(
+        "delete",
+        "/v1/broken/{broken_id}",
+        "Delete broken data for good",
+        204,
+        problems=(404, 422, 503),
+    ),
     Operation("get", "/healthz", "Liveness of this process", answer=inventory_answers.Health),
     Operation(
         "get",

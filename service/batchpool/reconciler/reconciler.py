@@ -5,8 +5,11 @@ import time
 from collections.abc import Callable, Iterable
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
+from batchpool.comparisons.readability import quarantine_of
 from batchpool.jobs.planning import Requirements
+from batchpool.ledger.broken import is_about_data
 from batchpool.ledger.failpoints import failpoint
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.presence import Presence
@@ -48,6 +51,8 @@ class Reconciler:
         self._jobs = Jobs(redis)
         self._presence = Presence(redis)
         self._recovery = Recovery(redis)
+        self._quarantine = quarantine_of(redis, settings.lease_s)
+        self._classes_seen: set[str] = set()
         self._grace = LeaseGracePeriod(
             settings.lease_s, max(LEAST_GAP_S, 2 * settings.reconcile_interval_s)
         )
@@ -57,13 +62,32 @@ class Reconciler:
         self._orphaned: dict[str, frozenset[str]] = {}
 
     def run_pass(self) -> None:
-        """Run one pass."""
+        """Run one pass; data that cannot be read stop none of its steps."""
+        steps = (
+            self._move_broken,
+            self._expire,
+            self._rehome_waiting,
+            self._sweep_if_due,
+        )
+        for step in steps:
+            try:
+                step()
+            except ResponseError as error:
+                if not is_about_data(error):
+                    raise
+                LOG.warning("a step of this pass met broken data: %s", error)
+
+    def _move_broken(self) -> None:
+        self._quarantine.run(rq_queue.key_types(self._classes_seen))
+
+    def _expire(self) -> None:
         if self._grace.allows(self._clock(), self._recovery.run_id()):
             self._take_expired()
         ended = self._recovery.expire_deadlines()
         if ended:
             LOG.debug("%d jobs have passed a deadline", ended)
-        self._rehome_waiting()
+
+    def _sweep_if_due(self) -> None:
         if self._clock() >= self._next_sweep:
             self._sweep()
             self._next_sweep = self._clock() + SWEEP_EVERY_S
@@ -84,7 +108,9 @@ class Reconciler:
 
     def _observe(self, waiting: list[Waiting], parked: list[Waiting]) -> Observation:
         queued, popped = {}, {}
-        for class_id in {batch.queue for batch in waiting}:
+        wanted = {batch.queue for batch in waiting}
+        self._classes_seen |= wanted
+        for class_id in wanted:
             queued[class_id], popped[class_id] = rq_queue.queued_ids(self._redis, class_id)
         return Observation(
             now_s=self._clock(),
@@ -101,7 +127,7 @@ class Reconciler:
         # A spec never changes, and loading a job reads all of its batches.
         if job_id not in self._needs:
             job = self._jobs.load(job_id)
-            code = self._recovery.bound_to(job_id)
+            code = self._recovery.bound_to(job_id) if job else None
             self._needs[job_id] = Requirements.of_spec(job.spec, code) if job else None
         return self._needs[job_id]
 
@@ -152,6 +178,7 @@ class Reconciler:
         self._presence.forget_classes(before_ms)
         announced = {known.id for known in self._presence.classes()}
         known = {*rq_queue.known_classes(self._redis), *announced}
+        self._classes_seen = known
         rq_queue.forget_workers(self._redis, known)
         rq_queue.forget_empty_queues(self._redis, known - announced)
 

@@ -94,6 +94,21 @@ class Tasks(ResponseModel):
     errors: list[TaskProblem]
 
 
+class BrokenDatumInfo(ResponseModel):
+    """One thing in Redis that cannot be read."""
+
+    id: str
+    kind: Literal["member", "key", "job", "comparison", "block"]
+    key: str = Field(description="Redis' key that is broken, or has the broken member")
+    name: str = Field(description="the member, field or place in that key; empty: the whole key")
+    reason: str
+    seen_at: Instant | None
+
+
+class BrokenData(ResponseModel):
+    broken: list[BrokenDatumInfo]
+
+
 class Health(ResponseModel):
     status: Literal["alive"]
 

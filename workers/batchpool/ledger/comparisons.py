@@ -1,5 +1,6 @@
 """Comparisons in Redis: create, read, cancel, delete, and the steps of the one driver."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from redis import Redis
 
 from batchpool.json_value import JsonValue
 from batchpool.ledger import keys
+from batchpool.ledger.broken import UNPARSABLE, Broken
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.events import wait_for_entry
 from batchpool.ledger.job_creation import Created, IdempotencyKey, KeyReused, QueueFull
 from batchpool.ledger.jobs import pack_items, unpack_items
-from batchpool.ledger.newest_first import page_of_keys
+from batchpool.ledger.newest_first import page_of_ids, readable_ids
 from batchpool.ledger.scripts import LuaScript
 from batchpool.ledger.values.comparison_entries import (
     ComparisonEntry,
@@ -110,6 +112,7 @@ class Comparisons:
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Commands = redis
+        self._broken = Broken(redis)
         self._create = LuaScript(redis, "compare_create")
         self._read = LuaScript(redis, "compare_read")
         self._lead = LuaScript(redis, "compare_lead")
@@ -153,9 +156,18 @@ class Comparisons:
             return []
         now, *found = self._read(names[0], [int(whole), *names])
         return [
-            _snapshot(comparison_id, int(now), raw) if raw else None
+            self._snapshot(comparison_id, int(now), raw) if raw else None
             for comparison_id, raw in zip(comparison_ids, found, strict=True)
         ]
+
+    def _snapshot(
+        self, comparison_id: str, now_ms: int, raw: list[Any] | bytes
+    ) -> ComparisonSnapshot | None:
+        try:
+            return _snapshot(comparison_id, now_ms, raw)
+        except UNPARSABLE as error:
+            self._broken.note_error("comparison", keys.comparison_key(comparison_id), b"", error)
+            return None
 
     def state(self, comparison_id: str) -> str | None:
         state = self._redis.hget(keys.comparison_key(comparison_id), "state")
@@ -168,13 +180,12 @@ class Comparisons:
     def page(self, limit: int, before: str | None = None) -> list[str]:
         """Ids, newest first, from the one after `before`; empty when `before` is unknown."""
         after = keys.comparison_key(before) if before is not None else None
-        found = page_of_keys(self._redis, keys.COMPARISONS, limit, after)
-        return [keys.comparison_id_of(key) for key in found]
+        return page_of_ids(self._redis, keys.COMPARISONS, limit, after, keys.comparison_id_of)
 
     def open_ids(self) -> list[str]:
         """Queued and running comparisons, in the order of their submission."""
         members = self._redis.zrange(keys.COMPARING, 0, -1)
-        return [keys.comparison_id_of(member) for member in members]
+        return readable_ids(self._redis, keys.COMPARING, members, keys.comparison_id_of)
 
     def items(self, comparison_id: str) -> list[Any] | None:
         """The given items; None when they are the numbers 0 … n-1."""
@@ -210,7 +221,11 @@ class Comparisons:
 
     def running_batches(self) -> dict[str, list[str]]:
         """Host -> the batches that run there now, as `<job id>/<batch>`."""
-        members = [keys.split_member(raw) for raw in self._redis.zrange(keys.LEASES, 0, -1)]
+        members = []
+        for raw in self._redis.zrange(keys.LEASES, 0, -1):
+            # The reconciler notes what is broken there.
+            with contextlib.suppress(ValueError):
+                members.append(keys.split_member(raw))
         found: dict[str, list[str]] = {}
         for (job_id, batch), host in zip(members, self._hosts(members), strict=True):
             if host is not None:
@@ -221,15 +236,26 @@ class Comparisons:
         with self._redis.pipeline(transaction=False) as pipe:
             for member in members:
                 pipe.hget(keys.batch_key(*member), "epoch")
-            epochs = pipe.execute()
+            epochs = pipe.execute(raise_on_error=False)
         with self._redis.pipeline(transaction=False) as pipe:
             for member, epoch in zip(members, epochs, strict=True):
-                pipe.hget(keys.batch_key(*member), f"owner:{int(epoch or 0)}")
-            owners = pipe.execute()
-        return [json.loads(owner)["host"] if owner else None for owner in owners]
+                number = int(epoch) if isinstance(epoch, bytes) and epoch.isdigit() else 0
+                pipe.hget(keys.batch_key(*member), f"owner:{number}")
+            owners = pipe.execute(raise_on_error=False)
+        return [_host(owner) for owner in owners]
 
 
-def _snapshot(comparison_id: str, now_ms: int, raw: list[Any]) -> ComparisonSnapshot:
+def _host(owner: Any) -> str | None:
+    """The host of an owner, None if there is none or it cannot be read."""
+    try:
+        return str(json.loads(owner)["host"]) if owner else None
+    except UNPARSABLE:
+        return None
+
+
+def _snapshot(comparison_id: str, now_ms: int, raw: list[Any] | bytes) -> ComparisonSnapshot:
+    if isinstance(raw, bytes):
+        raise ValueError(raw.decode(errors="replace"))
     event, flat, samples, analysis = raw
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
     entry = _parse(comparison_id, fields, samples, analysis or None)

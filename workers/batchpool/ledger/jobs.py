@@ -9,6 +9,7 @@ from redis import Redis
 from redis.client import Pipeline
 
 from batchpool.ledger import keys
+from batchpool.ledger.broken import UNPARSABLE, Broken
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.events import wait_for_entry
 from batchpool.ledger.job_creation import (
@@ -18,7 +19,7 @@ from batchpool.ledger.job_creation import (
     create_arguments,
     parse_created,
 )
-from batchpool.ledger.newest_first import page_of_keys
+from batchpool.ledger.newest_first import page_of_ids
 from batchpool.ledger.scripts import LuaScript
 from batchpool.ledger.values.job_entries import JobEntry, NewJob, parse_batch, parse_job
 from batchpool.ledger.values.job_spec import JobSpec
@@ -47,6 +48,7 @@ class Jobs:
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Commands = redis
+        self.broken = Broken(redis)
         self._create = LuaScript(redis, "create")
         self._read = LuaScript(redis, "read")
         self._cancel = LuaScript(redis, "cancel")
@@ -101,8 +103,16 @@ class Jobs:
         names = [keys.job_key(job_id) for job_id in job_ids]
         now, *found = self._read(names[0], [HASHES_PER_READ, *names])
         return [
-            _snapshot(job_id, int(now), raw) for job_id, raw in zip(job_ids, found, strict=False)
+            self._snapshot(job_id, int(now), raw)
+            for job_id, raw in zip(job_ids, found, strict=False)
         ]
+
+    def _snapshot(self, job_id: str, now_ms: int, raw: list[Any] | bytes | None) -> Snapshot | None:
+        try:
+            return _snapshot(job_id, now_ms, raw)
+        except UNPARSABLE as error:
+            self.broken.note_error("job", keys.job_key(job_id), b"", error)
+            return None
 
     def state(self, job_id: str) -> str | None:
         """The state of a job, None if there is none."""
@@ -118,16 +128,24 @@ class Jobs:
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.hmget(keys.job_key(job_id), "state", "spec")
-            answers = pipe.execute()
-        return [
-            Header(state.decode(), JobSpec.from_json(loads(spec))) if state else None
-            for state, spec in answers
-        ]
+            answers = pipe.execute(raise_on_error=False)
+        found = zip(job_ids, answers, strict=True)
+        return [self._header(job_id, answer) for job_id, answer in found]
+
+    def _header(self, job_id: str, answer: Any) -> Header | None:
+        try:
+            state, spec = answer
+            if state is None and spec is None:
+                return None
+            return Header(state.decode(), JobSpec.from_json(loads(spec)))
+        except UNPARSABLE as error:
+            self.broken.note_error("job", keys.job_key(job_id), b"", error)
+            return None
 
     def page(self, limit: int, before: str | None = None) -> list[str]:
         """Ids, newest first, from the one after `before`; empty when `before` is unknown."""
         after = keys.job_key(before) if before is not None else None
-        return [keys.job_id_of(key) for key in page_of_keys(self._redis, keys.JOBS, limit, after)]
+        return page_of_ids(self._redis, keys.JOBS, limit, after, keys.job_id_of)
 
     def items(self, job_id: str, first: int, count: int) -> Sequence[Any]:
         """The items with the indices first … first + count - 1."""
@@ -156,13 +174,13 @@ def _ms(time: tuple[int, int]) -> int:
     return int(seconds) * 1000 + int(micros) // 1000
 
 
-def _snapshot(job_id: str, now_ms: int, raw: list[Any] | None) -> Snapshot | None:
+def _snapshot(job_id: str, now_ms: int, raw: list[Any] | bytes | None) -> Snapshot | None:
     if not raw:
         return None
+    if isinstance(raw, bytes):
+        raise ValueError(raw.decode(errors="replace"))
     event, job, *batches = raw
     hashes = [_mapping(flat) for flat in batches]
-    if not all(hashes):
-        return None
     entries = [parse_batch(index, fields) for index, fields in enumerate(hashes)]
     return Snapshot(parse_job(job_id, _mapping(job), entries), now_ms, event.decode())
 

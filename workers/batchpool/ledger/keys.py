@@ -33,7 +33,12 @@ bp:reserved             hash: host -> claims on it since it was reserved; there 
 bp:counts               hash of counts over all jobs. At present: queued_items (in batches without
                         an owner), open_items (in batches not ended), queued, running (jobs). So
                         far: succeeded, failed, cancelled (jobs), refused_writes, lost_workers
+bp:broken               hash: id -> what cannot be read, as JSON
+bp:broken:new           list: the same of what has not been moved yet
+bp:broken:key:<id>...   the keys that were moved away, under their ids in bp:broken
 """
+
+import re
 
 PREFIX = "bp:job:"
 JOBS = "bp:jobs"
@@ -52,8 +57,16 @@ COUNTS = "bp:counts"
 COMPARISONS = "bp:comparisons"
 COMPARING = "bp:comparing"
 LEADER = "bp:cmp:leader"
+BROKEN = "bp:broken"
+BROKEN_NEW = "bp:broken:new"
+BROKEN_KEY = "bp:broken:key:"
 QUEUE = "batchpool:"
 """Prefix of the RQ queue of a class of workers."""
+
+_ID = rb"[0-9A-Za-z-]{1,64}"
+_JOB = re.compile(PREFIX.encode() + b"(" + _ID + b")")
+_COMPARISON = re.compile(COMPARISON.encode() + b"(" + _ID + b")")
+_MEMBER = re.compile(PREFIX.encode() + b"(" + _ID + rb")\|([0-9]{1,9})")
 
 
 def job_key(job_id: str) -> str:
@@ -61,7 +74,12 @@ def job_key(job_id: str) -> str:
 
 
 def job_id_of(key: bytes) -> str:
-    return key.decode().removeprefix(PREFIX)
+    """The id of a member of an index of jobs.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _matched(_JOB, key)[1].decode()
 
 
 def batch_key(job_id: str, batch: int) -> str:
@@ -87,10 +105,25 @@ def base_class(class_id: str) -> str:
 
 
 def comparison_id_of(key: bytes) -> str:
-    return key.decode().removeprefix(COMPARISON)
+    """The id of a member of an index of comparisons.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _matched(_COMPARISON, key)[1].decode()
 
 
 def split_member(member: bytes) -> tuple[str, int]:
-    """The job id and batch number of a member of an index."""
-    key, _, batch = member.decode().rpartition("|")
-    return key.removeprefix(PREFIX), int(batch)
+    """The job id and batch number of a member of an index of batches.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = _matched(_MEMBER, member)
+    return found[1].decode(), int(found[2])
+
+
+def _matched(pattern: re.Pattern[bytes], member: bytes) -> re.Match[bytes]:
+    if found := pattern.fullmatch(member):
+        return found
+    raise ValueError("it is no key of ours")

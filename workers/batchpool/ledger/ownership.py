@@ -7,10 +7,12 @@ from json import dumps, loads
 from typing import Any, Literal, NamedTuple
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from batchpool.ledger import keys
 from batchpool.ledger.blocks.bitmap import bit_segments, set_bits
 from batchpool.ledger.blocks.record_codec import encode_block
+from batchpool.ledger.broken import UNPARSABLE, Broken, is_about_data
 from batchpool.ledger.scripts import LuaScript
 from batchpool.ledger.values.job_entries import Owner, Report, Tally
 from batchpool.ledger.values.job_spec import JobSpec
@@ -94,6 +96,7 @@ class Ownership:
 
     def __init__(self, redis: Redis, lease_s: float = LEASE_S) -> None:
         self._lease_ms = int(lease_s * 1000)
+        self._broken = Broken(redis)
         self._claim = LuaScript(redis, "claim")
         self._flush = LuaScript(redis, "flush")
         self._renew = LuaScript(redis, "renew")
@@ -108,7 +111,7 @@ class Ownership:
         codes: str = "",
         second_try: str = "",
     ) -> Claim | str:
-        """Claim a batch; or say why not: missing, ended, OTHER_VERSION, or the batch's state.
+        """Claim a batch; or say why not: missing, unreadable, ended, OTHER_VERSION, or its state.
 
         Args:
             codes: JSON of the version of each task here, without blanks; a job that has not begun
@@ -120,7 +123,16 @@ class Ownership:
         token, reason = follows.token if follows else "", BROKEN if second_try else CRASHED
         args = [batch, secrets.token_hex(8), self._lease_ms, dumps(owner), token, reason]
         args += [codes, second_try]
-        if (answer := self._claim(keys.job_key(job_id), args))[0] == b"no":
+        try:
+            return self._claimed(job_id, batch, self._claim(keys.job_key(job_id), args))
+        except (ResponseError, *UNPARSABLE) as error:
+            if isinstance(error, ResponseError) and not is_about_data(error):
+                raise
+            self._broken.note_error("job", keys.job_key(job_id), b"", error)
+            return "unreadable"
+
+    def _claimed(self, job_id: str, batch: int, answer: list[Any]) -> Claim | str:
+        if answer[0] == b"no":
             return str(answer[1].decode())
         _, now, token, spec, deadline, listed, flat, bitmap = answer
         raw = dict(zip(flat[::2], flat[1::2], strict=True))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from redis import Redis
 
 from batchpool.ledger import keys
+from batchpool.ledger.broken import UNPARSABLE, Broken
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.values.announcements import LiveWorker, WorkerCapabilities
 
@@ -16,13 +17,15 @@ class Presence:
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Commands = redis
+        self._broken = Broken(redis)
 
-    def announce(self, worker: LiveWorker, ttl_s: int) -> None:
-        """Make a worker known as live for `ttl_s`."""
+    def announce(self, worker: LiveWorker, ttl_s: int) -> bool:
+        """Make a worker known as live for `ttl_s`; returns whether its class is known."""
         with self._redis.pipeline() as pipe:
             pipe.sadd(keys.WORKERS, worker.name)
             pipe.set(keys.WORKER + worker.name, json.dumps(worker.to_json()), ex=ttl_s)
-            pipe.execute()
+            pipe.hexists(keys.CLASSES, keys.base_class(worker.class_id))
+            return bool(pipe.execute()[-1])
 
     def leave(self, name: str) -> None:
         with self._redis.pipeline() as pipe:
@@ -34,7 +37,14 @@ class Presence:
         """The live workers, by name."""
         names = sorted(self._redis.smembers(keys.WORKERS))
         values = self._redis.mget([keys.WORKER.encode() + name for name in names]) if names else []
-        return [LiveWorker.from_json(json.loads(value)) for value in values if value]
+        found = []
+        for name, value in zip(names, values, strict=True):
+            try:
+                if value:
+                    found.append(LiveWorker.from_json(json.loads(value)).checked())
+            except UNPARSABLE as error:
+                self._broken.note_error("member", keys.WORKERS, name, error)
+        return found
 
     def forget_workers(self) -> int:
         """Drop the names of workers that are no longer live; return how many."""
@@ -51,7 +61,13 @@ class Presence:
     def classes(self) -> list[WorkerCapabilities]:
         """The capabilities of each known class of workers, by id."""
         found = self._redis.hgetall(keys.CLASSES)
-        return [WorkerCapabilities.from_json(json.loads(raw)) for _, raw in sorted(found.items())]
+        classes = []
+        for name, raw in sorted(found.items()):
+            try:
+                classes.append(WorkerCapabilities.from_json(json.loads(raw)).checked())
+            except UNPARSABLE as error:
+                self._broken.note_error("member", keys.CLASSES, name, error)
+        return classes
 
     def forget_unused_classes(self, class_ids: Iterable[str]) -> None:
         """Drop those of the classes that no live worker is of."""

@@ -1,14 +1,17 @@
 """Read records by item index, in bounded memory however large the job is."""
 
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
+import msgpack
 from redis import Redis
 
 from batchpool.ledger import keys
 from batchpool.ledger.blocks.record_codec import decode_block
+from batchpool.ledger.broken import UNPARSABLE, Broken
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.jobs import ITEMS_PER_BLOCK, Jobs
 from batchpool.ledger.values.job_entries import BatchEntry, JobEntry
@@ -107,16 +110,28 @@ class Records:
                 yield record
 
 
+class _Head(NamedTuple):
+    """The header of a block: the epoch that wrote it, its first and last index."""
+
+    epoch: int
+    first: int
+    last: int
+
+
 class _BlockIndex:
     """The headers of one batch's blocks, and the last blocks decoded."""
 
     def __init__(self, redis: Commands, job_id: str, batch: BatchEntry) -> None:
         self._redis: Commands = redis
+        self._broken = Broken(redis)
+        self._count = batch.count
         self._blocks = keys.batch_key(job_id, batch.index) + ":blocks"
         raw = redis.lrange(keys.batch_key(job_id, batch.index) + ":heads", 0, -1)
+        heads = [self._head(at, head) for at, head in enumerate(raw)]
         # An epoch that began after the job was read has no owner in `batch`: left to the next read.
-        heads = (json.loads(head) for head in raw)
-        self._heads = [head for head in heads if head["e"] <= len(batch.epochs)]
+        self._heads = [
+            head if head.epoch <= len(batch.epochs) else head._replace(last=-1) for head in heads
+        ]
         self._decoded: dict[int, list[Outcome]] = {}
 
     def load(self, window: range) -> dict[int, tuple[int, Outcome]]:
@@ -124,13 +139,13 @@ class _BlockIndex:
         wanted = [
             at
             for at, head in enumerate(self._heads)
-            if head["lo"] < window.stop and head["hi"] >= window.start
+            if head.first < window.stop and head.last >= window.start
         ]
         # Blocks that reach into the next window stay decoded, the others are dropped.
         self._decoded = {at: self._decoded[at] for at in wanted if at in self._decoded}
         self._decode([at for at in wanted if at not in self._decoded])
         return {
-            outcome.index: (self._heads[at]["e"], outcome)
+            outcome.index: (self._heads[at].epoch, outcome)
             for at in wanted
             for outcome in self._decoded[at]
             if outcome.index in window
@@ -142,7 +157,22 @@ class _BlockIndex:
                 pipe.lindex(self._blocks, at)
             for at, block in zip(missing, pipe.execute(), strict=True):
                 # None: the job was deleted, or has expired, while it was being read.
-                self._decoded[at] = list(decode_block(block)) if block else []
+                self._decoded[at] = self._outcomes(at, block) if block else []
+
+    def _outcomes(self, at: int, block: bytes) -> list[Outcome]:
+        try:
+            return list(decode_block(block, most=self._count))
+        except (*UNPARSABLE, zlib.error, msgpack.UnpackException) as error:
+            self._broken.note_error("block", self._blocks, b"%d" % at, error)
+            return []
+
+    def _head(self, at: int, raw: bytes) -> _Head:
+        try:
+            head = json.loads(raw)
+            return _Head(int(head["e"]), int(head["lo"]), int(head["hi"]))
+        except UNPARSABLE as error:
+            self._broken.note_error("block", self._blocks, b"%d" % at, error)
+            return _Head(0, 0, -1)
 
 
 def _record(batch: BatchEntry, number: int, outcome: Outcome, item: Any) -> RecordDocument:

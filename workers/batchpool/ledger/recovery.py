@@ -1,12 +1,15 @@
 """The reconciler's side of the ledger: expired leases, waiting batches, passed deadlines."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from batchpool.ledger import keys
+from batchpool.ledger.broken import UNPARSABLE, Broken, is_about_data
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.jobs import Jobs
+from batchpool.ledger.newest_first import readable_ids
 from batchpool.ledger.scripts import LuaScript
 
 MOST_LOST_WORKERS = 20
@@ -30,6 +33,7 @@ class Recovery:
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Commands = redis
+        self._broken = Broken(redis)
         self._expire = LuaScript(redis, "expire")
         self._overdue = LuaScript(redis, "overdue")
         self._move = LuaScript(redis, "move")
@@ -46,20 +50,21 @@ class Recovery:
             keys.LEASES, "-inf", self.now_ms(), byscore=True, offset=0, num=limit
         )
         queued = []
-        for member in due:
-            job_id, batch = keys.split_member(member)
+        for member, job_id, batch in self._readable(keys.LEASES, due):
             args = [batch, MOST_LOST_WORKERS]
-            if self._expire(keys.job_key(job_id), args) == b"queued":
+            if self._attempt(self._expire, job_id, args) == b"queued":
                 queued.append(member)
-        return self._with_queue([(member, 0.0) for member in queued])
+        return self._with_queue(keys.LEASES, [(member, 0.0) for member in queued])
 
     def waiting(self, limit: int = 10_000) -> list[Waiting]:
         """Queued batches without an owner, the longest waiting first."""
-        return self._with_queue(self._redis.zrange(keys.WAITING, 0, limit - 1, withscores=True))
+        found = self._redis.zrange(keys.WAITING, 0, limit - 1, withscores=True)
+        return self._with_queue(keys.WAITING, found)
 
     def parked(self, limit: int = 10_000) -> list[Waiting]:
         """Parked batches, the longest parked first."""
-        return self._with_queue(self._redis.zrange(keys.PARKED, 0, limit - 1, withscores=True))
+        found = self._redis.zrange(keys.PARKED, 0, limit - 1, withscores=True)
+        return self._with_queue(keys.PARKED, found)
 
     def park(self, job_id: str, batch: int, reason: str, unfit: str = "") -> None:
         """Make a queued batch wait until workers that can run it are live.
@@ -67,7 +72,7 @@ class Recovery:
         Args:
             unfit: a class of workers that has found that it cannot run the batch.
         """
-        self._move(keys.job_key(job_id), [batch, "park", reason, unfit])
+        self._attempt(self._move, job_id, [batch, "park", reason, unfit])
 
     def move(self, job_id: str, batch: int, queue: str, code: str = "") -> bool:
         """Let a queued or parked batch wait for the class `queue`; it must be enqueued after.
@@ -79,7 +84,7 @@ class Recovery:
             False when the batch does not wait any more, or its job began with another version.
         """
         args = [batch, "queue", queue, code]
-        return bool(self._move(keys.job_key(job_id), args) == b"yes")
+        return bool(self._attempt(self._move, job_id, args) == b"yes")
 
     def bound_to(self, job_id: str) -> str | None:
         """The version of its task with which a job has begun; None if it has not."""
@@ -91,8 +96,8 @@ class Recovery:
         due = self._redis.zrange(
             keys.DEADLINES, "-inf", self.now_ms(), byscore=True, offset=0, num=limit
         )
-        for job in due:
-            self._overdue(job)
+        for job_id in readable_ids(self._redis, keys.DEADLINES, due, keys.job_id_of):
+            self._attempt(self._overdue, job_id, [])
         return len(due)
 
     def forget_finished(self) -> int:
@@ -107,18 +112,47 @@ class Recovery:
                 pipe.execute()
         return len(gone)
 
-    def _with_queue(self, members: list[tuple[bytes, float]]) -> list[Waiting]:
+    def _attempt(self, script: LuaScript, job_id: str, args: list[Any]) -> Any:
+        """What a step of a job answers; None where its data do not let it be done."""
+        try:
+            return script(keys.job_key(job_id), args)
+        except ResponseError as error:
+            if not is_about_data(error):
+                raise
+            self._broken.note_error("job", keys.job_key(job_id), b"", error)
+            return None
+
+    def _readable(self, index: str, members: list[bytes]) -> list[tuple[bytes, str, int]]:
+        found = []
+        for member in members:
+            try:
+                found.append((member, *keys.split_member(member)))
+            except ValueError as error:
+                self._broken.note_error("member", index, member, error)
+        return found
+
+    def _with_queue(self, index: str, members: list[tuple[bytes, float]]) -> list[Waiting]:
+        since = dict(members)
+        batches = self._readable(index, list(since))
         with self._redis.pipeline(transaction=False) as pipe:
-            for member, _ in members:
-                pipe.hmget(keys.batch_key(*keys.split_member(member)), "queue", "unfit")
-            found = pipe.execute()
-        return [
-            Waiting(
-                *keys.split_member(member),
-                queue.decode(),
-                int(since),
-                frozenset((unfit or b"").decode().split()),
-            )
-            for (member, since), (queue, unfit) in zip(members, found, strict=True)
-            if queue is not None
-        ]
+            for _, job_id, batch in batches:
+                pipe.hmget(keys.batch_key(job_id, batch), "queue", "unfit")
+            found = pipe.execute(raise_on_error=False)
+        waiting = []
+        for (member, job_id, batch), fields in zip(batches, found, strict=True):
+            try:
+                queue, unfit = fields
+                if queue is None:
+                    self._note_dangling(index, member)
+                    continue
+                classes = frozenset((unfit or b"").decode().split())
+                since_ms = int(min(since[member], 2**53))
+                waiting.append(Waiting(job_id, batch, queue.decode(), since_ms, classes))
+            except UNPARSABLE as error:
+                self._broken.note_error("job", keys.job_key(job_id), b"", error)
+        return waiting
+
+    def _note_dangling(self, index: str, member: bytes) -> None:
+        # Looked at again: the job may have ended between the two reads.
+        if self._redis.zscore(index, member) is not None:
+            self._broken.note("member", index, member, "there is no such batch")

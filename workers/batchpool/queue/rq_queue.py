@@ -110,6 +110,16 @@ def queued_ids(redis: Redis, class_id: str) -> tuple[frozenset[str], frozenset[s
     return _decoded(waiting), _decoded(popped)
 
 
+def key_types(class_ids: Iterable[str]) -> dict[str, str]:
+    """RQ's keys of these classes, and the types that they must have."""
+    found = {Queue.redis_queues_keys: "set", REDIS_WORKER_KEYS: "set"}
+    for class_id in class_ids:
+        key = _queue_key(class_id)
+        found |= {key: "list", key + ":intermediate": "list"}
+        found[WORKERS_BY_QUEUE_KEY % queue_name(class_id)] = "set"
+    return found
+
+
 def known_classes(redis: Redis) -> list[str]:
     """The classes for which a batch was ever queued."""
     prefix = _queue_key("")
@@ -145,7 +155,7 @@ def forget(redis: Redis, class_id: str, names: Iterable[str]) -> None:
     with redis.pipeline(transaction=False) as pipe:
         for name in names:
             _take_out(pipe, class_id, name)
-            pipe.unlink(Job.key_for(name))
+            pipe.unlink(_bytes(Job.key_for(name)))
         pipe.execute()
 
 
@@ -154,10 +164,15 @@ def _queue_key(class_id: str) -> str:
 
 
 def _take_out(pipe: Pipeline, class_id: str, name: str) -> None:
-    pipe.lrem(_queue_key(class_id), 0, name)
-    pipe.lrem(_queue_key(class_id) + ":intermediate", 0, name)
+    pipe.lrem(_queue_key(class_id), 0, _bytes(name))
+    pipe.lrem(_queue_key(class_id) + ":intermediate", 0, _bytes(name))
+
+
+def _bytes(name: str | bytes) -> Any:
+    """An id of a message as it is in Redis, of whatever bytes."""
+    return name if isinstance(name, bytes) else name.encode(errors="surrogateescape")
 
 
 def _decoded(ids: Iterable[Any]) -> frozenset[str]:
     # Others may have put anything there: an id that is not ours matches nothing.
-    return frozenset(name.decode(errors="replace") for name in ids)
+    return frozenset(name.decode(errors="surrogateescape") for name in ids)

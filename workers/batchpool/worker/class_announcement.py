@@ -46,8 +46,12 @@ class ClassAnnouncement:
         """
         if now_s < self._due_s:
             return
-        self._presence.announce_class(self._capabilities)
+        self.announce()
         self._due_s = now_s + ANNOUNCE_CLASS_EVERY_S
+
+    def announce(self) -> None:
+        """Announce the class now."""
+        self._presence.announce_class(self._capabilities)
 
     def forget_former(self) -> None:
         """Remove the classes that this worker was of and no other is, once its own is known."""

@@ -108,8 +108,11 @@ class BatchWorker(Worker):
                 if found is not None or not looks:
                     return found
                 self._reservation.verify()
+            except UnicodeDecodeError as error:
+                # It stays among what was popped, where the reconciler finds it.
+                log.error("skipped an RQ message that is no text: %s", error)
             except RedisError as error:
-                if not is_temporary(error):
+                if not is_temporary(error) and "WRONGTYPE" not in str(error):
                     raise
                 log.log(level, "cannot read batches from Redis: %s", error)
                 level = logging.DEBUG
@@ -190,7 +193,9 @@ class BatchWorker(Worker):
                 super().heartbeat(timeout, pipe)
                 pipe.execute()
             self._class.announce_if_due(now)
-            self._presence.announce(self._describe(), WORKER_TTL_S)
+            if not self._presence.announce(self._describe(), WORKER_TTL_S):
+                # Redis was emptied, or the entry was broken.
+                self._class.announce()
             self._class.forget_former()
         except RedisError as error:
             log.debug("no heartbeat: %s", error)

@@ -28,6 +28,8 @@ from batchpool.comparisons.aggregation import (
 )
 from batchpool.comparisons.analysis.exports import to_csv, to_hyperfine, to_markdown
 from batchpool.comparisons.listing import list_comparisons
+from batchpool.comparisons.readability import show_readable
+from batchpool.ledger import keys
 from batchpool.ledger.comparisons import ComparisonSnapshot
 from batchpool.model import TERMINAL_STATES
 from batchpool.schemas.comparison_requests import (
@@ -68,7 +70,12 @@ def get_comparisons() -> Response:
     negotiate()
     query = read_query(ComparisonsQuery)
     found, cursor = list_comparisons(service().comparisons, query)
-    shown = [show_comparison_summary(each.entry, each.now_ms).model_dump() for each in found]
+    shown = show_readable(
+        service().broken,
+        "comparison",
+        ((keys.comparison_key(each.entry.id), each) for each in found),
+        lambda each: show_comparison_summary(each.entry, each.now_ms).model_dump(),
+    )
     headers = {"Link": next_link(cursor)} if cursor else None
     return json_response({"comparisons": shown, "next": cursor}, headers=headers)
 

@@ -24,9 +24,12 @@ from batchpool.api.long_poll import wait_for_end
 from batchpool.api.problems import Conflict
 from batchpool.api.use_cases.retry_job import retry_job
 from batchpool.api.use_cases.submit_job import SubmittedJob, submit
+from batchpool.comparisons.readability import show_readable
 from batchpool.jobs.aggregation import show_job, show_summary
 from batchpool.jobs.listing import list_jobs
 from batchpool.json_value import JsonObject
+from batchpool.ledger import keys
+from batchpool.ledger.broken import UNPARSABLE
 from batchpool.ledger.jobs import Snapshot
 from batchpool.model import TERMINAL_STATES
 from batchpool.queue import rq_queue
@@ -75,7 +78,9 @@ def get_jobs() -> Response:
     context = service()
     found, cursor = list_jobs(context.jobs, query)
     now_ms = context.jobs.now_ms()
-    body = {"jobs": [show_summary(job, now_ms) for job in found], "next": cursor}
+    named = ((keys.job_key(job.id), job) for job in found)
+    shown = show_readable(context.broken, "job", named, lambda job: show_summary(job, now_ms))
+    body = {"jobs": shown, "next": cursor}
     return json_response(body, headers={"Link": next_link(cursor)} if cursor else None)
 
 
@@ -190,4 +195,8 @@ def _accepted(context: ApiContext, submitted: SubmittedJob) -> Response:
 
 
 def _shown(seen: Snapshot) -> JsonObject:
-    return show_job(seen.job, seen.job.finished_ms or seen.now_ms)
+    try:
+        return show_job(seen.job, seen.job.finished_ms or seen.now_ms)
+    except UNPARSABLE as error:
+        service().broken.note_error("job", keys.job_key(seen.job.id), b"", error)
+        raise no_such_job(seen.job.id) from error

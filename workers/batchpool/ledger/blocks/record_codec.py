@@ -23,6 +23,10 @@ import msgpack
 
 from batchpool.model import RECORD_STATES, ExecutionSite, Outcome
 
+MOST_RECORDS = 10_000_000
+MOST_BYTES = 256 << 20
+"""What a block may hold: many times what a runner puts into one."""
+
 _STATE_CODE = {state: code for code, state in enumerate(RECORD_STATES)}
 
 
@@ -61,10 +65,21 @@ def encode_block(outcomes: Sequence[Outcome], epoch_start_ns: int) -> bytes:
     return zlib.compress(msgpack.packb(columns), 1)
 
 
-def decode_block(block: bytes, epoch_start_ns: int = 0) -> Iterator[Outcome]:
-    """The outcomes of a block, by index; starts count from `epoch_start_ns`."""
-    columns = msgpack.unpackb(zlib.decompress(block), strict_map_key=False)
+def decode_block(
+    block: bytes, epoch_start_ns: int = 0, most: int = MOST_RECORDS
+) -> Iterator[Outcome]:
+    """The outcomes of a block, by index; starts count from `epoch_start_ns`.
+
+    Args:
+        most: a block that claims to have more is broken.
+
+    Raises:
+        ValueError: of that, and other errors of reading a block that is broken.
+    """
+    columns = msgpack.unpackb(_decompress(block), strict_map_key=False)
     count, first = columns["n"], columns["f"]
+    if not (0 < count <= most and count == len(columns["w"]) == len(columns["c"])):
+        raise ValueError(f"{count} records are said to be in the block")
     indices = list(accumulate(columns["i"])) if "i" in columns else range(first, first + count)
     table = [ExecutionSite(*site) for site in columns["L"]]
     sites = columns.get("l") or [0] * count
@@ -88,6 +103,14 @@ def decode_block(block: bytes, epoch_start_ns: int = 0) -> Iterator[Outcome]:
             attempt=attempt,
             tries=tuple(tries),
         )
+
+
+def _decompress(block: bytes) -> bytes:
+    reader = zlib.decompressobj()
+    found = reader.decompress(block, MOST_BYTES)
+    if not reader.eof:
+        raise ValueError("the block is cut off, or too long")
+    return found
 
 
 def _differences(numbers: Sequence[int]) -> list[int]:

@@ -2,7 +2,7 @@
 local state = redis.call('HGET', job, 'state')
 if not state then return 'missing' end
 if state == 'queued' or state == 'running' then return 'running' end
-for n = 0, tonumber(redis.call('HGET', job, 'batches')) - 1 do
+for n = 0, batches() - 1 do
   local k = batch_key(n)
   redis.call('UNLINK', k, k .. ':bits', k .. ':heads', k .. ':blocks')
 end

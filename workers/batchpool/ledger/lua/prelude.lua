@@ -46,6 +46,14 @@ local function owns(n, token)
   return false
 end
 
+-- The number of batches: no more than there are, whatever the job's hash says.
+local function batches()
+  local said = tonumber(redis.call('HGET', job, 'batches')) or 0
+  local n = 0
+  while n < said and redis.call('EXISTS', batch_key(n)) == 1 do n = n + 1 end
+  return n
+end
+
 local function emit(kind, n)
   redis.call('XADD', job .. ':events', 'MAXLEN', '~', 256, '*', 'type', kind, 'batch', n)
 end
@@ -64,7 +72,7 @@ end
 -- Every key of a finished job gets the same time to live, in the same step that finishes it.
 local function expire_job(now)
   local ttl = tonumber(redis.call('HGET', job, 'ttl_ms'))
-  for n = 0, tonumber(redis.call('HGET', job, 'batches')) - 1 do
+  for n = 0, batches() - 1 do
     for _, part in ipairs({'', ':bits', ':heads', ':blocks'}) do
       redis.call('PEXPIRE', batch_key(n) .. part, ttl)
     end
@@ -112,7 +120,7 @@ local function end_batch(n, now, state, rest, err, reason)
 end
 
 local function end_unowned(now, state, rest, err, reason)
-  for n = 0, tonumber(redis.call('HGET', job, 'batches')) - 1 do
+  for n = 0, batches() - 1 do
     local s = redis.call('HGET', batch_key(n), 'state')
     if s == 'queued' or s == 'parked' then end_batch(n, now, state, rest, err, reason) end
   end

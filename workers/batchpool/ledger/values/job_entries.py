@@ -8,6 +8,9 @@ from typing import Any, TypedDict, cast
 from batchpool.ledger.values.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, AutoChoice, Phases, RecordState, TaskError, Usage
 
+MOST_ITEMS = 10_000_000
+"""More are refused by the API; a batch that claims them is broken."""
+
 
 class WorkerIdentity(TypedDict):
     """The identity of a worker that claims a batch; `ppid` is its PID."""
@@ -178,6 +181,8 @@ def _maybe_int(raw: bytes | None) -> int | None:
 def parse_batch(index: int, raw: Mapping[bytes, bytes]) -> BatchEntry:
     """Read a batch from the fields of its hash."""
     error, rest = raw.get(b"error"), raw.get(b"rest")
+    if not 0 <= int(raw[b"count"]) <= MOST_ITEMS:
+        raise ValueError(f"batch {index} is said to have {int(raw[b'count'])} items")
     parked = raw.get(b"parked")
     return BatchEntry(
         index=index,
@@ -214,6 +219,8 @@ def _parse_epoch(raw: Mapping[bytes, bytes], number: int) -> Epoch:
 def parse_job(job_id: str, raw: Mapping[bytes, bytes], batches: list[BatchEntry]) -> JobEntry:
     """Read a job from the fields of its hash and its parsed batches."""
     error, cancel = raw.get(b"error"), raw.get(b"cancel")
+    if len(batches) != int(raw[b"batches"]):
+        raise ValueError(f"{len(batches)} of {int(raw[b'batches'])} batches are there")
     return JobEntry(
         id=job_id,
         state=raw[b"state"].decode(),
