@@ -85,3 +85,30 @@ def test_a_full_redis_refuses_jobs_with_507(stage: Any) -> None:
         assert stage.redis.zcard("bp:jobs") == 0
     finally:
         stage.redis.config_set("maxmemory", "0")
+
+
+def test_readiness_tells_accepting_from_running(stage: Any) -> None:
+    assert stage.get("/readyz")["running"] == {"ok": True, "reasons": []}
+    stage.leave("w1")
+    found = stage.get("/readyz")
+    assert (found["accepting"]["ok"], found["running"]["ok"]) == (True, False)
+    assert "no worker is live" in found["running"]["reasons"][0]
+
+
+def test_readiness_names_a_full_redis(stage: Any) -> None:
+    stage.redis.config_set("maxmemory", "100kb")
+    try:
+        assert "Redis is full" in stage.get("/readyz", 503)["accepting"]["reasons"][0]
+    finally:
+        stage.redis.config_set("maxmemory", "0")
+
+
+def test_readiness_names_a_user_that_may_run_no_scripts(stage: Any) -> None:
+    # The default user is changed: new connections are opened as it.
+    stage.redis.execute_command("ACL", "SETUSER", "default", "-evalsha")
+    try:
+        found = stage.get("/readyz", 503)
+        assert "EVALSHA" in found["accepting"]["reasons"][0]
+        assert "EVALSHA" in found["running"]["reasons"][0]
+    finally:
+        stage.redis.execute_command("ACL", "SETUSER", "default", "+@all")

@@ -34,6 +34,8 @@ CHANGED: dict[str, str] = {
     "!*/properties/sum/anyOf: *": "the sum of no numbers is null",
     "+*/batches/items/required/second_try": "second tries are shown",
     "+*/batches/items/properties/second_try": "second tries are shown",
+    "+//readyz/*/accepting": "accepting and running are told apart",
+    "+//readyz/*/running": "accepting and running are told apart",
     "+//v1/broken": "what cannot be read is listed",
     "+//v1/broken/{broken_id}": "and can be deleted",
     "+//v1/workers/get/*/properties/warm/items/*": "idle pools are shown",

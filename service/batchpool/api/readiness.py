@@ -1,25 +1,30 @@
 """Readiness: whether Redis accepts jobs and keeps them safely, and whether workers were seen."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from batchpool.json_value import JsonObject
 from batchpool.ledger import keys
-from batchpool.ledger.values.announcements import LiveWorker
+from batchpool.ledger.presence import Presence
 
 LEAST_VERSION = (6, 2)
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """The result of the check; without `reasons`, jobs are accepted."""
+    """The result of the check.
+
+    Args:
+        reasons: why jobs are not accepted; empty if they are.
+        idle_reasons: why accepted jobs do not run.
+    """
 
     reasons: list[str] = field(default_factory=list)
+    idle_reasons: list[str] = field(default_factory=list)
     durability: str = "unknown"
     redis: JsonObject = field(default_factory=dict)
     workers: int = 0
@@ -33,6 +38,8 @@ class Readiness:
         return {
             "status": "ready" if self.ready else "unavailable",
             "reasons": self.reasons,
+            "accepting": {"ok": self.ready, "reasons": self.reasons},
+            "running": {"ok": not self.idle_reasons, "reasons": self.idle_reasons},
             "durability": self.durability,
             "redis": self.redis,
             "workers": {"live": self.workers, "classes": self.classes},
@@ -49,19 +56,18 @@ def check(redis: Redis) -> Readiness:
             pipe.info("memory")
             pipe.config_get("appendfsync")
             pipe.hlen(keys.CLASSES)
-            pipe.smembers(keys.WORKERS)
+            # No such script: that is the answer where scripts may be run.
+            pipe.evalsha("0" * 40, 0)
             answers = pipe.execute(raise_on_error=False)
-        return evaluate(answers, _count_live(redis, answers[-1]))
+            live = sum(each.state != "draining" for each in Presence(redis).workers())
+        return evaluate(answers, live)
     except RedisError as error:
-        return Readiness([_why_silent(error)])
+        return _silent(error)
 
 
-def _count_live(redis: Redis, names: Any) -> int:
-    if not isinstance(names, set) or not names:
-        return 0
-    values = redis.mget([keys.WORKER.encode() + name for name in names])
-    workers = [LiveWorker.from_json(json.loads(value)) for value in values if value]
-    return sum(worker.state != "draining" for worker in workers)
+def _silent(error: Exception) -> Readiness:
+    why = _why_silent(error)
+    return Readiness([why], [why])
 
 
 def evaluate(answers: Sequence[Any], live: int) -> Readiness:
@@ -69,19 +75,21 @@ def evaluate(answers: Sequence[Any], live: int) -> Readiness:
 
     Args:
         answers: INFO server, replication, persistence, memory; CONFIG GET appendfsync; the number
-            of classes; the names of workers. An error in place of an answer is one that Redis gave.
+            of classes; EVALSHA of an unknown script. An error in place of an answer is one that
+            Redis gave.
     """
     refused = next((found for found in answers[:4] if isinstance(found, Exception)), None)
     if refused is not None:
-        return Readiness([_why_silent(refused)])
-    server, replication, persistence, memory, fsync, classes = answers[:6]
+        return _silent(refused)
+    server, replication, persistence, memory, fsync, classes, script = answers
     classes = classes if isinstance(classes, int) else 0
     info = RedisInfo.from_sections(server, replication, persistence, memory)
-    reasons = list(_faults(info))
-    if not classes:
-        reasons.append("no worker has been seen yet; start one")
+    faults = [*_faults(info), *_faults_of_scripts(script)]
+    no_worker = [] if live else ["no worker is live; start one"]
+    unseen = [] if classes else ["no worker has been seen yet; start one"]
     return Readiness(
-        reasons=reasons,
+        reasons=faults + unseen,
+        idle_reasons=faults + no_worker,
         durability=_durability(info, fsync),
         redis={
             "version": info.version,
@@ -107,6 +115,10 @@ class RedisInfo:
     maxmemory_policy: str
     used_memory: int | None
     maxmemory: int | None
+
+    @property
+    def is_full(self) -> bool:
+        return bool(self.maxmemory) and (self.used_memory or 0) >= (self.maxmemory or 0)
 
     @classmethod
     def from_sections(cls, *sections: Mapping[str, Any]) -> "RedisInfo":
@@ -138,10 +150,18 @@ def _faults(info: RedisInfo) -> Sequence[str]:
         found.append("Redis keeps no append-only file; set appendonly yes, appendfsync always")
     elif info.last_write_status not in (None, "ok"):
         found.append("Redis cannot write its append-only file; look at its disk")
+    if info.is_full:
+        found.append("Redis is full (maxmemory is reached); delete jobs, or raise it")
     policy = info.maxmemory_policy
     if policy != "noeviction":
         found.append(f"Redis evicts keys when full (maxmemory-policy {policy}); set noeviction")
     return found
+
+
+def _faults_of_scripts(answer: Any) -> list[str]:
+    if isinstance(answer, NoScriptError):
+        return []
+    return [f"Redis does not run our scripts; its user needs EVALSHA and SCRIPT ({answer})"]
 
 
 def _durability(info: RedisInfo, fsync: Any) -> str:

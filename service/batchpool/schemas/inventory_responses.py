@@ -118,9 +118,16 @@ class LiveWorkers(ResponseModel):
     classes: int
 
 
+class Check(ResponseModel):
+    ok: bool
+    reasons: list[str] = Field(description="why not; empty if it is")
+
+
 class ReadinessInfo(ResponseModel):
     status: Literal["ready", "unavailable"]
     reasons: list[str]
+    accepting: Check = Field(description="jobs are accepted and kept safely; decides the status")
+    running: Check = Field(description="accepted jobs are run")
     durability: Literal["strong", "weak", "none", "unknown"]
     redis: JsonObject
     workers: LiveWorkers

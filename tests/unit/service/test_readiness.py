@@ -3,7 +3,12 @@
 from typing import Any
 
 import pytest
-from redis.exceptions import AuthenticationError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    NoScriptError,
+    ResponseError,
+)
 
 from batchpool.api.readiness import evaluate
 
@@ -14,7 +19,7 @@ GOOD: list[Any] = [
     {"maxmemory_policy": "noeviction", "maxmemory": 0, "used_memory": 1},
     {"appendfsync": "always"},
     1,
-    {b"w1"},
+    NoScriptError("NOSCRIPT No matching script."),
 ]
 
 
@@ -41,6 +46,8 @@ def test_a_safe_redis_with_a_known_class_of_workers_is_ready() -> None:
         (2, {"aof_last_write_status": "err"}, "its disk"),
         (3, {"maxmemory_policy": "allkeys-lru"}, "set noeviction"),
         (0, AuthenticationError("NOAUTH Authentication required."), "wants a password"),
+        (3, {"maxmemory": 100, "used_memory": 100}, "Redis is full"),
+        (6, NoPermissionError("NOPERM this user has no permissions"), "EVALSHA"),
         (5, 0, "no worker has been seen yet"),
     ],
 )
@@ -48,6 +55,15 @@ def test_what_is_unsafe_is_red_with_the_reason(at: int, change: Any, says: str) 
     found = evaluate(_with(at, change), 0)
     assert not found.ready
     assert says in "; ".join(found.reasons)
+    shown = found.show()
+    assert shown["accepting"] == {"ok": False, "reasons": found.reasons}
+    assert not shown["running"]["ok"]
+
+
+def test_jobs_are_accepted_and_not_run_while_no_worker_is_live() -> None:
+    shown = evaluate(GOOD, 0).show()
+    assert (shown["status"], shown["accepting"]["ok"]) == ("ready", True)
+    assert shown["running"] == {"ok": False, "reasons": ["no worker is live; start one"]}
 
 
 @pytest.mark.parametrize(
