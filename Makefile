@@ -13,8 +13,10 @@ TEST_PROCESSES ?= 4
 PYTEST := $(RUN)/python -m pytest --durations=20 --durations-min=5 $(PYTEST_ARGS)
 BESIDE := -n $(TEST_PROCESSES)
 OR_NONE := || [ $$? -eq 5 ]
+# Both parts, also if the first one fails, so that `make test-again` knows of all that failed.
+both = failed=0; { $(1) $(OR_NONE); } || failed=1; { $(2) $(OR_NONE); } || failed=1; exit $$failed
 
-.PHONY: help demo test test-full test-walks chaos bench lint check docs lock clean
+.PHONY: help demo test test-again test-full test-walks chaos bench lint check docs lock clean
 help:  ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -22,12 +24,13 @@ demo: $(VENV)/.local  ## Run the notebook's six ways and one job on real input
 	@$(RUN)/batchpool demo
 
 test: $(VENV)/.dev  ## Test each behaviour once, in minutes (what needs Docker is skipped without one)
-	$(PYTEST) $(BESIDE) -m 'not full and not alone' $(OR_NONE)
-	$(PYTEST) -m 'alone and not full' $(OR_NONE)
+	@$(call both,$(PYTEST) $(BESIDE) -m 'not full and not alone',$(PYTEST) -m 'alone and not full')
+
+test-again: $(VENV)/.dev  ## Run the tests that failed last time once more, one after the other
+	$(PYTEST) --last-failed --last-failed-no-failures none -m '' $(OR_NONE)
 
 test-full: $(VENV)/.dev  ## Test at full size: all walks, drills and other seeds too
-	$(PYTEST) $(BESIDE) -m 'not alone' $(OR_NONE)
-	$(PYTEST) -m alone $(OR_NONE)
+	@$(call both,$(PYTEST) $(BESIDE) -m 'not alone',$(PYTEST) -m alone)
 
 test-walks: $(VENV)/.dev  ## Run the full walks of the ledger, queue, worker and runner alone
 	$(PYTEST) $(BESIDE) -m full tests/faults
