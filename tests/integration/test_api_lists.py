@@ -14,7 +14,8 @@ def many(stage: Any) -> list[str]:
     ids = []
     for number in range(JOBS):
         task = "cpu" if number % 7 < 3 else "echo"
-        ids.append(stage.post(task=task, count=1)["id"])
+        labels = {"third": str(number % 3), "odd=": "a=b"} if number % 2 else {}
+        ids.append(stage.post(task=task, count=1, labels=labels)["id"])
         if number % 9 == 0:
             stage.http.post(f"/v1/jobs/{ids[-1]}/cancel")
     return ids
@@ -36,6 +37,9 @@ FILTERS = {
     "state=cancelled&": lambda number: number % 9 == 0,
     "state=queued&task=echo&": lambda number: number % 9 and number % 7 >= 3,
     "state=running&": lambda number: False,
+    "label=third%3D1&": lambda number: number % 2 and number % 3 == 1,
+    "label=third%3D1&task=cpu&": lambda n: n % 2 and n % 3 == 1 and n % 7 < 3,
+    "label=odd%3D%3Da%3Db&": lambda number: False,
 }
 
 

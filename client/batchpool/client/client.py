@@ -116,10 +116,20 @@ class Client:
         return Job(self._transport.json(Call("GET", f"/v1/jobs/{_id(job)}")))
 
     def jobs(
-        self, *, state: str | None = None, task: str | None = None, limit: int | None = None
+        self,
+        *,
+        state: str | None = None,
+        task: str | None = None,
+        label: str | None = None,
+        limit: int | None = None,
     ) -> Iterator[Job]:
-        """Iterate over the jobs, newest first, page by page."""
-        query = {"state": state, "task": task, "limit": limit}
+        """Iterate over the jobs, newest first, page by page.
+
+        Args:
+            label: `NAME=TEXT`: only jobs that have this label.
+            limit: the size of a page.
+        """
+        query = {"state": state, "task": task, "label": label, "limit": limit}
         return map(Job, self._transport.pages("/v1/jobs", "jobs", query))
 
     def wait(self, job: Job | str, wait_s: float | None = None) -> Job:

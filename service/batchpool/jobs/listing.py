@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from batchpool.jobs.paging import collect_page
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.values.job_entries import JobEntry
+from batchpool.ledger.values.job_spec import JobSpec
 from batchpool.schemas.job_requests import JobsQuery
 
 SCAN_PAGE = 200
@@ -37,12 +38,22 @@ def list_jobs(jobs: Jobs, query: JobsQuery) -> tuple[list[JobEntry], str | None]
 
 
 def _is_filtered(query: JobsQuery) -> bool:
-    return query.state is not None or query.task is not None
+    return any(each is not None for each in (query.state, query.task, query.label))
 
 
 def _matching(jobs: Jobs, ids: Sequence[str], query: JobsQuery) -> list[str]:
     return [
         job_id
         for job_id, head in zip(ids, jobs.load_headers(ids), strict=True)
-        if head and query.state in (None, head.state) and query.task in (None, head.spec.task)
+        if head
+        and query.state in (None, head.state)
+        and query.task in (None, head.spec.task)
+        and _has_label(head.spec, query.label)
     ]
+
+
+def _has_label(spec: JobSpec, label: str | None) -> bool:
+    if label is None:
+        return True
+    name, _, text = label.partition("=")
+    return spec.labels.get(name) == text

@@ -121,6 +121,9 @@ class JobsQuery(Request):
 
     state: JobState | None = None
     task: Annotated[str, Field(max_length=200)] | None = None
+    label: Annotated[str, Field(max_length=600, pattern="^[^=]+=")] | None = Field(
+        None, description="`NAME=TEXT`: jobs that have this label"
+    )
     limit: Limit = 50
     cursor: Annotated[str, Field(pattern="^[0-9a-f]{24}$")] | None = None
 
