@@ -5,6 +5,7 @@ from pathlib import Path
 
 from batchpool.api.settings import ApiSettings
 from batchpool.settings import (
+    TASK_SETTINGS,
     ReconcilerSettings,
     ServiceSettings,
     Setting,
@@ -22,25 +23,11 @@ message that names the variable and what is allowed. Durations are in seconds. `
 and `batchpool up` set what their processes need; all else has its default."""
 
 # Read by other programs, or as they are, without bounds.
-TASKS = (
-    Setting(
-        "BATCHPOOL_TASKS_DIR",
-        None,
-        "a folder whose `*.py` files declare tasks",
-        default_text="none",
-    ),
-    Setting(
-        "BATCHPOOL_FILES_ROOT",
-        None,
-        "the folders that the task `files` may read, separated by `:`; by default it reads nothing",
-        default_text="none",
-    ),
-    Setting(
-        "BATCHPOOL_PRELOAD",
-        None,
-        "do not set it: it names the modules that the worker's fork server imports",
-        default_text="set by the worker",
-    ),
+PRELOAD = Setting(
+    "BATCHPOOL_PRELOAD",
+    None,
+    "do not set it: it names the modules that the worker's fork server imports",
+    default_text="set by the worker",
 )
 COMMAND_LINE = (
     Setting(
@@ -120,7 +107,7 @@ def render() -> str:
         ("All processes", table(own(StackSettings))),
         (
             "Workers (`python -m batchpool.worker`, `batchpool worker`)",
-            table([*own(WorkerSettings), *TASKS]),
+            table([*own(WorkerSettings), *TASK_SETTINGS, PRELOAD]),
         ),
         (
             "API (`python -m batchpool.api`)",

@@ -252,6 +252,29 @@ def test_with_reload_an_edited_task_is_taken_up(up: Callable[..., Up], tmp_path:
     assert stack.end() == 0
 
 
+def test_files_below_the_named_folder_are_read(
+    up: Callable[..., Up], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "two.txt").write_text("1\n2\n")
+    monkeypatch.delenv("BATCHPOOL_FILES_ROOT", raising=False)
+    stack = up("--workers", "1", "--files-root", str(tmp_path))
+    with Client(stack.url()) as client:
+        assert client.run("files", items=["two.txt"]).sum == 2
+    stack.process.send_signal(signal.SIGTERM)
+    assert stack.end() == 0
+
+
+def test_without_a_files_root_the_error_says_how_to_set_one(up: Callable[..., Up]) -> None:
+    stack = up("--workers", "1", BATCHPOOL_FILES_ROOT="")
+    with Client(stack.url()) as client:
+        [record] = client.records(client.run("files", items=["two.txt"]))
+        assert record["error"]["type"] == "OutsideRoots"
+        assert "BATCHPOOL_FILES_ROOT" in record["error"]["message"]
+        assert "batchpool up --files-root DIR" in record["error"]["message"]
+    stack.process.send_signal(signal.SIGTERM)
+    assert stack.end() == 0
+
+
 @pytest.mark.parametrize("victim", ["redis", "worker-1", *full("api", "reconciler")])
 def test_a_killed_member_comes_back_and_the_job_is_not_lost(stack: LocalStack, victim: str) -> None:
     with Client(stack.url) as client:

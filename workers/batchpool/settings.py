@@ -177,6 +177,24 @@ class WorkerSettings(StackSettings):
     )
 
 
+# Read as they are by the children of a worker too, which have no `WorkerSettings`.
+TASK_SETTINGS = (
+    Setting(
+        "BATCHPOOL_TASKS_DIR",
+        None,
+        "a folder whose `*.py` files declare tasks",
+        default_text="none",
+    ),
+    Setting(
+        "BATCHPOOL_FILES_ROOT",
+        None,
+        "the folders that the task `files` may read, separated by `:`; by default it reads nothing "
+        "(`batchpool up --files-root DIR` sets it)",
+        default_text="none",
+    ),
+)
+
+
 @dataclass(frozen=True)
 class ServiceSettings(StackSettings):
     """Settings that the API and the reconciler share."""

@@ -68,14 +68,23 @@ def main() -> None:
 @click.option(
     "--reload", is_flag=True, help="Load the tasks again, between batches, when their files change."
 )
+@click.option(
+    "--files-root",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True),
+    help="The folder below which the task `files` may read; by default it reads nothing.",
+)
 @needs_extra("local")
-def up(workers: int, port: int, data: Path | None, reload: bool) -> None:
+def up(workers: int, port: int, data: Path | None, reload: bool, files_root: str | None) -> None:
     """Start a local stack on this machine and keep it running until Ctrl-C."""
     from batchpool.cli.log_writer import LogWriter
     from batchpool.cli.output import LogFormat
     from batchpool.stack.local_stack import LocalStack, StackOptions
 
-    environ = {**os.environ, "BATCHPOOL_RELOAD": "on"} if reload else os.environ
+    environ = dict(os.environ)
+    if reload:
+        environ["BATCHPOOL_RELOAD"] = "on"
+    if files_root is not None:
+        environ["BATCHPOOL_FILES_ROOT"] = files_root
     options = StackOptions(
         workers=workers, port=port, data=data, follow_parent=True, environ=environ
     )

@@ -7,6 +7,7 @@ import logging
 import select
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any, Self
 
 from redis.exceptions import RedisError
 
+from batchpool.command_help import answer_arguments
 from batchpool.comparisons.driver import Driver, drive_forever
 from batchpool.ledger.connection import connect
 from batchpool.ledger.reconciler_presence import client_name
@@ -26,6 +28,10 @@ LOG = logging.getLogger("batchpool.reconciler")
 
 REDIS_TIMEOUT_S = 5.0
 STOP_S = 2.0
+ABOUT = (
+    "Requeue, park or end batches that have no owner, and drive comparisons, until SIGTERM or "
+    "SIGINT."
+)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -102,6 +108,7 @@ def comparison_driver(settings: ReconcilerSettings) -> Iterator[None]:
 
 
 def main() -> int:
+    answer_arguments("batchpool.reconciler", ABOUT, ReconcilerSettings, sys.argv[1:])
     settings = ReconcilerSettings.of_process()
     configure_logging(settings.log_level)
     with (

@@ -20,6 +20,7 @@ from typing import Any
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import facts_of
 from batchpool.children.pool_cache import PoolCache
+from batchpool.command_help import answer_arguments
 from batchpool.errors import CodeChanged, LimitReached, SpecError
 from batchpool.execution.generators import find_generators
 from batchpool.execution.in_flight import IN_FLIGHT_NAME, read_in_flight_table
@@ -239,6 +240,10 @@ def _do_nothing(*_: object) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
+    if len(arguments) != 4:
+        answer_arguments("batchpool.runner", "Run a worker's batches.", WorkerSettings, arguments)
+        sys.stderr.write("only a worker can start a runner: python -m batchpool.worker\n")
+        raise SystemExit(2)
     fd, folder, known, tries = arguments
     die_with_parent()
     # The worker handles Ctrl-C and SIGTERM; it kills this process if needed. Not ignored but

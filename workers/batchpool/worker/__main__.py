@@ -2,6 +2,7 @@
 
 import sys
 
+from batchpool.command_help import answer_arguments
 from batchpool.ledger.connection import connect
 from batchpool.settings import WorkerSettings
 from batchpool.system.logs import configure_logging
@@ -9,8 +10,11 @@ from batchpool.system.process_control import become_subreaper
 from batchpool.worker.rq_worker import serve
 from batchpool.worker.runner_process import RunnerDied, remove_stale_folders
 
+ABOUT = "Take batches from the queue and run them, one at a time, until SIGTERM or SIGINT."
+
 
 def main() -> int:
+    answer_arguments("batchpool.worker", ABOUT, WorkerSettings, sys.argv[1:])
     settings = WorkerSettings.of_process()
     configure_logging(settings.log_level)
     become_subreaper()

@@ -84,7 +84,10 @@ def _resolve(item: Any) -> Path:
     if not isinstance(item, str):
         raise TypeError(f"the item of task 'files' is a path, not {type(item).__name__}")
     if not _roots:
-        raise OutsideRoots("this worker reads no files: BATCHPOOL_FILES_ROOT is not set")
+        raise OutsideRoots(
+            "this worker reads no files: set BATCHPOOL_FILES_ROOT for it to the folder that holds "
+            "them (`batchpool up --files-root DIR`)"
+        )
     # resolve() follows every link, so that a link out of the roots is seen as what it is.
     paths = [(root / item).resolve() for root in _roots]
     allowed = [path for path in paths if any(path.is_relative_to(root) for root in _roots)]
