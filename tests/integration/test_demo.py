@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from batchpool.cli.demo import SIX_WAYS, standard_library
+from batchpool.cli.demo import CPU_ROUNDS, SIX_WAYS, standard_library
 from tests.support.waiting import check_time
 
 MARK = "BATCHPOOL_TEST"
@@ -87,6 +87,17 @@ def test_only_processes_may_call_more_tasks_in_flight_a_speedup(report: dict[str
         if way != "sequential":
             assert row["parallelism"] > 1.5, way
             assert row["speedup"] == pytest.approx(cpu["sequential"]["wall_s"] / row["wall_s"])
+
+
+def test_a_conclusion_about_computing_is_drawn_only_without_doubts(report: dict[str, Any]) -> None:
+    cpu = report["sections"][1]
+    assert {len(row["round_speedups"]) for row in cpu["rows"][1:]} == {CPU_ROUNDS}
+    drawn = [lesson.startswith("Computing") for lesson in report["lessons"]]
+    if cpu["doubts"]:
+        assert not any(drawn)
+        assert all(doubt in report["lessons"][0] for doubt in cpu["doubts"])
+    else:
+        assert sum(drawn) == 1
 
 
 def test_the_lines_are_those_of_the_files(report: dict[str, Any]) -> None:

@@ -13,7 +13,14 @@ import psutil
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from batchpool.cli.demo_report import DemoReport, Row, Section, row_of
+from batchpool.cli.demo_report import (
+    DemoReport,
+    Row,
+    Section,
+    doubts_about,
+    median_row,
+    row_of,
+)
 from batchpool.cli.output import stderr_console
 from batchpool.client.client import Client
 from batchpool.client.errors import BatchpoolError
@@ -24,8 +31,9 @@ SLEEP_S = 2.0
 SLEEP_ITEMS = 5
 SLEEP_CONCURRENCY = 10
 CPU_ITEMS = 8
-CPU_TASK_S = 0.55
+CPU_TASK_S = 0.15
 CPU_CONCURRENCY = 2
+CPU_ROUNDS = 3
 
 _PROBE_ITERATIONS = 1_000_000
 _JOB_LIMIT_S = 60.0
@@ -47,6 +55,9 @@ SIX_WAYS = (
     Variant("thread-pool map", {"backend": "thread-pool", "dispatch": "map"}),
     Variant("process-pool map", {"backend": "process-pool", "dispatch": "map"}),
 )
+
+# Two to warm up, one to see how fast the machine is, and three on real input.
+_JOBS = 3 + (1 + CPU_ROUNDS) * len(SIX_WAYS) + 3
 
 
 class DemoFailed(BatchpoolError):
@@ -103,13 +114,24 @@ class BackgroundLoad:
 
     def __init__(self) -> None:
         self._started = time.monotonic()
-        self._busy_s = _busy_s()
+        self._others_s = _busy_s() - _own_s()
 
-    def cpus(self, section: Section) -> float:
+    def cpus(self) -> float:
         """Return how many CPUs other programs used, on average."""
         elapsed_s = time.monotonic() - self._started
-        ours_s = sum(row.cpu_s for row in section.rows)
-        return max(0.0, (_busy_s() - self._busy_s - ours_s) / elapsed_s)
+        return max(0.0, (_busy_s() - _own_s() - self._others_s) / elapsed_s)
+
+
+def _own_s() -> float:
+    # What has ended is in the times of the parent that reaped it.
+    own = psutil.Process()
+    total = 0.0
+    for process in (own, *own.children(recursive=True)):
+        try:
+            total += sum(process.cpu_times()[:4])
+        except psutil.Error:
+            pass
+    return total
 
 
 def _busy_s() -> float:
@@ -140,14 +162,12 @@ def run_demo(environ: Mapping[str, str]) -> DemoReport:
         stack = LocalStack(options, lambda name, line: log.append(f"{name}: {line}"))
         stack.start()
     try:
-        with Client(stack.url) as client, DemoRunner(client, console, 3 + 2 * 6 + 3) as guide:
+        with Client(stack.url) as client, DemoRunner(client, console, _JOBS) as guide:
             _warm_up(guide)
-            sleep = _sleep(guide)
-            others = BackgroundLoad()
-            cpu = _cpu(guide)
-            others_cpus = others.cpus(cpu)
-            files = _files(guide, sources)
             gil = all(worker["gil"] for worker in client.workers())
+            sleep = _sleep(guide)
+            cpu = _cpu(guide, gil)
+            files = _files(guide, sources)
     except BatchpoolError as error:
         raise DemoFailed("\n".join([str(error), *log[-20:]])) from error
     finally:
@@ -158,7 +178,6 @@ def run_demo(environ: Mapping[str, str]) -> DemoReport:
         python=sys.version.split()[0],
         gil=gil,
         redis=stack.choice.why if stack.choice else "",
-        others_cpus=others_cpus,
     )
 
 
@@ -177,17 +196,16 @@ def _warm_up(guide: DemoRunner) -> None:
         )
 
 
-def _section(title: str, run: Callable[[Variant], Job]) -> Section:
+def _round(run: Callable[[Variant], Job]) -> list[Row]:
     rows: list[Row] = []
     for way in SIX_WAYS:
         # The first is the sequential one: the others' speedup is against it, and only against it.
         rows.append(row_of(way.name, run(way), rows[0].wall_s if rows else None))
-    return Section(title, tuple(rows))
+    return rows
 
 
 def _sleep(guide: DemoRunner) -> Section:
-    return _section(
-        f"sleep: {SLEEP_ITEMS} tasks that wait {SLEEP_S:g} s, up to {SLEEP_CONCURRENCY} in flight",
+    rows = _round(
         lambda way: guide.run(
             f"sleep: {way.name}",
             "sleep",
@@ -198,9 +216,44 @@ def _sleep(guide: DemoRunner) -> Section:
             **way.spec,
         ),
     )
+    return Section(
+        f"sleep: {SLEEP_ITEMS} tasks that wait {SLEEP_S:g} s, up to {SLEEP_CONCURRENCY} in flight",
+        tuple(rows),
+    )
 
 
-def _cpu(guide: DemoRunner) -> Section:
+def _cpu(guide: DemoRunner, gil: bool) -> Section:
+    iterations = _iterations_of_a_task(guide)
+    others = BackgroundLoad()
+    # Short and interleaved: a load that comes and goes meets all variants, and shows.
+    rounds = [
+        _round(
+            lambda way: guide.run(
+                f"cpu: {way.name}",
+                "cpu",
+                params={"iterations": iterations},
+                count=CPU_ITEMS,
+                concurrency=CPU_CONCURRENCY,
+                shared_sum="global",
+                **way.spec,
+            ),
+        )
+        for _ in range(CPU_ROUNDS)
+    ]
+    others_cpus = others.cpus()
+    sequential, *concurrent = zip(*rounds, strict=True)
+    reference = median_row(sequential, None)
+    rows = (reference, *(median_row(each, reference.wall_s) for each in concurrent))
+    spare_cpus = (os.cpu_count() or 1) - CPU_CONCURRENCY - others_cpus
+    return Section(
+        f"cpu: {CPU_ITEMS} tasks that compute for {CPU_TASK_S:g} s, "
+        f"up to {CPU_CONCURRENCY} in flight; median of {CPU_ROUNDS} rounds",
+        rows,
+        doubts_about(rows, others_cpus=others_cpus, spare_cpus=spare_cpus, gil=gil),
+    )
+
+
+def _iterations_of_a_task(guide: DemoRunner) -> int:
     probe = guide.run(
         "cpu: how fast is this machine?",
         "cpu",
@@ -209,21 +262,8 @@ def _cpu(guide: DemoRunner) -> Section:
         backend="sequential",
     )
     # CPU time, and the fastest: a probe that had to wait would make the tasks too short.
-    task_s = min(record["cpu_s"] for record in guide.records(probe))
-    iterations = max(1000, round(_PROBE_ITERATIONS * CPU_TASK_S / task_s))
-    return _section(
-        f"cpu: {CPU_ITEMS} tasks that compute for {CPU_TASK_S:g} s, "
-        f"up to {CPU_CONCURRENCY} in flight",
-        lambda way: guide.run(
-            f"cpu: {way.name}",
-            "cpu",
-            params={"iterations": iterations},
-            count=CPU_ITEMS,
-            concurrency=CPU_CONCURRENCY,
-            shared_sum="global",
-            **way.spec,
-        ),
-    )
+    task_s = min(float(record["cpu_s"]) for record in guide.records(probe))
+    return max(1000, round(_PROBE_ITERATIONS * CPU_TASK_S / task_s))
 
 
 def _files(guide: DemoRunner, sources: list[str]) -> Section:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from batchpool.cli.demo_report import DemoReport, Row
+from batchpool.cli.demo_report import DemoReport, Row, Section
 from batchpool.cli.output import stdout_console
 
 _TITLES = ("way", "wall", "speedup", "parallelism", "PIDs", "workers", "sum", "global saw", "so")
@@ -30,7 +30,7 @@ def print_demo(report: DemoReport) -> None:
 
 def _lines(report: DemoReport, console: Console) -> list[Text]:
     # Not rich's Table: a section's title would widen the first column and squeeze the others.
-    cells = {row: _cells(row) for section in report.sections for row in section.rows}
+    cells = {row: _cells(section, row) for section in report.sections for row in section.rows}
     widths = [max(map(len, column)) for column in zip(_TITLES, *cells.values(), strict=True)]
     shown = len(_TITLES)
     if _width(widths, 1) > console.width:
@@ -41,7 +41,7 @@ def _lines(report: DemoReport, console: Console) -> list[Text]:
         lines += [Text(), Text(section.title, "bold cyan")]
         for row in section.rows:
             line = Text(_join(cells[row][:shown], widths, gap))
-            if row.speedup is not None:
+            if row.speedup is not None and not section.doubts:
                 line.highlight_words([cells[row][2]], _GOOD if row.faster else _BAD)
             lines.append(line)
     return lines
@@ -59,7 +59,7 @@ def _join(cells: Sequence[str], widths: Sequence[int], gap: str) -> str:
     return gap.join(parts).rstrip()
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(section: Section, row: Row) -> list[str]:
     return [
         f" {row.way}",
         f"{row.wall_s:.2f} s",
@@ -69,5 +69,5 @@ def _cells(row: Row) -> list[str]:
         str(row.workers),
         str(row.sum),
         "–" if row.observed is None else str(row.observed),
-        row.interpretation,
+        section.interpretation(row),
     ]

@@ -1,15 +1,16 @@
 """Rows and lessons of the demo's report; pure."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from batchpool.client.resources import Job
 
 # Less than this is not called a gain: one run on a busy machine wobbles by as much.
 _GAIN = 1.25
-# The same work took so much more CPU time at one time than at another: not a quiet machine.
-_UNEVEN = 1.15
-_BUSY_CPUS = 0.25
+# One variant's speedup differs by more from round to round: the machine, not the variant.
+_DISAGREEING = 1.3
+_BUSY_CPUS = 0.5
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,13 @@ class Row:
     wall_s: float
     speedup: float | None
     parallelism: float
-    cpu_s: float
     pids: int
     workers: int
     sum: int | float | None
     observed: int | float | None
     """Final value of the shared global in the process that ran the batch; added over batches."""
+    round_speedups: tuple[float, ...] = ()
+    """Speedup in each round, if there were several; the other values are the median round's."""
 
     @property
     def faster(self) -> bool:
@@ -46,6 +48,12 @@ class Section:
 
     title: str
     rows: tuple[Row, ...]
+    doubts: tuple[str, ...] = ()
+    """Reasons why no conclusion can be drawn from the speedups."""
+
+    def interpretation(self, row: Row) -> str:
+        """Interpret one of the rows, or say that its speedup means nothing."""
+        return "no conclusion" if self.doubts and row.speedup else row.interpretation
 
 
 @dataclass(frozen=True)
@@ -57,18 +65,17 @@ class DemoReport:
     python: str
     gil: bool
     redis: str
-    others_cpus: float
-    """How many CPUs programs beside the demo kept busy while it computed."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as JSON data."""
         return {**asdict(self), "lessons": self.lessons()}
 
     def lessons(self) -> list[str]:
-        """Interpret the numbers in sentences."""
+        """Interpret the numbers in sentences; the first names what spoiled the measurement."""
         sleep, cpu, files = self.sections
-        lessons = [_on_sleep(sleep), _on_cpu(cpu, self.gil), _on_files(files)]
-        return [*lessons, *_on_noise(cpu, self.others_cpus)]
+        if cpu.doubts:
+            return [_on_doubts(cpu), _on_sleep(sleep), _on_files(files)]
+        return [_on_sleep(sleep), _on_cpu(cpu, self.gil), _on_files(files)]
 
 
 def row_of(way: str, job: Job, sequential_s: float | None) -> Row:
@@ -80,12 +87,53 @@ def row_of(way: str, job: Job, sequential_s: float | None) -> Row:
         wall_s=wall_s,
         speedup=sequential_s / wall_s if sequential_s is not None and wall_s else None,
         parallelism=float(job.timing["parallelism"]),
-        cpu_s=float(job.timing["task_cpu_s"]),
         pids=int(job["pids_total"]),
         workers=int(job["workers_total"]),
         sum=job.sum,
         observed=sum(observed) if observed else None,
     )
+
+
+def median_row(rounds: Sequence[Row], sequential_s: float | None) -> Row:
+    """Return the round of median wall time, with the speedup over the median sequential run.
+
+    Args:
+        rounds: one row per round, each with the speedup over the sequential run of its round.
+        sequential_s: None for the sequential variant itself.
+    """
+    middle = sorted(rounds, key=lambda row: row.wall_s)[len(rounds) // 2]
+    return replace(
+        middle,
+        speedup=sequential_s / middle.wall_s if sequential_s is not None else None,
+        round_speedups=tuple(row.speedup for row in rounds if row.speedup is not None),
+    )
+
+
+def doubts_about(
+    rows: Sequence[Row], *, others_cpus: float, spare_cpus: float, gil: bool
+) -> tuple[str, ...]:
+    """Return why the speedups of computing tasks mean nothing; empty on a quiet machine.
+
+    Args:
+        others_cpus: how many CPUs other programs used meanwhile.
+        spare_cpus: how many CPUs were left, beyond what the tasks need.
+    """
+    doubts = []
+    if others_cpus > _BUSY_CPUS and spare_cpus < 1:
+        doubts.append(f"other programs used {others_cpus:.1f} CPUs")
+    worst = max(rows, key=_spread)
+    if _spread(worst) > _DISAGREEING:
+        span = _span(list(worst.round_speedups), "")
+        doubts.append(f"the speedup of {worst.way} was {span} from round to round")
+    faster = [row.way for row in rows if row.way.startswith("thread") and row.faster]
+    if gil and faster:
+        # It rules a gain out: the sequential runs must have been slowed down.
+        doubts.append(f"{', '.join(faster)} computed faster than the GIL allows")
+    return tuple(doubts)
+
+
+def _spread(row: Row) -> float:
+    return max(row.round_speedups) / min(row.round_speedups) if row.round_speedups else 1.0
 
 
 def _of(section: Section, *words: str) -> list[Row]:
@@ -136,14 +184,8 @@ def _on_files(section: Section) -> str:
     )
 
 
-def _on_noise(section: Section, others_cpus: float) -> list[str]:
-    signs = []
-    if others_cpus > _BUSY_CPUS:
-        signs.append(f"other programs used {others_cpus:.1f} CPUs")
-    # Not the processes: side by side on the threads of one core they take longer by themselves.
-    spent = [row.cpu_s for row in (section.rows[0], *_of(section, "thread"))]
-    if max(spent) > _UNEVEN * min(spent):
-        signs.append(f"the same work took {min(spent):.1f} to {max(spent):.1f} s of CPU time")
-    if not signs:
-        return []
-    return [f"This machine was not quiet ({'; '.join(signs)}): take the speedups with care."]
+def _on_doubts(section: Section) -> str:
+    return (
+        "No conclusion about computing, because this machine was too busy: "
+        f"{'; '.join(section.doubts)}. Run the demo again when nothing else runs."
+    )

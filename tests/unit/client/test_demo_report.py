@@ -3,7 +3,17 @@
 from dataclasses import replace
 from typing import Any
 
-from batchpool.cli.demo_report import DemoReport, Row, Section, row_of
+import pytest
+
+from batchpool.cli.demo_output import print_demo
+from batchpool.cli.demo_report import (
+    DemoReport,
+    Row,
+    Section,
+    doubts_about,
+    median_row,
+    row_of,
+)
 from batchpool.client.resources import Job
 
 
@@ -11,7 +21,7 @@ def finished(wall_s: float, parallelism: float, pids: int = 1, observed: Any = (
     return Job(
         {
             "sum": 28,
-            "timing": {"wall_s": wall_s, "parallelism": parallelism, "task_cpu_s": 4.0},
+            "timing": {"wall_s": wall_s, "parallelism": parallelism},
             "pids_total": pids,
             "workers_total": 1,
             "shared_sum": {"strategy": "global", "observed": list(observed)},
@@ -43,8 +53,8 @@ def test_what_batches_saw_is_added_up() -> None:
     assert row_of("2 batches", finished(1.0, 1.9, 2, (None, None)), 2.0).observed is None
 
 
-def section(*rows: tuple[str, float, float | None, float], cpu_s: float = 4.0) -> Section:
-    return Section("", tuple(Row(way, w, s, p, cpu_s, 1, 1, 28, 28) for way, w, s, p in rows))
+def section(*rows: tuple[str, float, float | None, float]) -> Section:
+    return Section("", tuple(Row(way, w, s, p, 1, 1, 28, 28) for way, w, s, p in rows))
 
 
 def report(thread_speedup: float, process_speedup: float, *, gil: bool) -> DemoReport:
@@ -55,7 +65,7 @@ def report(thread_speedup: float, process_speedup: float, *, gil: bool) -> DemoR
         ("process-pool map", 4 / process_speedup, process_speedup, 2),
     )
     files = section(("1 batch", 1, None, 1), ("2 batches", 0.6, 1.7, 1.8))
-    return DemoReport((sleep, cpu, files), 50.0, "3.14.0", gil, "a Redis", 0.1)
+    return DemoReport((sleep, cpu, files), 50.0, "3.14.0", gil, "a Redis")
 
 
 def test_the_gil_is_blamed_only_where_there_is_one_and_threads_gained_nothing() -> None:
@@ -69,21 +79,78 @@ def test_processes_without_gain_are_told_as_such() -> None:
     assert "had only 1.0" in report(1.0, 1.0, gil=True).lessons()[1]
 
 
-def test_a_machine_that_was_not_quiet_is_told() -> None:
+def measured(threads: tuple[float, ...], processes: tuple[float, ...]) -> tuple[Row, ...]:
+    """Rows of as many rounds, with these speedups in each."""
+
+    def rounds(way: str, speedups: tuple[float, ...]) -> Row:
+        return median_row([Row(way, 4 / s, s, 2.0, 1, 1, 28, 28) for s in speedups], 4.0)
+
+    sequential = median_row([Row("sequential", 4.0, None, 1.0, 1, 1, 28, 28)] * 3, None)
+    return (sequential, rounds("threading", threads), rounds("process-pool map", processes))
+
+
+QUIET = measured((0.97, 1.02, 1.0), (1.8, 2.0, 1.9))
+
+
+def doubts(rows: tuple[Row, ...], **changes: Any) -> tuple[str, ...]:
+    return doubts_about(rows, **{"others_cpus": 0.1, "spare_cpus": -0.1, "gil": True, **changes})
+
+
+def test_a_variant_is_shown_by_its_median_round() -> None:
+    sequential, threads, processes = QUIET
+    assert (sequential.wall_s, sequential.speedup) == (4.0, None)
+    assert (threads.speedup, processes.speedup) == pytest.approx((1.0, 1.9))
+    assert processes.round_speedups == (1.8, 2.0, 1.9)
+
+
+def test_a_quiet_machine_leaves_no_doubt() -> None:
+    assert doubts(QUIET) == ()
+    assert doubts(QUIET, others_cpus=3.0, spare_cpus=11.0) == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "reason"),
+    [
+        (QUIET, {"others_cpus": 0.9, "spare_cpus": -0.9}, "other programs used 0.9 CPUs"),
+        (
+            measured((1.0, 0.9, 1.2), (1.8, 2.0, 1.9)),
+            {},
+            "the speedup of threading was 0.9 to 1.2 from round to round",
+        ),
+        (
+            measured((1.0, 1.0, 1.0), (0.8, 2.0, 0.9)),
+            {},
+            "the speedup of process-pool map was 0.8 to 2.0 from round to round",
+        ),
+        (
+            measured((1.8, 1.9, 1.9), (0.8, 0.9, 0.8)),
+            {},
+            "threading computed faster than the GIL allows",
+        ),
+    ],
+)
+def test_a_disturbed_measurement_has_no_conclusion_but_the_reason_on_top(
+    rows: tuple[Row, ...],
+    changes: dict[str, float],
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = doubts(rows, **changes)
+    assert found == (reason,)
     quiet = report(1.0, 1.9, gil=True)
-    assert not any("not quiet" in lesson for lesson in quiet.lessons())
-    sleep, cpu, files = quiet.sections
-    slow = replace(cpu.rows[1], cpu_s=5.0)
-    noisy = replace(quiet, sections=(sleep, Section("", (cpu.rows[0], slow, cpu.rows[2])), files))
-    assert "4.0 to 5.0 s of CPU time" in noisy.lessons()[-1]
-    crowded = replace(quiet, others_cpus=0.9)
-    assert "other programs used 0.9 CPUs" in crowded.lessons()[-1]
+    sleep, _, files = quiet.sections
+    disturbed = replace(quiet, sections=(sleep, Section("cpu", rows, found), files))
+    first, *others = disturbed.lessons()
+    assert first.startswith("No conclusion about computing")
+    assert reason in first
+    assert not any("omputing" in lesson or "GIL" in lesson for lesson in others)
+    monkeypatch.setenv("COLUMNS", "120")
+    print_demo(disturbed)
+    printed = capsys.readouterr().out
+    assert printed.count(" no conclusion\n") == 2
+    assert "at once, no gain" not in printed
 
 
-def test_processes_that_cost_more_cpu_time_are_not_taken_for_noise() -> None:
-    sleep, cpu, files = report(1.0, 1.9, gil=True).sections
-    pool = replace(cpu.rows[2], cpu_s=6.0)
-    shared_core = DemoReport(
-        (sleep, Section("", (*cpu.rows[:2], pool)), files), 50.0, "3.14.0", True, "a Redis", 0.1
-    )
-    assert len(shared_core.lessons()) == 3
+def test_threads_that_gain_without_a_gil_leave_no_doubt() -> None:
+    assert doubts(measured((1.8, 1.9, 1.9), (1.8, 1.9, 1.9)), gil=False) == ()
