@@ -7,6 +7,7 @@ own, inherits the orphans of its own tests, and looks for leftovers among these 
 import os
 import random
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -40,6 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_FOLDER] = (folder, os.environ.get("TMPDIR"))
     os.environ["TMPDIR"] = tempfile.tempdir = folder
     become_subreaper()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A run in the background of a shell, which would hand that on to all that tests start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

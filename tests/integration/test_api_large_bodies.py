@@ -12,6 +12,7 @@ import pytest
 
 from batchpool.api.json_body import GcPause
 from tests.integration.api_process import Api
+from tests.support.waiting import check_time
 
 MILLION = 1_000_000
 ACCEPTED = {
@@ -58,7 +59,7 @@ def test_a_million_items_are_accepted_and_block_nobody(api: Api, stage: Any, kin
         status, job = api.ask("POST", "/v1/jobs", _order(ACCEPTED[kind]))
     assert status == 202, job
     assert job["progress"]["total"] == MILLION
-    assert max(took) < 1, took
+    check_time("/healthz meanwhile", max(took), 1)
     api.end()
 
 
@@ -70,7 +71,7 @@ def test_a_body_that_needs_too_much_memory_is_413_and_blocks_nobody(
         status, problem = api.ask("POST", "/v1/jobs", _order(REFUSED[kind]))
     assert (status, problem["status"]) == (413, 413), problem
     assert "MiB of memory" in problem["detail"]
-    assert max(took) < 1, took
+    check_time("/healthz meanwhile", max(took), 1)
     assert api.ask("POST", "/v1/jobs", _order(b"1"))[0] == 202
     assert api.ask("POST", "/v1/jobs", _order(b"0," * MILLION + b"0"))[0] == 422
 
@@ -111,7 +112,7 @@ def test_the_large_body_process_ends_with_its_server(api: Api, stage: Any) -> No
     process = _process_of(api)
     for one in [*psutil.Process(api.process.pid).children(), psutil.Process(api.process.pid)]:
         one.kill()
-    process.wait(2)
+    stage.until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
     api.process.communicate()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.api_process import Api
+from tests.support.waiting import check_time
 
 HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 SLOW = {
@@ -42,7 +43,7 @@ def served_at_once(api: Api) -> Iterator[list[float]]:
         is_over.set()
         thread.join()
     assert took
-    assert max(took) < 1, took
+    check_time("/healthz meanwhile", max(took), 1)
 
 
 @pytest.fixture
