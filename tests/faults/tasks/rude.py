@@ -4,9 +4,12 @@ import contextlib
 import json
 import logging
 import os
+import pickle
 import resource
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -152,3 +155,42 @@ def _stream(fd: int) -> str:
         return os.readlink(f"/proc/self/fd/{fd}")
     except OSError as error:
         return repr(error)
+
+
+class _Payload:
+    """Unpickled, it makes a file."""
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (os.environ["CANARY"],)
+
+
+def _channels() -> list[int]:
+    """The descriptors over which this process reports: a socket pair, or the socket of a pool."""
+    found = []
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as end:
+            peer = end.getpeername() if end.family == socket.AF_UNIX else "other"
+            if peer == "" or (isinstance(peer, str) and "batchpool-run-" in peer):
+                found.append(fd)
+    return found
+
+
+@task("send-rubbish", params=Rude)
+def send_rubbish(item: int, params: Rude) -> int:
+    """Write to what this process reports over, at the first item."""
+    if item == 0:
+        pickled = pickle.dumps(_Payload())
+        data = {
+            "text": b"\x00\xff\x01\x67garbage",
+            "pickle": struct.pack("!i", len(pickled)) + pickled,
+            "json": struct.pack("!i", 2) + b"{}",
+            "endless": struct.pack("=III", 1 << 30, 2, 0) * 100,
+            "torn": b"\x00\x00\x10\x00" if params.how == "torn" else b"",
+        }[params.how]
+        channels = _channels()
+        for fd in channels:
+            os.write(fd, data)
+        with open(os.environ["CANARY"] + ".sent", "a") as log:
+            log.write(f"{len(channels)}\n")
+        time.sleep(0.3 if params.how != "torn" else 8)
+    return item

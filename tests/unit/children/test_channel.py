@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from batchpool.children.channel import (
+    STARTED_FRAME_S,
+    BadFrame,
     ChannelReader,
     ChannelWriter,
     Frame,
@@ -72,3 +74,34 @@ def test_outcomes_come_back_as_they_were() -> None:
     ]
     data = b"".join(pack_record(to_record(outcome)) for outcome in given)
     assert to_outcomes(data, LANE) == given
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff" * 12, (1 << 25).to_bytes(4, "little") + b"\2\0\0\0\0\0\0\0", b"\0" * 12]
+)
+def test_other_bytes_are_no_frames(tmp_path: Path, data: bytes) -> None:
+    link, inbox, listener = connect(tmp_path / "socket")
+    link.send(FrameKind.ROWS, 1, b"whole")
+    link._socket.sendall(data)
+    frames = inbox.frames()
+    assert next(frames).data == b"whole"
+    with pytest.raises(BadFrame):
+        next(frames)
+    for end in (link._socket, inbox.socket, listener):
+        end.close()
+
+
+def test_a_started_frame_is_overdue_after_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, inbox, listener = connect(tmp_path / "socket")
+    link._socket.sendall(b"\1\0\0")
+    assert list(inbox.frames()) == [] and not inbox.is_overdue
+    begun_s = inbox._begun_s
+    monkeypatch.setattr("batchpool.children.channel.monotonic", lambda: begun_s + STARTED_FRAME_S)
+    assert not inbox.is_overdue
+    monkeypatch.setattr("batchpool.children.channel.monotonic", lambda: begun_s + 5.1)
+    assert inbox.is_overdue
+    for end in (link._socket, inbox.socket, listener):
+        end.close()
+    assert not inbox.is_overdue

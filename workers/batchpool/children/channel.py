@@ -1,6 +1,6 @@
 """Messages from children to their parent: a Unix socket, one connection per child.
 
-    hello   the child's execution site, and the path of its outbox
+    hello   the child's execution site
     rows    finished records
     chunk   finished records; and the chunk of that number is over
     leaked  a task left a thread in this process
@@ -8,7 +8,8 @@
     broken  our own code failed in the child; the text is its traceback
 
 A frame is its length, kind and number, then data. Rows are marshalled: plain data and no classes,
-so that reading them runs no code. A frame that its sender's death cut off is dropped.
+so that reading them runs no code. A frame that its sender's death cut off is dropped; a child that
+sends other bytes, or a frame that is not whole after some seconds, is killed.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ import struct
 from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple
 
 from batchpool.execution.outbox import split_records
@@ -26,6 +28,12 @@ from batchpool.model import ExecutionSite, Outcome
 
 _HEADER = struct.Struct("=III")
 _RECV_BYTES = 1 << 18
+MOST_BYTES = 16 << 20
+STARTED_FRAME_S = 5.0
+
+
+class BadFrame(Exception):
+    """The bytes are not a frame of a child."""
 
 
 class FrameKind(IntEnum):
@@ -37,6 +45,9 @@ class FrameKind(IntEnum):
     LEAKED = 4
     BROKEN = 5
     STALE = 6
+
+
+_KINDS = frozenset(map(int, FrameKind))
 
 
 class Frame(NamedTuple):
@@ -72,19 +83,33 @@ class ChannelReader:
         self.socket = connection
         self.at_end = False
         self._buffer = bytearray()
+        self._begun_s = 0.0
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether a frame has begun and is not whole after `STARTED_FRAME_S`."""
+        is_open = self.socket.fileno() >= 0
+        return is_open and bool(self._buffer) and monotonic() - self._begun_s > STARTED_FRAME_S
 
     def frames(self) -> Iterator[Frame]:
         """All complete frames that have arrived."""
+        had = len(self._buffer)
         self._receive()
+        if not had:
+            self._begun_s = monotonic()
         place = 0
         while len(self._buffer) - place >= _HEADER.size:
             length, kind, number = _HEADER.unpack_from(self._buffer, place)
+            if length > MOST_BYTES or kind not in _KINDS:
+                raise BadFrame(f"kind {kind}, {length} bytes")
             end = place + _HEADER.size + length
             if len(self._buffer) < end:
                 break
             yield Frame(FrameKind(kind), number, bytes(self._buffer[place + _HEADER.size : end]))
             place = end
-        del self._buffer[:place]
+        if place:
+            del self._buffer[:place]
+            self._begun_s = monotonic()
 
     def _receive(self) -> None:
         try:

@@ -71,9 +71,7 @@ class Child:
         self.site: ExecutionSite = current_site()
         self.outbox = Outbox(outbox_path(setup.folder, self.site.pid, self.site.interpreter))
         self.channel = ChannelWriter(setup.socket_path)
-        self.channel.send(
-            FrameKind.HELLO, 0, marshal.dumps((tuple(self.site), str(self.outbox.path)))
-        )
+        self.channel.send(FrameKind.HELLO, 0, marshal.dumps(tuple(self.site)))
         self.threads = 0
         self.states: tuple[Restorable, ...] = ()
         self._order_number = -1

@@ -4,17 +4,28 @@ import marshal
 import os
 import selectors
 import socket
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
-from batchpool.children.channel import ChannelReader, Frame, FrameKind, listen, to_outcomes
+from batchpool.children.channel import (
+    BadFrame,
+    ChannelReader,
+    Frame,
+    FrameKind,
+    listen,
+    to_outcomes,
+)
+from batchpool.errors import EngineError
 from batchpool.execution.outbox import OutboxView, outbox_path
 from batchpool.model import ExecutionSite, Outcome
 
 DEATH = None
+_RUBBISH = (BadFrame, ValueError, TypeError, EOFError, struct.error, OverflowError, LookupError)
+"""Errors of reading bytes that no child of ours sent as a frame."""
 
 
 @dataclass(eq=False)
@@ -76,6 +87,7 @@ class ChildMonitor:
 
     def poll(self, timeout_s: float) -> Iterator[Event]:
         """Yield events; wait up to `timeout_s` if there are none."""
+        self._check_overdue()
         for key, _ in self._selector.select(timeout_s):
             if key.data is self._listener:
                 self._accept()
@@ -83,6 +95,11 @@ class ChildMonitor:
                 yield from self._read(key.data)
             else:
                 yield from self._on_exit(key.data, key.fileobj)
+
+    def _check_overdue(self) -> None:
+        for child in self.children:
+            if child.reader is not None and child.reader.is_overdue:
+                self._cut_off(child.reader, "began a frame and did not end it")
 
     def close(self) -> None:
         """Forget all children and remove the socket."""
@@ -106,24 +123,42 @@ class ChildMonitor:
     def _read(self, reader: ChannelReader) -> Iterator[Event]:
         if reader.socket.fileno() < 0:
             return
-        for frame in reader.frames():
-            if frame.kind is FrameKind.HELLO:
-                self._on_hello(reader, frame)
-            else:
-                child = next(w for w in self.children if w.reader is reader)
-                yield self._event(child, frame)
-        if reader.at_end:
-            self._unregister(reader.socket)
-            for child in self.children:
+        try:
+            for frame in reader.frames():
+                if frame.kind is FrameKind.HELLO:
+                    self._on_hello(reader, frame)
+                else:
+                    yield self._event(self._child_of(reader), frame)
+        except _RUBBISH as error:
+            self._cut_off(reader, f"sent rubbish: {error!r}")
+        else:
+            if reader.at_end:
                 # Dead, or a task that closed all files has cut its connection.
-                if child.reader is reader and child.process is not None:
-                    child.process.kill()
+                self._cut_off(reader, "closed its connection")
+
+    def _child_of(self, reader: ChannelReader) -> ChildHandle:
+        for child in self.children:
+            if child.reader is reader:
+                return child
+        raise BadFrame("no hello")
+
+    def _cut_off(self, reader: ChannelReader, why: str) -> None:
+        """Forget a connection and kill its child: what it runs is a suspect as in any death."""
+        self._unregister(reader.socket)
+        for child in self.children:
+            if child.reader is reader and child.process is not None:
+                child.process.kill()
+            elif child.reader is reader and not reader.at_end:
+                raise EngineError(f"an interpreter {why}")
 
     def _on_hello(self, reader: ChannelReader, frame: Frame) -> None:
-        site, outbox_path = marshal.loads(frame.data)  # noqa: S302 - from our own child
-        child = self._find(site[0], site[4])
-        child.site = ExecutionSite(*site)
-        child.outbox = OutboxView(Path(outbox_path))
+        # Data only; a task that sends it ends its own child at worst.
+        site = ExecutionSite(*marshal.loads(frame.data))  # noqa: S302
+        child = self._find(site.pid, site.interpreter)
+        if child.reader is not None:
+            raise BadFrame("a second hello")
+        child.site = site
+        child.outbox = OutboxView(outbox_path(self.path.parent, site.pid, site.interpreter))
         child.reader = reader
 
     def _event(self, child: ChildHandle, frame: Frame) -> Event:

@@ -33,6 +33,7 @@ from batchpool.model import BatchReport, BatchSpec, ExecutionSite, Outcome, Task
 from batchpool.runner.batch_ending import ending_of
 from batchpool.runner.capabilities import capabilities, fingerprint
 from batchpool.runner.garbage import GarbageCollection
+from batchpool.runner.messages import encode
 from batchpool.runner.noted_tasks import load_noted_tasks
 from batchpool.runner.orphan_reaper import OrphanReaper
 from batchpool.runner.protocol import Assignment, CrashedItem, Ready, RunnerReply, read_peak
@@ -52,7 +53,7 @@ log = logging.getLogger("batchpool.runner")
 class Runner:
     """Runs assignments, one at a time, and writes their records to the ledger."""
 
-    def __init__(self, link: "Connection[RunnerReply | Ready, Assignment]", redis_url: str) -> None:
+    def __init__(self, link: "Connection[Any, Assignment]", redis_url: str) -> None:
         redis = connect(redis_url, socket_timeout_s=2.0)
         self._link = link
         self._ownership = Ownership(redis)
@@ -77,7 +78,7 @@ class Runner:
             if context.must_restart_because:
                 log.warning("a new runner takes over: %s", context.must_restart_because)
                 reply = replace(reply, must_replace=True)
-            self._link.send(replace(reply, idle_pools=context.pools.idle_pools()))
+            self._link.send_bytes(encode(replace(reply, idle_pools=context.pools.idle_pools())))
 
     def tick(self) -> None:
         if self._writer:
@@ -157,7 +158,7 @@ class _FlushThread:
 
     def __init__(
         self,
-        link: "Connection[RunnerReply | Ready, Assignment]",
+        link: "Connection[Any, Assignment]",
         writer: RecordWriter,
         tick: Callable[[], None],
         pools: PoolCache,
@@ -190,7 +191,7 @@ class _FlushThread:
                 self._tick()
         except OwnershipLost as refusal:
             # No thread can be stopped from here: the worker kills this process on this reply.
-            self._link.send(RunnerReply("disowned", str(refusal)))
+            self._link.send_bytes(encode(RunnerReply("disowned", str(refusal))))
 
 
 def _give_up(writer: RecordWriter, changed: CodeChanged) -> RunnerReply:
@@ -255,7 +256,7 @@ def main(arguments: Sequence[str]) -> None:
     failpoints.arm(os.environ)
     configure_logging(settings.log_level)
     registry = load_noted_tasks(Path(folder), int(tries))
-    link: Connection[RunnerReply | Ready, Assignment] = Connection(int(fd))
+    link: Connection[Any, Assignment] = Connection(int(fd))
     runner = Runner(link, settings.redis_url)
     with RunnerContext(
         registry, folder=Path(folder), on_idle=runner.tick, owns_process=True
@@ -263,7 +264,7 @@ def main(arguments: Sequence[str]) -> None:
         signal.signal(signal.SIGUSR1, lambda *_: context.drain())
         now = fingerprint(registry)
         news = None if now == known else capabilities(registry)
-        link.send(Ready(os.getpid(), now, news))
+        link.send_bytes(encode(Ready(os.getpid(), now, news)))
         # Before the collector is told to leave all that is loaded alone: it lists no such object.
         find_generators()
         runner.garbage = GarbageCollection()

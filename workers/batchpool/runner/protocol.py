@@ -1,12 +1,13 @@
 """Messages between a worker and its runner, over a socket pair.
 
-They are pickled: both ends are this program, and nothing from Redis is sent this way.
+Assignments are pickled; what the runner sends back is JSON, see `messages`.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from batchpool.json_value import JsonValue
 from batchpool.ledger.ownership import Claim
 from batchpool.ledger.values.announcements import IdlePool, WorkerCapabilities
 
@@ -53,7 +54,7 @@ class Assignment:
 
 
 @dataclass(frozen=True)
-class RunnerReply:
+class RunnerReply(JsonValue):
     """How an assignment ended.
 
     ended: the batch is closed · ran: done, not closed · drained: stopped taking items as told ·
@@ -72,7 +73,7 @@ class RunnerReply:
 
 
 @dataclass(frozen=True)
-class Ready:
+class Ready(JsonValue):
     """The runner's first message.
 
     Without `capabilities` the worker knows those with this `fingerprint` already.

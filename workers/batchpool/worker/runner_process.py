@@ -11,9 +11,11 @@ import sys
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from batchpool.execution.in_flight import read_in_flight
 from batchpool.ledger.values.announcements import IdlePool, WorkerCapabilities
+from batchpool.runner.messages import BadMessage, MessageReader
 from batchpool.runner.protocol import Assignment, Ready, RunnerReply
 from batchpool.system.file_stamps import ALL_FILES, is_changed, read_stamps
 from batchpool.system.limits import explain, limit_behind, reached_limits
@@ -82,7 +84,8 @@ class RunnerProcess:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self._connection: Connection[Assignment, RunnerReply | Ready] = Connection(ours.detach())
+        self._connection: Connection[Assignment, Any] = Connection(ours.detach())
+        self._messages = MessageReader(self._connection.fileno())
 
     @property
     def pid(self) -> int:
@@ -91,7 +94,7 @@ class RunnerProcess:
     @property
     def is_ready(self) -> bool:
         """Whether it can take a batch, or has ended before it could: then `wait_ready` says so."""
-        return self._is_ready or self._connection.poll(0)
+        return self._is_ready or self._messages.has_data
 
     @property
     def has_changed_files(self) -> bool:
@@ -138,7 +141,10 @@ class RunnerProcess:
             RunnerDied: there will be none.
         """
         try:
-            message = self._connection.recv() if self._connection.poll(timeout_s) else None
+            message = self._messages.read(timeout_s)
+        except BadMessage as error:
+            # Whoever catches this kills it.
+            raise RunnerDied(f"sent rubbish: {error}") from error
         except (EOFError, OSError) as error:
             raise self._death() from error
         if isinstance(message, RunnerReply):
