@@ -16,6 +16,7 @@ from batchpool.ledger.presence import Presence
 from batchpool.ledger.recovery import Recovery, Waiting
 from batchpool.queue import rq_queue
 from batchpool.queue.messages import is_about_a_slot, rq_id
+from batchpool.reconciler.clock_step import ClockWatch
 from batchpool.reconciler.policy import (
     Action,
     LeaseGracePeriod,
@@ -52,6 +53,7 @@ class Reconciler:
         self._presence = Presence(redis)
         self._recovery = Recovery(redis)
         self._quarantine = quarantine_of(redis, settings.lease_s)
+        self._clock_watch = ClockWatch(self._recovery.now_ms)
         self._classes_seen: set[str] = set()
         self._grace = LeaseGracePeriod(
             settings.lease_s, max(LEAST_GAP_S, 2 * settings.reconcile_interval_s)
@@ -65,6 +67,7 @@ class Reconciler:
         """Run one pass; data that cannot be read stop none of its steps."""
         steps = (
             self._move_broken,
+            self._follow_clock,
             self._expire,
             self._rehome_waiting,
             self._sweep_if_due,
@@ -79,6 +82,13 @@ class Reconciler:
 
     def _move_broken(self) -> None:
         self._quarantine.run(rq_queue.key_types(self._classes_seen))
+
+    def _follow_clock(self) -> None:
+        step = self._clock_watch.check()
+        if step and self._recovery.shift(step.step_ms, step.fresh_ms, self._settings.lease_s):
+            LOG.warning(
+                "the clock of Redis was moved by %.0f s; so were all deadlines", step.step_ms / 1000
+            )
 
     def _expire(self) -> None:
         if self._grace.allows(self._clock(), self._recovery.run_id()):

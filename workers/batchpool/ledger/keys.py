@@ -33,6 +33,7 @@ bp:reserved             hash: host -> claims on it since it was reserved; there 
 bp:counts               hash of counts over all jobs. At present: queued_items (in batches without
                         an owner), open_items (in batches not ended), queued, running (jobs). So
                         far: succeeded, failed, cancelled (jobs), refused_writes, lost_workers
+bp:clock                hash: the last step of Redis' clock that the deadlines have followed
 bp:broken               hash: id -> what cannot be read, as JSON
 bp:broken:new           list: the same of what has not been moved yet
 bp:broken:key:<id>...   the keys that were moved away, under their ids in bp:broken
@@ -57,6 +58,7 @@ COUNTS = "bp:counts"
 COMPARISONS = "bp:comparisons"
 COMPARING = "bp:comparing"
 LEADER = "bp:cmp:leader"
+CLOCK = "bp:clock"
 BROKEN = "bp:broken"
 BROKEN_NEW = "bp:broken:new"
 BROKEN_KEY = "bp:broken:key:"

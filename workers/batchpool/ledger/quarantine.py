@@ -27,7 +27,7 @@ _TYPES: dict[str, str] = {
     keys.BROKEN_NEW: "list",
     **dict.fromkeys((*_ZSETS, *_OF_BATCHES), "zset"),
     keys.WORKERS: "set",
-    **dict.fromkeys((keys.CLASSES, keys.COUNTS, keys.RESERVED, keys.LEADER), "hash"),
+    **dict.fromkeys((keys.CLASSES, keys.COUNTS, keys.RESERVED, keys.LEADER, keys.CLOCK), "hash"),
 }
 _PART_TYPES = {
     "": "hash",

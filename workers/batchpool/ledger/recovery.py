@@ -37,6 +37,7 @@ class Recovery:
         self._expire = LuaScript(redis, "expire")
         self._overdue = LuaScript(redis, "overdue")
         self._move = LuaScript(redis, "move")
+        self._shift = LuaScript(redis, "shift")
 
     def run_id(self) -> str:
         return str(self._redis.info("server")["run_id"])
@@ -99,6 +100,16 @@ class Recovery:
         for job_id in readable_ids(self._redis, keys.DEADLINES, due, keys.job_id_of):
             self._attempt(self._overdue, job_id, [])
         return len(due)
+
+    def shift(self, step_ms: int, fresh_ms: int, lease_s: float) -> bool:
+        """Move all deadlines after Redis' clock was set; False if that was done already.
+
+        Args:
+            step_ms: by how much it was moved.
+            fresh_ms: for how long at most the new time has been in use.
+        """
+        args = [step_ms, fresh_ms, int(lease_s * 1000)]
+        return bool(self._shift(keys.DEADLINES, args))
 
     def forget_finished(self) -> int:
         """Remove jobs and comparisons whose keys have expired from the indices; count them."""

@@ -5,6 +5,9 @@ import time
 CHECK_EVERY_S = 0.5
 """How often the lease is renewed, and the ledger asked for a cancel or an end of the limit."""
 
+LEAST_STEP_S = 10.0
+SETTLE_S = 5.0
+
 
 class BatchDeadlines:
     """The job's limit, the next check of the lease and the end of a drain, on the monotonic clock.
@@ -17,12 +20,24 @@ class BatchDeadlines:
     def __init__(self, left_ms: int, grace_s: float) -> None:
         self._grace_s = grace_s
         self._drain_ends: float | None = None
+        self._odd_since: float | None = None
+        self._limit = time.monotonic() + left_ms / 1000
         self.renew(left_ms)
 
     def renew(self, left_ms: int) -> None:
-        """Take over what the ledger says is left of the limit."""
+        """Take over what the ledger says is left of the limit.
+
+        A limit does not move. One that seems to is Redis' clock, which was set: the reconciler
+        moves the deadlines along, if it is given a moment.
+        """
         now = time.monotonic()
-        self._limit = now + left_ms / 1000
+        limit = now + left_ms / 1000
+        if abs(limit - self._limit) <= LEAST_STEP_S:
+            self._limit, self._odd_since = limit, None
+        elif self._odd_since is None:
+            self._odd_since = now
+        elif now - self._odd_since > SETTLE_S:
+            self._limit, self._odd_since = limit, None
         self._check_at = now + CHECK_EVERY_S
 
     def next_check_s(self) -> float:

@@ -1,0 +1,35 @@
+-- Redis' clock was set: what was written by the old one moves along. KEYS[1] is unused.
+-- ARGV: by how many ms it was moved, for how many ms at most the new one has been in use, lease ms.
+-- Answers 1, or 0 when another reconciler has just done it.
+local step, fresh, lease, now = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), now_ms()
+local last = redis.call('HMGET', 'bp:clock', 'step', 'at')
+if last[1] and math.abs(last[1] - step) < 5000 and math.abs(now - last[2]) < 30000 then return 0 end
+needs_no_room()
+redis.call('HSET', 'bp:clock', 'step', step, 'at', now)
+
+local function is_new(ms) return ms and ms >= now - fresh and ms <= now end
+
+-- Owners that live renew theirs; the others get one lease more.
+local leases = redis.call('ZRANGE', 'bp:leases', 0, -1, 'WITHSCORES')
+for at = 1, #leases, 2 do
+  local ends = tonumber(leases[at + 1])
+  if ends < now or ends > now + lease then redis.call('ZADD', 'bp:leases', now + lease, leases[at]) end
+end
+for _, index in ipairs({'bp:waiting', 'bp:parked'}) do
+  local found = redis.call('ZRANGE', index, 0, -1, 'WITHSCORES')
+  for at = 1, #found, 2 do
+    if not is_new(tonumber(found[at + 1])) then redis.call('ZINCRBY', index, step, found[at]) end
+  end
+end
+for _, key in ipairs(redis.call('ZRANGE', 'bp:deadlines', 0, -1)) do
+  if redis.call('TYPE', key).ok == 'hash' then
+    local f = redis.call('HMGET', key, 'deadline_ms', 'started_ms', 'queue_deadline_ms', 'submitted_ms')
+    local field = f[1] and 'deadline_ms' or 'queue_deadline_ms'
+    local at, since = tonumber(f[1] or f[3] or ''), tonumber(f[1] and f[2] or f[4] or '')
+    if at and not is_new(since) then
+      redis.call('HSET', key, field, at + step)
+      redis.call('ZADD', 'bp:deadlines', at + step, key)
+    end
+  end
+end
+return 1
