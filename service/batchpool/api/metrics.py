@@ -65,17 +65,16 @@ class LedgerCollector(Collector):
         yield _gauge("batchpool_comparisons_kept", about, compared)
         workers = {str(state): states[state] for state in WORKER_STATES}
         yield _gauge("batchpool_workers", "Live workers.", workers)
-        refused = counts["refused_writes"]
-        yield _counter(
-            "batchpool_refused_writes",
-            "Writes refused to former owners.",
-            refused,
-        )
-        lost = counts["lost_workers"]
-        yield _counter("batchpool_lost_workers", "Batches taken from silent workers.", lost)
-        yield _gauge("batchpool_broken", "Broken data on the list.", _number(broken))
+        yield from _incidents(counts, _number(broken))
         yield _gauge("batchpool_redis_used_bytes", "Memory that Redis uses.", memory["used_memory"])
         yield _gauge("batchpool_redis_max_bytes", "Its limit; 0: none.", memory["maxmemory"])
+
+
+def _incidents(counts: Counter[str], broken: int) -> Iterable[Metric]:
+    refused, lost = counts["refused_writes"], counts["lost_workers"]
+    yield _counter("batchpool_refused_writes", "Writes refused to former owners.", refused)
+    yield _counter("batchpool_lost_workers", "Batches taken from silent workers.", lost)
+    yield _gauge("batchpool_broken", "Broken data on the list.", broken)
 
 
 def _number(answer: object) -> int:
