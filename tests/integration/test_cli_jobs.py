@@ -234,6 +234,8 @@ def test_ctrl_c_says_how_to_go_on(stack: LocalStack, command: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # In the background of a shell SIGINT is ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
     first = process.stderr.readline().split()
@@ -241,7 +243,7 @@ def test_ctrl_c_says_how_to_go_on(stack: LocalStack, command: str) -> None:
     assert (first[0], len(first)) == (kind, 2)
     time.sleep(0.3)  # it has begun to follow: only then is there something to go on with
     process.send_signal(signal.SIGINT)
-    _output, error = process.communicate(timeout=20)
+    _output, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert f"{kind} {first[1]} goes on." in error
     assert "Traceback" not in error
