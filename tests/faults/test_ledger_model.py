@@ -36,6 +36,7 @@ from batchpool.ledger.ownership import (
     Ending,
     Ownership,
     make_block,
+    new_nonce,
 )
 from batchpool.ledger.records import Records
 from batchpool.ledger.recovery import Recovery
@@ -104,11 +105,21 @@ class LedgerMachine(RuleBasedStateMachine):
         return job_id
 
     @rule(
-        target=holders, job_id=jobs_made, batch=st.integers(0, 2), codes=st.sampled_from(VERSIONS)
+        target=holders,
+        job_id=jobs_made,
+        batch=st.integers(0, 2),
+        codes=st.sampled_from(VERSIONS),
+        lost=st.integers(0, 2),
     )
-    def claim(self, job_id: str, batch: int, codes: str) -> Any:
-        model = self.models[job_id]
-        found = self.owner.claim(job_id, batch, OWNER, codes=codes)
+    def claim(self, job_id: str, batch: int, codes: str, lost: int) -> Any:
+        """Claim a batch; so many answers are lost on the way."""
+        model, nonce = self.models[job_id], new_nonce()
+        answers = [
+            self.owner.claim(job_id, batch, OWNER, codes=codes, nonce=nonce)
+            for _ in range(lost + 1)
+        ]
+        found = answers[-1]
+        assert len({a.token if isinstance(a, Claim) else a for a in answers}) == 1
         job = self.load(job_id)
         if batch >= len(job.batches):
             assert found == "missing"

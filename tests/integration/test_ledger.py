@@ -372,3 +372,22 @@ def test_a_class_that_found_itself_unfit_is_remembered(redis: Redis) -> None:
     recovery.park("j", 0, "two", "d")
     (parked,) = recovery.parked()
     assert parked.unfit == {"c", "d"}
+
+
+def test_a_claim_whose_answer_was_lost_is_answered_again(stage: Any) -> None:
+    job_id = stage.post(task="echo", count=3)["id"]
+    owner = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil": True}
+    ownership = Ownership(stage.redis)
+    first = ownership.claim(job_id, 0, owner, nonce="abcd")
+    again = ownership.claim(job_id, 0, owner, nonce="abcd")
+    assert isinstance(first, Claim)
+    assert isinstance(again, Claim)
+    assert (again.token, again.epoch) == (first.token, 1)
+    assert ownership.claim(job_id, 0, owner, nonce="ef01") == "running"
+    next_one = ownership.claim(job_id, 0, owner, first, nonce="2345")
+    repeated = ownership.claim(job_id, 0, owner, first, nonce="2345")
+    assert isinstance(next_one, Claim)
+    assert isinstance(repeated, Claim)
+    assert (repeated.token, repeated.epoch) == (next_one.token, 2)
+    # The one before is not the owner any more.
+    assert ownership.claim(job_id, 0, owner, nonce="abcd") == "running"

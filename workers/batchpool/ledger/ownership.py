@@ -102,7 +102,7 @@ class Ownership:
         self._renew = LuaScript(redis, "renew")
         self._finish = LuaScript(redis, "finish")
 
-    def claim(
+    def claim(  # noqa: PLR0913
         self,
         job_id: str,
         batch: int,
@@ -110,6 +110,7 @@ class Ownership:
         follows: Claim | None = None,
         codes: str = "",
         second_try: str = "",
+        nonce: str = "",
     ) -> Claim | str:
         """Claim a batch; or say why not: missing, unreadable, ended, OTHER_VERSION, or its state.
 
@@ -119,9 +120,10 @@ class Ownership:
             follows: our claim whose runner is replaced; nothing that it still sends is taken.
             second_try: why no item began under that claim; NO_SECOND_TRY if one was recorded or
                 the batch was begun twice.
+            nonce: of an earlier call whose answer was lost; if it took effect, this is its answer.
         """
         token, reason = follows.token if follows else "", BROKEN if second_try else CRASHED
-        args = [batch, secrets.token_hex(8), self._lease_ms, dumps(owner), token, reason]
+        args = [batch, nonce or new_nonce(), self._lease_ms, dumps(owner), token, reason]
         args += [codes, second_try]
         try:
             return self._claimed(job_id, batch, self._claim(keys.job_key(job_id), args))
@@ -184,6 +186,11 @@ class Ownership:
     def _give_up(self, claim: Claim, how: list[Any]) -> bool:
         args = [claim.batch, claim.token, *how]
         return bool(self._finish(keys.job_key(claim.job_id), args) == b"ok")
+
+
+def new_nonce() -> str:
+    """The random part of a token."""
+    return secrets.token_hex(8)
 
 
 def _ending_args(ending: Ending | None) -> list[Any]:

@@ -8,7 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from batchpool.ledger.connection import UNREACHABLE
-from batchpool.ledger.ownership import NO_SECOND_TRY, OTHER_VERSION, Claim, Ending, Ownership
+from batchpool.ledger.ownership import (
+    NO_SECOND_TRY,
+    OTHER_VERSION,
+    Claim,
+    Ending,
+    Ownership,
+    new_nonce,
+)
 from batchpool.ledger.recovery import Recovery
 from batchpool.ledger.values.job_entries import Owner, WorkerIdentity
 from batchpool.model import TaskError
@@ -18,6 +25,9 @@ from batchpool.worker.claimed_batch import ClaimedBatch
 from batchpool.worker.current_runner import CurrentRunner
 from batchpool.worker.memory_sampler import MemorySampler
 from batchpool.worker.runner_process import RunnerDied, RunnerProcess, RunnerStartFailed
+
+CLAIM_TRIES = 3
+"""How often a claim is asked for while Redis does not answer."""
 
 STOP_RETRY_S = 2.0
 """How long a stopping worker tries to reach Redis to release its batch."""
@@ -62,7 +72,7 @@ class Supervisor:
             on_claimed: called once, when RQ need not keep the batch any more; not while others
                 wait for the batch, which may be short.
         """
-        claim, claimed_ns = self._claim(job_id, batch)
+        claim, claimed_ns = self._first_claim(job_id, batch)
         if isinstance(claim, str):
             on_claimed()
             return claim
@@ -83,8 +93,22 @@ class Supervisor:
         """Kill the runner; other workers take over what it runs."""
         self.runner.close()
 
+    def _first_claim(self, job_id: str, batch: int) -> tuple[Claim | str, int]:
+        """Claim a batch; a claim whose answer was lost is asked for again by its nonce."""
+        nonce = new_nonce()
+        for _ in range(CLAIM_TRIES - 1):
+            with contextlib.suppress(*UNREACHABLE):
+                return self._claim(job_id, batch, nonce)
+            time.sleep(CHECK_EVERY_S)
+        return self._claim(job_id, batch, nonce)
+
     def _claim(
-        self, job_id: str, batch: int, follows: Claim | None = None, second_try: str = ""
+        self,
+        job_id: str,
+        batch: int,
+        nonce: str,
+        follows: Claim | None = None,
+        second_try: str = "",
     ) -> tuple[Claim | str, int]:
         """The ledger's reply, and when the batch was claimed, on the monotonic clock here (ns)."""
         try:
@@ -95,7 +119,9 @@ class Supervisor:
         owner = Owner(**self._identity, pid=pid)
         # Before, not after: the answer waits until Redis has synced, the clock there does not.
         claimed_ns = time.monotonic_ns()
-        claim = self._ownership.claim(job_id, batch, owner, follows, self.runner.codes, second_try)
+        claim = self._ownership.claim(
+            job_id, batch, owner, follows, self.runner.codes, second_try, nonce
+        )
         return claim, claimed_ns
 
     def _run_to_end(self, owned: ClaimedBatch) -> str:
@@ -210,9 +236,9 @@ class Supervisor:
 
     def _renew_claim(self, owned: ClaimedBatch, second_try: str = "") -> bool:
         """Claim the batch again for a fresh runner; False if it may not be tried again."""
-        old = owned.claim
+        old, nonce = owned.claim, new_nonce()
         claim, claimed_ns = self._retry(
-            lambda: self._claim(old.job_id, old.batch, follows=old, second_try=second_try)
+            lambda: self._claim(old.job_id, old.batch, nonce, old, second_try)
         )
         if claim == NO_SECOND_TRY:
             return False

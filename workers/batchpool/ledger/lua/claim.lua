@@ -6,6 +6,20 @@ local n, key = ARGV[1], batch_key(ARGV[1])
 local f = redis.call('HMGET', key, 'state', 'token')
 local state = f[1]
 if not state then return {'no', 'missing'} end
+
+local function claimed(now, token)
+  redis.call('ZADD', 'bp:leases', now + tonumber(ARGV[3]), member(n))
+  return {'yes', tostring(now), token, redis.call('HGET', job, 'spec'),
+          redis.call('HGET', job, 'deadline_ms'), redis.call('EXISTS', job .. ':items'),
+          redis.call('HGETALL', key), redis.call('GET', key .. ':bits') or ''}
+end
+
+-- The answer to this very claim was lost: its owner asks once more.
+if f[2] and string.sub(f[2], -#ARGV[2] - 1) == ':' .. ARGV[2] then
+  local now = now_ms()
+  redis.call('HSET', key, 'started:' .. redis.call('HGET', key, 'epoch'), now)
+  return claimed(now, f[2])
+end
 local follows = ARGV[5] ~= '' and f[2] == ARGV[5]
 if state ~= 'queued' and not follows then return {'no', state} end
 -- Once, and only while no item was recorded under the claim that this one follows.
@@ -19,8 +33,8 @@ local bound = redis.call('HGET', job, 'code')
 if code and bound and bound ~= code then return {'no', 'other version'} end
 local now = now_ms()
 if follows then end_epoch(n, now, ARGV[6]) end
-if ARGV[8] ~= '' then redis.call('HSET', key, 'second_try', ARGV[8]) end
 if end_if_due(n, now) then return {'no', 'ended'} end
+if ARGV[8] ~= '' then redis.call('HSET', key, 'second_try', ARGV[8]) end
 local epoch = redis.call('HINCRBY', key, 'epoch', 1)
 local token = epoch .. ':' .. ARGV[2]
 redis.call('HSET', key, 'state', 'running', 'token', token, 'owner:' .. epoch, ARGV[4],
@@ -31,7 +45,6 @@ if code then
   redis.call('HINCRBY', job, 'begun', 1)
 end
 redis.call('HDEL', key, 'block')
-redis.call('ZADD', 'bp:leases', now + tonumber(ARGV[3]), member(n))
 wait_in(nil, n)
 -- There only while workers are reserved: an ordinary claim pays for this one look.
 if redis.call('EXISTS', 'bp:reserved') == 1 then
@@ -50,7 +63,4 @@ if redis.call('HSETNX', job, 'started_ms', now) == 1 then
   emit('job', '')
 end
 emit('batch', n)
-return {'yes', tostring(now), token, spec,
-        redis.call('HGET', job, 'deadline_ms'), redis.call('EXISTS', job .. ':items'),
-        redis.call('HGETALL', key),
-        redis.call('GET', key .. ':bits') or ''}
+return claimed(now, token)
