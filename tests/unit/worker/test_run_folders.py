@@ -3,6 +3,7 @@
 import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,15 @@ from batchpool.worker.runner_process import YOUNG_S, remove_stale_folders
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of a run, as its worker makes it, with a lock that nobody holds yet."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    made = tmp_path / "batchpool-run-test"
-    made.mkdir()
-    (made / "lock").touch()
-    return made
+    # Not tmp_path, whose name is too long to hold sockets.
+    with tempfile.TemporaryDirectory(prefix="r-") as root:
+        monkeypatch.setattr(tempfile, "tempdir", root)
+        made = Path(root) / "batchpool-run-test"
+        made.mkdir()
+        (made / "lock").touch()
+        yield made
 
 
 def _age(folder: Path) -> None:
