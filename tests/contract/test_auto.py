@@ -78,6 +78,8 @@ def remember(
     context.kept(ProfileCache).keep(key, CachedProfile(profile))
 
 
+COUNT = 12_000
+"""Items that last for many looks of the watch, on a fast machine too."""
 WAYS = [
     BackendChoice("sequential", 1, 0.0, "so it is"),
     BackendChoice("thread-pool", 4, 0.0, "so it is"),
@@ -118,12 +120,12 @@ def test_another_choice_loses_no_item_and_runs_none_twice(
         run_batch(BatchSpec(warm, range(4)), context=context)
     seen: list[Outcome] = []
     policy = Scripted(before, after, is_wrong=lambda: len(seen) >= 40)
-    run_scripted(context, policy, "log", range(1500), params={"folder": folder}, seen=seen)
+    run_scripted(context, policy, "log", range(COUNT), params={"folder": folder}, seen=seen)
     assert policy.choice is after
-    assert sorted(outcome.index for outcome in seen) == list(range(1500))
+    assert sorted(outcome.index for outcome in seen) == list(range(COUNT))
     runs = (Path(folder) / "runs").read_text().split()
     assert Counter(runs).most_common(1)[0][1] == 1
-    assert len(runs) == 1500
+    assert len(runs) == COUNT
 
 
 @pytest.mark.alone

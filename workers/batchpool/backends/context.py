@@ -24,6 +24,7 @@ from batchpool.tasks.registry import Registry, load_tasks
 
 T = TypeVar("T")
 _THREAD_GRACE_S = 0.1
+_PROCESS_GRACE_S = 0.1
 
 
 def _nothing() -> None:
@@ -145,7 +146,7 @@ class RunnerContext:
             self._check_threads(threads_before)
         self.must_restart_because = self.must_restart_because or self.pools.must_restart_because
         if self.owns_process and has_children():
-            killed = kill_orphans(self.pools.pids | multiprocessing_helper_pids())
+            killed = kill_orphans(self.pools.pids | multiprocessing_helper_pids(), _PROCESS_GRACE_S)
             if killed:
                 # A module may keep a helper process in a global: without it the next job of that
                 # module would fail, so its process goes with it.

@@ -22,6 +22,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform == "linux"
 _TRACKER = b"multiprocessing.resource_tracker"
+_GRACE_POLL_S = 0.01
 _snapshots = ProcessSnapshotCache()
 
 
@@ -65,16 +66,23 @@ def kill_tree(pid: int, exclude: Iterable[int] = (), grace_s: float = 1.0) -> No
     _kill_trees({pid}, set(exclude), grace_s)
 
 
-def kill_orphans(exclude: Iterable[int] = ()) -> list[int]:
+def kill_orphans(exclude: Iterable[int] = (), grace_s: float = 0.0) -> list[int]:
     """SIGKILL every process below this one that is not in `exclude`, until there are none.
 
     All at once: a thousand of them take as many looks at /proc as one.
+
+    Args:
+        exclude: PIDs that are left alone, with all below them.
+        grace_s: how long they may take to end by themselves first.
 
     Returns:
         The topmost ones of those that were found alive.
     """
     excluded = set(exclude)
     killed = []
+    deadline = time.monotonic() + grace_s
+    while any(map(is_alive, _find_orphans(excluded))) and time.monotonic() < deadline:
+        time.sleep(_GRACE_POLL_S)
     while orphans := _find_orphans(excluded):
         killed += [pid for pid in orphans if is_alive(pid)]
         _kill_trees(set(orphans), excluded, 1.0)
