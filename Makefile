@@ -13,6 +13,8 @@ TEST_PROCESSES ?= 4
 PYTEST := $(RUN)/python -m pytest --durations=20 --durations-min=5 $(PYTEST_ARGS)
 BESIDE := -n $(TEST_PROCESSES)
 OR_NONE := || [ $$? -eq 5 ]
+# What walks the ledger, queue, worker and runner step by step; sizes of other tests are in test-full.
+WALKS := $(patsubst %,tests/faults/test_%.py,kill_points orphans random_kills frozen_owner durability api_kills)
 # Both parts, also if the first one fails, so that `make test-again` knows of all that failed.
 both = failed=0; { $(1) $(OR_NONE); } || failed=1; { $(2) $(OR_NONE); } || failed=1; exit $$failed
 
@@ -33,7 +35,7 @@ test-full: $(VENV)/.dev  ## Test at full size: all walks, drills and other seeds
 	@$(call both,$(PYTEST) $(BESIDE) -m 'not alone',$(PYTEST) -m alone)
 
 test-walks: $(VENV)/.dev  ## Run the full walks of the ledger, queue, worker and runner alone
-	$(PYTEST) $(BESIDE) -m full tests/faults
+	$(PYTEST) $(BESIDE) -m full $(WALKS)
 
 chaos: $(VENV)/.dev  ## Kill and freeze a stack at random: make chaos SECONDS=300 SEED=1
 	@$(RUN)/python -m tests.faults.chaos $(or $(SECONDS),300) $(SEED)
