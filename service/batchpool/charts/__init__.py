@@ -1,0 +1,1 @@
+"""Charts as SVG text, and figures as text: pure functions, numbers in, text out."""
