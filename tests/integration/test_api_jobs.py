@@ -66,6 +66,35 @@ def test_defaults_follow_the_backend_and_the_cpus_of_the_workers(
     assert spec["pool"] == pool
 
 
+@pytest.mark.parametrize(
+    ("task", "backend"), [("stream", "asyncio"), ("cpu", "process-pool"), ("echo", "thread-pool")]
+)
+@pytest.mark.parametrize("named", [{}, {"backend": None}])
+def test_a_job_without_a_backend_gets_the_one_that_suits_its_task(
+    stage: Any, task: str, backend: str, named: dict[str, Any]
+) -> None:
+    job = stage.post(task=task, count=1, **named)
+    assert job["spec"]["backend"] == backend
+    stage.run(job["id"])
+    assert stage.get(f"/v1/jobs/{job['id']}")["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("live", "backend", "goes_to"), [("", "process-pool", "c311"), ("xy", "thread-pool", "c312")]
+)
+def test_the_live_workers_say_what_suits_a_task(
+    stage: Any, live: str, backend: str, goes_to: str
+) -> None:
+    """Two versions of a task may differ in it: the one that most workers have decides."""
+    document = stage.capabilities(id="c312")
+    document["tasks"]["cpu"]["bound"] = "io"
+    stage.announce(document, *(stage.worker_document(name=n, **{"class": "c312"}) for n in live))
+    job = stage.post(task="cpu", count=1)
+    assert job["spec"]["backend"] == backend
+    queued = stage.redis.lrange(f"rq:queue:batchpool:{goes_to}", 0, -1)
+    assert queued == [f"{job['id']}-0".encode()]
+
+
 def test_the_contracts_own_example_is_accepted(stage: Any) -> None:
     spec = stage.post(
         task="sleep",

@@ -63,7 +63,8 @@ class Client:
         """Submit a job and return it as accepted.
 
         Args:
-            spec: any other field of `POST /v1/jobs`, e.g. `params`, `backend`, `concurrency`.
+            spec: any other field of `POST /v1/jobs`, e.g. `params`, `concurrency`, or `backend`,
+                whose default follows from the task.
         Raises:
             InvalidInput: an item or param is not JSON; `.field` names it.
             InvalidRequest: the service cannot run that; `.fields` names the fields.

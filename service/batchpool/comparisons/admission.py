@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from batchpool.backends.facts import BACKENDS
+from batchpool.backends.facts import BACKENDS, BackendFacts
 from batchpool.comparisons.analysis.significance import rounds_needed
 from batchpool.comparisons.arms import find_reference, name_arms, read_arms
 from batchpool.comparisons.planning import ARM_FIELDS
@@ -49,6 +49,7 @@ class _CheckedArm:
     field: str
     name: str | None
     job: JobRequest
+    backend: BackendFacts
     classes: Sequence[WorkerCapabilities]
 
 
@@ -128,10 +129,11 @@ def _check_arm(
         )
     job = job_of(request, arm)
     try:
-        classes = capable_classes(job, check_request(job, limits), fleet)
+        checked = check_request(job, limits, fleet)
+        classes = capable_classes(job, checked, fleet)
     except InvalidFields as refusal:
         raise InvalidFields(_of_arm(field, refusal.errors)) from None
-    return _CheckedArm(field, arm.name, job, classes)
+    return _CheckedArm(field, arm.name, job, checked, classes)
 
 
 def _of_arm(field: str, errors: Sequence[FieldError]) -> list[FieldError]:
@@ -165,7 +167,7 @@ def _complete_arm(
     arm: _CheckedArm, chosen: WorkerCapabilities, fleet: Fleet, items: ItemsSummary
 ) -> JobPlan:
     try:
-        return complete(arm.job, chosen, fleet, items)
+        return complete(arm.job, arm.backend, chosen, fleet, items)
     except InvalidFields as refusal:
         raise InvalidFields(_of_arm(arm.field, refusal.errors)) from None
 

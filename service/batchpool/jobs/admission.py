@@ -10,7 +10,9 @@ from batchpool.jobs.params import fill_params
 from batchpool.jobs.planning import (
     JobPlan,
     Requirements,
+    best_first,
     class_cpus,
+    default_backend,
     live_by_class,
     rank_classes,
     split_ranges,
@@ -58,24 +60,25 @@ def admit(
         InvalidFields: a field is out of bounds, or no worker that was seen can run the job.
         NoWorkerSeen: no worker has ever announced itself.
     """
-    facts = check_request(request, limits)
-    return complete(request, capable_classes(request, facts, fleet)[0], fleet, items)
+    facts = check_request(request, limits, fleet)
+    return complete(request, facts, capable_classes(request, facts, fleet)[0], fleet, items)
 
 
-def check_request(request: JobRequest, limits: Limits) -> BackendFacts:
-    """Check what needs no knowledge of the workers; returns the facts of the backend.
+def check_request(request: JobRequest, limits: Limits, fleet: Fleet) -> BackendFacts:
+    """Check sizes and options; returns the facts of the backend, the task's default if none is set.
 
     Raises:
         InvalidFields: names each field that is out of bounds.
     """
     _check(_size_errors(request, limits))
-    facts = _facts(request.backend)
+    facts = _facts(request.backend or _default_backend(request.task, fleet))
     _check(_option_errors(request, facts))
     return facts
 
 
 def complete(
     request: JobRequest,
+    facts: BackendFacts,
     known: WorkerCapabilities,
     fleet: Fleet,
     items: ItemsSummary | None = None,
@@ -85,7 +88,6 @@ def complete(
     Raises:
         InvalidFields: the params do not fit the schema of the task.
     """
-    facts = _facts(request.backend)
     params = fill_params(known.tasks[request.task].schema, request.params)
     concurrency = request.concurrency or facts.default_concurrency(class_cpus(known, fleet.workers))
     return JobPlan(
@@ -128,12 +130,20 @@ def _facts(backend: str) -> BackendFacts:
     return facts
 
 
+def _default_backend(task: str, fleet: Fleet) -> str:
+    having = [known for known in fleet.classes if task in known.tasks]
+    # Without such a class any will do: the job is refused for its task.
+    if not having:
+        return "thread-pool"
+    return default_backend(best_first(having, fleet.workers)[0].tasks[task])
+
+
 def _backends_where(test: Callable[[BackendFacts], bool]) -> str:
     return ", ".join(name for name, facts in BACKENDS.items() if test(facts))
 
 
 def _option_errors(request: JobRequest, facts: BackendFacts) -> Iterable[FieldError]:
-    backend = request.backend
+    backend = facts.name
     for name in ("dispatch", "chunksize", "pool"):
         if getattr(request, name) is not None and not facts.dispatch:
             yield FieldError(name, _no_pool(backend, facts))
@@ -185,7 +195,7 @@ def capable_classes(
     """
     if not fleet.classes:
         raise NoWorkerSeen
-    need = Requirements(request.task, request.backend, _start_method(request, facts))
+    need = Requirements(request.task, facts.name, _start_method(request, facts))
     ranked = rank_classes(fleet.classes, fleet.workers, need)
     if not ranked:
         raise InvalidFields([_why_not(need, fleet)])
@@ -256,7 +266,7 @@ def _complete_spec(
         params=params,
         count=request.total,
         items=items,
-        backend=request.backend,
+        backend=facts.name,
         concurrency=1 if facts.slot_kind == "one" else concurrency,
         batches=request.batches,
         dispatch=(request.dispatch or "map") if pool else None,

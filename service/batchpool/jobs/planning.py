@@ -69,6 +69,13 @@ def task_runs_on(task: TaskCapabilities, backend: str) -> bool:
     return task.has_sync if form == "sync" else task.has_async
 
 
+def default_backend(task: TaskCapabilities) -> str:
+    """The backend of a job that names none: by the forms of its task, then by its `bound`."""
+    if not task.has_sync:
+        return "asyncio"
+    return "process-pool" if task.bound == "cpu" else "thread-pool"
+
+
 def can_run(known: WorkerCapabilities, need: Requirements) -> bool:
     """Whether workers of the class can run what `need` says."""
     task = known.tasks.get(need.task)
@@ -98,10 +105,16 @@ def live_by_class(workers: Iterable[LiveWorker]) -> dict[str, list[LiveWorker]]:
 def rank_classes(
     classes: Iterable[WorkerCapabilities], workers: Iterable[LiveWorker], need: Requirements
 ) -> list[WorkerCapabilities]:
-    """The classes that can run `need`: most live workers first, then the one seen last."""
+    """The classes that can run `need`, best first."""
+    return best_first((known for known in classes if can_run(known, need)), workers)
+
+
+def best_first(
+    classes: Iterable[WorkerCapabilities], workers: Iterable[LiveWorker]
+) -> list[WorkerCapabilities]:
+    """The classes ordered: most live workers first, then the one seen last."""
     live = live_by_class(workers)
-    able = [known for known in classes if can_run(known, need)]
-    return sorted(able, key=lambda known: (-len(live.get(known.id, ())), -known.seen_ms, known.id))
+    return sorted(classes, key=lambda known: (-len(live.get(known.id, ())), -known.seen_ms, known.id))
 
 
 def class_cpus(known: WorkerCapabilities, workers: Sequence[LiveWorker]) -> int:

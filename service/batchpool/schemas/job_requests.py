@@ -48,7 +48,11 @@ class JobRequest(Request):
     params: Params = Field(default_factory=dict, description="arguments, by the task's JSON Schema")
     count: Count | None = Field(None, description="run the items 0 … count-1; or give `items`")
     items: Items | None = Field(None, description="the inputs, any JSON; or give `count`")
-    backend: Annotated[str, _known(BACKENDS)] = "thread-pool"
+    backend: Annotated[str, _known(BACKENDS)] | None = Field(
+        None,
+        description="default: asyncio for a task with an async form only, process-pool for one "
+        "with `bound` cpu, else thread-pool",
+    )
     concurrency: Concurrency | None = Field(
         None, description="tasks of one batch in flight at most; default: by backend and CPUs"
     )

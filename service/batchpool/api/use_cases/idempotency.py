@@ -41,4 +41,7 @@ def idempotency_key_of(
         return None
     # The request, not its spec: defaults depend on the workers of the moment.
     body = asked.model_dump(exclude={"items"}) | {"items": items.sha256}
+    if isinstance(asked, JobRequest) and asked.backend is None:
+        # The default of the versions before: keys outlive an upgrade.
+        body["backend"] = "thread-pool"
     return idempotency_key(context, body)
