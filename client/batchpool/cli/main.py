@@ -139,9 +139,7 @@ def _job_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that are passed on unchanged; the service validates them."""
     options = [
         click.option(
-            "--backend",
-            help="How a worker runs its batch (GET /v1/backends lists them); default by the task: "
-            "asyncio if it is async only, process-pool if it is CPU-bound, else thread-pool.",
+            "--backend", help="How a worker runs its batch (GET /v1/backends); default: by task."
         ),
         click.option("--concurrency", type=int, help="Tasks of one batch in flight at once."),
         click.option("--batches", type=int, help="Shares of the job, each run by one worker."),

@@ -114,7 +114,9 @@ def best_first(
 ) -> list[WorkerCapabilities]:
     """The classes ordered: most live workers first, then the one seen last."""
     live = live_by_class(workers)
-    return sorted(classes, key=lambda known: (-len(live.get(known.id, ())), -known.seen_ms, known.id))
+    return sorted(
+        classes, key=lambda known: (-len(live.get(known.id, ())), -known.seen_ms, known.id)
+    )
 
 
 def class_cpus(known: WorkerCapabilities, workers: Sequence[LiveWorker]) -> int:
