@@ -9,6 +9,7 @@ import pytest
 from redis import Redis
 
 from batchpool.ledger import keys
+from batchpool.ledger.broken import Broken
 from batchpool.ledger.events import Events
 from batchpool.ledger.job_creation import IdempotencyKey, KeyReused
 from batchpool.ledger.jobs import Jobs
@@ -24,8 +25,8 @@ from batchpool.ledger.ownership import (
 )
 from batchpool.ledger.records import Records
 from batchpool.ledger.recovery import Recovery
-from batchpool.ledger.values.job_entries import NewJob, Tally
-from batchpool.model import ExecutionSite, Outcome
+from batchpool.ledger.values.job_entries import JobEntry, NewJob, Tally
+from batchpool.model import ExecutionSite, Outcome, TaskError
 from tests.support.job_specs import job_spec
 
 OWNER = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil": True}
@@ -145,6 +146,42 @@ def test_what_is_recorded_is_not_given_to_the_next_owner(redis: Redis) -> None:
     assert Ownership(redis).release(owned)
     again = claim(redis, 1)
     assert again.done == {3} and again.epoch == 2 and again.tally == tally(3)
+
+
+def test_reading_by_state_opens_only_blocks_that_have_some(redis: Redis) -> None:
+    jobs, owner = create(redis), Ownership(redis)
+    owned = claim(redis)
+    error = TaskError(type="ValueError", message="no", traceback=None)
+    failed = Outcome(2, "failed", None, error, LANE, 100, 10, 5)
+    blocks = [block(owned, 1, 0, 1), make_block(owned, 2, [failed], 0), block(owned, 3, 3)]
+    for each in blocks:
+        assert owner.flush(owned, each, Tally()) == "ok"
+    heads, payloads = (keys.batch_key("j", 0) + part for part in (":heads", ":blocks"))
+    for at in (0, 2):
+        redis.lset(payloads, at, b"not opened")
+    job = jobs.load("j")
+    assert job and failed_indices(redis, job) == [2]
+    assert not Broken(redis).all()
+    # A header of a former version: its block is opened.
+    redis.lset(heads, 0, json.dumps({"e": 1, "lo": 0, "hi": 1}))
+    redis.lset(payloads, 0, make_block(owned, 1, [failed._replace(index=1)], 0).payload)
+    assert failed_indices(redis, job) == [1, 2]
+
+
+def failed_indices(redis: Redis, job: JobEntry) -> list[int]:
+    return [r["index"] for r in Records(redis).stream(job, states=frozenset({"failed"}))]
+
+
+def test_items_without_a_record_are_found_by_their_state(redis: Redis) -> None:
+    jobs, owner = create(redis), Ownership(redis)
+    owned = claim(redis)
+    owner.flush(owned, block(owned, 1, 0, 2), tally(0, 2))
+    assert owner.end(owned, Ending("cancelled", {}, "cancelled"))
+    job = jobs.load("j")
+    assert job
+    cancelled = Records(redis).stream(job, states=frozenset({"cancelled"}))
+    assert [record["index"] for record in cancelled] == [1, 3]
+    assert failed_indices(redis, job) == []
 
 
 def test_a_batch_does_not_end_as_complete_with_items_missing(redis: Redis) -> None:

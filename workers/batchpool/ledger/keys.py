@@ -6,7 +6,7 @@ bp:job:<id>:events      stream: what changed
 bp:job:<id>:end         stream: one entry, once the job has ended
 bp:job:<id>:<n>         hash: one batch: state, owner, tally, epochs, report
 bp:job:<id>:<n>:bits    bitmap of recorded items
-bp:job:<id>:<n>:heads   list: a small JSON header per block of records
+bp:job:<id>:<n>:heads   list: a small JSON header per block: epoch, indices, states, times
 bp:job:<id>:<n>:blocks  list: the blocks themselves, compressed columns
 bp:jobs                 zset: job key by time of submission
 bp:finished             zset: job or comparison key by the time at which its keys expire

@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 
 from batchpool.ledger import keys
 from batchpool.ledger.blocks.bitmap import bit_segments, set_bits
+from batchpool.ledger.blocks.block_head import BlockHead
 from batchpool.ledger.blocks.record_codec import encode_block
 from batchpool.ledger.broken import UNPARSABLE, Broken, is_about_data
 from batchpool.ledger.scripts import LuaScript
@@ -212,7 +213,7 @@ def make_block(
     indices = [outcome[0] for outcome in outcomes]
     return Block(
         id=f"{claim.epoch}.{number}",
-        head=dumps({"e": claim.epoch, "lo": min(indices), "hi": max(indices)}),
+        head=BlockHead.of(claim.epoch, outcomes, epoch_start_ns).dump(),
         payload=encode_block(outcomes, epoch_start_ns),
         size=len(outcomes),
         segments=bit_segments([index - claim.first for index in indices]),

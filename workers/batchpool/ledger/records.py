@@ -1,17 +1,12 @@
 """Read records by item index, in bounded memory however large the job is."""
 
-import json
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
-import msgpack
 from redis import Redis
 
-from batchpool.ledger import keys
-from batchpool.ledger.blocks.record_codec import decode_block
-from batchpool.ledger.broken import UNPARSABLE, Broken
+from batchpool.ledger.blocks.block_index import BlockIndex
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.jobs import ITEMS_PER_BLOCK, Jobs
 from batchpool.ledger.values.job_entries import BatchEntry, JobEntry
@@ -76,23 +71,27 @@ class Records:
         """All records by item index; an item that never ran has one once its batch has ended."""
         for batch in job.batches:
             stop = batch.first + batch.count
-            heads = _BlockIndex(self._redis, job.id, batch) if stop > first else None
+            if stop <= first:
+                continue
+            # Which items have none of a state is known from all records only.
+            wanted = None if batch.rest and (not states or batch.rest in states) else states
+            blocks = BlockIndex(self._redis, job.id, batch, wanted)
             start = max(first, batch.first)
-            while heads and start < stop:
+            while start < stop:
                 # Windows end where blocks of items do, so that each of those is read once.
                 end = min(stop, (start // WINDOW + 1) * WINDOW)
-                yield from self._window(job, batch, heads, range(start, end), states)
+                yield from self._window(job, batch, blocks, range(start, end), states)
                 start = end
 
     def _window(
         self,
         job: JobEntry,
         batch: BatchEntry,
-        heads: "_BlockIndex",
+        blocks: BlockIndex,
         window: range,
         states: frozenset[str] | None,
     ) -> Iterator[RecordDocument]:
-        found = heads.load(window)
+        found = blocks.load(window)
         rest = batch.rest
         if not found and not (rest and (not states or rest in states)):
             return
@@ -108,71 +107,6 @@ class Records:
                 continue
             if not states or record["state"] in states:
                 yield record
-
-
-class _Head(NamedTuple):
-    """The header of a block: the epoch that wrote it, its first and last index."""
-
-    epoch: int
-    first: int
-    last: int
-
-
-class _BlockIndex:
-    """The headers of one batch's blocks, and the last blocks decoded."""
-
-    def __init__(self, redis: Commands, job_id: str, batch: BatchEntry) -> None:
-        self._redis: Commands = redis
-        self._broken = Broken(redis)
-        self._count = batch.count
-        self._blocks = keys.batch_key(job_id, batch.index) + ":blocks"
-        raw = redis.lrange(keys.batch_key(job_id, batch.index) + ":heads", 0, -1)
-        heads = [self._head(at, head) for at, head in enumerate(raw)]
-        # An epoch that began after the job was read has no owner in `batch`: left to the next read.
-        self._heads = [
-            head if head.epoch <= len(batch.epochs) else head._replace(last=-1) for head in heads
-        ]
-        self._decoded: dict[int, list[Outcome]] = {}
-
-    def load(self, window: range) -> dict[int, tuple[int, Outcome]]:
-        """Index -> (epoch, outcome) of the records within `window`."""
-        wanted = [
-            at
-            for at, head in enumerate(self._heads)
-            if head.first < window.stop and head.last >= window.start
-        ]
-        # Blocks that reach into the next window stay decoded, the others are dropped.
-        self._decoded = {at: self._decoded[at] for at in wanted if at in self._decoded}
-        self._decode([at for at in wanted if at not in self._decoded])
-        return {
-            outcome.index: (self._heads[at].epoch, outcome)
-            for at in wanted
-            for outcome in self._decoded[at]
-            if outcome.index in window
-        }
-
-    def _decode(self, missing: Sequence[int]) -> None:
-        with self._redis.pipeline(transaction=False) as pipe:
-            for at in missing:
-                pipe.lindex(self._blocks, at)
-            for at, block in zip(missing, pipe.execute(), strict=True):
-                # None: the job was deleted, or has expired, while it was being read.
-                self._decoded[at] = self._outcomes(at, block) if block else []
-
-    def _outcomes(self, at: int, block: bytes) -> list[Outcome]:
-        try:
-            return list(decode_block(block, most=self._count))
-        except (*UNPARSABLE, zlib.error, msgpack.UnpackException) as error:
-            self._broken.note_error("block", self._blocks, b"%d" % at, error)
-            return []
-
-    def _head(self, at: int, raw: bytes) -> _Head:
-        try:
-            head = json.loads(raw)
-            return _Head(int(head["e"]), int(head["lo"]), int(head["hi"]))
-        except UNPARSABLE as error:
-            self._broken.note_error("block", self._blocks, b"%d" % at, error)
-            return _Head(0, 0, -1)
 
 
 def _record(batch: BatchEntry, number: int, outcome: Outcome, item: Any) -> RecordDocument:

@@ -1,0 +1,74 @@
+"""The header of a block: enough of its records to know whether the block must be opened."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from json import dumps, loads
+from operator import add
+
+from batchpool.model import Outcome
+
+
+@dataclass(frozen=True)
+class BlockHead:
+    """What stands beside a block as JSON, which no script reads.
+
+    `epoch` wrote it; `first` and `last` are its least and greatest index. `counts` are its records
+    by state; times are nanoseconds, `start_ns` of the first start and `end_ns` of the last end
+    since the start of the epoch. These are None in what was written before they were known.
+    """
+
+    epoch: int
+    first: int
+    last: int
+    counts: dict[str, int] | None = None
+    start_ns: int | None = None
+    end_ns: int | None = None
+    wall_ns: int | None = None
+    cpu_ns: int | None = None
+
+    @classmethod
+    def of(cls, epoch: int, outcomes: Sequence[Outcome], epoch_start_ns: int) -> "BlockHead":
+        """The header of a block of these outcomes.
+
+        Args:
+            epoch_start_ns: on the monotonic clock of the machine that made the outcomes.
+        """
+        # By columns: the cost is paid for every item, before its record counts.
+        indices, states, _, _, _, starts, walls, cpus, *_ = zip(*outcomes, strict=True)
+        return cls(
+            epoch=epoch,
+            first=min(indices),
+            last=max(indices),
+            counts=dict(Counter(states)),
+            start_ns=min(starts) - epoch_start_ns,
+            end_ns=max(map(add, starts, walls)) - epoch_start_ns,
+            wall_ns=sum(walls),
+            cpu_ns=sum(cpus),
+        )
+
+    def dump(self) -> str:
+        head = {"e": self.epoch, "lo": self.first, "hi": self.last, "n": self.counts}
+        times = {"s": self.start_ns, "t": self.end_ns, "w": self.wall_ns, "c": self.cpu_ns}
+        return dumps(head | times, separators=(",", ":"))
+
+    @classmethod
+    def parse(cls, text: bytes) -> "BlockHead":
+        """Read a header, of former versions too.
+
+        Raises:
+            one of `UNPARSABLE`: it is none.
+        """
+        raw = loads(text)
+        counts = raw.get("n")
+        return cls(
+            int(raw["e"]),
+            int(raw["lo"]),
+            int(raw["hi"]),
+            None if counts is None else {str(name): int(n) for name, n in counts.items()},
+            *(None if raw.get(name) is None else int(raw[name]) for name in "stwc"),
+        )
+
+    def has_any(self, states: Collection[str]) -> bool:
+        """Whether a record of one of the states may be in the block."""
+        return self.counts is None or any(self.counts.get(state) for state in states)

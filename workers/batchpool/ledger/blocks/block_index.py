@@ -1,0 +1,87 @@
+"""The blocks of one batch: which of them to open, by their headers, and what they hold."""
+
+import zlib
+from collections.abc import Collection, Sequence
+
+import msgpack
+
+from batchpool.ledger import keys
+from batchpool.ledger.blocks.block_head import BlockHead
+from batchpool.ledger.blocks.record_codec import decode_block
+from batchpool.ledger.broken import UNPARSABLE, Broken
+from batchpool.ledger.connection import Commands
+from batchpool.ledger.values.job_entries import BatchEntry
+from batchpool.model import Outcome
+
+
+class BlockIndex:
+    """The headers of one batch's blocks, and the last blocks decoded.
+
+    Args:
+        states: only blocks that have records of these are opened; None: all.
+    """
+
+    def __init__(
+        self,
+        redis: Commands,
+        job_id: str,
+        batch: BatchEntry,
+        states: Collection[str] | None = None,
+    ) -> None:
+        self._redis: Commands = redis
+        self._broken = Broken(redis)
+        self._count = batch.count
+        self._blocks = keys.batch_key(job_id, batch.index) + ":blocks"
+        raw = redis.lrange(keys.batch_key(job_id, batch.index) + ":heads", 0, -1)
+        heads = [(at, self._head(at, text)) for at, text in enumerate(raw)]
+        # An epoch that began after the job was read has no owner in `batch`: left to the next read.
+        self._heads = {
+            at: head
+            for at, head in heads
+            if head
+            and 1 <= head.epoch <= len(batch.epochs)
+            and (not states or head.has_any(states))
+        }
+        self._decoded: dict[int, list[Outcome]] = {}
+
+    def load(self, window: range) -> dict[int, tuple[int, Outcome]]:
+        """Index -> (epoch, outcome) of the records within `window` of the blocks that are opened.
+
+        Those have other records too.
+        """
+        wanted = [
+            at
+            for at, head in self._heads.items()
+            if head.first < window.stop and head.last >= window.start
+        ]
+        # Blocks that reach into the next window stay decoded, the others are dropped.
+        self._decoded = {at: self._decoded[at] for at in wanted if at in self._decoded}
+        self._decode([at for at in wanted if at not in self._decoded])
+        return {
+            outcome.index: (self._heads[at].epoch, outcome)
+            for at in wanted
+            for outcome in self._decoded[at]
+            if outcome.index in window
+        }
+
+    def _decode(self, missing: Sequence[int]) -> None:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for at in missing:
+                pipe.lindex(self._blocks, at)
+            for at, block in zip(missing, pipe.execute(), strict=True):
+                # None: the job was deleted, or has expired, while it was being read.
+                self._decoded[at] = self._outcomes(at, block) if block else []
+
+    def _outcomes(self, at: int, block: bytes) -> list[Outcome]:
+        try:
+            return list(decode_block(block, most=self._count))
+        except (*UNPARSABLE, zlib.error, msgpack.UnpackException) as error:
+            self._broken.note_error("block", self._blocks, b"%d" % at, error)
+            return []
+
+    def _head(self, at: int, raw: bytes) -> BlockHead | None:
+        try:
+            return BlockHead.parse(raw)
+        except UNPARSABLE as error:
+            self._broken.note_error("block", self._blocks, b"%d" % at, error)
+            return None
