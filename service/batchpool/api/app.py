@@ -10,9 +10,11 @@ from werkzeug.exceptions import HTTPException
 
 from batchpool.api.context import EXTENSION, ApiContext, service
 from batchpool.api.http import problem_response
+from batchpool.api.page_response import error_page
 from batchpool.api.large_bodies import LargeBodies, too_much_memory
 from batchpool.api.problems import Conflict, Problem, StorageFull, Unavailable, problem_of
 from batchpool.api.routes import BLUEPRINTS
+from batchpool.api.routes.pages import PAGES
 from batchpool.api.serving.origins import SECURITY_HEADERS, check_host, check_origin
 from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import TemporarilyRefused
@@ -20,6 +22,8 @@ from batchpool.ledger.job_creation import KeyReused
 from batchpool.schemas.refusals import Refusal
 
 LOG = logging.getLogger("batchpool.api")
+
+PAGE_NAMES = frozenset(each.name for each in PAGES)
 
 MOST_SUM_DIGITS = 5000
 """A million numbers of 4300 digits, the longest that are taken, add up to 4306."""
@@ -47,7 +51,7 @@ def create_app(
         app.register_blueprint(blueprint)
     app.before_request(_check_sender)
     app.after_request(_secure)
-    app.register_error_handler(Problem, problem_response)
+    app.register_error_handler(Problem, _problem)
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(KeyReused, _key_reused)
     app.register_error_handler(HTTPException, _http_problem)
@@ -71,12 +75,24 @@ def _secure(response: Response) -> Response:
     return response
 
 
+def _problem(problem: Problem) -> Response:
+    """A page for who reads pages, a problem document for everybody else."""
+    return error_page(problem) if _wants_page() else problem_response(problem)
+
+
+def _wants_page() -> bool:
+    is_page = request.blueprint in PAGE_NAMES or request.url_rule is None
+    accepted = request.accept_mimetypes
+    best = accepted.best_match(("application/json", "text/html")) if accepted else None
+    return is_page and best == "text/html" and not request.path.startswith("/v1/")
+
+
 def _refused(refusal: Refusal) -> Response:
-    return problem_response(problem_of(refusal))
+    return _problem(problem_of(refusal))
 
 
 def _key_reused(error: KeyReused) -> Response:
-    return problem_response(
+    return _problem(
         Conflict(
             "this Idempotency-Key was used with another body; send that body, or use a new key"
         )
@@ -85,7 +101,7 @@ def _key_reused(error: KeyReused) -> Response:
 
 def _http_problem(error: HTTPException) -> Response:
     if error.response is not None or error.code is None:
-        return problem_response(Problem(400, "Bad request", "the request could not be read"))
+        return _problem(Problem(400, "Bad request", "the request could not be read"))
     kept = ("Allow", "Retry-After", "Location")
     headers = {name: value for name, value in error.get_headers() if name in kept}
     detail = error.description or error.name
@@ -93,17 +109,17 @@ def _http_problem(error: HTTPException) -> Response:
         detail = f"unknown path {request.path[:80]!r}"
     elif "Allow" in headers:
         detail = f"allowed methods: {', '.join(sorted(headers['Allow'].split(', ')))}"
-    return problem_response(Problem(error.code, error.name, detail, headers=headers))
+    return _problem(Problem(error.code, error.name, detail, headers=headers))
 
 
 def _redis_problem(error: RedisError) -> Response:
     LOG.warning("Redis: %s: %s", type(error).__name__, error)
     if isinstance(error, OutOfMemoryError) or "OOM" in str(error):
-        return problem_response(StorageFull("Redis is full; delete jobs, or raise its maxmemory"))
+        return _problem(StorageFull("Redis is full; delete jobs, or raise its maxmemory"))
     if isinstance(error, (ResponseError, TemporarilyRefused)):
         # READONLY, LOADING, MISCONF, NOAUTH: the server answers but does not write.
-        return problem_response(Unavailable(f"Redis refused the command: {str(error)[:200]}", 5))
-    return problem_response(
+        return _problem(Unavailable(f"Redis refused the command: {str(error)[:200]}", 5))
+    return _problem(
         Unavailable(
             "Redis does not answer; send the request again, an order with its Idempotency-Key"
         )
@@ -111,12 +127,12 @@ def _redis_problem(error: RedisError) -> Response:
 
 
 def _no_memory(error: MemoryError) -> Response:
-    return problem_response(too_much_memory())
+    return _problem(too_much_memory())
 
 
 def _unexpected(error: Exception) -> Response:
     LOG.exception("unhandled exception in a request", exc_info=error)
-    return problem_response(
+    return _problem(
         Problem(
             500, "Internal error", "unhandled exception in the service; its log has the traceback"
         )

@@ -9,5 +9,5 @@ BLUEPRINTS = (
     inventory.blueprint,
     broken.blueprint,
     health.blueprint,
-    pages.blueprint,
+    *pages.BLUEPRINTS,
 )

@@ -1,0 +1,1 @@
+"""What people see: views of the ledger as values, templates, and static files."""

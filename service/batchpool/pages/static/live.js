@@ -1,0 +1,2 @@
+// Follows what a page shows; filled in with the live fragments.
+export {};
