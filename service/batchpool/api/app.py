@@ -10,8 +10,8 @@ from werkzeug.exceptions import HTTPException
 
 from batchpool.api.context import EXTENSION, ApiContext, service
 from batchpool.api.http import problem_response
-from batchpool.api.page_response import error_page
 from batchpool.api.large_bodies import LargeBodies, too_much_memory
+from batchpool.api.page_response import error_page
 from batchpool.api.problems import Conflict, Problem, StorageFull, Unavailable, problem_of
 from batchpool.api.routes import BLUEPRINTS
 from batchpool.api.routes.pages import PAGES

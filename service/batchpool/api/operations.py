@@ -213,5 +213,5 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("get", "/openapi.json", "This document", others=("application/json",)),
     Operation("get", "/docs", "The API as a page", others=("text/html",)),
-    Operation("get", "/", "Links to all of this", others=("text/html",)),
+    Operation("get", "/", "The overview, a page", others=("text/html",)),
 )

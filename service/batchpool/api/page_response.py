@@ -1,4 +1,4 @@
-"""HTML responses: the frame, fragments of live pages, ETags, and the policy of what a page loads."""
+"""HTML responses: frame, fragments, ETags, and the policy of what a page may load."""
 
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -46,7 +46,7 @@ def error_page(problem: Problem) -> Response:
     view = build_error(problem.status, problem.title, problem.detail)
     # No facts of the service: the reader may be a page of another origin.
     text = render("error.html", frame=Frame(""), view=view)
-    headers = PAGE_HEADERS | problem.headers | {"Cache-Control": "no-store"}
+    headers = {**PAGE_HEADERS, **problem.headers, "Cache-Control": "no-store"}
     return Response(text, problem.status, headers=headers, content_type=HTML)
 
 
@@ -54,7 +54,8 @@ def _conditional(text: str) -> Response:
     response = Response(text, headers=PAGE_HEADERS, content_type=HTML)
     response.set_etag(sha256(text.encode()).hexdigest()[:32])
     response.headers["Vary"] = "Accept"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def _frame(current: str, live: Live | None) -> Frame:

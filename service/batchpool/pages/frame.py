@@ -44,9 +44,7 @@ class Frame:
     live: Live | None = None
 
 
-def footer_facts(
-    version: str, workers: Sequence[LiveWorker], durability: str
-) -> tuple[str, ...]:
+def footer_facts(version: str, workers: Sequence[LiveWorker], durability: str) -> tuple[str, ...]:
     """Version, workers and what Redis promises, each as a phrase."""
     return (f"batchpool {version}", workers_phrase(workers), f"Redis: {durability}")
 

@@ -31,4 +31,4 @@ GLYPHS: Final = {
 def glyph(name: str) -> Markup:
     """The glyph of a state, or of a notice; a dot for a state without one."""
     inside = GLYPHS.get(name, GLYPHS["idle"])
-    return Markup(f'<svg viewBox="0 0 12 12" aria-hidden="true">{inside}</svg>')
+    return Markup(f'<svg viewBox="0 0 12 12" aria-hidden="true">{inside}</svg>')  # noqa: S704

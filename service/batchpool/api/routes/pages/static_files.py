@@ -19,4 +19,5 @@ def get_static(name: str) -> Response:
     response.set_etag(found.digest)
     kept = request.args.get("v") == found.digest
     response.headers["Cache-Control"] = FOR_GOOD if kept else "no-cache"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
