@@ -22,6 +22,11 @@ ALLOWED = {
 }
 LANE_FILES = {
     "trace.py": "a row of the timeline is a lane, as in every trace viewer",
+    "timeline.py": "the rows of a timeline are lanes",
+    "timeline_arms.py": "the same",
+    "timeline_bars.py": "the same",
+    "timeline_document.py": "the same",
+    "timeline_marks.py": "the same",
     "scalability_fit.py": "a field of a comparison's document has the name `lanes`",
 }
 HELD_IN_TEXT = re.compile(r"\b(GIL|locks?)\b")

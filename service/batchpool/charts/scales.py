@@ -1,6 +1,5 @@
 """Axes: from values to pixels, and the round numbers that stand at their ticks."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log, log10
 
@@ -13,7 +12,7 @@ _TIME_UNITS = (
     (1e-4, 1e-3, "ms"),
     (0.0, 1e-6, "µs"),
 )
-_RATIOS = (0.25, 0.33, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+_FASTER = (2.0, 1.5, 1.25, 3.0, 4.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 
 @dataclass(frozen=True)
@@ -74,33 +73,42 @@ def ticks(low: float, high: float, unit: str = "", wanted: int = 6) -> list[Tick
     values = round_steps(low, high, wanted)
     step = values[1] - values[0] if len(values) > 1 else values[0] or 1.0
     places = max(0, -floor(log10(abs(step)) + 1e-9))
-    labels = [f"{value:,.{places}f}".replace(",", numbers.THIN) for value in values]
-    return _with_last_unit(values, [label.replace("-", numbers.MINUS) for label in labels], unit)
+    texts = (f"{value:,.{places}f}".replace(",", numbers.THIN) for value in values)
+    labels = (text.replace("-", numbers.MINUS) for text in texts)
+    return _unit_at_last([Tick(*each) for each in zip(values, labels, strict=True)], unit)
 
 
-def time_ticks(from_s: float, to_s: float, wanted: int = 8) -> list[Tick]:
-    """Ticks of a time axis, in the unit that suits its span; the values are in seconds."""
+def time_ticks(
+    from_s: float, to_s: float, wanted: int = 8, free: tuple[float, float] | None = None
+) -> list[Tick]:
+    """Ticks of a time axis, in the unit that suits its span; the values are in seconds.
+
+    Args:
+        free: a span of time in which no tick stands, since another label does.
+    """
     unit_s, unit = next((u[1], u[2]) for u in _TIME_UNITS if to_s - from_s >= u[0])
-    return [
+    found = (
         Tick(tick.value * unit_s, tick.label)
-        for tick in ticks(from_s / unit_s, to_s / unit_s, unit, wanted)
-    ]
+        for tick in ticks(from_s / unit_s, to_s / unit_s, wanted=wanted)
+    )
+    low, high = free or (to_s, from_s)
+    return _unit_at_last([tick for tick in found if not low <= tick.value <= high], unit)
 
 
 def ratio_ticks(scale: LogScale, apart_px: float = 42) -> list[Tick]:
     """Ticks of an axis of ratios, at least `apart_px` apart; 1 × is always among them."""
-    candidates = [1.0, *(r * 10**k for k in (0, 1, 2, -1, -2) for r in _RATIOS)]
+    candidates = [1.0, *(each for value in _FASTER for each in (value, 1 / value))]
     chosen: list[float] = []
     for value in candidates:
         inside = scale.low <= value <= scale.high
         if inside and all(abs(scale(value) - scale(other)) >= apart_px for other in chosen):
             chosen.append(value)
-    return [Tick(v, numbers.with_unit(f"{v:.3g}", "×")) for v in sorted(chosen)]
+    shown = ((value, f"{value:.2g}" if value < 1 else f"{value:g}") for value in sorted(chosen))
+    return [Tick(value, numbers.with_unit(label, "×")) for value, label in shown]
 
 
-def _with_last_unit(values: Sequence[float], labels: Sequence[str], unit: str) -> list[Tick]:
-    last = len(values) - 1
-    return [
-        Tick(value, numbers.with_unit(label, unit) if unit and at == last else label)
-        for at, (value, label) in enumerate(zip(values, labels, strict=True))
-    ]
+def _unit_at_last(found: list[Tick], unit: str) -> list[Tick]:
+    if not found or not unit:
+        return found
+    last = found[-1]
+    return [*found[:-1], Tick(last.value, numbers.with_unit(last.label, unit))]
