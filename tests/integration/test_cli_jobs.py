@@ -198,6 +198,15 @@ def test_a_comparison_that_cannot_be_is_refused_with_the_reason(stack: LocalStac
     assert "must have 2 to 20" in told.stderr
 
 
+def test_a_lesson_counts_what_was_lost_in_80_columns(stack: LocalStack) -> None:
+    told = run(stack.url, "lesson", "race", COLUMNS="80")
+    assert told.returncode == 0, told.stderr
+    assert "of 6 rounds" in told.stdout and "the exact sum is 19900" in told.stdout
+    assert max(map(len, told.stdout.splitlines())) <= 80
+    unknown = run(stack.url, "lesson", "gill")
+    assert (unknown.returncode, "known: sequential" in unknown.stderr) == (2, True)
+
+
 def test_the_client_compares_and_exports(stack: LocalStack) -> None:
     with Client(stack.url) as client:
         arms = [{"backend": "sequential"}, {"backend": "thread-pool", "concurrency": 4}]

@@ -40,6 +40,7 @@ CHANGED: dict[str, str] = {
     "+//readyz/*/running": "accepting and running are told apart",
     "+//v1/broken": "what cannot be read is listed",
     "+//v1/broken/{broken_id}": "and can be deleted",
+    "+//v1/lessons*": "lessons are new",
     "+//v1/workers/get/*/properties/warm/items/*": "idle pools are shown",
 }
 """What has changed on purpose since then: a pattern of what `differences` names, and why."""

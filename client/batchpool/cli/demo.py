@@ -17,7 +17,6 @@ from batchpool.cli.demo_report import (
     DemoReport,
     Row,
     Section,
-    doubts_about,
     median_row,
     row_of,
 )
@@ -25,6 +24,7 @@ from batchpool.cli.output import stderr_console
 from batchpool.client.client import Client
 from batchpool.client.errors import BatchpoolError
 from batchpool.client.resources import Job
+from batchpool.lessons.doubts import doubts_about
 from batchpool.stack.local_stack import LocalStack, StackOptions
 
 SLEEP_S = 2.0

@@ -5,12 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from batchpool.client.resources import Job
-
-# Less than this is not called a gain: one run on a busy machine wobbles by as much.
-_GAIN = 1.25
-# One variant's speedup differs by more from round to round: the machine, not the variant.
-_DISAGREEING = 1.3
-_BUSY_CPUS = 0.5
+from batchpool.lessons.doubts import GAIN, span_of
 
 
 @dataclass(frozen=True)
@@ -32,12 +27,12 @@ class Row:
     @property
     def faster(self) -> bool:
         """Whether it was clearly faster than the sequential run of the same session."""
-        return self.speedup is not None and self.speedup >= _GAIN
+        return self.speedup is not None and self.speedup >= GAIN
 
     @property
     def interpretation(self) -> str:
         """Interpret the row in a few words: concurrent tasks are not always faster."""
-        if self.parallelism < _GAIN:
+        if self.parallelism < GAIN:
             return "one after another"
         return "at once, faster" if self.faster else "at once, no gain"
 
@@ -109,42 +104,8 @@ def median_row(rounds: Sequence[Row], sequential_s: float | None) -> Row:
     )
 
 
-def doubts_about(
-    rows: Sequence[Row], *, others_cpus: float, spare_cpus: float, gil: bool
-) -> tuple[str, ...]:
-    """Return why the speedups of computing tasks mean nothing; empty on a quiet machine.
-
-    Args:
-        others_cpus: how many CPUs other programs used meanwhile.
-        spare_cpus: how many CPUs were left, beyond what the tasks need.
-    """
-    doubts = []
-    if others_cpus > _BUSY_CPUS and spare_cpus < 1:
-        doubts.append(f"other programs used {others_cpus:.1f} CPUs")
-    worst = max(rows, key=_spread)
-    if _spread(worst) > _DISAGREEING:
-        span = _span(list(worst.round_speedups), "")
-        doubts.append(f"the speedup of {worst.way} was {span} from round to round")
-    faster = [row.way for row in rows if row.way.startswith("thread") and row.faster]
-    if gil and faster:
-        # It rules a gain out: the sequential runs must have been slowed down.
-        doubts.append(f"{', '.join(faster)} computed faster than the GIL allows")
-    return tuple(doubts)
-
-
-def _spread(row: Row) -> float:
-    return max(row.round_speedups) / min(row.round_speedups) if row.round_speedups else 1.0
-
-
 def _of(section: Section, *words: str) -> list[Row]:
     return [row for row in section.rows[1:] if row.way.startswith(words)]
-
-
-def _span(values: list[float], unit: str) -> str:
-    low, high = min(values), max(values)
-    if f"{low:.1f}" == f"{high:.1f}":
-        return f"{low:.1f}{unit}"
-    return f"{low:.1f} to {high:.1f}{unit}"
 
 
 def _speedups(rows: list[Row]) -> list[float]:
@@ -155,24 +116,24 @@ def _on_sleep(section: Section) -> str:
     concurrent = section.rows[1:]
     return (
         f"Waiting overlaps in threads and in processes alike: {section.rows[0].wall_s:.1f} s one "
-        f"after the other, {_span([row.wall_s for row in concurrent], ' s')} at once."
+        f"after the other, {span_of([row.wall_s for row in concurrent], ' s')} at once."
     )
 
 
 def _on_cpu(section: Section, gil: bool) -> str:
     threads, processes = _of(section, "thread"), _of(section, "multi", "process")
     by_threads, by_processes = _speedups(threads), _speedups(processes)
-    busy = _span([row.parallelism for row in threads], "")
+    busy = span_of([row.parallelism for row in threads], "")
     text = (
         f"Computing does not: threads had {busy} tasks in flight and a speedup of "
-        f"{_span(by_threads, '')}"
+        f"{span_of(by_threads, '')}"
     )
-    if max(by_threads) >= _GAIN:
-        text = f"Computing in threads had a speedup of {_span(by_threads, '')}"
+    if max(by_threads) >= GAIN:
+        text = f"Computing in threads had a speedup of {span_of(by_threads, '')}"
     elif gil:
         text += " (the GIL lets one thread compute at a time)"
-    gain = "processes had" if max(by_processes) >= _GAIN else "processes, on these CPUs, had only"
-    return f"{text}; {gain} {_span(by_processes, '')}."
+    gain = "processes had" if max(by_processes) >= GAIN else "processes, on these CPUs, had only"
+    return f"{text}; {gain} {span_of(by_processes, '')}."
 
 
 def _on_files(section: Section) -> str:

@@ -26,23 +26,9 @@ from batchpool.cli.arguments import (
 )
 from batchpool.cli.exit_codes import JOB_FAILED, exit_codes, way_on
 from batchpool.cli.extras import needs_extra
-from batchpool.client.client import DEFAULT_URL, Client
-
-url_option = click.option(
-    "--url",
-    envvar="BATCHPOOL_URL",
-    default=DEFAULT_URL,
-    show_default=True,
-    show_envvar=True,
-    help="The service to talk to.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-
-
-def _announce(kind: str, resource_id: str) -> None:
-    from batchpool.cli.output import stderr_console
-
-    stderr_console().print(f"{kind} {resource_id}", style="dim", highlight=False)
+from batchpool.cli.lesson import lesson
+from batchpool.cli.options import announce, json_option, url_option
+from batchpool.client.client import Client
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -198,7 +184,7 @@ def submit(
         job = client.submit(task, count=count, items=values, params=params, **spec)
         if watching:
             # First: whoever presses Ctrl-C goes on with it.
-            _announce("job", job.id)
+            announce("job", job.id)
             _watch(client, job.id, as_json)
         else:
             click.echo(json.dumps(job.data, indent=2) if as_json else job.id)
@@ -276,7 +262,7 @@ def compare(task: str | None, body: TextIO | None, as_json: bool, url: str, **re
     order = comparison_request(task, read_document(body) if body else {}, rest)
     with exit_codes(), Client(url) as client:
         submitted = client.comparisons.submit(order)
-        _announce("comparison", submitted.id)
+        announce("comparison", submitted.id)
         _follow_comparison(client, submitted.id, as_format)
 
 
@@ -298,3 +284,6 @@ def _follow_comparison(client: Client, comparison_id: str, as_format: str | None
         error = comparison["error"] or {"type": comparison.state, "message": "no verdict"}
         print_error(f"{error['type']}: {error['message']}")
         sys.exit(JOB_FAILED)
+
+
+main.add_command(lesson)

@@ -217,6 +217,15 @@ class Client:
         """List the tasks, with the JSON Schema of their params."""
         return list(self._transport.json(Call("GET", "/v1/tasks"))["tasks"])
 
+    def lessons(self) -> list[JsonObject]:
+        """List the guided experiments; `order` of each is the body of a comparison."""
+        return list(self._transport.json(Call("GET", "/v1/lessons"))["lessons"])
+
+    def lesson_run(self, lesson: str, comparison: Comparison | str) -> JsonObject:
+        """Load what a comparison that ran a lesson showed so far."""
+        found = comparison if isinstance(comparison, str) else comparison.id
+        return dict(self._transport.json(Call("GET", f"/v1/lessons/{lesson}/{found}")))
+
     def ready(self) -> JsonObject:
         """Load `/readyz`, whether its `status` is good or bad."""
         try:

@@ -12,7 +12,7 @@ from batchpool.schemas import job_responses as answers
 
 VERSION = "1.0"
 _REF = "#/components/schemas/{model}"
-_IDS = ("job_id", "comparison_id", "broken_id")
+_IDS = ("job_id", "comparison_id", "broken_id", "lesson")
 
 
 @cache

@@ -10,6 +10,7 @@ from batchpool.schemas import comparison_responses as comparison_answers
 from batchpool.schemas import inventory_responses as inventory_answers
 from batchpool.schemas import job_requests as models
 from batchpool.schemas import job_responses as answers
+from batchpool.schemas import lesson_responses as lesson_answers
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,20 @@ OPERATIONS: tuple[Operation, ...] = (
         202,
         comparison_answers.Comparison,
         problems=(404, 406, 409, 422, 503),
+    ),
+    Operation(
+        "get",
+        "/v1/lessons",
+        "The guided experiments, each with the comparison that runs it",
+        answer=lesson_answers.Lessons,
+        problems=_READ,
+    ),
+    Operation(
+        "get",
+        "/v1/lessons/{lesson}/{comparison_id}",
+        "What a run of a lesson showed",
+        answer=lesson_answers.LessonRun,
+        problems=_ONE,
     ),
     Operation(
         "get", "/v1/workers", "Live workers", answer=inventory_answers.Workers, problems=_READ

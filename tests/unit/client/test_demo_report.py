@@ -10,11 +10,11 @@ from batchpool.cli.demo_report import (
     DemoReport,
     Row,
     Section,
-    doubts_about,
     median_row,
     row_of,
 )
 from batchpool.client.resources import Job
+from batchpool.lessons.doubts import doubts_about
 
 
 def finished(wall_s: float, parallelism: float, pids: int = 1, observed: Any = (28,)) -> Job:

@@ -1,11 +1,21 @@
 """The routes, one blueprint per resource."""
 
-from batchpool.api.routes import broken, comparisons, health, inventory, jobs, pages, records
+from batchpool.api.routes import (
+    broken,
+    comparisons,
+    health,
+    inventory,
+    jobs,
+    lessons,
+    pages,
+    records,
+)
 
 BLUEPRINTS = (
     jobs.blueprint,
     records.blueprint,
     comparisons.blueprint,
+    lessons.blueprint,
     inventory.blueprint,
     broken.blueprint,
     health.blueprint,

@@ -1,0 +1,22 @@
+"""Options that most commands have, and the line that names what was submitted."""
+
+import click
+
+from batchpool.client.client import DEFAULT_URL
+
+url_option = click.option(
+    "--url",
+    envvar="BATCHPOOL_URL",
+    default=DEFAULT_URL,
+    show_default=True,
+    show_envvar=True,
+    help="The service to talk to.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+def announce(kind: str, resource_id: str) -> None:
+    """Print the id of what was submitted, on stderr."""
+    from batchpool.cli.output import stderr_console
+
+    stderr_console().print(f"{kind} {resource_id}", style="dim", highlight=False)
