@@ -8,10 +8,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from batchpool.charts import numbers
+from batchpool.charts.svg import PATTERNS
+from batchpool.charts.visible_text import visible
 from batchpool.pages.frame import SECTIONS
 from batchpool.pages.glyphs import glyph
 from batchpool.pages.static_files import static_url
-from batchpool.pages.text import in_words, visible
+from batchpool.pages.text import in_words
 
 
 def render(template: str, **view: object) -> str:
@@ -44,6 +46,7 @@ def _environment() -> Environment:
         finalize=_shown,
     )
     environment.globals |= {
+        "chart_patterns": PATTERNS,
         "sections": SECTIONS,
         "glyph": glyph,
         "static_url": static_url,

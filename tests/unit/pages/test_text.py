@@ -2,8 +2,9 @@
 
 import pytest
 
+from batchpool.charts.visible_text import visible
 from batchpool.pages.rendering import _environment
-from batchpool.pages.text import in_words, visible
+from batchpool.pages.text import in_words
 
 
 @pytest.mark.parametrize(
