@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rq import Queue
 
 from batchpool.ledger import keys
 from batchpool.ledger.failpoints import MARKER, TESTING, VARIABLE
@@ -17,6 +16,7 @@ from batchpool.ledger.reservations import Reservations, WorkerSlot
 from batchpool.ledger.values.announcements import ReservedSlot
 from batchpool.ledger.values.job_entries import NewJob
 from batchpool.queue import rq_queue
+from batchpool.queue.messages import Release, Reserve, reserve_id
 from tests.support.job_specs import job_spec
 from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
@@ -46,19 +46,17 @@ class Driver:
         assert taken
         return taken
 
-    def send(self, what: str, taken: WorkerSlot, class_id: str) -> None:
-        name = f"batchpool.worker.rq_worker.{what}"
-        queue = Queue(keys.QUEUE + class_id, connection=self.redis, serializer="json")
-        queue.enqueue(name, args=list(taken), job_timeout=-1, result_ttl=0)
+    def send(self, message: Reserve | Release, class_id: str) -> None:
+        rq_queue.send(self.redis, class_id, message)
 
     def reserve(self, slot: int = 0) -> WorkerSlot:
         taken = self.offer(slot)
-        self.send("reserve", taken, self.class_id)
+        self.send(Reserve(taken), self.class_id)
         wait_until(lambda: self.seated(taken), 10, "a worker is reserved")
         return taken
 
     def release(self, taken: WorkerSlot) -> None:
-        self.send("release", taken, self.private(taken))
+        self.send(Release(taken), self.private(taken))
 
     def private(self, taken: WorkerSlot) -> str:
         return keys.private_class(self.class_id, COMPARISON, taken.slot)
@@ -170,8 +168,9 @@ def test_a_reserved_worker_whose_code_has_changed_leaves_its_slot(
 def test_two_copies_of_a_message_reserve_one_worker(driver: Driver) -> None:
     driver.crew.start_workers(2)
     taken = driver.offer()
-    driver.send("reserve", taken, driver.class_id)
-    driver.send("reserve", taken, driver.class_id)
+    driver.send(Reserve(taken), driver.class_id)
+    queue = f"rq:queue:{rq_queue.queue_name(driver.class_id)}"
+    driver.redis.rpush(queue, reserve_id(COMPARISON, taken.slot))
     wait_until(lambda: driver.seated(taken), 10, "a worker is reserved")
     other = driver.crew.run(task="echo", count=2)["workers"]
     holder = driver.reservations.holder(COMPARISON, 0)
@@ -209,7 +208,7 @@ def test_a_comparison_that_no_longer_runs_reserves_no_worker(driver: Driver) -> 
     (worker,) = driver.crew.start_workers(1)
     taken = driver.offer()
     driver.redis.hset(keys.comparison_key(COMPARISON), "state", "cancelled")
-    driver.send("reserve", taken, driver.class_id)
+    driver.send(Reserve(taken), driver.class_id)
     assert driver.crew.run(task="echo", count=2)["workers"] == [name_of(driver, worker)]
     assert driver.reservations.holders(COMPARISON) == {}
 
@@ -248,7 +247,7 @@ def test_after_a_sigkill_another_worker_takes_the_slot_when_it_is_offered_again(
     assert end(driver, dead, signal.SIGKILL) == -signal.SIGKILL
     assert driver.reservations.holder(COMPARISON, 0) == holder, "nobody else takes it unasked"
     again = driver.offer()
-    driver.send("reserve", again, driver.class_id)
+    driver.send(Reserve(again), driver.class_id)
     wait_until(lambda: driver.reservations.is_current(again), 10, "the slot is taken again")
     successor = driver.reservations.holder(COMPARISON, 0)
     assert successor and successor["worker"] != holder["worker"]
@@ -263,7 +262,7 @@ def test_a_worker_killed_while_it_takes_a_slot_needs_one_more_request(
     mark = tmp_path / "mark"
     (armed,) = driver.crew.start_workers(1, **{VARIABLE: point, MARKER: str(mark), TESTING: "1"})
     taken = driver.offer()
-    driver.send("reserve", taken, driver.class_id)
+    driver.send(Reserve(taken), driver.class_id)
     wait_until(mark.exists, 20, f"the kill at {point!r}")
     assert armed.wait(5) == -signal.SIGKILL
     driver.crew.members.remove(armed)

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from batchpool.ledger import failpoints
 from batchpool.ledger.connection import check_url
-from batchpool.ledger.ownership import LEASE_S
+from batchpool.ledger.ownership import LEASE_S, MOST_LEASE_S
 from batchpool.ledger.redis_url import BadRedisUrl
 
 DAY_S = 86_400
@@ -126,7 +126,7 @@ class StackSettings:
         "BATCHPOOL_LEASE_S",
         LEASE_S,
         "how long a silent worker keeps its batch; the same for all workers and the reconciler",
-        (1, 3600),
+        (1, MOST_LEASE_S),
     )
 
     @classmethod

@@ -18,7 +18,7 @@ from batchpool.api.routes.pages import PAGES
 from batchpool.api.serving.origins import SECURITY_HEADERS, check_host, check_origin
 from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import TemporarilyRefused
-from batchpool.ledger.job_creation import KeyReused
+from batchpool.ledger.job_creation import KeyBroken, KeyReused
 from batchpool.schemas.refusals import Refusal
 
 LOG = logging.getLogger("batchpool.api")
@@ -54,6 +54,7 @@ def create_app(
     app.register_error_handler(Problem, _problem)
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(KeyReused, _key_reused)
+    app.register_error_handler(KeyBroken, _key_broken)
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(RedisError, _redis_problem)
     app.register_error_handler(MemoryError, _no_memory)
@@ -95,6 +96,18 @@ def _key_reused(error: KeyReused) -> Response:
     return _problem(
         Conflict(
             "this Idempotency-Key was used with another body; send that body, or use a new key"
+        )
+    )
+
+
+def _key_broken(error: KeyBroken) -> Response:
+    # Not taken as unused: its order may be there, and would be run twice.
+    broken = service().broken
+    found = broken.note("key", error.name, b"", "it names no job", is_moved=True)
+    return problem_response(
+        Conflict(
+            "what is stored for this Idempotency-Key cannot be read, so its order may exist: look "
+            f"for it in the list, then use a new key, or DELETE /v1/broken/{found.id}"
         )
     )
 

@@ -15,7 +15,7 @@ from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.recovery import Recovery, Waiting
 from batchpool.queue import rq_queue
-from batchpool.queue.messages import is_about_a_slot, rq_id
+from batchpool.queue.messages import is_about_a_slot, is_ours, rq_id
 from batchpool.reconciler.clock_step import ClockWatch
 from batchpool.reconciler.policy import (
     Action,
@@ -179,6 +179,7 @@ class Reconciler:
     def _sweep(self) -> None:
         # A batch that had bound its job to a version may have been released before an item ran.
         self._needs = {job_id: need for job_id, need in self._needs.items() if not _is_bound(need)}
+        self._recovery.check_scores(self._settings.lease_s)
         forgotten = self._recovery.forget_finished()
         if forgotten:
             LOG.info("removed %d expired jobs from the indices", forgotten)
@@ -207,8 +208,11 @@ class Reconciler:
                 for batch in (self._recovery.waiting(MOST_WAITING) if there else ())
                 if batch.queue == class_id
             }
+            for name in there:
+                if not is_ours(name):
+                    rq_queue.set_aside(self._redis, class_id, name)
             # Not messages about slots: comparisons remove those themselves.
-            batches = {name for name in there if not is_about_a_slot(name)}
+            batches = {name for name in there if is_ours(name) and not is_about_a_slot(name)}
             orphaned[class_id] = frozenset(batches - waiting)
             if again := orphaned[class_id] & self._orphaned.get(class_id, frozenset()):
                 LOG.info("removed %d ended batches from the queue of %s", len(again), class_id)

@@ -22,6 +22,8 @@ LOG = logging.getLogger("batchpool.ledger")
 MOST_LISTED = 10_000
 """More than these are skipped too, but stay where they are until there is room."""
 
+LARGEST_COUNT = 10**12
+
 UNPARSABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 """Errors of code that reads what others may have written into Redis."""
 
@@ -126,6 +128,16 @@ def _parsed(raw: bytes) -> BrokenDatum | None:
         return BrokenDatum.from_json(json.loads(raw))
     except UNPARSABLE:
         return None
+
+
+def is_count(name: bytes, value: bytes) -> bool:
+    """Whether a field of a hash of counts can be read, and is no absurd number."""
+    try:
+        number = int(value)
+        name.decode()
+    except ValueError:
+        return False
+    return 0 <= number <= LARGEST_COUNT
 
 
 def is_about_data(error: Exception) -> bool:

@@ -10,11 +10,11 @@ from redis import Redis
 
 from batchpool.json_value import JsonValue
 from batchpool.ledger import keys
+from batchpool.ledger.blocks.item_codec import ItemsBroken, pack_items, unpack_items
 from batchpool.ledger.broken import UNPARSABLE, Broken
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.events import wait_for_entry
-from batchpool.ledger.job_creation import Created, IdempotencyKey, KeyReused, QueueFull
-from batchpool.ledger.jobs import pack_items, unpack_items
+from batchpool.ledger.job_creation import Created, IdempotencyKey, QueueFull
 from batchpool.ledger.newest_first import page_of_ids, readable_ids
 from batchpool.ledger.scripts import LuaScript
 from batchpool.ledger.values.comparison_entries import (
@@ -126,7 +126,7 @@ class Comparisons:
         """Write a comparison, or find the one that the same key and body have written.
 
         Raises:
-            KeyReused: `key` was used for another body.
+            KeyReused, KeyBroken: `key` was used for another body, or that is not known.
             QueueFull: `most_open` comparisons are queued or running already.
         """
         request: dict[str, object] = {"ttl_ms": int(new.result_ttl_s * 1000), "most": most_open}
@@ -136,10 +136,7 @@ class Comparisons:
         args = [_dump(request), _text(new.spec), new.class_id, *pack_items(new.items or ())]
         word, *rest = self._create(keys.comparison_key(new.id), args)
         if word == b"again" and key:
-            first_id, body = rest[0].decode().split(" ")
-            if body != key.body_sha256:
-                raise KeyReused(key.key)
-            return Created(first_id, None)
+            return Created(key.first_id(rest[0]), None)
         if word == b"queued":
             raise QueueFull(*map(int, rest))
         return Created(new.id, int(rest[0]))
@@ -188,12 +185,19 @@ class Comparisons:
         return readable_ids(self._redis, keys.COMPARING, members, keys.comparison_id_of)
 
     def items(self, comparison_id: str) -> list[Any] | None:
-        """The given items; None when they are the numbers 0 … n-1."""
-        blocks = self._redis.hgetall(keys.comparison_key(comparison_id) + ":items")
-        if not blocks:
-            return None
-        ordered = sorted(blocks.items(), key=lambda block: int(block[0]))
-        return [item for _, block in ordered for item in unpack_items(block)]
+        """The given items; None when they are the numbers 0 … n-1.
+
+        Raises:
+            ItemsBroken: they cannot be read.
+        """
+        key = keys.comparison_key(comparison_id) + ":items"
+        found = self._redis.hgetall(key)
+        blocks = [found.get(b"%d" % number) for number in range(len(found))]
+        try:
+            return [item for block in blocks for item in unpack_items(block)] if found else None
+        except ItemsBroken as error:
+            self._broken.note_error("block", key, b"", error)
+            raise
 
     def cancel(self, comparison_id: str) -> str:
         """Request its end; `cancelled` (also when repeated), `terminal` or `missing`."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,9 +14,19 @@ from batchpool.ledger.values.job_entries import NewJob
 RECORD_BYTES = 32
 """Expected size of a record that is not written yet: 7 to 20 were measured for numbers."""
 
+_STORED = re.compile(rb"([0-9A-Za-z-]{1,64}) (\S{1,64})")
+
 
 class KeyReused(Exception):
     """An Idempotency-Key was used before with another body."""
+
+
+class KeyBroken(Exception):
+    """What is stored for an Idempotency-Key under this name cannot be read."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 class LimitExceeded(Exception):
@@ -57,6 +68,20 @@ class IdempotencyKey:
     @property
     def name(self) -> str:
         return keys.ONCE + hashlib.sha256(f"{self.scope}\0{self.key}".encode()).hexdigest()
+
+    def first_id(self, stored: bytes) -> str:
+        """The id of the job or comparison that the first request with this key has made.
+
+        Raises:
+            KeyReused: that request had another body.
+            KeyBroken: it cannot be known.
+        """
+        found = _STORED.fullmatch(stored)
+        if not found:
+            raise KeyBroken(self.name)
+        if found[2].decode() != self.body_sha256:
+            raise KeyReused(self.key)
+        return found[1].decode()
 
 
 @dataclass(frozen=True)
@@ -107,14 +132,11 @@ def parse_created(job_id: str, answer: Sequence[bytes], key: IdempotencyKey | No
     """Read the answer of create.lua.
 
     Raises:
-        KeyReused, LimitExceeded: nothing was written.
+        KeyReused, KeyBroken, LimitExceeded: nothing was written.
     """
     word, *rest = answer
     if word == b"again" and key:
-        first_id, body = rest[0].decode().split(" ")
-        if body != key.body_sha256:
-            raise KeyReused(key.key)
-        return Created(first_id, None)
+        return Created(key.first_id(rest[0]), None)
     if word in (b"exists", b"stale"):
         return Created(job_id, None)
     if word == b"queued":

@@ -1,15 +1,20 @@
 """Jobs: written in one step, read as of one moment, cancelled and deleted."""
 
-import zlib
 from collections.abc import Callable, Sequence
-from json import dumps, loads
+from json import loads
 from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
 
 from batchpool.ledger import keys
-from batchpool.ledger.broken import UNPARSABLE, Broken
+from batchpool.ledger.blocks.item_codec import (
+    ITEMS_PER_BLOCK,
+    ItemsBroken,
+    pack_items,
+    unpack_items,
+)
+from batchpool.ledger.broken import UNPARSABLE, Broken, is_about_data
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.events import wait_for_entry
 from batchpool.ledger.job_creation import (
@@ -24,7 +29,6 @@ from batchpool.ledger.scripts import LuaScript
 from batchpool.ledger.values.job_entries import JobEntry, NewJob, parse_batch, parse_job
 from batchpool.ledger.values.job_spec import JobSpec
 
-ITEMS_PER_BLOCK = 4096
 HASHES_PER_READ = 1000
 
 
@@ -70,7 +74,7 @@ class Jobs:
         An existing job with this id stays as it is.
 
         Raises:
-            KeyReused: `key` was used for another body.
+            KeyReused, KeyBroken: `key` was used for another body, or that is not known.
             LimitExceeded: the job would exceed the limits of `room`.
         """
         # Only recorded: the script carries it out in the same step.
@@ -148,17 +152,38 @@ class Jobs:
         return page_of_ids(self._redis, keys.JOBS, limit, after, keys.job_id_of)
 
     def items(self, job_id: str, first: int, count: int) -> Sequence[Any]:
-        """The items with the indices first … first + count - 1."""
+        """The items with the indices first … first + count - 1.
+
+        Raises:
+            ItemsBroken: they cannot be read.
+        """
         last = first + count - 1
-        blocks = range(first // ITEMS_PER_BLOCK, last // ITEMS_PER_BLOCK + 1)
-        raw = self._redis.hmget(keys.job_key(job_id) + ":items", [str(block) for block in blocks])
-        if raw[0] is None:
+        numbers = range(first // ITEMS_PER_BLOCK, last // ITEMS_PER_BLOCK + 1)
+        key = keys.job_key(job_id)
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hexists(key, "item_blocks")
+            pipe.hmget(key + ":items", [str(number) for number in numbers])
+            listed, raw = pipe.execute(raise_on_error=False)
+        if isinstance(raw, Exception) and not is_about_data(raw):
+            raise raw
+        if not listed and isinstance(raw, list) and raw[0] is None:
             return range(first, first + count)
+        blocks = raw if isinstance(raw, list) else [None] * len(numbers)
+        skip = first - numbers[0] * ITEMS_PER_BLOCK
+        items = self._unpacked(key + ":items", numbers, blocks)[skip : skip + count]
+        if len(items) < count:
+            raise ItemsBroken(f"{count - len(items)} of the items {first} to {last} are missing")
+        return items
+
+    def _unpacked(self, key: str, numbers: range, blocks: Sequence[bytes | None]) -> list[Any]:
         items: list[Any] = []
-        for block in raw:
-            items += unpack_items(block)
-        skip = first - blocks[0] * ITEMS_PER_BLOCK
-        return items[skip : skip + count]
+        for number, block in zip(numbers, blocks, strict=True):
+            try:
+                items += unpack_items(block)
+            except ItemsBroken as error:
+                self.broken.note_error("block", key, b"%d" % number, error)
+                raise
+        return items
 
     def cancel(self, job_id: str) -> str:
         """Cancel a job: `cancelled` (each time while it runs), `terminal` or `missing`."""
@@ -187,19 +212,3 @@ def _snapshot(job_id: str, now_ms: int, raw: list[Any] | bytes | None) -> Snapsh
 
 def _mapping(flat: list[bytes]) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def pack_items(items: Sequence[Any]) -> list[bytes]:
-    """Items as blocks of at most `ITEMS_PER_BLOCK`."""
-    starts = range(0, len(items), ITEMS_PER_BLOCK)
-    return [_pack(items[start : start + ITEMS_PER_BLOCK]) for start in starts]
-
-
-def _pack(items: Sequence[Any]) -> bytes:
-    return zlib.compress(dumps(items, separators=(",", ":")).encode(), 1)
-
-
-def unpack_items(block: bytes) -> list[Any]:
-    """The items of one block."""
-    items: list[Any] = loads(zlib.decompress(block))
-    return items

@@ -27,6 +27,7 @@ BROKEN, CRASHED = "broken", "crashed"
 """Why an epoch ended whose runner is replaced: it failed before it ran an item, or it died."""
 LEASE_S = 8.0
 """The time for which a silent owner keeps its batch; the default of BATCHPOOL_LEASE_S."""
+MOST_LEASE_S = 3600
 
 
 @dataclass(frozen=True)

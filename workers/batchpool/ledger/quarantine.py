@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from redis import Redis
 
 from batchpool.ledger import keys
-from batchpool.ledger.broken import Broken, BrokenDatum, broken_id
+from batchpool.ledger.broken import Broken, BrokenDatum, broken_id, is_count
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.scripts import LuaScript
 
@@ -18,7 +18,6 @@ LOG = logging.getLogger("batchpool.reconciler")
 
 MOST_AT_ONCE = 1000
 SCAN_COUNT = 10_000
-LARGEST_COUNT = 10**12
 
 _ZSETS = (keys.JOBS, keys.FINISHED, keys.DEADLINES, keys.COMPARISONS, keys.COMPARING)
 _OF_BATCHES = (keys.WAITING, keys.PARKED, keys.LEASES)
@@ -84,6 +83,8 @@ class Quarantine:
         """Move one datum out of the way, unless it is readable now."""
         if datum.kind == "member":
             self._take_out(datum)
+        elif datum.kind == "key":
+            self._move_slots(datum.key)
         elif datum.kind in ("job", "comparison"):
             self._move_whole(datum)
 
@@ -95,14 +96,20 @@ class Quarantine:
                 self._broken.done(raw)
         if datum.kind == "block":
             self._empty_block(datum)
+        if datum.key.startswith(keys.ONCE):
+            # Left where it was till now: its key must not be taken as unused.
+            self._redis.unlink(datum.key)
         for key in self._keys_below(datum.aside.encode()):
             self._redis.unlink(key)
         self._broken.forget(datum.id)
 
     def _empty_block(self, datum: BrokenDatum) -> None:
         # Not taken out: blocks and their headers are found by their places.
-        if self._redis.exists(datum.key):
-            self._redis.lset(datum.key, int(datum.name), b"")
+        match self._redis.type(datum.key):
+            case b"list":
+                self._redis.lset(datum.key, int(datum.name), b"")
+            case b"hash":
+                self._redis.hset(datum.key, datum.name, b"")
 
     def rebuild(self) -> int:
         """Index and count all jobs anew; returns how many batches were in no index."""
@@ -142,15 +149,20 @@ class Quarantine:
         self._redis.rename(key, aside)
         self._broken.note("key", text, b"", reason, is_moved=True)
 
+    def _move_slots(self, key: str) -> None:
+        if self._redis.type(key) not in (b"hash", b"none"):
+            self._move_key(key.encode(), "its type is wrong")
+
     def _check_counts(self) -> int:
         wrong = [
-            name
-            for name, value in self._redis.hgetall(keys.COUNTS).items()
-            if not _is_count(name, value)
+            (key, name)
+            for key in (keys.COUNTS, keys.RESERVED)
+            for name, value in self._redis.hgetall(key).items()
+            if not is_count(name, value)
         ]
-        for name in wrong:
-            self._redis.hdel(keys.COUNTS, name)
-            self._broken.note("member", keys.COUNTS, name, "it is no count", is_moved=True)
+        for key, name in wrong:
+            self._redis.hdel(key, name)
+            self._broken.note("member", key, name, "it is no count", is_moved=True)
         return len(wrong)
 
     def _take_out(self, datum: BrokenDatum) -> None:
@@ -213,15 +225,6 @@ def _part(key: bytes, prefix: bytes) -> str:
 
 def _is_whole(key: bytes, prefix: str) -> bool:
     return b":" not in key.removeprefix(prefix.encode()) and key != keys.LEADER.encode()
-
-
-def _is_count(name: bytes, value: bytes) -> bool:
-    try:
-        number = int(value)
-        name.decode()
-    except ValueError:
-        return False
-    return 0 <= number <= LARGEST_COUNT
 
 
 def _key_id(key: str) -> str:

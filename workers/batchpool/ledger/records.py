@@ -7,8 +7,9 @@ from typing import Any, TypedDict
 from redis import Redis
 
 from batchpool.ledger.blocks.block_index import BlockIndex
+from batchpool.ledger.blocks.item_codec import ITEMS_PER_BLOCK, ItemsBroken
 from batchpool.ledger.connection import Commands
-from batchpool.ledger.jobs import ITEMS_PER_BLOCK, Jobs
+from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.values.job_entries import BatchEntry, JobEntry
 from batchpool.model import FailedAttempt, Outcome, RecordState, TaskError
 from batchpool.timestamps import instant
@@ -95,7 +96,11 @@ class Records:
         rest = batch.rest
         if not found and not (rest and (not states or rest in states)):
             return
-        items = self._jobs.items(job.id, window.start, len(window))
+        try:
+            items = self._jobs.items(job.id, window.start, len(window))
+        except ItemsBroken:
+            # Noted: its records are left out, as those of a block that cannot be read.
+            return
         for index in window:
             item = items[index - window.start]
             if index in found:

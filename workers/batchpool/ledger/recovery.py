@@ -10,9 +10,14 @@ from batchpool.ledger.broken import UNPARSABLE, Broken, is_about_data
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.newest_first import readable_ids
+from batchpool.ledger.ownership import MOST_LEASE_S
 from batchpool.ledger.scripts import LuaScript
 
 MOST_LOST_WORKERS = 20
+MOST_LIMIT_S = 2 * 366 * 86_400
+"""Longer than any limit that a job can have."""
+NO_KEY = -2
+"""PTTL of a key that is not there."""
 
 
 class Waiting(NamedTuple):
@@ -97,9 +102,30 @@ class Recovery:
         due = self._redis.zrange(
             keys.DEADLINES, "-inf", self.now_ms(), byscore=True, offset=0, num=limit
         )
-        for job_id in readable_ids(self._redis, keys.DEADLINES, due, keys.job_id_of):
-            self._attempt(self._overdue, job_id, [])
+        self._check_deadlines(due)
         return len(due)
+
+    def check_scores(self, lease_s: float) -> None:
+        """Put right what an index says about leases and limits that lie absurdly far ahead.
+
+        Args:
+            lease_s: what is left of a lease that no worker can have asked for.
+        """
+        now_ms = self.now_ms()
+        beyond = f"({now_ms + MOST_LEASE_S * 1000}"
+        for member in self._redis.zrange(keys.LEASES, beyond, "+inf", byscore=True):
+            reason = "its lease ended too far ahead; it was cut"
+            self._broken.note("member", keys.LEASES, member, reason, is_moved=True)
+            # Not longer than it is meanwhile: its owner may have renewed it.
+            new = {member: now_ms + int(lease_s * 1000)}
+            self._redis.zadd(keys.LEASES, new, xx=True, lt=True)
+        beyond = f"({now_ms + MOST_LIMIT_S * 1000}"
+        far = self._redis.zrange(keys.DEADLINES, beyond, "+inf", byscore=True, offset=0, num=1000)
+        self._check_deadlines(far)
+
+    def _check_deadlines(self, members: list[bytes]) -> None:
+        for job_id in readable_ids(self._redis, keys.DEADLINES, members, keys.job_id_of):
+            self._attempt(self._overdue, job_id, [])
 
     def shift(self, step_ms: int, fresh_ms: int, lease_s: float) -> bool:
         """Move all deadlines after Redis' clock was set; False if that was done already.
@@ -113,14 +139,25 @@ class Recovery:
 
     def forget_finished(self) -> int:
         """Remove jobs and comparisons whose keys have expired from the indices; count them."""
-        gone = self._redis.zrange(keys.FINISHED, "-inf", self.now_ms(), byscore=True)
-        if gone:
-            # No MULTI: before version 7, a full Redis refuses even what frees memory in one.
-            with self._redis.pipeline(transaction=False) as pipe:
+        now_ms = self.now_ms()
+        due = self._redis.zrange(keys.FINISHED, "-inf", now_ms, byscore=True)
+        with self._redis.pipeline(transaction=False) as pipe:
+            for key in due:
+                pipe.pttl(key)
+            left_ms = pipe.execute()
+        # An entry may be wrong: what is there stays in its list.
+        kept = {key: now_ms + left for key, left in zip(due, left_ms, strict=True) if left > 0}
+        gone = [key for key, left in zip(due, left_ms, strict=True) if left == NO_KEY]
+        # No MULTI: before version 7, a full Redis refuses even what frees memory in one.
+        with self._redis.pipeline(transaction=False) as pipe:
+            if gone:
                 pipe.zrem(keys.JOBS, *gone)
                 pipe.zrem(keys.COMPARISONS, *gone)
-                pipe.zrem(keys.FINISHED, *gone)
-                pipe.execute()
+            if due:
+                pipe.zrem(keys.FINISHED, *due)
+            if kept:
+                pipe.zadd(keys.FINISHED, kept)
+            pipe.execute()
         return len(gone)
 
     def _attempt(self, script: LuaScript, job_id: str, args: list[Any]) -> Any:
@@ -157,7 +194,7 @@ class Recovery:
                     self._note_dangling(index, member)
                     continue
                 classes = frozenset((unfit or b"").decode().split())
-                since_ms = int(min(since[member], 2**53))
+                since_ms = int(max(0, min(since[member], 2**53)))
                 waiting.append(Waiting(job_id, batch, queue.decode(), since_ms, classes))
             except UNPARSABLE as error:
                 self._broken.note_error("job", keys.job_key(job_id), b"", error)

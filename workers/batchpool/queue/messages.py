@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from redis import Redis
+from redis.exceptions import ResponseError
 from rq.job import Job
 
+from batchpool.ledger.broken import is_about_data
 from batchpool.ledger.reservations import WorkerSlot
 
 # Names of functions. A plain RQ worker that reads such a queue fails on them.
@@ -21,6 +23,7 @@ RELEASE = "batchpool.worker.rq_worker.release"
 
 _BATCH = re.compile(r"([0-9a-f]{24})-([0-9]{1,9})")
 _OF_A_SLOT = "_"
+_SLOT_MESSAGE = re.compile(r"[0-9A-Za-z-]{1,64}_[0-9]{1,9}_(reserve|release)")
 
 log = logging.getLogger("batchpool.worker")
 
@@ -68,7 +71,12 @@ def reserve_id(comparison_id: str, slot: int) -> str:
 
 def is_about_a_slot(name: str) -> bool:
     """Whether the id is that of a reservation or release."""
-    return _OF_A_SLOT in name
+    return bool(_SLOT_MESSAGE.fullmatch(name))
+
+
+def is_ours(name: str) -> bool:
+    """Whether a message with this id can have been written by `encode`."""
+    return bool(_BATCH.fullmatch(name)) or is_about_a_slot(name)
 
 
 def encode(message: Message) -> Envelope:
@@ -84,13 +92,21 @@ def encode(message: Message) -> Envelope:
 
 
 class MessageJob(Job):
-    """An RQ job as a worker gets it; a batch's is not read from Redis, since its id says all."""
+    """An RQ job as a worker gets it: only that of a slot is read from Redis.
+
+    The id of a batch's says all, and what has another id is not ours, whatever is stored for it.
+    """
 
     @classmethod
     def fetch(cls, id: str, connection: Redis | None = None, serializer: Any = None) -> Job:
-        if _BATCH.fullmatch(id):
+        if not is_about_a_slot(id):
             return cls(id, connection=connection, serializer=serializer)
-        return super().fetch(id, connection, serializer)
+        try:
+            return super().fetch(id, connection, serializer)
+        except ResponseError as error:
+            if not is_about_data(error):
+                raise
+            return cls(id, connection=connection, serializer=serializer)
 
 
 def decode(job: Job) -> Message | None:

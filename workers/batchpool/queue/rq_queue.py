@@ -9,6 +9,7 @@ from rq import Queue
 from rq.job import Job
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
+from batchpool.ledger.broken import Broken
 from batchpool.ledger.keys import QUEUE
 from batchpool.queue.messages import Envelope, Release, Reserve, RunBatch, encode, rq_id
 
@@ -20,7 +21,7 @@ MESSAGE_TTL_S = 86_400
 
 
 def queue_name(class_id: str) -> str:
-    """The RQ queue of a class of workers."""
+    """The name of the RQ queue of a class of workers."""
     return QUEUE + class_id
 
 
@@ -43,7 +44,7 @@ def enqueue(
         _job_data(encode(RunBatch(job_id, batch)), f"{job_id}/{batch}", ttl, at_front)
         for job_id, batch in batches
     ]
-    _queue(redis, class_id).enqueue_many(datas, pipeline=pipe)
+    queue_of(redis, class_id).enqueue_many(datas, pipeline=pipe)
 
 
 def send(redis: Redis, class_id: str, message: Reserve | Release) -> None:
@@ -52,11 +53,12 @@ def send(redis: Redis, class_id: str, message: Reserve | Release) -> None:
     data = _job_data(envelope, envelope.rq_id, MESSAGE_TTL_S)
     with redis.pipeline(transaction=True) as pipe:
         _take_out(pipe, class_id, envelope.rq_id)
-        _queue(redis, class_id).enqueue_many([data], pipeline=pipe)
+        queue_of(redis, class_id).enqueue_many([data], pipeline=pipe)
         pipe.execute()
 
 
-def _queue(redis: Redis, class_id: str) -> Queue:
+def queue_of(redis: Redis, class_id: str) -> Queue:
+    """The RQ queue of a class of workers."""
     queue = Queue(queue_name(class_id), connection=redis, serializer="json")
     # Set, since RQ asks the server otherwise, once for each new client.
     queue.redis_server_version = (6, 2, 0)
@@ -156,6 +158,18 @@ def forget(redis: Redis, class_id: str, names: Iterable[str]) -> None:
         for name in names:
             _take_out(pipe, class_id, name)
             pipe.unlink(_bytes(Job.key_for(name)))
+        pipe.execute()
+
+
+def set_aside(redis: Redis, class_id: str, name: str) -> None:
+    """Take a message that is not ours out of the queue of a class, and list it as broken."""
+    key, reason = _queue_key(class_id), "it is not a batchpool message"
+    found = Broken(redis).note("member", key, _bytes(name), reason, is_moved=True)
+    content = _bytes(Job.key_for(name))
+    if redis.exists(content):
+        redis.rename(content, found.aside)
+    with redis.pipeline(transaction=False) as pipe:
+        _take_out(pipe, class_id, name)
         pipe.execute()
 
 

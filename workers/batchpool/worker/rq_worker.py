@@ -33,6 +33,7 @@ from batchpool.ledger.reservations import HolderFields, Reservations
 from batchpool.ledger.values.announcements import LiveWorker, WorkerState
 from batchpool.ledger.values.job_entries import WorkerIdentity
 from batchpool.queue.messages import MessageJob, Release, Reserve, RunBatch, decode
+from batchpool.queue.rq_queue import queue_of, set_aside
 from batchpool.settings import WorkerSettings
 from batchpool.system.cpus import usable_cpus
 from batchpool.system.interpreter import gil_enabled, python_minor
@@ -85,7 +86,7 @@ class BatchWorker(Worker):
         self._reservation = Reservation(Reservations(ledger), self._holder_fields())
         self._reading = self._class_id
         super().__init__(
-            [_queue_of(self._reading, redis)],
+            [queue_of(redis, self._reading)],
             name=settings.name,
             connection=redis,
             serializer=JSONSerializer,
@@ -108,9 +109,9 @@ class BatchWorker(Worker):
                 if found is not None or not looks:
                     return found
                 self._reservation.verify()
-            except UnicodeDecodeError as error:
+            except ValueError as error:
                 # It stays among what was popped, where the reconciler finds it.
-                log.error("skipped an RQ message that is no text: %s", error)
+                log.error("skipped an RQ message whose id cannot be one: %s", error)
             except RedisError as error:
                 if not is_temporary(error) and "WRONGTYPE" not in str(error):
                     raise
@@ -126,11 +127,9 @@ class BatchWorker(Worker):
             if isinstance(message, RunBatch):
                 self._execute(*message, on_claimed=lambda: self._forget(job, queue))
                 return
-            if message is None:
-                log.error("refused the RQ job %s: not a batchpool message", job.id)
-            else:
+            if message is not None:
                 self._handle_reservation(message)
-            self._forget(job, queue)
+            self._forget(job, queue, is_ours=message is not None)
         finally:
             self._running = None
 
@@ -150,7 +149,7 @@ class BatchWorker(Worker):
         if self._reading != self._class_id:
             self._reading = self._class_id
             # `queues` stays: RQ registers and removes this worker by it.
-            self._ordered_queues = [_queue_of(self._reading, self.connection)]
+            self._ordered_queues = [queue_of(self.connection, self._reading)]
             self._next_heartbeat = 0.0
 
     @property
@@ -168,9 +167,12 @@ class BatchWorker(Worker):
         level = logging.DEBUG if how == "ended" else logging.INFO
         log.log(level, "batch %s: %s after %.3f s", self._running, how, time.monotonic() - started)
 
-    def _forget(self, job: Job, queue: Queue) -> None:
+    def _forget(self, job: Job, queue: Queue, is_ours: bool = True) -> None:
         # It is in the ledger now. All copies: a worker that died may have left one.
         try:
+            if not is_ours:
+                set_aside(self._ledger, queue.name.removeprefix(keys.QUEUE), job.id)
+                return
             # Over the ledger's client: a batch must not wait for an unreachable Redis.
             with self._ledger.pipeline(transaction=False) as pipe:
                 pipe.lrem(queue.intermediate_queue_key, 0, job.id)
@@ -281,10 +283,6 @@ class BatchWorker(Worker):
 
     def run_maintenance_tasks(self) -> None:
         """The reconciler does this from the ledger; RQ's registries stay empty."""
-
-
-def _queue_of(class_id: str, redis: Redis) -> Queue:
-    return Queue(f"{keys.QUEUE}{class_id}", connection=redis, serializer=JSONSerializer)
 
 
 def serve(settings: WorkerSettings, connect: Callable[..., Redis]) -> None:

@@ -37,6 +37,8 @@ def retry_job(context: ApiContext, job_id: str) -> SubmittedJob:
         # Known without reading the records, which may be a million.
         raise Conflict("all items of the job have succeeded; there is nothing to retry")
     items = [record["item"] for record in context.records.stream(job, states=NOT_SUCCEEDED)]
+    if len(items) < progress["total"] - progress["succeeded"]:
+        raise Conflict("some items or records of the job cannot be read (GET /v1/broken)")
     spec = _again(job, items)
     ranges = split_ranges(spec.count, spec.batches)
     plan = JobPlan(spec, ranges, _class_id(spec, context.fleets.fresh()))

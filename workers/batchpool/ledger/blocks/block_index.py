@@ -1,6 +1,5 @@
 """The blocks of one batch: which of them to open, by their headers, and what they hold."""
 
-import zlib
 from collections.abc import Collection, Sequence
 
 import msgpack
@@ -75,7 +74,7 @@ class BlockIndex:
     def _outcomes(self, at: int, block: bytes) -> list[Outcome]:
         try:
             return list(decode_block(block, most=self._count))
-        except (*UNPARSABLE, zlib.error, msgpack.UnpackException) as error:
+        except (*UNPARSABLE, msgpack.UnpackException) as error:
             self._broken.note_error("block", self._blocks, b"%d" % at, error)
             return []
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgpack
 
+from batchpool.ledger.blocks.compression import decompress
 from batchpool.model import RECORD_STATES, ExecutionSite, Outcome
 
 MOST_RECORDS = 10_000_000
@@ -76,7 +77,7 @@ def decode_block(
     Raises:
         ValueError: of that, and other errors of reading a block that is broken.
     """
-    columns = msgpack.unpackb(_decompress(block), strict_map_key=False)
+    columns = msgpack.unpackb(decompress(block, MOST_BYTES), strict_map_key=False)
     count, first = columns["n"], columns["f"]
     if not (0 < count <= most and count == len(columns["w"]) == len(columns["c"])):
         raise ValueError(f"{count} records are said to be in the block")
@@ -103,14 +104,6 @@ def decode_block(
             attempt=attempt,
             tries=tuple(tries),
         )
-
-
-def _decompress(block: bytes) -> bytes:
-    reader = zlib.decompressobj()
-    found = reader.decompress(block, MOST_BYTES)
-    if not reader.eof:
-        raise ValueError("the block is cut off, or too long")
-    return found
 
 
 def _differences(numbers: Sequence[int]) -> list[int]:

@@ -10,7 +10,8 @@ if not state then return {'no', 'missing'} end
 local function claimed(now, token)
   redis.call('ZADD', 'bp:leases', now + tonumber(ARGV[3]), member(n))
   return {'yes', tostring(now), token, redis.call('HGET', job, 'spec'),
-          redis.call('HGET', job, 'deadline_ms'), redis.call('EXISTS', job .. ':items'),
+          redis.call('HGET', job, 'deadline_ms'),
+          redis.call('HEXISTS', job, 'item_blocks') + redis.call('EXISTS', job .. ':items'),
           redis.call('HGETALL', key), redis.call('GET', key .. ':bits') or ''}
 end
 
@@ -47,10 +48,11 @@ end
 redis.call('HDEL', key, 'block')
 wait_in(nil, n)
 -- There only while workers are reserved: an ordinary claim pays for this one look.
-if redis.call('EXISTS', 'bp:reserved') == 1 then
+if redis.call('TYPE', 'bp:reserved').ok == 'hash' then
   local host = cjson.decode(ARGV[4]).host
   if redis.call('HEXISTS', 'bp:reserved', host) == 1 then
-    redis.call('HINCRBY', 'bp:reserved', host, 1)
+    -- A count that is no number is the reconciler's to find; it must not stop a claim halfway.
+    redis.pcall('HINCRBY', 'bp:reserved', host, 1)
   end
 end
 if redis.call('HSETNX', job, 'started_ms', now) == 1 then

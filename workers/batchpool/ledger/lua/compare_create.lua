@@ -3,7 +3,7 @@
 -- Answers {'made', now}, {'again', what was stored for the key} or {'queued', how many, most}.
 local order = cjson.decode(ARGV[1])
 if order.once then
-  local first = redis.call('GET', order.once.name)
+  local first = stored_for(order.once.name)
   if first then return {'again', first} end
 end
 local open = redis.call('ZCARD', 'bp:comparing') + 1

@@ -7,7 +7,7 @@ local order = cjson.decode(ARGV[1])
 local once, room = order.once, order.room
 
 if once then
-  local first = redis.call('GET', once.name)
+  local first = stored_for(once.name)
   if first then return {'again', first} end
 end
 if redis.call('EXISTS', job) == 1 then return {'exists'} end
@@ -37,6 +37,7 @@ redis.call('HSET', job, 'state', 'queued', 'spec', ARGV[2], 'submitted_ms', now,
            'batches', #order.ranges, 'open', #order.ranges, 'timeout_ms', order.timeout_ms,
            'queue_timeout_ms', order.queue_timeout_ms, 'queue_deadline_ms', queue_deadline,
            'ttl_ms', order.ttl_ms)
+if order.blocks > 0 then redis.call('HSET', job, 'item_blocks', order.blocks) end
 count('queued', 1)
 count('open_items', order.items)
 for at, range in ipairs(order.ranges) do

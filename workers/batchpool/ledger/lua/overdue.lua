@@ -8,7 +8,11 @@ if not at or (f[1] ~= 'queued' and f[1] ~= 'running') then
   redis.call('ZREM', 'bp:deadlines', job)
   return 0
 end
-if now < tonumber(at) then return 0 end
+if now < tonumber(at) then
+  -- Its place in the index was wrong.
+  redis.call('ZADD', 'bp:deadlines', at, job)
+  return 0
+end
 needs_no_room()
 end_unowned(now, 'failed', 'timeout', timeout_error(kind, kind .. '_ms'), kind)
 return tonumber(redis.call('HGET', job, 'open'))

@@ -54,12 +54,36 @@ local function batches()
   return n
 end
 
+-- What was stored for an Idempotency-Key; '' where others have put something else there.
+local function stored_for(name)
+  local found = redis.pcall('GET', name)
+  if type(found) == 'table' and found.err then return '' end
+  return found
+end
+
+-- The holder of a comparison's slot; nil where there is none, or none that can be read.
+local function holder_in(text)
+  local is_json, holder = pcall(cjson.decode, text or '')
+  return is_json and type(holder) == 'table' and holder or nil
+end
+
+-- What is said besides the data of a job must not stop a step halfway: a stream of a wrong type, or
+-- one that has no further ids, is made anew.
+local function say(stream, ...)
+  local answer = redis.pcall('XADD', stream, ...)
+  if type(answer) ~= 'table' or not answer.err then return end
+  if string.find(answer.err, 'WRONGTYPE') or string.find(answer.err, ' ID') then
+    redis.call('UNLINK', stream)
+  end
+  redis.call('XADD', stream, ...)
+end
+
 local function emit(kind, n)
-  redis.call('XADD', job .. ':events', 'MAXLEN', '~', 256, '*', 'type', kind, 'batch', n)
+  say(job .. ':events', 'MAXLEN', '~', 256, '*', 'type', kind, 'batch', n)
 end
 
 -- In a key of its own: whoever waits for the end alone is not woken by what happens before it.
-local function tell_end(state) redis.call('XADD', job .. ':end', '*', 'state', state) end
+local function tell_end(state) say(job .. ':end', '*', 'state', state) end
 
 -- A batch that nobody owns is in one index, bp:waiting or bp:parked; nil takes it out.
 local function wait_in(index, n, now)

@@ -6,7 +6,7 @@ local holder = cjson.decode(ARGV[3])
 if redis.call('HGET', slots, 'want:' .. slot) ~= nonce then
   -- An answer that was lost is asked for again.
   local held = redis.call('HGET', slots, slot)
-  local held_by = held and cjson.decode(held)
+  local held_by = holder_in(held)
   local again = held_by and held_by.nonce == nonce and held_by.worker == holder.worker
   return again and 'ok' or 'no'
 end
