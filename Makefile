@@ -18,7 +18,7 @@ WALKS := $(patsubst %,tests/faults/test_%.py,kill_points orphans random_kills fr
 # Both parts, also if the first one fails, so that `make test-again` knows of all that failed.
 both = failed=0; { $(1) $(OR_NONE); } || failed=1; { $(2) $(OR_NONE); } || failed=1; exit $$failed
 
-.PHONY: help demo test test-again test-full test-walks chaos bench lint check docs lock clean
+.PHONY: help demo test test-again test-full test-walks chaos bench lint lint-js check docs lock clean
 help:  ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -49,7 +49,11 @@ lint: $(VENV)/.dev  ## Format, lint, types, layers: check only
 	$(RUN)/mypy --strict
 	$(RUN)/lint-imports
 
-check: lint test  ## What CI runs
+lint-js: tests/browser/node_modules  ## Check the pages' JavaScript (needs npm; the pages do not)
+	$</.bin/tsc --project tests/browser
+	$</.bin/eslint --config tests/browser/eslint.config.js service/batchpool/pages/static
+
+check: lint lint-js test  ## What CI runs
 
 docs: $(VENV)/.dev  ## Write the pages that are made from the code
 	@$(RUN)/python docs/make_configuration.py
@@ -64,8 +68,13 @@ lock:  ## Write the locked requirements anew (needs uv)
 		pyproject.toml --extra service --no-annotate -o requirements/image.lock
 
 clean:  ## Remove .venv and all caches
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/browser/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+tests/browser/node_modules: tests/browser/package-lock.json
+	@command -v npm >/dev/null || { echo 'npm is not on PATH; on Debian and Ubuntu: apt install npm' >&2; exit 1; }
+	@npm ci --prefix tests/browser --no-audit --no-fund --silent
+	@touch $@
 
 # A stamp says that the environment holds what its lock names, so that set-up is done once.
 $(VENV)/.local: requirements/local.lock pyproject.toml | $(VENV)/bin/python
