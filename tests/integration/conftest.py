@@ -1,4 +1,4 @@
-"""A real Valkey for the session, empty for each test."""
+"""A real Valkey for each file, empty for each test."""
 
 import subprocess
 import tempfile
@@ -67,7 +67,7 @@ def wait_until_answering(client: Redis, within_s: float = 10) -> None:
             time.sleep(0.01)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def redis_url() -> Iterator[str]:
     with own_valkey() as url:
         yield url

@@ -35,14 +35,14 @@ def highest(folder: str) -> int:
 
 
 def _change(folder: str, by: int) -> None:
-    with open(Path(folder) / "in-flight", "a+b", buffering=0) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        raw = file.read(_PAIR.size)
-        now, most = _PAIR.unpack(raw) if raw else (0, 0)
-        now += by
-        file.truncate(0)
-        file.write(_PAIR.pack(now, max(now, most)))
+    file = os.open(Path(folder) / "in-flight", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    raw = os.pread(file, _PAIR.size, 0)
+    now, most = _PAIR.unpack(raw) if raw else (0, 0)
+    now += by
+    # In one write: others read it without the lock.
+    os.pwrite(file, _PAIR.pack(now, max(now, most)), 0)
+    os.close(file)
 
 
 def deadline_s() -> float:

@@ -32,6 +32,14 @@ class FolderParams:
     folder: str
 
 
+@dataclass(frozen=True)
+class CrowdParams:
+    """A folder for the task's notes, and how many tasks must have been in flight at once."""
+
+    folder: str
+    parties: int = 1
+
+
 @task("meet", params=MeetParams)
 def meet(item: Any, params: MeetParams) -> Any:
     """Wait until `parties` tasks are in this function at once."""
@@ -59,18 +67,24 @@ async def _(item: Any, params: MeetParams) -> Any:
     return item
 
 
-@task("crowd", params=FolderParams)
-def crowd(item: Any, params: FolderParams) -> Any:
-    """Count how many tasks are in flight at once."""
+@task("crowd", params=CrowdParams)
+def crowd(item: Any, params: CrowdParams) -> Any:
+    """Count how many tasks are in flight at once; leave when there once were `parties`."""
     _meeting.enter(params.folder)
+    end = _meeting.deadline_s()
+    while _meeting.highest(params.folder) < params.parties and time.monotonic() < end:
+        time.sleep(0.002)
     time.sleep(0.01)
     _meeting.leave(params.folder)
     return item
 
 
 @crowd.async_form
-async def _(item: Any, params: FolderParams) -> Any:
+async def _(item: Any, params: CrowdParams) -> Any:
     _meeting.enter(params.folder)
+    end = _meeting.deadline_s()
+    while _meeting.highest(params.folder) < params.parties and time.monotonic() < end:
+        await asyncio.sleep(0.002)
     await asyncio.sleep(0.01)
     _meeting.leave(params.folder)
     return item

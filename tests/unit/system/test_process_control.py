@@ -85,7 +85,7 @@ def test_what_is_spared_lives(tree: subprocess.Popen[str], others: set[int]) -> 
     assert not any(map(is_alive, below))
     tree.wait()
     # Its parent is gone: it is ours now.
-    assert kill_orphans(exclude=others) == [spared]
+    assert list(kill_orphans(exclude=others)) == [spared]
 
 
 def test_strays_are_killed_and_the_kept_are_not(
@@ -95,7 +95,7 @@ def test_strays_are_killed_and_the_kept_are_not(
     assert set(kill_orphans(exclude={tree.pid, *others})) < below
     assert is_alive(tree.pid)
     assert not any(map(is_alive, below))
-    assert kill_orphans(exclude={tree.pid, *others}) == []
+    assert kill_orphans(exclude={tree.pid, *others}) == {}
 
 
 def test_strays_are_found_that_come_right_after_a_look(
@@ -103,16 +103,16 @@ def test_strays_are_found_that_come_right_after_a_look(
 ) -> None:
     """Where the kernel does not list children, only what is new is looked at so soon."""
     monkeypatch.setattr(processes, "kernel_lists_children", lambda: False)
-    assert kill_orphans(exclude=others) == []
+    assert kill_orphans(exclude=others) == {}
     kept = start(NESTED)
     wait_until(lambda: descendants(kept.pid))
     (below,) = descendants(kept.pid)
-    assert kill_orphans(exclude={kept.pid, *others}) == [below]
+    assert list(kill_orphans(exclude={kept.pid, *others})) == [below]
     kept.wait()
     assert kept.stdout is not None
     kept.stdout.close()
     stray = start(ASLEEP)
-    assert kill_orphans(exclude=others) == [stray.pid]
+    assert list(kill_orphans(exclude=others)) == [stray.pid]
     assert stray.stdout is not None
     stray.stdout.close()
     stray.wait()
@@ -121,8 +121,8 @@ def test_strays_are_found_that_come_right_after_a_look(
 def test_who_is_kept_no_more_is_a_stray(others: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "kernel_lists_children", lambda: False)
     once_kept = start(ASLEEP)
-    assert kill_orphans(exclude={once_kept.pid, *others}) == []
-    assert kill_orphans(exclude=others) == [once_kept.pid]
+    assert kill_orphans(exclude={once_kept.pid, *others}) == {}
+    assert list(kill_orphans(exclude=others)) == [once_kept.pid]
     assert once_kept.stdout is not None
     once_kept.stdout.close()
     once_kept.wait()

@@ -150,7 +150,8 @@ class RunnerContext:
             if killed:
                 # A module may keep a helper process in a global: without it the next job of that
                 # module would fail, so its process goes with it.
-                why = f"processes that tasks left running were ended: {killed[:10]}"
+                some = [f"{pid} ({command[:80]})" for pid, command in list(killed.items())[:10]]
+                why = f"processes that tasks left running were ended: {', '.join(some)}"
                 self.must_restart_because = self.must_restart_because or why
 
     def check_surroundings(self) -> None:

@@ -7,12 +7,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from batchpool.system.process_tree import (
     ProcessSnapshotCache,
     all_pids,
     children_of,
+    command_of,
     is_alive,
     kernel_lists_children,
     parents_of,
@@ -21,7 +21,7 @@ from batchpool.system.process_tree import (
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform == "linux"
-_TRACKER = b"multiprocessing.resource_tracker"
+_TRACKER = "multiprocessing.resource_tracker"
 _GRACE_POLL_S = 0.01
 _snapshots = ProcessSnapshotCache()
 
@@ -66,7 +66,7 @@ def kill_tree(pid: int, exclude: Iterable[int] = (), grace_s: float = 1.0) -> No
     _kill_trees({pid}, set(exclude), grace_s)
 
 
-def kill_orphans(exclude: Iterable[int] = (), grace_s: float = 0.0) -> list[int]:
+def kill_orphans(exclude: Iterable[int] = (), grace_s: float = 0.0) -> dict[int, str]:
     """SIGKILL every process below this one that is not in `exclude`, until there are none.
 
     All at once: a thousand of them take as many looks at /proc as one.
@@ -76,15 +76,15 @@ def kill_orphans(exclude: Iterable[int] = (), grace_s: float = 0.0) -> list[int]
         grace_s: how long they may take to end by themselves first.
 
     Returns:
-        The topmost ones of those that were found alive.
+        The command lines of the topmost ones that were found alive, by PID.
     """
     excluded = set(exclude)
-    killed = []
+    killed: dict[int, str] = {}
     deadline = time.monotonic() + grace_s
     while any(map(is_alive, _find_orphans(excluded))) and time.monotonic() < deadline:
         time.sleep(_GRACE_POLL_S)
     while orphans := _find_orphans(excluded):
-        killed += [pid for pid in orphans if is_alive(pid)]
+        killed |= {pid: command_of(pid) for pid in orphans if is_alive(pid)}
         _kill_trees(set(orphans), excluded, 1.0)
         for pid in orphans:
             _reap(pid)
@@ -172,10 +172,7 @@ def _signal(pid: int, number: int) -> None:
 
 
 def _is_tracker(pid: int) -> bool:
-    try:
-        return _TRACKER in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
+    return _TRACKER in command_of(pid)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -94,6 +94,15 @@ def stat_fields(pid: int) -> list[bytes]:
         return []
 
 
+def command_of(pid: int) -> str:
+    """The command line of a process, "?" if it has ended or the system does not say."""
+    try:
+        text = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+    except OSError:
+        text = b""
+    return text.decode(errors="replace").strip() or "?"
+
+
 @functools.cache
 def kernel_lists_children() -> bool:
     """Whether the kernel lists the children of a process, so that not all have to be read."""
