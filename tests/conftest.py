@@ -22,8 +22,9 @@ from xdist.scheduler import LoadScopeScheduling
 from batchpool.system.process_control import become_subreaper
 from batchpool.system.process_tree import children_of, is_alive
 
-_GRACE_S = 10.0
-_LONGEST_FIRST = ("compose", "faults", "integration", "contract")
+_GRACE_S = float(os.environ.get("BATCHPOOL_TEST_GRACE_S", "10"))
+_LONGEST_FIRST = ("compose", "faults", "integration", "test_leftovers.py", "contract")
+_SHARING_NOTHING = ("tests/faults/", "tests/contract/")
 _SHARED_MEMORY = Path("/dev/shm")
 SEED = "BATCHPOOL_TEST_SEED"
 
@@ -53,11 +54,13 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 class _Schedule(LoadScopeScheduling):
-    """Tests of a file run in one process, and so do all that share the containers."""
+    """What shares fixtures runs in one process: a file, or all that needs the containers."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "containers" if file.startswith("tests/compose/") else file
+        if file.startswith("tests/compose/"):
+            return "containers"
+        return nodeid.partition("[")[0] if file.startswith(_SHARING_NOTHING) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Schedule:
@@ -93,7 +96,7 @@ def seed() -> int:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
-    """Fail a test that leaves something behind ten seconds after its end.
+    """Fail a test that leaves something behind some seconds after its end.
 
     What fixtures of a wider scope had running before the test may have changed in it:
     processes below them, and their files, are their own affair. Semaphores are the machine's:

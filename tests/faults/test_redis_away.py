@@ -25,13 +25,13 @@ def runs_of(path: Path) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("how", "away_s"), [("killed", 6.0), ("frozen", 6.0), *full(("killed", 30.0), ("frozen", 30.0))]
+    ("how", "away_s"), [("killed", 3.0), ("frozen", 3.0), *full(("killed", 30.0), ("frozen", 30.0))]
 )
 def test_an_outage_in_every_phase_loses_nothing_and_reruns_nothing(
     how: str, away_s: float, server: Server, crew: StackProcesses, tmp_path: Path
 ) -> None:
     # Two at a time: they are still being run when Redis is back.
-    items = int((away_s + 15) * 2 / SECONDS)
+    items = int((away_s + 6) * 2 / SECONDS)
     reconciler = crew.start("batchpool.reconciler")
     workers = crew.start_workers(2, BATCHPOOL_TASKS_DIR=TASKS)
     logs = {name: tmp_path / name for name in ("flushing", "long", "queued")}

@@ -13,6 +13,7 @@ import pytest
 
 from batchpool.client import Client
 from batchpool.stack.local_stack import LocalStack, StackOptions
+from tests.support.sampling import full
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 ADDRESS = "localhost:8000"
@@ -94,9 +95,11 @@ def test_the_commands_go_as_shown(stack: LocalStack) -> None:
         assert "succeeded" in shell(command, stack)
 
 
-def test_the_comparison_goes_as_shown(stack: LocalStack) -> None:
+@pytest.mark.parametrize("iterations", ["20000", *full("800000")])
+def test_the_comparison_goes_as_shown(stack: LocalStack, iterations: str) -> None:
     (command,) = commands(block("console", "batchpool compare"))
-    told = shell(command, stack)
+    assert command.count("iterations=800000") == 1
+    told = shell(command.replace("800000", iterations), stack)
     # Which arm is the faster one is for the machine to say.
     for part in ("sequential", "threading 2", "process-pool 2", "reference", "p (Holm)"):
         assert part in told

@@ -12,7 +12,7 @@ HEAD = """
 import os, subprocess, tempfile, threading, time
 import pytest
 
-LONG_S = 11
+LONG_S = 5
 "Longer than a test may take to tidy up, and short enough to be waited for."
 
 """
@@ -45,8 +45,8 @@ def folder(tmp_path: Path) -> Path:
 def test_what_is_left_behind_fails_its_own_test_alone(folder: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-n", "4", "-rE"]
     command += ["-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
-    wide = {**os.environ, "COLUMNS": "1000"}
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=wide)
+    environ = {**os.environ, "COLUMNS": "1000", "BATCHPOOL_TEST_GRACE_S": "3"}
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
     line = re.compile(
         r"^ERROR .*test_(\d).py::\S+ - Failed: left behind: {'([a-z ]+)'", re.MULTILINE
     )
