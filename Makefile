@@ -8,6 +8,9 @@ RUN := $(VENV)/bin
 UV ?= uv
 PYTEST_ARGS ?=
 TEST_PROCESSES ?= 4
+# Compiled once, not by each of the hundreds of processes that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 # Most tests wait, so more of them run at once than there are CPUs; what measures time runs alone.
 # Exit status 5: of what was asked for there is nothing in this part.
 PYTEST := $(RUN)/python -m pytest --durations=20 --durations-min=5 $(PYTEST_ARGS)
