@@ -63,7 +63,7 @@ def test_bounds_stand_in_the_schema_of_a_job(stage: Any) -> None:
     assert fields["batches"]["minimum"] == 1
     assert fields["retries"]["maximum"] == 20
     assert fields["items"]["anyOf"][0]["type"] == "array"
-    assert "asyncio" in fields["backend"]["enum"]
+    assert "asyncio" in fields["backend"]["anyOf"][0]["enum"]
 
 
 def test_the_schema_of_a_job_wants_one_source_of_items(stage: Any) -> None:

@@ -44,13 +44,14 @@ def submit(context: ApiContext, request: JobRequest) -> SubmittedJob:
         KeyReused: the key was used with another body.
         Problem: 429 or 507.
     """
-    limits = _limits(context.settings)
+    limits = job_limits(context.settings)
     plan = admit_with_fresh_fleet(context.fleets, lambda fleet: admit(request, fleet, limits))
     key = idempotency_key_of(context, request, plan.spec.items)
     return store(context, plan, request.items, key)
 
 
-def _limits(settings: ApiSettings) -> Limits:
+def job_limits(settings: ApiSettings) -> Limits:
+    """Limits on one job, by the settings."""
     # A job larger than the queue would be answered 429 for ever.
     return Limits(min(settings.max_items, settings.max_queued_items), settings.max_batches)
 

@@ -1,8 +1,8 @@
 """The pages, one module per view; `PAGES` are their blueprints."""
 
-from batchpool.api.routes.pages import overview, reference, static_files
+from batchpool.api.routes.pages import forms, overview, reference, static_files
 
-PAGES = (overview.blueprint, reference.blueprint)
+PAGES = (overview.blueprint, forms.blueprint, reference.blueprint)
 """Their errors are pages too."""
 
 BLUEPRINTS = (*PAGES, static_files.blueprint)

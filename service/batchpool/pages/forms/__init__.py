@@ -1,0 +1,1 @@
+"""Forms that order jobs and comparisons: fields from schemas, text to values; pure."""
