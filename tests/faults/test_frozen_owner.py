@@ -3,6 +3,8 @@
 import contextlib
 import os
 import signal
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,10 @@ from batchpool.system.process_tree import descendants
 from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
+
+SIZE = 4000
+"""Items of a batch."""
+TASKS = str(Path(__file__).with_name("tasks"))
 
 
 @pytest.mark.parametrize(
@@ -24,6 +30,42 @@ def test_a_frozen_and_thawed_worker_writes_nothing(
     crew.start_workers(2)
     for _ in range(freezes):
         freeze_and_thaw(crew, backend)
+
+
+@pytest.mark.parametrize(
+    "backend",
+    ["thread-pool", "process-pool", *full("sequential", "threading", "multiprocessing")],
+)
+def test_the_runner_of_a_frozen_worker_begins_no_item_after_a_refused_write(
+    crew: StackProcesses, tmp_path: Path, backend: str
+) -> None:
+    """Only the worker can kill its runner, and it is frozen: what is refused stops by itself."""
+    crew.start("batchpool.reconciler")
+    (frozen, _) = crew.start_workers(2, BATCHPOOL_TASKS_DIR=TASKS)
+    log = tmp_path / "log"
+    order = {"params": {"path": str(log), "seconds": 0.05}, "backend": backend, "concurrency": 2}
+    # Each worker runs one batch, and no other has time for what the frozen one leaves.
+    job_id = crew.stage.post(task="logged", count=2 * SIZE, batches=2, **order)["id"]
+    crew.wait_running(job_id, recorded=8)
+    frozen.send_signal(signal.SIGSTOP)
+    batches = crew.stage.get(f"/v1/jobs/{job_id}")["batches"]
+    number = next(each["index"] for each in batches if each["epochs"][0]["ppid"] == frozen.pid)
+    wait_until(lambda: refused(crew, job_id, number) > 0, 20, "its write was refused")
+    begun = runs_of(log, number)
+    # The time is what is tested: there are items for 100 s. What ran at that moment may end.
+    time.sleep(1)
+    assert 0 < runs_of(log, number) <= begun + 2
+    crew.stage.http.post(f"/v1/jobs/{job_id}/cancel")
+    frozen.send_signal(signal.SIGCONT)
+    crew.finish(job_id)
+    wait_until(lambda: len(idle(crew)) == 2, 20, "both workers are idle again")
+    assert crew.run(task="echo", count=4, batches=2)["state"] == "succeeded"
+
+
+def runs_of(log: Path, batch: int) -> int:
+    """How many items of a batch were run, by whomever."""
+    items = (int(line.split()[0]) for line in log.read_text().splitlines())
+    return sum(item // SIZE == batch for item in items)
 
 
 def freeze_and_thaw(crew: StackProcesses, backend: str) -> None:
@@ -46,8 +88,8 @@ def freeze_and_thaw(crew: StackProcesses, backend: str) -> None:
     wait_until(lambda: len(idle(crew)) == 2, 20, "both workers are idle again")
 
 
-def refused(crew: StackProcesses, job_id: str) -> int:
-    return int(crew.redis.hget(f"bp:job:{job_id}:0", "refused") or 0)
+def refused(crew: StackProcesses, job_id: str, batch: int = 0) -> int:
+    return int(crew.redis.hget(f"bp:job:{job_id}:{batch}", "refused") or 0)
 
 
 def idle(crew: StackProcesses) -> list[dict[str, Any]]:

@@ -19,7 +19,6 @@ from typing import Any
 
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import facts_of
-from batchpool.children.pool_cache import PoolCache
 from batchpool.command_help import answer_arguments
 from batchpool.errors import CodeChanged, LimitReached, SpecError
 from batchpool.execution.generators import find_generators
@@ -102,7 +101,7 @@ class Runner:
             with leak_check(context, facts) as check_leaks:
                 meter = UsageMeter() if spec.run.measure else None
                 sink = writer.add_from_thread if facts.in_process else writer.add
-                with _FlushThread(self._link, writer, self.tick, context.pools, facts.in_process):
+                with _FlushThread(self._link, writer, self.tick, context, facts.in_process):
                     report = run_batch(spec, sink=sink, context=context, check_leaks=False).report
                 usage = meter.usage(read_peak(context.folder)) if meter else None
                 return _close(writer, assignment, report, usage, check_leaks)
@@ -161,11 +160,11 @@ class _FlushThread:
         link: "Connection[Any, Assignment]",
         writer: RecordWriter,
         tick: Callable[[], None],
-        pools: PoolCache,
+        context: RunnerContext,
         needed: bool,
     ) -> None:
         self._link = link
-        self._pools = pools
+        self._context = context
         self._writer = writer
         self._tick = tick
         self._done = threading.Event()
@@ -177,7 +176,7 @@ class _FlushThread:
                 start_thread(self._thread)
             except LimitReached:
                 # Warm pools that this batch does not use may have the room that it needs.
-                self._pools.close()
+                self._context.pools.close()
                 start_thread(self._thread)
 
     def __exit__(self, *exc: object) -> None:
@@ -190,7 +189,9 @@ class _FlushThread:
             while not self._done.wait(0 if self._writer.is_behind else FLUSH_AFTER_S / 2):
                 self._tick()
         except OwnershipLost as refusal:
-            # No thread can be stopped from here: the worker kills this process on this reply.
+            # No thread can be ended from here: the worker kills this process on this reply. But it
+            # may be frozen, and what is left of the batch belongs to another one.
+            self._context.drain()
             self._link.send_bytes(encode(RunnerReply("disowned", str(refusal))))
 
 
