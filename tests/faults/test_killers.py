@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
+from tests.support.waiting import wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
 COUNT = 40
@@ -53,3 +54,23 @@ def test_a_child_that_kills_its_runner_is_found(crew: StackProcesses, start_meth
     assert job["progress"]["succeeded"] == COUNT - 1
     (lost,) = [record for record in crew.records(job["id"]) if record["state"] != "succeeded"]
     assert (lost["index"], lost["state"]) == (3, "crashed")
+
+
+def test_what_ran_when_a_worker_died_runs_last_in_the_next(crew: StackProcesses) -> None:
+    """Else each worker would die of the same item, and nothing behind it would ever run."""
+    crew.start("batchpool.reconciler")
+    workers = crew.start_workers(2, BATCHPOOL_TASKS_DIR=TASKS)
+    params = {"what": "parent", "after_s": 1.0}
+    job_id = crew.stage.post(task="kill", params=params, count=COUNT, backend="sequential")["id"]
+    wait_until(lambda: all(worker.poll() for worker in workers), 30, "both workers died of it")
+    progress = crew.stage.get(f"/v1/jobs/{job_id}")["progress"]
+    assert progress["succeeded"] == COUNT - 1
+    assert [record["index"] for record in crew.records(job_id)] == [*range(3), *range(4, COUNT)]
+
+
+def test_a_failure_stops_the_job_while_suspects_wait(crew: StackProcesses) -> None:
+    crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
+    params = {"what": "group", "failing": 10}
+    job = crew.run(task="kill", params=params, count=COUNT, backend="sequential", on_error="stop")
+    found = {name: count for name, count in job["progress"].items() if count}
+    assert found == {"total": COUNT, "succeeded": 9, "failed": 1, "cancelled": COUNT - 10}

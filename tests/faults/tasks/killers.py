@@ -12,12 +12,17 @@ from batchpool.tasks import task
 class KillParams:
     what: str
     item: int = 3
+    after_s: float = 0.0
+    failing: int | None = None
 
 
 @task("kill", params=KillParams)
 def kill(item: int, params: KillParams) -> int:
-    """Kill the own process group, or the parent, on one item."""
+    """Kill the own process group, or the parent, on one item; raise on another one."""
+    if item == params.failing:
+        raise ValueError("as ordered")
     if item == params.item:
+        time.sleep(params.after_s)
         if params.what == "group":
             os.killpg(0, signal.SIGKILL)
         else:

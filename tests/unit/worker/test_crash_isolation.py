@@ -1,5 +1,7 @@
 """Who is blamed for a dead runner, and what is run next."""
 
+from dataclasses import replace
+
 from batchpool.ledger.ownership import Claim
 from batchpool.ledger.values.job_entries import Tally
 from batchpool.model import RunSpec
@@ -39,6 +41,27 @@ def test_after_a_crash_the_rest_runs_first_then_each_suspect_alone_then_the_end(
         batch.mark_run()
     assert seen == [{1}, {3}]
     assert assignment.close and not assignment.skip and batch.claim.done == {0, 1, 2, 3, 4}
+
+
+def test_what_ran_when_a_worker_died_runs_together_after_the_rest_and_before_suspects() -> None:
+    claim = replace(claim_of(6, frozenset({0})), in_flight=frozenset({0, 1, 2}))
+    batch = ClaimedBatch(claim, 0, 1.0, lambda: None)
+    assignment = batch.next_assignment()
+    assert (assignment.skip, assignment.close) == ({1, 2}, False)
+    assert batch.in_flight([3]) == "[1, 2, 3]", "whoever is next is to put them off too"
+    batch.mark_crashed(frozenset({3}), 7, "killed")
+    assert batch.next_assignment().skip == {1, 2, 3}
+    batch.mark_run()
+    assignment = batch.next_assignment()
+    assert (assignment.skip, assignment.only, assignment.close) == ({3}, None, False)
+    batch.mark_run()
+    assert batch.next_assignment().only == {3}
+    assert batch.in_flight([]) == "[3]"
+
+
+def test_nothing_is_put_off_where_nothing_else_is_left() -> None:
+    claim = replace(claim_of(3, frozenset({0})), in_flight=frozenset({1, 2}))
+    assert ClaimedBatch(claim, 0, 1.0, lambda: None).next_assignment() == Assignment(claim, 0)
 
 
 def test_an_item_is_given_up_after_three_crashes_alone_and_no_neighbour_is_blamed() -> None:

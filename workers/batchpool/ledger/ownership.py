@@ -35,7 +35,8 @@ class Claim:
     """An owned batch: everything needed to run it, and the token that authorizes its writes.
 
     `done` holds the job-wide indices that are recorded already; `listed` says that the items were
-    given one by one; `claimed_ms` is Redis' time, `left_ms` what was left of the job's limit then.
+    given one by one; `claimed_ms` is Redis' time, `left_ms` what was left of the job's limit then;
+    `in_flight` what a former owner, which died, ran when it last renewed its lease.
     """
 
     job_id: str
@@ -50,6 +51,7 @@ class Claim:
     tally: Tally
     claimed_ms: int
     left_ms: int
+    in_flight: frozenset[int] = frozenset()
 
 
 class Renewal(NamedTuple):
@@ -154,6 +156,7 @@ class Ownership:
             tally=Tally.parse(raw.get(b"tally")),
             claimed_ms=int(now),
             left_ms=int(deadline) - int(now),
+            in_flight=frozenset(loads(raw.get(b"in_flight", b"[]"))),
         )
 
     def flush(self, claim: Claim, block: Block, tally: Tally, ending: Ending | None = None) -> str:
@@ -167,9 +170,14 @@ class Ownership:
         args += [tally.dump(), len(block.segments), *segments, *_ending_args(ending)]
         return str(self._flush(keys.job_key(claim.job_id), args).decode())
 
-    def renew(self, claim: Claim) -> Renewal:
-        """Extend the lease."""
-        args = [claim.batch, claim.token, self._lease_ms]
+    def renew(self, claim: Claim, in_flight: str = "") -> Renewal:
+        """Extend the lease.
+
+        Args:
+            in_flight: for the next owner, should this one die: the indices of what runs, as a JSON
+                list; '' if they are as they were.
+        """
+        args = [claim.batch, claim.token, self._lease_ms, in_flight]
         word, cancel, left = self._renew(keys.job_key(claim.job_id), args)
         return Renewal(word == b"ok", cancel.decode(), int(left), word == b"closed")
 

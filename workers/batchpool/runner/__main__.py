@@ -211,7 +211,8 @@ def _close(
     usage: Usage | None,
     between_retries: Callable[[], None],
 ) -> RunnerReply:
-    if report.drained or not assignment.close:
+    # An item that ends the job ends it at once, whatever part of the batch it was in.
+    if report.drained or not (assignment.close or report.failed_fast):
         writer.close(None, between_retries)
         return RunnerReply("drained" if report.drained else "ran")
     writer.close(ending_of(writer, assignment, report, usage), between_retries)

@@ -30,7 +30,8 @@ def ending_of(
                 wall_s=report.wall_s,
                 phases=_phases_of(report, assignment.claimed_ns),
                 observed=report.observed,
-                partial=claim.epoch > 1 and bool(claim.tally.recorded),
+                # What ran before: in other epochs, or in another assignment of this one.
+                partial=bool(claim.done),
                 closing_sum=writer.epoch_sum,
                 **measured,
             ),

@@ -40,8 +40,8 @@ class CrashedItem:
 class Assignment:
     """A claimed batch, or a part of it, for the runner.
 
-    After a crash the suspects are `skip`ped at first and then run alone, one `only` at a time;
-    the batch is closed by a last assignment with `close`.
+    What ran when a worker died is `skip`ped at first. After a crash the suspects are skipped too,
+    and then run alone, one `only` at a time; the batch is closed by a last assignment with `close`.
     """
 
     claim: Claim

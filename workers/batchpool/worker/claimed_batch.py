@@ -1,12 +1,17 @@
 """The batch that a worker runs: the only owner of its claim."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import islice
+from json import dumps
 
 from batchpool.ledger.ownership import Claim
 from batchpool.runner.protocol import Assignment
 from batchpool.worker.batch_deadlines import BatchDeadlines
 from batchpool.worker.crash_isolation import CrashIsolation, Plan
+
+MOST_ANNOUNCED = 1000
+_NONE: frozenset[int] = frozenset()
 
 
 class ClaimedBatch:
@@ -15,6 +20,7 @@ class ClaimedBatch:
     Attributes:
         claim: the current one; it changes after a crash, and as items are recorded.
         deadlines: of this claim.
+        announced: what the ledger knows to be in flight, as JSON.
         may_try_again: whether a fresh runner may begin it again when this one ran no item.
 
     Args:
@@ -26,11 +32,13 @@ class ClaimedBatch:
         self, claim: Claim, claimed_ns: int, grace_s: float, on_claimed: Callable[[], None]
     ) -> None:
         self.claim = claim
+        self.announced = "[]"
         self.may_try_again = True
         self.deadlines = BatchDeadlines(claim.left_ms, grace_s)
         self._claimed_ns = claimed_ns
         self._on_claimed: Callable[[], None] | None = on_claimed
-        self._isolation = CrashIsolation()
+        late = claim.in_flight - claim.done
+        self._isolation = CrashIsolation(late if len(claim.done | late) < claim.count else _NONE)
         self._plan = Plan()
 
     def next_assignment(self) -> Assignment:
@@ -39,6 +47,14 @@ class ClaimedBatch:
         return Assignment(
             self.claim, self._claimed_ns, plan.skip, plan.only, plan.crashed, plan.close
         )
+
+    def in_flight(self, running: Iterable[int]) -> str:
+        """What another worker is to run last if this one dies, as JSON.
+
+        Args:
+            running: what runs now, oldest first.
+        """
+        return dumps(sorted({*islice(running, MOST_ANNOUNCED), *self._isolation.put_off}))
 
     def mark_started(self) -> None:
         """Call `on_claimed`, once."""

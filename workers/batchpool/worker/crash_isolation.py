@@ -22,13 +22,22 @@ class CrashIsolation:
     """Plans a batch around crashes: the rest first, then each suspect alone, then the end.
 
     A crash counts against an item only when nothing else ran in the process.
+
+    Args:
+        late: what ran when another worker died, perhaps by it: runs together, before the suspects.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, late: frozenset[int] = frozenset()) -> None:
+        self._late = late
         self._suspects: set[int] = set()
         self._crashes: Counter[int] = Counter()
         self._given_up: list[CrashedItem] = []
         self._rest_ran = False
+
+    @property
+    def put_off(self) -> frozenset[int]:
+        """The items that wait until the others have run."""
+        return self._late | self._suspects
 
     def plan(self, done: frozenset[int]) -> Plan:
         """What to run next; `done` are the recorded items."""
@@ -36,14 +45,17 @@ class CrashIsolation:
         if self._suspects and self._rest_ran:
             return Plan(only=frozenset({min(self._suspects)}), close=False)
         return Plan(
-            skip=frozenset(self._suspects),
+            skip=self.put_off,
             crashed=tuple(item for item in self._given_up if item.index not in done),
-            close=not self._suspects,
+            close=not self.put_off,
         )
 
     def ran(self, plan: Plan) -> None:
         """Note that a plan was carried out without a crash."""
-        self._rest_ran = self._rest_ran or plan.only is None
+        if self._late:
+            self._late = frozenset()
+        else:
+            self._rest_ran = self._rest_ran or plan.only is None
 
     def died(self, plan: Plan, blamed: frozenset[int], pid: int, how: str) -> bool:
         """Note that the runner died; returns whether an item can be blamed or suspected.

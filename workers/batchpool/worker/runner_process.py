@@ -25,6 +25,8 @@ from batchpool.system.temp_folders import make_temp_folder, temp_root
 
 READY_WITHIN_S = 60.0
 YOUNG_S = 10.0
+LONG_S = 0.1
+"""Of what runs for a shorter time, most will be recorded by the time that anybody asks."""
 _PREFIX = "batchpool-run-"
 
 
@@ -158,6 +160,12 @@ class RunnerProcess:
     def in_flight(self) -> frozenset[int]:
         """The items that the runner's own threads run, or ran when it died."""
         return frozenset(index for index, _ in read_in_flight(self.folder))
+
+    def long_running(self) -> list[int]:
+        """The items that have run for `LONG_S`, oldest first."""
+        latest = time.monotonic_ns() - LONG_S * 1e9
+        running = sorted((start, index) for index, start in read_in_flight(self.folder))
+        return [index for start, index in running if start <= latest]
 
     def kill(self) -> None:
         """Kill it with everything below it; returns when all of that is dead."""

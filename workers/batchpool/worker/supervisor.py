@@ -44,7 +44,7 @@ class Supervisor:
 
     Args:
         identity: of this worker, for the epochs of its batches.
-        heartheartbeat: called about every `CHECK_EVERY_S` while a batch runs.
+        heartbeat: called about every `CHECK_EVERY_S` while a batch runs.
         draining: whether the worker has been told to stop.
     """
 
@@ -169,7 +169,10 @@ class Supervisor:
     def _check(self, runner: RunnerProcess, owned: ClaimedBatch) -> None:
         """Check the lease, cancel, limit and drain; raises _BatchOver when the batch is over."""
         try:
-            renewal = self._ownership.renew(owned.claim)
+            in_flight = owned.in_flight(runner.long_running())
+            news = in_flight if in_flight != owned.announced else ""
+            renewal = self._ownership.renew(owned.claim, news)
+            owned.announced = in_flight
             # Only now: a Redis that hangs must not cost us its time-out twice.
             self._heartbeat()
             if renewal.is_owner:

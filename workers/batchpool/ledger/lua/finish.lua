@@ -14,5 +14,6 @@ if ARGV[4] == 'untouched' and redis.call('HEXISTS', job, 'begun') == 1
   redis.call('HDEL', job, 'begun', 'code')
 end
 end_epoch(n, now, 'released')
+redis.call('HDEL', key, 'in_flight')
 if not end_if_due(n, now) then queue_again(n, now) end
 return 'ok'

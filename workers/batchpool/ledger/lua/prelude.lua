@@ -136,7 +136,7 @@ local function end_batch(n, now, state, rest, err, reason)
   wait_in(nil, n)
   count('open_items', -redis.call('HGET', batch_key(n), 'count'))
   redis.call('HSET', batch_key(n), 'state', state, 'finished_ms', now, 'rest', rest, 'error', err)
-  redis.call('HDEL', batch_key(n), 'parked')
+  redis.call('HDEL', batch_key(n), 'parked', 'in_flight')
   if state ~= 'succeeded' then redis.call('HSET', job, state, 1) end
   if err ~= '' then redis.call('HSETNX', job, 'error', err) end
   emit('batch', n)
