@@ -50,6 +50,14 @@ class ComposeStack:
         ids = docker("ps", "--quiet", *filters).split()
         return list(json.loads(docker("inspect", *ids))) if ids else []
 
+    def restarts(self) -> dict[str, int]:
+        """How often the engine has restarted each running container."""
+        return {
+            container["Id"]: container["RestartCount"]
+            for service in SERVICES
+            for container in self.containers(service)
+        }
+
     def start_again(self) -> None:
         """Start what a test has killed, and wait until all is well."""
         # Without --wait: it takes the health from before the stop for the new one, and gives up.

@@ -1,12 +1,14 @@
 """The faults that containers have: frozen, cut off from the network, Redis gone in mid-job."""
 
+import subprocess
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.compose.conftest import docker
-from tests.support.waiting import wait_until
+from tests.support.waiting import check_time, wait_until
 
 pytestmark = [
     pytest.mark.docker,
@@ -18,6 +20,7 @@ ITEMS = 90
 
 def run_through(compose: Any, strike: Callable[[str], None], heal: Callable[[str], None]) -> Any:
     """Strike the container that runs the first batch of a job, and heal it when the job ended."""
+    restarts = compose.restarts()
     with compose.client as client:
         job = client.submit("sleep", params={"seconds": 0.5}, count=ITEMS, batches=3, concurrency=3)
         wait_until(lambda: client.job(job).progress["succeeded"] >= 3)
@@ -39,6 +42,8 @@ def run_through(compose: Any, strike: Callable[[str], None], heal: Callable[[str
         )
         check(client.job(job))
     wait_until(lambda: not compose.unhealthy(), 60)
+    # It had time to be back before its health check ended it.
+    assert compose.restarts() == restarts
     return ended
 
 
@@ -62,6 +67,39 @@ def test_a_worker_cut_off_from_the_network_writes_nothing_when_it_is_back(compos
         strike=lambda container: docker("network", "disconnect", network, container),
         heal=lambda container: docker("network", "connect", network, container),
     )
+
+
+STOP_PROCESS = """
+import os, signal
+from batchpool.system.process_tree import children_of, descendants
+(process,) = (pid for pid in children_of(1) if pid != os.getpid())
+for pid in (process, *descendants(process)):
+    os.kill(pid, signal.SIGSTOP)
+"""
+
+
+def test_processes_that_stopped_are_replaced_and_the_job_goes_on(compose: Any) -> None:
+    with compose.client as client:
+        job = client.submit("sleep", params={"seconds": 0.5}, count=ITEMS, batches=3, concurrency=3)
+        wait_until(lambda: client.job(job).progress["succeeded"] >= 3)
+    before = compose.restarts()
+    stopped = [compose.containers(name)[0]["Id"] for name in ("worker", "reconciler", "api")]
+    started = time.monotonic()
+    for container in stopped:
+        docker("exec", container, "python", "-c", STOP_PROCESS)
+
+    def are_replaced() -> bool:
+        now = compose.restarts()
+        return all(now.get(each) == before[each] + 1 for each in stopped)
+
+    wait_until(are_replaced, 300)
+    wait_until(lambda: not compose.unhealthy(), 60)
+    check_time("replaced and healthy", time.monotonic() - started, 60)
+    logs = subprocess.run(["docker", "logs", stopped[0]], capture_output=True, text=True)
+    assert "no sign of work" in logs.stderr
+    with compose.client as client:
+        check(client.wait(job, 60))
+    assert sum(compose.restarts().values()) == sum(before.values()) + len(stopped)
 
 
 @pytest.mark.parametrize("how", ["restart", "kill"])

@@ -2,10 +2,14 @@
 
 import os
 import signal
+import time
 
 import pytest
 
 from batchpool.client import Client
+from batchpool.ledger import keys
+from batchpool.ledger.connection import connect
+from batchpool.ledger.presence import Presence
 from batchpool.stack.local_stack import LocalStack, StackOptions
 from batchpool.system.process_tree import descendants
 from tests.support.sampling import full
@@ -38,3 +42,20 @@ def test_stopped_processes_are_replaced_and_no_others_and_jobs_run_on(names: lis
         job = client.run("echo", count=5, wait_s=60)
         assert (job.state, job.sum) == ("succeeded", 10)
         assert stack.restarts == len(names)
+
+
+def test_a_full_redis_makes_nobody_look_wedged() -> None:
+    options = StackOptions(workers=1, temporary=True, prefer_own_redis=True, wedged_after_s=1)
+    with LocalStack(options) as stack, connect(stack.redis_url) as redis:
+        presence = Presence(redis)
+        wait_until(lambda: bool(presence.workers()))
+        redis.config_set("maxmemory", "1mb")
+        (worker,) = presence.workers()
+        # As if it had been full for as long as an announcement lives.
+        redis.delete(keys.WORKER + worker.name)
+        # The time is what is tested: the watchdog takes 1 s.
+        time.sleep(4)
+        assert stack.restarts == 0 and presence.workers() == []
+        redis.config_set("maxmemory", 0)
+        wait_until(lambda: bool(presence.workers()), 10)
+        assert stack.restarts == 0

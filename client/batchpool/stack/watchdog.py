@@ -20,9 +20,9 @@ class Watchdog:
     """Asks in a thread of its own what each process has done lately.
 
     A process is wedged if for `wedged_after_s` it has shown no sign of work: a worker announces
-    itself in Redis, a reconciler sends commands, an API answers /healthz. While Redis is away
-    nobody can show any, so nobody is wedged. After a gap of its own (the machine slept) it begins
-    anew.
+    itself in Redis, a reconciler sends commands, an API answers /healthz. While Redis is away or
+    takes no writes nobody can show any, so nobody is wedged. After a gap of its own (the machine
+    slept) it begins anew.
     """
 
     def __init__(
@@ -83,7 +83,9 @@ class Watchdog:
         """Those that have shown a sign of work; None if Redis does not answer."""
         try:
             with connect(self._redis_url, socket_timeout_s=_ANSWER_WITHIN_S) as redis:
-                pids = {worker.pid for worker in Presence(redis).workers()}
+                presence = Presence(redis)
+                presence.check_writable()
+                pids = {worker.pid for worker in presence.workers()}
                 host = socket.gethostname()
                 pids |= {
                     pid

@@ -14,6 +14,7 @@ bp:deadlines            zset: job key by its next limit
 bp:leases bp:waiting bp:parked   zset: '<job key>|<n>' by end of lease, or since when
 bp:worker:<name>        string with a time to live: one live worker
 bp:workers              set: the names of workers that were there lately
+bp:probe                string of a millisecond: written to see whether writes are accepted
 bp:classes              hash: class id -> what workers of that class can run
 bp:once:<digest>        string: an Idempotency-Key that was used
 bp:cmp:<id>             hash: a comparison: state, spec, where it is; its workers need of it only
@@ -50,6 +51,7 @@ WAITING = "bp:waiting"
 PARKED = "bp:parked"
 WORKER = "bp:worker:"
 WORKERS = "bp:workers"
+PROBE = "bp:probe"
 CLASSES = "bp:classes"
 ONCE = "bp:once:"
 COMPARISON = "bp:cmp:"

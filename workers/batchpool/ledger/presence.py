@@ -27,6 +27,14 @@ class Presence:
             pipe.hexists(keys.CLASSES, keys.base_class(worker.class_id))
             return bool(pipe.execute()[-1])
 
+    def check_writable(self) -> None:
+        """Check that workers can announce themselves; a full or read-only Redis refuses them.
+
+        Raises:
+            RedisError: they cannot.
+        """
+        self._redis.set(keys.PROBE, "", px=1)
+
     def leave(self, name: str) -> None:
         with self._redis.pipeline() as pipe:
             pipe.delete(keys.WORKER + name)
