@@ -95,6 +95,7 @@ CHANGED = {
     "!*/sum: 0 -> None": "the sum of no numbers is null",
     "+*/sum_text": "the sum as text, beside it",
     "+*/batches/*/second_try": "second tries are shown",
+    "+*/batches/*/leftovers": "what tasks left behind is shown",
 }
 """What later changes mean to answer otherwise: a pattern of what `differences` names, and why.
 

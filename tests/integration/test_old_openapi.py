@@ -36,6 +36,8 @@ CHANGED: dict[str, str] = {
     "!*/properties/sum/anyOf: *": "the sum of no numbers is null",
     "+*/batches/items/required/second_try": "second tries are shown",
     "+*/batches/items/properties/second_try": "second tries are shown",
+    "+*/batches/items/required/leftovers": "what tasks left behind is shown",
+    "+*/batches/items/properties/leftovers": "what tasks left behind is shown",
     "+//readyz/*/accepting": "accepting and running are told apart",
     "+//readyz/*/running": "accepting and running are told apart",
     "+//v1/broken": "what cannot be read is listed",

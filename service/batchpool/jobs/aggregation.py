@@ -207,6 +207,7 @@ def _show_batch(job: JobEntry, batch: BatchEntry) -> JsonObject:
         "error": batch.error or _missing_records(batch.state, [batch]),
         "parked": batch.parked,
         "second_try": batch.second_try,
+        "leftovers": list(batch.leftovers),
         "lost_workers": batch.lost,
         "refused_writes": batch.refused,
         "epochs": [_show_epoch(epoch) for epoch in batch.epochs],

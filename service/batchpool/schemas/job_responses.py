@@ -195,6 +195,10 @@ class Batch(ResponseModel):
     second_try: str | None = Field(
         description="why a fresh runner began the batch again: the first ran no item"
     )
+    leftovers: list[str] = Field(
+        description="what tasks left running or changed in the worker's process, and what became "
+        "of it; known a moment after the batch has ended"
+    )
     lost_workers: int
     refused_writes: int = Field(description="blocks of workers that had lost the batch")
     epochs: list[EpochInfo]

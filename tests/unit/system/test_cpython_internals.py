@@ -55,6 +55,11 @@ def test_os_environ_data() -> None:
     assert found == dict(os.environ)
 
 
+def test_sys_current_frames() -> None:
+    frame = internals.frames_of_threads()[threading.get_ident()]
+    assert frame is not None and "frames_of_threads" in frame.f_code.co_name
+
+
 def test_sys_getframe() -> None:
     def called() -> str:
         return internals.calling_frame(1).f_code.co_name

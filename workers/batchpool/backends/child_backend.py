@@ -75,6 +75,8 @@ class ChildBackend(Backend):
                 self.on_death(event.child)
             elif event.frame.kind is FrameKind.CHUNK:
                 self.on_chunk(event.frame.number)
+            elif event.frame.kind is FrameKind.THREADS:
+                self._note_threads(event.frame.data.decode())
             elif event.frame.kind is FrameKind.STALE:
                 raise CodeChanged(f"the code of task {self.order.task!r} has changed")
             elif event.frame.kind is FrameKind.BROKEN:
@@ -85,6 +87,12 @@ class ChildBackend(Backend):
         now_ns = monotonic_ns()
         for child in monitor.children:
             self._check_child(child, now_ns)
+
+    def _note_threads(self, names: str) -> None:
+        notes = self.batch.context.leftovers
+        # Each child of the pool has its own, of the same names.
+        found = [f"{name} goes on in children" for name in names.splitlines()]
+        notes += [note for note in found if note not in notes]
 
     @abstractmethod
     def on_death(self, child: ChildHandle) -> None:

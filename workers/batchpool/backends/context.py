@@ -16,6 +16,7 @@ from batchpool.children.start_methods import multiprocessing_helper_pids, stop_h
 from batchpool.errors import ContextClosed
 from batchpool.execution.in_flight import IN_FLIGHT_NAME, is_any_in_flight
 from batchpool.system.cpython_internals import count_threads, fork_server_pid
+from batchpool.system.package_threads import PackageThreads
 from batchpool.system.process_control import become_subreaper, kill_orphans
 from batchpool.system.process_tree import has_children, is_stopped
 from batchpool.system.semaphores import name_semaphores, remove_semaphores
@@ -44,6 +45,7 @@ class RunnerContext:
         folder: a private folder for sockets and mapped files; made here unless one is given.
         must_restart_because: why this process must be replaced after the batch, or None. A
             task left something in it that cannot be removed, a thread.
+        leftovers: what tasks of this batch left behind, and what became of it, for its report.
         has_begun: once an error has ended a batch, whether one of its items ran then.
         has_flush_thread: whether the batch runs tasks in this process too, so that a thread of
             the owner flushes instead of `on_idle`.
@@ -69,6 +71,8 @@ class RunnerContext:
         self.registry = registry or load_tasks()
         self.on_idle = on_idle
         self.must_restart_because: str | None = None
+        self.leftovers: list[str] = []
+        self._package_threads = PackageThreads()
         self.has_begun = False
         self.owns_process = owns_process
         self._made_folder = folder is None
@@ -132,9 +136,14 @@ class RunnerContext:
         found: T = self._kept[kind]
         return found
 
+    @property
+    def package_threads(self) -> int:
+        """How many threads of packages go on in this process; a fork beside them is not safe."""
+        return self._package_threads.count
+
     def count_threads(self) -> int:
-        """The threads of this process besides the main one and those of warm pools."""
-        return count_threads() - self.pools.threads
+        """The threads of this process besides the main one, those of warm pools and packages."""
+        return count_threads() - self.pools.threads - self.package_threads
 
     def check_leaks(self, threads_before: int | None) -> None:
         """Kill processes that tasks left below this one, and check whether they left a thread.
@@ -166,7 +175,9 @@ class RunnerContext:
     def _check_threads(self, before: int) -> None:
         end = monotonic() + _THREAD_GRACE_S
         while (left := self.count_threads() - before) > 0:
-            if monotonic() > end:
+            if names := self._package_threads.explain(left):
+                self.leftovers += [f"{name} goes on" for name in names]
+            elif monotonic() > end:
                 self.must_restart_because = f"{left} threads of tasks still run in this process"
                 return
             sleep(0.002)

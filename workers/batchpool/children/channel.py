@@ -4,6 +4,7 @@
     rows    finished records
     chunk   finished records; and the chunk of that number is over
     leaked  a task left a thread in this process
+    threads installed packages keep new threads here that idle; the text has their names, one a line
     stale   the files of the task have changed since the parent loaded them; nothing was run
     broken  our own code failed in the child; the text is its traceback
 
@@ -45,6 +46,7 @@ class FrameKind(IntEnum):
     LEAKED = 4
     BROKEN = 5
     STALE = 6
+    THREADS = 7
 
 
 _KINDS = frozenset(map(int, FrameKind))

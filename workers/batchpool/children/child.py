@@ -26,6 +26,7 @@ from batchpool.model import ExecutionSite, Outcome
 from batchpool.system.cpython_internals import count_threads
 from batchpool.system.interpreter_state import InterpreterState
 from batchpool.system.limits import exit_status_of, start_thread
+from batchpool.system.package_threads import PackageThreads
 from batchpool.system.process_control import die_with_parent
 from batchpool.system.process_state import ProcessState, Restorable, restore
 from batchpool.tasks.decorator import Task
@@ -73,6 +74,7 @@ class Child:
         self.channel = ChannelWriter(setup.socket_path)
         self.channel.send(FrameKind.HELLO, 0, marshal.dumps(tuple(self.site)))
         self.threads = 0
+        self._package_threads = PackageThreads()
         self.states: tuple[Restorable, ...] = ()
         self._order_number = -1
         self._has_own_numbers = False
@@ -156,9 +158,15 @@ class Child:
         self.outbox.clear()
 
     def _report_threads(self) -> None:
+        if not self.states:
+            return  # this process ends with its item
         # An interpreter ends with its process only, and says so before its batch is over.
         is_spoiled = self.site.interpreter != 0 and restore(self.states) is not None
-        if is_spoiled or count_threads() > self.threads:
+        left = count_threads() - self.threads - self._package_threads.count
+        if left > 0 and (names := self._package_threads.explain(left)):
+            self.channel.send(FrameKind.THREADS, 0, "\n".join(names).encode())
+            left = 0
+        if is_spoiled or left > 0:
             self.channel.send(FrameKind.LEAKED)
 
 

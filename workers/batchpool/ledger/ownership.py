@@ -105,6 +105,7 @@ class Ownership:
         self._flush = LuaScript(redis, "flush")
         self._renew = LuaScript(redis, "renew")
         self._finish = LuaScript(redis, "finish")
+        self._note = LuaScript(redis, "note")
 
     def claim(  # noqa: PLR0913
         self,
@@ -192,6 +193,10 @@ class Ownership:
     def end(self, claim: Claim, ending: Ending) -> bool:
         """End the batch without a last block; False if it was not owned."""
         return self._give_up(claim, _ending_args(ending)[:4])
+
+    def note_leftovers(self, claim: Claim, leftovers: Sequence[str]) -> None:
+        """Add what tasks left behind to a batch that was closed under this claim."""
+        self._note(keys.job_key(claim.job_id), [claim.batch, claim.token, dumps(leftovers)])
 
     def _give_up(self, claim: Claim, how: list[Any]) -> bool:
         args = [claim.batch, claim.token, *how]

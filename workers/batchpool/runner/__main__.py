@@ -17,6 +17,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import facts_of
 from batchpool.command_help import answer_arguments
@@ -77,7 +79,21 @@ class Runner:
             if context.must_restart_because:
                 log.warning("a new runner takes over: %s", context.must_restart_because)
                 reply = replace(reply, must_replace=True)
+                context.leftovers.append(f"a new runner takes over: {context.must_restart_because}")
+            self._note_leftovers(context, assignment, reply)
             self._link.send_bytes(encode(replace(reply, idle_pools=context.pools.idle_pools())))
+
+    def _note_leftovers(
+        self, context: RunnerContext, assignment: Assignment, reply: RunnerReply
+    ) -> None:
+        """Add to the report of a batch that was closed before anybody looked."""
+        if reply.kind != "ended" or not context.leftovers:
+            return
+        try:
+            self._ownership.note_leftovers(assignment.claim, context.leftovers)
+        except RedisError as error:
+            log.warning("not in the report of the batch: %s: %s", context.leftovers, error)
+        context.leftovers = []
 
     def tick(self) -> None:
         if self._writer:
@@ -87,6 +103,9 @@ class Runner:
         self._reaper.reap()
 
     def _carry_out(self, context: RunnerContext, assignment: Assignment) -> RunnerReply:
+        if assignment.claim.run.start_method == "fork" and context.package_threads:
+            why = "threads of packages run in the process, and forbid to fork"
+            return RunnerReply("broken", why, untouched=True)
         try:
             writer = self._writer_for(assignment, context.folder)
             writer.add([_as_outcome(item, assignment) for item in assignment.crashed])

@@ -59,6 +59,11 @@ def calling_frame(depth: int) -> FrameType:
     return sys._getframe(depth + 1)
 
 
+def frames_of_threads() -> Mapping[int, FrameType]:
+    """The innermost frame of each thread by its ident: `sys._current_frames` (3.11 to 3.14)."""
+    return sys._current_frames()
+
+
 def executor_processes(executor: Executor) -> "Mapping[int, BaseProcess]":
     """The processes of a process pool by PID: `_processes`, None once it has ended (3.11 to 3.14).
 

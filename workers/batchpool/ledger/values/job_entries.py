@@ -97,6 +97,7 @@ class BatchEntry:
     lost: int
     refused: int
     second_try: str | None = None
+    leftovers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,7 @@ def parse_batch(index: int, raw: Mapping[bytes, bytes]) -> BatchEntry:
         lost=int(raw.get(b"lost", 0)),
         refused=int(raw.get(b"refused", 0)),
         second_try=_maybe_text(raw.get(b"second_try")),
+        leftovers=tuple(loads(raw.get(b"leftovers") or b"[]")),
     )
 
 
