@@ -54,7 +54,8 @@ def _environment() -> Environment:
         "numbers": numbers,
     }
     # A fragment is a block that is rendered alone, so that it sees globals but no import.
-    environment.globals["ui"] = environment.get_template("ui.html").module
+    for name in ("ui", "jobs"):
+        environment.globals[name] = environment.get_template(f"{name}.html").module
     return environment
 
 

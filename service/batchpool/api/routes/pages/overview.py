@@ -1,16 +1,104 @@
 """/: the overview."""
 
+from collections.abc import Sequence
+
 from flask import Blueprint, Response
 
-from batchpool.api.context import service
+from batchpool.api.context import ApiContext, service
 from batchpool.api.page_response import page
+from batchpool.api.readiness import check
+from batchpool.comparisons.aggregation import show_comparison_summary
+from batchpool.comparisons.readability import show_readable
+from batchpool.jobs.aggregation import show_job, show_summary
+from batchpool.jobs.open_jobs import load_open_jobs
+from batchpool.ledger import keys
+from batchpool.ledger.comparisons import ComparisonSnapshot
+from batchpool.ledger.values.announcements import LiveWorker
+from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.pages.frame import Live
-from batchpool.pages.overview import build_overview
+from batchpool.pages.overview import Facts, build_overview
+from batchpool.schemas.comparison_responses import ComparisonSummary
+from batchpool.schemas.job_responses import Job, JobSummary
 
 blueprint = Blueprint("overview_page", __name__)
+
+MOST_OPEN, MOST_RECENT, MOST_COMPARISONS = 12, 8, 3
 
 
 @blueprint.get("/")
 def get_overview() -> Response:
-    view = build_overview(service().fleets.cached().workers)
-    return page("overview.html", "Overview", live=Live(), view=view)
+    return page("overview.html", "Overview", live=Live(), view=build_overview(_load(service())))
+
+
+def _load(context: ApiContext) -> Facts:
+    found = load_open_jobs(context.redis, MOST_OPEN)
+    recent_ids = context.jobs.page(MOST_RECENT)
+    now_ms = context.jobs.now_ms()
+    loaded = context.jobs.load_many(list(dict.fromkeys([*found.ids, *recent_ids])))
+    entries = {entry.id: entry for entry in loaded if entry}
+    workers = context.fleets.cached().workers
+    compared = [context.comparisons.load(each) for each in _newest_comparisons(context)]
+    return Facts(
+        workers=workers,
+        open_jobs=_shown(context, [entries[each] for each in found.ids if each in entries], now_ms),
+        running=found.running,
+        queued=found.queued,
+        kept=found.kept,
+        recent=_summaries(
+            context, [entries[each] for each in recent_ids if each in entries], now_ms
+        ),
+        comparisons=_compared(context, [each for each in compared if each]),
+        faults=check(context.redis).reasons if workers else (),
+        cpu_s=_cpu_s(workers, entries, now_ms),
+    )
+
+
+def _newest_comparisons(context: ApiContext) -> Sequence[str]:
+    return context.comparisons.page(MOST_COMPARISONS)
+
+
+def _shown(context: ApiContext, entries: Sequence[JobEntry], now_ms: int) -> list[Job]:
+    named = [(keys.job_key(entry.id), entry) for entry in entries]
+    return show_readable(
+        context.broken, "job", named, lambda entry: Job.model_validate(show_job(entry, now_ms))
+    )
+
+
+def _summaries(context: ApiContext, entries: Sequence[JobEntry], now_ms: int) -> list[JobSummary]:
+    named = [(keys.job_key(entry.id), entry) for entry in entries]
+    return show_readable(
+        context.broken,
+        "job",
+        named,
+        lambda entry: JobSummary.model_validate(show_summary(entry, now_ms)),
+    )
+
+
+def _compared(
+    context: ApiContext, found: Sequence[ComparisonSnapshot]
+) -> list[tuple[ComparisonSummary, Sequence[str]]]:
+    named = [(keys.comparison_key(each.entry.id), each) for each in found]
+    return show_readable(
+        context.broken,
+        "comparison",
+        named,
+        lambda each: (
+            show_comparison_summary(each.entry, each.now_ms),
+            (each.entry.analysis or {}).get("conclusion", ()),
+        ),
+    )
+
+
+def _cpu_s(
+    workers: Sequence[LiveWorker], entries: dict[str, JobEntry], now_ms: int
+) -> dict[str, tuple[float, float]]:
+    """By worker: the CPU seconds of the batch that it runs, and the seconds since that began."""
+    found = {}
+    for worker in workers:
+        job_id, _, number = (worker.batch or "").partition("/")
+        entry = entries.get(job_id)
+        if entry and number.isdigit() and int(number) < len(entry.batches):
+            batch = entry.batches[int(number)]
+            since_s = max(0, now_ms - (batch.started_ms or now_ms)) / 1000
+            found[worker.name] = (batch.tally.cpu_s, since_s)
+    return found
