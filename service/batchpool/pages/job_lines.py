@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from batchpool.charts import numbers
 from batchpool.model import TERMINAL_STATES
 from batchpool.pages.bars import Bar, done, progress_bar, unsuccessful
-from batchpool.pages.text import about
+from batchpool.pages.text import about, whole_seconds
 from batchpool.schemas.job_responses import JobSummary, Spec
 
 
@@ -98,7 +98,7 @@ def open_job(job: JobSummary, because: str, lost_workers: int = 0) -> OpenJob:
     if runs:
         left = (f"≈ {about(left_s)}", "left") if left_s is not None else ("", "starting")
     else:
-        left = (numbers.duration(round(job.timing.queue_s or 0)), "in the queue")
+        left = (whole_seconds(job.timing.queue_s), "in the queue")
     return OpenJob(
         line=job_line(job),
         bar=progress_bar(job.progress) if runs or finished else None,

@@ -7,7 +7,7 @@ from batchpool.charts import numbers
 from batchpool.ledger.values.announcements import LiveWorker
 from batchpool.pages.bars import Bar, unsuccessful, use_bar
 from batchpool.pages.job_lines import JobLine, OpenJob, job_line, open_job, seconds_left
-from batchpool.pages.text import about, in_words, sentence
+from batchpool.pages.text import about, in_words, sentence, whole_seconds
 from batchpool.schemas.comparison_responses import ComparisonSummary
 from batchpool.schemas.job_responses import Job, JobSummary
 
@@ -127,7 +127,7 @@ def lead(facts: Facts) -> tuple[str, str, str]:
             return "", "", "Jobs that you send wait until one starts."
         waits = _count(facts.queued, "job waits", "jobs wait").capitalize()
         oldest = max((job.timing.queue_s or 0 for job in facts.open_jobs), default=0)
-        return "", "", f"{waits}, the oldest for {numbers.duration(round(oldest))}. Start one:"
+        return "", "", f"{waits}, the oldest for {whole_seconds(oldest)}. Start one:"
     running = [job for job in facts.open_jobs if job.state == "running"]
     if running:
         job = max(running, key=lambda each: seconds_left(each) or 0)

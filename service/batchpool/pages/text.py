@@ -21,6 +21,12 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
 
 
+def whole_seconds(seconds: float | None) -> str:
+    """A time that goes on, without decimals that nobody can follow: `9 s`, `2 min 10 s`."""
+    full = int(seconds or 0)
+    return numbers.with_unit(str(full), "s") if full < 60 else numbers.duration(full)
+
+
 def about(seconds: float) -> str:
     """A time that is a guess, rounded up to what can be trusted: `9 s`, `4 min`."""
     if seconds < 60:

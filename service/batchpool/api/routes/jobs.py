@@ -21,7 +21,8 @@ from batchpool.api.http import (
 from batchpool.api.json_body import parse_json, read_body
 from batchpool.api.large_bodies import LARGE_BYTES
 from batchpool.api.long_poll import wait_for_end
-from batchpool.api.problems import Conflict
+from batchpool.api.use_cases.cancel_job import cancel_job
+from batchpool.api.use_cases.delete_job import delete_job
 from batchpool.api.use_cases.retry_job import retry_job
 from batchpool.api.use_cases.submit_job import SubmittedJob, submit
 from batchpool.comparisons.readability import show_readable
@@ -32,8 +33,6 @@ from batchpool.ledger import keys
 from batchpool.ledger.broken import UNPARSABLE
 from batchpool.ledger.jobs import Snapshot
 from batchpool.model import TERMINAL_STATES
-from batchpool.queue import rq_queue
-from batchpool.queue.messages import rq_id
 from batchpool.schemas.job_requests import (
     EventsQuery,
     JobQuery,
@@ -119,20 +118,10 @@ def _load_event_snapshot(context: ApiContext, job_id: str) -> EventSnapshot | No
 
 
 @blueprint.post("/<job_id>/cancel")
-def cancel_job(job_id: str) -> Response:
+def post_cancel(job_id: str) -> Response:
     negotiate()
     read_query(NoQuery)
-    context = service()
-    outcome = context.jobs.cancel(check_job_id(job_id))
-    seen = context.jobs.load_snapshot(job_id)
-    if outcome == "missing" or seen is None:
-        raise no_such_job(job_id)
-    if outcome == "terminal":
-        state = seen.job.state
-        raise Conflict(
-            f"the job has already ended ({state}); only queued or running jobs can be cancelled"
-        )
-    return json_response(_shown(seen), 202)
+    return json_response(_shown(cancel_job(service(), job_id)), 202)
 
 
 @blueprint.post("/<job_id>/retry")
@@ -144,19 +133,9 @@ def post_retry(job_id: str) -> Response:
 
 
 @blueprint.delete("/<job_id>")
-def delete_job(job_id: str) -> Response:
+def delete(job_id: str) -> Response:
     read_query(NoQuery)
-    context = service()
-    job = context.jobs.load(check_job_id(job_id))
-    outcome = context.jobs.delete(job_id)
-    if job is None or outcome == "missing":
-        raise no_such_job(job_id)
-    if outcome == "running":
-        raise Conflict(f"the job is {job.state}; only jobs that have ended can be deleted")
-    for queue in {batch.queue for batch in job.batches}:
-        mine = (batch for batch in job.batches if batch.queue == queue)
-        names = [rq_id(job_id, batch.index) for batch in mine]
-        rq_queue.forget(context.redis, queue, names)
+    delete_job(service(), job_id)
     return Response(status=204)
 
 

@@ -1,8 +1,22 @@
 """The pages, one module per view; `PAGES` are their blueprints."""
 
-from batchpool.api.routes.pages import forms, overview, reference, static_files
+from batchpool.api.routes.pages import (
+    forms,
+    job,
+    jobs,
+    overview,
+    reference,
+    static_files,
+)
 
-PAGES = (overview.blueprint, forms.blueprint, reference.blueprint)
+PAGES = (
+    overview.blueprint,
+    forms.blueprint,
+    # After forms: /jobs/new is no id of a job.
+    jobs.blueprint,
+    job.blueprint,
+    reference.blueprint,
+)
 """Their errors are pages too."""
 
 BLUEPRINTS = (*PAGES, static_files.blueprint)

@@ -7,9 +7,9 @@ from flask import Blueprint, Response
 from batchpool.api.context import ApiContext, service
 from batchpool.api.page_response import page
 from batchpool.api.readiness import check
+from batchpool.api.routes.pages.job_summaries import summaries, whole_jobs
 from batchpool.comparisons.aggregation import show_comparison_summary
 from batchpool.comparisons.readability import show_readable
-from batchpool.jobs.aggregation import show_job, show_summary
 from batchpool.jobs.open_jobs import load_open_jobs
 from batchpool.ledger import keys
 from batchpool.ledger.comparisons import ComparisonSnapshot
@@ -18,7 +18,6 @@ from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.pages.frame import Live
 from batchpool.pages.overview import Facts, build_overview
 from batchpool.schemas.comparison_responses import ComparisonSummary
-from batchpool.schemas.job_responses import Job, JobSummary
 
 blueprint = Blueprint("overview_page", __name__)
 
@@ -40,13 +39,11 @@ def _load(context: ApiContext) -> Facts:
     compared = [context.comparisons.load(each) for each in _newest_comparisons(context)]
     return Facts(
         workers=workers,
-        open_jobs=_shown(context, [entries[each] for each in found.ids if each in entries], now_ms),
+        open_jobs=whole_jobs(context, [entries[each] for each in found.ids if each in entries]),
         running=found.running,
         queued=found.queued,
         kept=found.kept,
-        recent=_summaries(
-            context, [entries[each] for each in recent_ids if each in entries], now_ms
-        ),
+        recent=summaries(context, [entries[each] for each in recent_ids if each in entries]),
         comparisons=_compared(context, [each for each in compared if each]),
         faults=check(context.redis).reasons if workers else (),
         cpu_s=_cpu_s(workers, entries, now_ms),
@@ -55,23 +52,6 @@ def _load(context: ApiContext) -> Facts:
 
 def _newest_comparisons(context: ApiContext) -> Sequence[str]:
     return context.comparisons.page(MOST_COMPARISONS)
-
-
-def _shown(context: ApiContext, entries: Sequence[JobEntry], now_ms: int) -> list[Job]:
-    named = [(keys.job_key(entry.id), entry) for entry in entries]
-    return show_readable(
-        context.broken, "job", named, lambda entry: Job.model_validate(show_job(entry, now_ms))
-    )
-
-
-def _summaries(context: ApiContext, entries: Sequence[JobEntry], now_ms: int) -> list[JobSummary]:
-    named = [(keys.job_key(entry.id), entry) for entry in entries]
-    return show_readable(
-        context.broken,
-        "job",
-        named,
-        lambda entry: JobSummary.model_validate(show_summary(entry, now_ms)),
-    )
 
 
 def _compared(

@@ -1,0 +1,91 @@
+"""/jobs/{id}: the page of a job."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from flask import Blueprint, Response, request
+
+from batchpool.api.context import ApiContext, service
+from batchpool.api.http import check_job_id, no_such_job
+from batchpool.api.page_response import page
+from batchpool.api.problems import NotFound, field_problem
+from batchpool.api.routes.pages.job_summaries import whole_jobs
+from batchpool.ledger.values.job_entries import JobEntry
+from batchpool.model import RECORD_STATES, TERMINAL_STATES
+from batchpool.pages.frame import Live
+from batchpool.pages.job import Around, JobView, build_job
+from batchpool.pages.job_records import RecordsView, RecordView, build_record, build_records
+from batchpool.pages.job_sums import MOST_ITEMS, SharedSumView, build_shared_sum
+from batchpool.schemas.job_responses import Job
+
+blueprint = Blueprint("job_page", __name__)
+
+RECORDS = 20
+
+
+class JobParts:
+    """The parts of the page; each is read when the template asks for it, so a fragment is cheap."""
+
+    def __init__(self, context: ApiContext, entry: JobEntry, job: Job) -> None:
+        self._context = context
+        self._entry = entry
+        self._job = job
+
+    @cached_property
+    def job(self) -> JobView:
+        items = self._context.jobs.items(self._entry.id, 0, 1)
+        around = Around(
+            base_url=request.host_url.rstrip("/"),
+            counted=isinstance(items, range),
+            batches_from=_number("batches"),
+        )
+        return build_job(self._job, around)
+
+    @cached_property
+    def records(self) -> RecordsView:
+        state, first = _state(), _number("from")
+        states = frozenset({state}) if state else None
+        found, following = self._context.records.page(self._entry, first, RECORDS, states)
+        return build_records(self._job.id, self._job.progress, found, state, (first, following))
+
+    @cached_property
+    def record(self) -> RecordView | None:
+        """The record that was asked for with `?item=`."""
+        if "item" not in request.args:
+            return None
+        index = _number("item")
+        found = next(self._context.records.stream(self._entry, index), None)
+        if found is None or found["index"] != index:
+            raise NotFound(f"no record of item {index} in this job: never run, or not yet")
+        return build_record(found)
+
+    @cached_property
+    def shared_sum(self) -> SharedSumView | None:
+        few = self._job.progress.total <= MOST_ITEMS
+        records = self._context.records.stream(self._entry) if few else None
+        return build_shared_sum(self._job, records)
+
+
+@blueprint.get("/jobs/<job_id>")
+def get_job(job_id: str) -> Response:
+    context = service()
+    entry = context.jobs.load(check_job_id(job_id))
+    jobs: Sequence[Job] = whole_jobs(context, [entry]) if entry else ()
+    if entry is None or not jobs:
+        raise no_such_job(job_id)
+    live = None if entry.state in TERMINAL_STATES else Live(f"/v1/jobs/{job_id}/events")
+    return page("job.html", "Jobs", live=live, view=JobParts(context, entry, jobs[0]))
+
+
+def _state() -> str | None:
+    state = request.args.get("state") or None
+    if state not in (None, *RECORD_STATES):
+        raise field_problem("state", f"must be one of {', '.join(RECORD_STATES)}")
+    return state
+
+
+def _number(name: str) -> int:
+    text = request.args.get(name) or "0"
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise field_problem(name, f"must be a whole number, got {text[:20]!r}")
+    return int(text)

@@ -1,0 +1,152 @@
+"""/jobs: the list with its filters, and actions on chosen jobs."""
+
+from collections.abc import Callable
+
+from flask import Blueprint, Response, redirect, request
+
+from batchpool.api.context import ApiContext, service
+from batchpool.api.http import is_id
+from batchpool.api.page_response import page
+from batchpool.api.problems import Problem, field_problem
+from batchpool.api.routes.pages.job_summaries import load_summaries, summaries
+from batchpool.api.use_cases.cancel_job import cancel_job
+from batchpool.api.use_cases.delete_job import delete_job
+from batchpool.api.use_cases.retry_job import retry_job
+from batchpool.jobs.listing import list_jobs
+from batchpool.jobs.open_jobs import load_open_jobs
+from batchpool.ledger.values.job_entries import JobEntry
+from batchpool.pages.job_list import (
+    ACTIONS,
+    SPANS,
+    Counts,
+    build_confirmation,
+    build_job_list,
+)
+from batchpool.schemas.job_requests import JobsQuery, read_model
+from batchpool.schemas.job_responses import JobSummary
+
+blueprint = Blueprint("jobs_page", __name__)
+
+PAGE = 50
+MOST_CHOSEN = 500
+"""Jobs that are cancelled, retried or deleted at once."""
+
+_CARRY_OUT: dict[str, Callable[[ApiContext, str], object]] = {
+    "cancel": cancel_job,
+    "retry": retry_job,
+    "delete": delete_job,
+}
+_ALLOWED = {
+    "cancel": ("queued", "running"),
+    "retry": ("failed", "cancelled"),
+    "delete": ("succeeded", "failed", "cancelled"),
+}
+
+
+@blueprint.get("/jobs")
+def get_jobs() -> Response:
+    context, query = service(), _query()
+    found, following = _list(context, query, PAGE)
+    counted = load_open_jobs(context.redis, 0)
+    view = build_job_list(
+        summaries(context, found),
+        following,
+        query,
+        Counts(counted.kept, counted.running, counted.queued),
+        sorted({name for known in context.fleets.cached().classes for name in known.tasks}),
+    )
+    return page("job_list.html", "Jobs", view=view)
+
+
+@blueprint.get("/jobs/confirm")
+def get_confirmation() -> Response:
+    """Ask before an action on the chosen jobs, or on those that match the filters."""
+    context, action = service(), _action(request.args)
+    query, following = _query(), None
+    back = request.args.get("back", "")
+    if request.args.get("match"):
+        found, following = _list(context, query, MOST_CHOSEN)
+        jobs = summaries(context, found)
+    else:
+        jobs = load_summaries(context, _ids(request.args.getlist("id")))
+    able = [job for job in jobs if _can(action, job)]
+    if not able:
+        raise Problem(409, "Nothing to do", f"none of the chosen jobs can be {ACTIONS[action]}")
+    if not (back.startswith("/jobs") and back.isascii()):
+        back = "/jobs"
+    view = build_confirmation(action, able, following is not None, back)
+    return page("confirm.html", "Jobs", view=view)
+
+
+@blueprint.post("/jobs/actions")
+def post_action() -> Response:
+    """Carry an action out; jobs whose state has changed since it was asked for are left alone."""
+    context, action = service(), _action(request.form)
+    ids = _ids(request.form.getlist("id"))
+    if action == "retry" and len(ids) == 1:
+        return _see(f"/jobs/{retry_job(context, ids[0]).job_id}")
+    refused = 0
+    for job_id in ids:
+        try:
+            _CARRY_OUT[action](context, job_id)
+        except Problem as problem:
+            if problem.status not in (404, 409):
+                raise
+            refused += 1
+    if action == "cancel" and len(ids) == 1 and not refused:
+        return _see(f"/jobs/{ids[0]}")
+    return _see(f"/jobs?done={action}&count={len(ids) - refused}&refused={refused}")
+
+
+def _see(path: str) -> Response:
+    response = Response(status=303)
+    response.headers["Location"] = redirect(path).headers["Location"]
+    return response
+
+
+def _query() -> dict[str, str]:
+    """The parameters that say something; a label may be written `name: text`."""
+    given = {name: value.strip() for name, value in request.args.items() if value.strip()}
+    label = given.get("label", "")
+    if label and "=" not in label:
+        name, colon, text = label.partition(":")
+        given["label"] = f"{name.strip()}={text.strip()}" if colon else label
+    return given
+
+
+def _list(
+    context: ApiContext, query: dict[str, str], limit: int
+) -> tuple[list[JobEntry], str | None]:
+    span = query.get("since", "")
+    if span not in SPANS:
+        raise field_problem("since", f"must be one of {', '.join(filter(None, SPANS))}")
+    asked = {each: query[each] for each in ("state", "task", "label", "cursor") if each in query}
+    found, following = list_jobs(
+        context.jobs, read_model(JobsQuery, {**asked, "limit": str(limit)})
+    )
+    if not span:
+        return found, following
+    since_ms = context.jobs.now_ms() - 1000 * SPANS[span][1]
+    young = [job for job in found if job.submitted_ms >= since_ms]
+    # The list is by time, so the first that is too old ends it.
+    return young, following if len(young) == len(found) else None
+
+
+def _action(given: object) -> str:
+    action = given.get("action", "") if hasattr(given, "get") else ""
+    if action not in ACTIONS:
+        raise field_problem("action", f"must be one of {', '.join(ACTIONS)}")
+    return str(action)
+
+
+def _ids(given: list[str]) -> list[str]:
+    ids = [each for each in dict.fromkeys(given) if is_id(each)]
+    if not ids:
+        raise field_problem("id", "choose at least one job")
+    if len(ids) > MOST_CHOSEN:
+        raise field_problem("id", f"at most {MOST_CHOSEN} jobs at once, got {len(ids)}")
+    return ids
+
+
+def _can(action: str, job: JobSummary) -> bool:
+    return job.state in _ALLOWED[action]

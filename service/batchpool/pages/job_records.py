@@ -1,0 +1,195 @@
+"""Records of a job: a page of them, filtered by state, and one in full; pure."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from batchpool.charts import numbers
+from batchpool.ledger.records import RecordDocument
+from batchpool.model import RECORD_STATES
+from batchpool.pages.bars import Bar, done, use_bar
+from batchpool.pages.text import sentence
+from batchpool.schemas.job_responses import Progress
+
+MOST_SHOWN = 80
+"""Characters of a value in a line of the table."""
+
+MOST_TEXT = 20_000
+"""Characters of a value or traceback in full."""
+
+
+@dataclass(frozen=True)
+class RecordLine:
+    """A record as one line of a table; `value` is code if `is_code`."""
+
+    index: int
+    state: str
+    value: str
+    is_code: bool
+    worker: str
+    pid: str
+    epoch: str
+    started: str
+    wall: str
+    cpu: str
+    use: Bar | None
+    seen: str
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A filter by state."""
+
+    words: str
+    count: str
+    href: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class RecordsView:
+    """A page of records.
+
+    Args:
+        total: how many there are of the chosen state.
+        first_href, next_href: to the first and the next page, None where there is none.
+        units: of the columns start, wall and CPU; "" where each cell has its own.
+    """
+
+    tabs: tuple[Tab, ...]
+    lines: tuple[RecordLine, ...]
+    total: int
+    state: str | None
+    first_href: str | None
+    next_href: str | None
+    units: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class RecordView:
+    """One record in full.
+
+    Args:
+        pairs: its fields as names and words.
+    """
+
+    index: int
+    state: str
+    value: str
+    error: str
+    traceback: str
+    pairs: tuple[tuple[str, str], ...]
+
+
+def build_records(
+    job_id: str,
+    progress: Progress,
+    found: Sequence[RecordDocument],
+    state: str | None,
+    cursors: tuple[int, int | None],
+) -> RecordsView:
+    """A page of the records of a job.
+
+    Args:
+        state: the state that they are filtered by.
+        cursors: the index from which on they are shown, and that of the next page.
+    """
+    first, following = cursors
+    path = f"/jobs/{job_id}"
+    wall_unit, walls = numbers.duration_column([record["wall_s"] for record in found])
+    cpu_unit, cpus = numbers.duration_column([record["cpu_s"] for record in found])
+    return RecordsView(
+        tabs=_tabs(path, progress, state),
+        lines=tuple(map(_line, found, walls, cpus)),
+        total=getattr(progress, state) if state else done(progress),
+        state=state,
+        first_href=_href(path, state, 0) if first else None,
+        next_href=None if following is None else _href(path, state, following),
+        units=(wall_unit, cpu_unit),
+    )
+
+
+def _tabs(path: str, progress: Progress, chosen: str | None) -> tuple[Tab, ...]:
+    tabs = [Tab("All", numbers.count(done(progress)), _href(path, None, 0), chosen is None)]
+    for state in RECORD_STATES:
+        count = getattr(progress, state)
+        if count or state in ("succeeded", "failed", chosen):
+            href = _href(path, state, 0)
+            tabs.append(Tab(state.capitalize(), numbers.count(count), href, chosen == state))
+    return tuple(tabs)
+
+
+def _href(path: str, state: str | None, first: int) -> str:
+    query = {name: value for name, value in (("state", state), ("from", first)) if value}
+    return f"{path}?{urlencode(query)}#records" if query else f"{path}#records"
+
+
+def _line(record: RecordDocument, wall: str, cpu: str) -> RecordLine:
+    error, value = record["error"], record["value"]
+    wall_s, cpu_s, seen = record["wall_s"], record["cpu_s"], record["sum_seen"]
+    offset_s = record["offset_s"]
+    share = f"computing {numbers.percent((cpu_s or 0) / wall_s)} of the time" if wall_s else ""
+    return RecordLine(
+        index=record["index"],
+        state=record["state"],
+        value=error["type"].rpartition(".")[2] if error else _value(value, MOST_SHOWN),
+        is_code=error is not None or not isinstance(value, int | float),
+        worker=record["worker"] or numbers.NOTHING,
+        pid=str(record["pid"] or numbers.NOTHING),
+        epoch=str(record["epoch"] or numbers.NOTHING),
+        started=numbers.NOTHING if offset_s is None else f"{offset_s:.3f}",
+        wall=wall,
+        cpu=cpu,
+        use=use_bar(cpu_s or 0, wall_s, share) if wall_s else None,
+        seen=numbers.NOTHING if seen is None else numbers.exact(str(seen)),
+    )
+
+
+def _value(value: Any, most: int) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        text = numbers.exact(str(value))
+    else:
+        text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def build_record(record: RecordDocument) -> RecordView:
+    """A record in full, with its traceback."""
+    error = record["error"]
+    wall_s, cpu_s = record["wall_s"], record["cpu_s"]
+    where = [
+        ("Item", json.dumps(record["item"], ensure_ascii=False)[:MOST_TEXT]),
+        ("Batch and epoch", f"{record['batch']}, epoch {record['epoch'] or numbers.NOTHING}"),
+        ("Attempt", _attempts(record)),
+        ("Worker", record["worker"] or "it never ran"),
+        ("Host", record["host"] or ""),
+        ("PID and parent", f"{record['pid']}, {record['ppid']}" if record["pid"] else ""),
+        ("Thread", record["thread_name"] or ""),
+        ("Interpreter", str(record["interpreter"]) if record["interpreter"] else ""),
+        ("Started", record["started_at"] or ""),
+        ("Wall time", numbers.duration(wall_s)),
+        ("CPU time", _cpu(cpu_s, wall_s)),
+        ("Shared sum seen", "" if record["sum_seen"] is None else str(record["sum_seen"])),
+    ]
+    return RecordView(
+        index=record["index"],
+        state=record["state"],
+        value="" if error else _value(record["value"], MOST_TEXT),
+        error=f"{error['type']}: {error['message']}" if error else "",
+        traceback=((error["traceback"] or "") if error else "")[:MOST_TEXT],
+        pairs=tuple((name, words) for name, words in where if words),
+    )
+
+
+def _attempts(record: RecordDocument) -> str:
+    tries = [f"{tried['error']['type']}: {tried['error']['message']}" for tried in record["tries"]]
+    before = sentence(f"failed before with {'; '.join(tries)}") if tries else ""
+    return f"{record['attempt']}. {before}" if before else str(record["attempt"])
+
+
+def _cpu(cpu_s: float | None, wall_s: float | None) -> str:
+    if cpu_s is None or not wall_s:
+        return numbers.duration(cpu_s)
+    return f"{numbers.duration(cpu_s)}, {numbers.percent(cpu_s / wall_s)} of the wall time"

@@ -1,0 +1,153 @@
+"""The request of a job, to copy as curl, Python and command line, and what it says; pure."""
+
+import json
+import shlex
+from dataclasses import dataclass
+
+from batchpool.charts import numbers
+from batchpool.json_value import JsonObject
+from batchpool.schemas.job_responses import Spec
+
+OPTIONS = (
+    "backend",
+    "concurrency",
+    "batches",
+    "dispatch",
+    "chunksize",
+    "start_method",
+    "pool",
+    "shared_sum",
+    "task_timeout_s",
+    "retries",
+    "on_error",
+    "measure",
+)
+"""The fields of a request that decide how its items are run."""
+
+DEFAULTS: JsonObject = {
+    "batches": 1,
+    "dispatch": "map",
+    "start_method": "forkserver",
+    "pool": "warm",
+    "shared_sum": "none",
+    "retries": 0,
+    "on_error": "continue",
+    "measure": False,
+    "timeout_s": 3600.0,
+    "queue_timeout_s": 86400.0,
+}
+"""What need not be said."""
+
+
+@dataclass(frozen=True)
+class RequestForm:
+    """A request in one language."""
+
+    name: str
+    text: str
+
+
+def request_of(spec: Spec, counted: bool) -> JsonObject:
+    """The body that makes the same job; of a long list of items only the first."""
+    body: JsonObject = {"task": spec.task}
+    if spec.params:
+        body["params"] = spec.params
+    body |= {"count": spec.items.count} if counted else {"items": spec.items.first}
+    for name in (*OPTIONS, "timeout_s", "queue_timeout_s"):
+        value = getattr(spec, name)
+        if value is not None and value != DEFAULTS.get(name):
+            body[name] = value
+    if spec.labels:
+        body["labels"] = spec.labels
+    return body
+
+
+def request_note(spec: Spec, counted: bool) -> str:
+    """Whether the request to copy has all items."""
+    first = len(spec.items.first)
+    if counted or first == spec.items.count:
+        return "the same job again"
+    return f"with the first {first} of {numbers.plural(spec.items.count, 'item')}"
+
+
+def request_forms(spec: Spec, base_url: str, counted: bool) -> tuple[RequestForm, ...]:
+    """The request as curl, Python and command line."""
+    body = request_of(spec, counted)
+    # One field a line: short enough to read, and no list of items stretches over ten lines.
+    lines = [f'"{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in body.items()]
+    text = "{" + ",\n       ".join(lines) + "}"
+    url = shlex.quote(f"{base_url}/v1/jobs")
+    curl = f"curl -s {url} -H 'Content-Type: application/json' \\\n  -d {shlex.quote(text)}"
+    return (
+        RequestForm("curl", curl),
+        RequestForm("Python", _python(body, base_url)),
+        RequestForm("Command line", _command(body)),
+    )
+
+
+def _python(body: JsonObject, base_url: str) -> str:
+    arguments = [repr(body["task"])]
+    arguments += [f"{name}={value!r}" for name, value in body.items() if name != "task"]
+    inside = ",\n        ".join(arguments)
+    return (
+        "from batchpool.client import Client\n\n"
+        f"with Client({base_url!r}) as client:\n"
+        f"    job = client.submit(\n        {inside},\n    )\n"
+        "    print(client.wait(job).sum)"
+    )
+
+
+def _command(body: JsonObject) -> str:
+    words = ["batchpool", "submit", str(body["task"])]
+    for key, value in body.get("params", {}).items():
+        words += ["--param", f"{key}={_plain(value)}"]
+    for key, label in body.get("labels", {}).items():
+        words += ["--label", f"{key}={label}"]
+    for name, value in body.items():
+        # The command line has no option that measures.
+        if name not in ("task", "params", "labels", "items", "measure"):
+            words += [f"--{name.removesuffix('_s').replace('_', '-')}", _plain(value)]
+    if "items" not in body:
+        return " ".join(map(shlex.quote, words))
+    items = shlex.quote(json.dumps(body["items"], ensure_ascii=False))
+    return f"echo {items} |\n  {' '.join(map(shlex.quote, words))} --items -"
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def settings(spec: Spec, counted: bool) -> tuple[tuple[str, str], ...]:
+    """How the job runs, as names and words."""
+    at_once = f"{spec.concurrency} at once in each batch" if spec.concurrency else ""
+    dispatch = f"dispatched with {spec.dispatch}" if spec.dispatch else ""
+    chunks = f"in chunks of {spec.chunksize}" if spec.chunksize else ""
+    pairs = [("Backend", _joined(spec.backend, at_once, dispatch, chunks))]
+    if spec.pool:
+        started = f"started by {spec.start_method}" if spec.start_method else ""
+        pairs.append(("Pool", _joined(spec.pool, started)))
+    if spec.params:
+        params = (f"{key} {_plain(value)}" for key, value in spec.params.items())
+        pairs.append(("Params", " · ".join(params)))
+    pairs.append(("Items", _items(spec, counted)))
+    pairs.append(("Shared sum", "none" if spec.shared_sum == "none" else spec.shared_sum))
+    error = "go on with the rest" if spec.on_error == "continue" else "stop the job"
+    tries = f"after {numbers.plural(spec.retries, 'retry', 'retries')}" if spec.retries else ""
+    pairs.append(("On an error", _joined(error, tries)))
+    if spec.task_timeout_s is not None:
+        pairs.append(("Limit of an item", numbers.duration(spec.task_timeout_s)))
+    pairs.append(("Deadline", f"{numbers.duration(spec.timeout_s)} after the first claim"))
+    return tuple(pairs)
+
+
+def _joined(*words: str) -> str:
+    return ", ".join(word for word in words if word)
+
+
+def _items(spec: Spec, counted: bool) -> str:
+    count = spec.items.count
+    if counted and count > 1:
+        return f"{numbers.count(count)}, the numbers 0 … {numbers.count(count - 1)}"
+    first = ", ".join(json.dumps(item, ensure_ascii=False) for item in spec.items.first)[:300]
+    more = " …" if len(spec.items.first) < count or len(first) == 300 else ""
+    return f"{numbers.count(count)}: {first}{more}" if first else numbers.count(count)
