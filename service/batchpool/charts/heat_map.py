@@ -8,7 +8,7 @@ from batchpool.charts import numbers
 from batchpool.charts.svg import Caption, Table, chart, rectangle, text
 from batchpool.charts.visible_text import shortened
 
-Evidence = Literal["shown", "not shown", "reference"]
+Evidence = Literal["shown", "not shown", "reference", "no verdict"]
 
 _TOP, _LEVELS = 40, 5
 
@@ -18,7 +18,8 @@ class Cell:
     """One arm of the grid.
 
     Args:
-        ratio: how many times as fast as the reference, > 0; 1 for the reference itself.
+        ratio: how many times as fast as the reference, > 0; 1 for the reference itself, and
+            where there is no verdict.
         low, high: the interval of `ratio`.
         evidence: whether a difference from the reference is shown.
     """
@@ -92,9 +93,9 @@ def _cell(
     x, y = place[0] + 1.5, place[1] + 1.5
     inside = (size[0] - 3, size[1] - 3)
     middle_x, middle_y = place[0] + size[0] / 2, place[1] + size[1] / 2
-    if cell is None:
+    if cell is None or cell.evidence == "no verdict":
         body = rectangle("void", x, y, inside, 5)
-        return body + text(middle_x, middle_y + 4, "not run", "small mid")
+        return body + text(middle_x, middle_y + 4, _cell_text(cell), "small mid")
     level = _level(cell, max(each.ratio for each in grid.cells.values()))
     body = rectangle(f"h{level}", x, y, inside, 5)
     body += rectangle("none", x, y, inside, 5) if cell.evidence == "not shown" else ""
@@ -124,6 +125,8 @@ def _level(cell: Cell, best: float) -> int:
 def _cell_text(cell: Cell | None) -> str:
     if cell is None:
         return "not run"
+    if cell.evidence == "no verdict":
+        return "no verdict"
     if cell.evidence == "reference":
         return f"{numbers.ratio(cell.ratio)} (reference)"
     star = "*" if cell.evidence == "not shown" else ""

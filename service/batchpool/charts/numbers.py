@@ -15,6 +15,8 @@ NOTHING = "\u2013"
 _SHORT_UNITS = ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
 _LONG_UNITS = ((60, "min", 1, "s"), (3600, "h", 60, "min"), (86400, "d", 3600, "h"))
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_PERCENT = re.compile(r"(?<=\d) ?%")
+_UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|µs|min|h|MiB|GiB|×|CPUs?|items?|rounds?|runs?)(?![\w-]))")
 _DECIMAL = re.compile(r"([+-]?)(\d+)(\.\d+)?")
 
 
@@ -136,6 +138,11 @@ def rate(per_second: float | None, of: str = "items") -> str:
 
 def _grouped(value: float) -> str:
     return count(round(value)) if value >= 1000 else digits(value)
+
+
+def tidy(text: str) -> str:
+    """A sentence with its figures and units kept together, and a space before %."""
+    return _UNIT.sub(NO_BREAK, _PERCENT.sub(f"{NO_BREAK}%", text))
 
 
 def plural(number: int, noun: str, nouns: str | None = None) -> str:

@@ -23,22 +23,24 @@ class Point:
 
 @dataclass(frozen=True)
 class Law:
-    """The Universal Scalability Law: one task in flight reaches `alone` × the reference.
+    """The Universal Scalability Law: one task in each batch reaches `alone` × the reference.
 
     Args:
         serial: share of the work that only one can do at a time (sigma).
         crosstalk: cost of each pair that has to agree (kappa); 0 gives Amdahl's law.
+        batches: over which the tasks in flight are spread evenly.
     """
 
     alone: float
     serial: float
     crosstalk: float
+    batches: int = 1
 
     def __call__(self, in_flight: float) -> float:
-        """The speedup at `in_flight`, >= 1 or close to 0."""
-        others = in_flight - 1
-        slower = 1 + self.serial * others + self.crosstalk * in_flight * others
-        return self.alone * in_flight / slower
+        """The speedup with `in_flight` tasks, at least one per batch."""
+        slots = in_flight / self.batches
+        slower = 1 + self.serial * (slots - 1) + self.crosstalk * slots * (slots - 1)
+        return self.alone * slots / slower
 
 
 def draw(points: Sequence[Point], law: Law | None, reason: str = "", width: int = 560) -> str:
@@ -51,13 +53,14 @@ def draw(points: Sequence[Point], law: Law | None, reason: str = "", width: int 
     lines = wrapped(reason, width - 20) if reason and not law else []
     top = _TOP + 15 * len(lines) + (8 if lines else 0)
     height = 266 + top
+    first = min((p.in_flight for p in points), default=1.0)
     furthest = max((p.in_flight for p in points), default=1.0)
     highest = max((p.high or p.speedup for p in points), default=1.0)
     x = LinearScale(0, furthest * (1.75 if law else 1.12), _LEFT, width - 14)
     y = LinearScale(0, highest * 1.15, height - 38, top)
     body = _axes(points, x, y) + _ideal(x, y)
     if law:
-        body += path("fit", _curve(law, (min(1.0, furthest), furthest), x, y))
+        body += path("fit", _curve(law, (first, furthest), x, y))
         body += path("fit beyond", _curve(law, (furthest, min(x.high, furthest * 2)), x, y))
     body += "".join(text(0, 10 + 15 * at, line, "t2") for at, line in enumerate(lines))
     body += "".join(_point(point, x, y) for point in points)

@@ -68,7 +68,7 @@ def table(document: Timeline) -> Table:
         (
             lane["host"],
             lane["worker"],
-            str(lane["pid"]),
+            numbers.NOTHING if lane["pid"] is None else str(lane["pid"]),
             lane["thread"] or numbers.NOTHING,
             numbers.count(lane["items"]),
             *(numbers.percent(share) for share in _shares(lane, document)),
@@ -125,9 +125,10 @@ def draw_lane(lane: Lane, x: LinearScale, height: float) -> str:
     for start, end in lane["starts"]:
         size = (max(1.5, x.width(end - start)), height * 0.4)
         body += rectangle("startup", x(start), height * 0.3, size, 1.5)
-    if lane["bars"]:
-        return body + draw_bars(lane["bars"], x, height)
-    return body + (draw_bins(lane["bins"], x, height) if lane["bins"] else "")
+    if bars := lane.get("bars"):
+        return body + draw_bars(bars, x, height)
+    bins = lane.get("bins")
+    return body + (draw_bins(bins, x, height) if bins else "")
 
 
 def _place(document: Timeline, layout: Layout) -> tuple[list[Placed], str, float]:
@@ -167,7 +168,8 @@ def _head(
 
 def _notes(worker: str, lanes: Sequence[Lane], marks: Sequence[Mark]) -> list[str]:
     pids = {lane["pid"] for lane in lanes}
-    batches = sorted({batch for lane in lanes if lane["bars"] for batch in lane["bars"]["batch"]})
+    barred = [bars for lane in lanes if (bars := lane.get("bars"))]
+    batches = sorted({batch for bars in barred for batch in bars["batch"]})
     notes = [f"PID {pids.pop()}"] if len(pids) == 1 and lanes[0]["thread"] else []
     if batches:
         words = ", ".join(str(batch) for batch in batches[:6]) + (", …" if len(batches) > 6 else "")
@@ -197,9 +199,9 @@ def _name(row: Placed, layout: Layout) -> str:
 
 def _pins(rows: Sequence[Placed], x: LinearScale, layout: Layout) -> str:
     return "".join(
-        group("", draw_pins(row.lane["bins"], x, layout.height), y=row.y)
+        group("", draw_pins(bins, x, layout.height), y=row.y)
         for row in rows
-        if row.lane["bins"] and row.lane["bins"]["failed"]
+        if (bins := row.lane.get("bins")) and bins["failed"]
     )
 
 
@@ -230,22 +232,19 @@ def _now(at: float, bottom: float) -> str:
 
 def _failed(lane: Lane) -> int:
     """How many items of a lane did not succeed."""
-    if lane["bars"]:
-        return sum(state not in "sr" for state in lane["bars"]["state"])
-    return sum(amount for _, _, amount in lane["bins"]["failed"]) if lane["bins"] else 0
+    if bars := lane.get("bars"):
+        return sum(state not in "sr" for state in bars["state"])
+    bins = lane.get("bins")
+    return sum(amount for _, _, amount in bins["failed"]) if bins else 0
 
 
 def _shares(lane: Lane, document: Timeline) -> tuple[float, float]:
     """Which share of the time shown a lane had a task in flight, and which share it computed."""
     span_s = max(1e-9, document["to"] - document["from"])
-    if lane["bars"]:
-        whole, solid = sum(lane["bars"]["wall"]) / span_s, sum(lane["bars"]["cpu"]) / span_s
-    elif lane["bins"] and lane["bins"]["busy"]:
-        count = len(lane["bins"]["busy"])
-        whole, solid = (
-            sum(lane["bins"]["busy"]) / count / 100,
-            sum(lane["bins"]["cpu"]) / count / 100,
-        )
-    else:
-        whole = solid = 0.0
+    whole = solid = 0.0
+    if bars := lane.get("bars"):
+        whole, solid = sum(bars["wall"]) / span_s, sum(bars["cpu"]) / span_s
+    elif (bins := lane.get("bins")) and bins["busy"]:
+        percents = 100 * len(bins["busy"])
+        whole, solid = sum(bins["busy"]) / percents, sum(bins["cpu"]) / percents
     return round(min(1.0, whole), 3), round(min(1.0, solid), 3)

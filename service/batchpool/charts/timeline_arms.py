@@ -35,7 +35,7 @@ def draw(runs: Sequence[ArmRun], width: int = 1160) -> str:
             inside = (width - 6 - layout.gutter, layout.height)
             body += rectangle("lanebg", layout.gutter, y, inside, 2)
             body += group("", draw_lane(lane, x, layout.height), y=y)
-            bins = lane["bins"]
+            bins = lane.get("bins")
             pins += group("", draw_pins(bins, x, layout.height), y=y) if bins else ""
             y += layout.height + layout.gap
         # Its name has a row even where nothing ran.

@@ -3,7 +3,7 @@
 All times are seconds since the job was submitted; arrays are columns, one value per bar or bin.
 """
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 MarkKind = Literal["worker_lost", "takeover", "run_again", "refused_write"]
 
@@ -39,18 +39,19 @@ class Bins(TypedDict):
 class Lane(TypedDict):
     """One row: a thread, a process, or several processes that ran one after the other.
 
-    `starts` has `[start, end]` of the start-up of its process, `queue` of waits in the queue.
+    `pid` is None where each item had a process of its own. `starts` has `[start, end]` of the
+    start-up of its process, `queue` of waits in the queue.
     """
 
     host: str
     worker: str
-    pid: int
+    pid: int | None
     ppid: int
     thread: str | None
     items: int
     label: str
-    bars: Bars | None
-    bins: Bins | None
+    bars: NotRequired[Bars | None]
+    bins: NotRequired[Bins | None]
     starts: list[list[float]]
     queue: list[list[float]]
 

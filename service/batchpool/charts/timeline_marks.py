@@ -41,16 +41,18 @@ def draw_loss(mark: Mark, rows: Sequence[Placed], x: LinearScale, height: float)
 
 
 def _rows_of(mark: Mark, rows: Sequence[Placed]) -> list[Placed]:
-    """The lanes that a mark is on: its own, or all of its worker that had begun by then."""
-    own = [row for row in rows if row.number == mark["lane"]]
-    return own or [
-        row for row in rows if row.lane["worker"] == mark["worker"] and _first_s(row) <= mark["at"]
-    ]
+    """The lanes that a mark is on: those of its worker that ran its epoch of its batch."""
+    if mark["kind"] in ("run_again", "refused_write"):
+        return [row for row in rows if row.number == mark["lane"]]
+    of_worker = [row for row in rows if row.lane["worker"] == mark["worker"]]
+    # In bins no epoch is known.
+    return [row for row in of_worker if _ran(row, mark)] or of_worker
 
 
-def _first_s(row: Placed) -> float:
-    bars = row.lane["bars"]
-    return min(bars["start"], default=0.0) if bars else 0.0
+def _ran(row: Placed, mark: Mark) -> bool:
+    bars = row.lane.get("bars")
+    epochs = zip(bars["batch"], bars["epoch"], strict=True) if bars else ()
+    return (mark["batch"], mark["epoch"]) in epochs
 
 
 def _draw_lost(mark: Mark, rows: Sequence[Placed], x: LinearScale, height: float) -> str:

@@ -1,6 +1,7 @@
 """The pages, one module per view; `PAGES` are their blueprints."""
 
 from batchpool.api.routes.pages import (
+    comparisons,
     forms,
     job,
     jobs,
@@ -15,6 +16,7 @@ PAGES = (
     # After forms: /jobs/new is no id of a job.
     jobs.blueprint,
     job.blueprint,
+    comparisons.blueprint,
     reference.blueprint,
 )
 """Their errors are pages too."""
