@@ -13,7 +13,9 @@ from batchpool.api.metrics import Metrics
 from batchpool.api.settings import ApiSettings
 from batchpool.comparisons.readability import quarantine_of
 from batchpool.jobs.fleet import FleetCache
+from batchpool.jobs.timeline.cache import TimelineCache
 from batchpool.ledger import keys
+from batchpool.ledger.blocks.block_times import TimesReader
 from batchpool.ledger.broken import Broken
 from batchpool.ledger.comparisons import Comparisons
 from batchpool.ledger.events import Events
@@ -66,6 +68,7 @@ class ApiContext:
     jobs: Jobs
     jobs_writer: Jobs
     records: Records
+    timelines: TimelineCache
     events: Events
     comparisons: Comparisons
     comparisons_writer: Comparisons
@@ -97,6 +100,7 @@ class ApiContext:
             jobs=Jobs(redis),
             jobs_writer=Jobs(slow_redis),
             records=Records(redis),
+            timelines=TimelineCache(TimesReader(redis)),
             events=Events(redis),
             comparisons=Comparisons(redis),
             comparisons_writer=Comparisons(slow_redis),

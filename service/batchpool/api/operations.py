@@ -11,6 +11,7 @@ from batchpool.schemas import inventory_responses as inventory_answers
 from batchpool.schemas import job_requests as models
 from batchpool.schemas import job_responses as answers
 from batchpool.schemas import lesson_responses as lesson_answers
+from batchpool.schemas.timeline import Timeline, TimelineQuery
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,14 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/jobs/{job_id}/trace",
         "Chrome Trace Events of a job, for Perfetto",
         answer=answers.Trace,
+        problems=_ONE,
+    ),
+    Operation(
+        "get",
+        "/v1/jobs/{job_id}/timeline",
+        "When each item ran and where: bars of a window of time, or bins where they are many",
+        answer=Timeline,
+        query=TimelineQuery,
         problems=_ONE,
     ),
     Operation(

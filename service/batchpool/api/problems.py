@@ -64,6 +64,11 @@ class Unavailable(Problem):
         super().__init__(503, "Unavailable", detail, headers=headers)
 
 
+class TooManyDownloads(Unavailable):
+    def __init__(self, most: int) -> None:
+        super().__init__(f"all {most} downloads are in use; try again later", 5)
+
+
 class TooMuchQueued(Problem):
     def __init__(self, detail: str) -> None:
         super().__init__(429, "Too much queued", detail, headers={"Retry-After": "5"})

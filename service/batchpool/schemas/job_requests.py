@@ -98,11 +98,11 @@ def _known_states(text: str) -> str:
     return text
 
 
-def _from_text(value: Any) -> Any:
+def int_from_text(value: Any) -> Any:
     return int(value) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value) else value
 
 
-def _number_from_text(value: Any) -> Any:
+def number_from_text(value: Any) -> Any:
     # As JSON writes numbers: float() takes "1_0", " 1", "infinity" and digits of all scripts.
     if not isinstance(value, str) or not _NUMBER.fullmatch(value):
         raise ValueError("must be a number")
@@ -110,9 +110,9 @@ def _number_from_text(value: Any) -> Any:
     return float(value)
 
 
-Limit = Annotated[int, Field(ge=1, le=500), BeforeValidator(_from_text)]
-RecordLimit = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_from_text)]
-Index = Annotated[int, Field(ge=0, le=100_000_000), BeforeValidator(_from_text)]
+Limit = Annotated[int, Field(ge=1, le=500), BeforeValidator(int_from_text)]
+RecordLimit = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(int_from_text)]
+Index = Annotated[int, Field(ge=0, le=100_000_000), BeforeValidator(int_from_text)]
 States = Annotated[
     str,
     Field(max_length=80, json_schema_extra={"pattern": f"^{_STATE}(,{_STATE})*$"}),
@@ -135,7 +135,7 @@ class JobsQuery(Request):
 class JobQuery(Request):
     """`GET /v1/jobs/{id}` and `POST /v1/jobs`"""
 
-    wait: Annotated[float, Field(ge=0), BeforeValidator(_number_from_text)] = Field(
+    wait: Annotated[float, Field(ge=0), BeforeValidator(number_from_text)] = Field(
         0, description="seconds to wait for a terminal state, at most 60"
     )
 
@@ -177,7 +177,7 @@ def read_model(model: type[RequestT], body: Any) -> RequestT:
     """
     if not isinstance(body, Mapping):
         raise InvalidFields([FieldError("", f"must be an object, got {_kind(body)}")])
-    known = model.model_fields
+    known = dict.fromkeys(field.alias or name for name, field in model.model_fields.items())
     # Checked here, not by pydantic: a megabyte of unknown names would make 100,000 error objects.
     unknown = [name for name in body if name not in known]
     errors = [

@@ -9,11 +9,13 @@ from batchpool.api.routes import (
     lessons,
     pages,
     records,
+    timeline,
 )
 
 BLUEPRINTS = (
     jobs.blueprint,
     records.blueprint,
+    timeline.blueprint,
     comparisons.blueprint,
     lessons.blueprint,
     inventory.blueprint,

@@ -18,7 +18,7 @@ from batchpool.api.http import (
     no_such_job,
     read_query,
 )
-from batchpool.api.problems import Unavailable, field_problem
+from batchpool.api.problems import TooManyDownloads, field_problem
 from batchpool.jobs.csv_cell import csv_cell
 from batchpool.jobs.trace import trace_events
 from batchpool.ledger.records import RECORD_FIELDS, RecordDocument
@@ -88,7 +88,7 @@ def _page(job: JobEntry, query: RecordsQuery) -> Response:
         return _made_page(job, query, limit)
     with service().downloads.acquired() as has_place:
         if not has_place:
-            raise _too_many_downloads()
+            raise TooManyDownloads(service().settings.max_downloads)
         return _made_page(job, query, limit)
 
 
@@ -103,15 +103,10 @@ def _made_page(job: JobEntry, query: RecordsQuery, limit: int) -> Response:
     return response
 
 
-def _too_many_downloads() -> Unavailable:
-    most = service().settings.max_downloads
-    return Unavailable(f"all {most} downloads are in use; try again later", 5)
-
-
 def _streamed(chunks: Iterator[str], media_type: str) -> Response:
     context = service()
     if not context.downloads.acquire():
-        raise _too_many_downloads()
+        raise TooManyDownloads(service().settings.max_downloads)
     try:
         # The first chunk is made before the status is sent: an outage of Redis is still a 503 then.
         first = next(chunks, "")

@@ -13,14 +13,16 @@ left out; times are integer nanoseconds, since small differences compress well.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from json import dumps, loads
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 
+from batchpool.json_value import JsonObject
 from batchpool.ledger.blocks.compression import decompress
 from batchpool.model import RECORD_STATES, ExecutionSite, Outcome
 
@@ -77,14 +79,10 @@ def decode_block(
     Raises:
         ValueError: of that, and other errors of reading a block that is broken.
     """
-    columns = msgpack.unpackb(decompress(block, MOST_BYTES), strict_map_key=False)
-    count, first = columns["n"], columns["f"]
-    if not (0 < count <= most and count == len(columns["w"]) == len(columns["c"])):
-        raise ValueError(f"{count} records are said to be in the block")
-    indices = list(accumulate(columns["i"])) if "i" in columns else range(first, first + count)
+    columns, indices, states = _unpack(block, most)
+    count = columns["n"]
     table = [ExecutionSite(*site) for site in columns["L"]]
-    sites = columns.get("l") or [0] * count
-    states = columns.get("s") or bytes(count)
+    sites = columns.get("l") or bytes(count)
     seen = loads(columns["g"]) if "g" in columns else [None] * count
     values = loads(columns["v"])
     starts = accumulate(columns["o"])
@@ -104,6 +102,59 @@ def decode_block(
             attempt=attempt,
             tries=tuple(tries),
         )
+
+
+class BlockTimes(NamedTuple):
+    """Where and when the records of a block ran, as columns; times are nanoseconds.
+
+    `states` are positions in RECORD_STATES, `sites` in `site_table`; `attempts` are those above 1,
+    by position; `seen` the shared sums, None if there are none.
+    """
+
+    indices: "array[int]"
+    states: bytes
+    site_table: Sequence[ExecutionSite]
+    sites: Sequence[int]
+    starts: "array[int]"
+    walls: "array[int]"
+    cpus: "array[int]"
+    attempts: Mapping[int, int]
+    seen: Sequence[int | float | None] | None
+
+
+def decode_times(block: bytes, most: int = MOST_RECORDS) -> BlockTimes:
+    """The times of a block, without its values; starts count from that of its epoch.
+
+    Raises:
+        ValueError: as `decode_block`.
+    """
+    columns, indices, states = _unpack(block, most)
+    table = [ExecutionSite(*site) for site in columns["L"]]
+    sites = columns.get("l") or bytes(columns["n"])
+    if not 0 <= min(sites) <= max(sites) < len(table) or max(states) >= len(RECORD_STATES):
+        raise ValueError("a site or state of the block is none of its table")
+    return BlockTimes(
+        indices=array("I", indices),
+        states=states,
+        site_table=table,
+        sites=sites,
+        starts=array("q", accumulate(columns["o"])),
+        walls=array("q", columns["w"]),
+        cpus=array("q", columns["c"]),
+        attempts={at: attempt for at, (attempt, _) in columns.get("a", {}).items()},
+        seen=loads(columns["g"]) if "g" in columns else None,
+    )
+
+
+def _unpack(block: bytes, most: int) -> tuple[JsonObject, Sequence[int], bytes]:
+    """The columns of a block, its indices and its states."""
+    columns = msgpack.unpackb(decompress(block, MOST_BYTES), strict_map_key=False)
+    count, first = columns["n"], columns["f"]
+    lengths = {len(columns[name]) for name in "wcol" if name in columns}
+    if not 0 < count <= most or lengths != {count}:
+        raise ValueError(f"{count} records are said to be in the block")
+    indices = list(accumulate(columns["i"])) if "i" in columns else range(first, first + count)
+    return columns, indices, columns.get("s") or bytes(count)
 
 
 def _differences(numbers: Sequence[int]) -> list[int]:
