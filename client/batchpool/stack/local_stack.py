@@ -27,6 +27,7 @@ from batchpool.stack.redis_server import (
     RedisChoice,
     choose_redis,
     default_data_dir,
+    repair_advice,
     server_command,
 )
 from batchpool.stack.watchdog import Watchdog
@@ -75,6 +76,7 @@ class LocalStack:
         self.url = ""
         self.redis_url = ""
         self.choice: RedisChoice | None = None
+        self._folder: DataFolder | None = None
         self._id = uuid.uuid4().hex
         self._log = log
         self._processes = ProcessGroup(self._id, log)
@@ -180,10 +182,10 @@ class LocalStack:
         own = options.prefer_own_redis or options.data is not None
         choice = self.choice = choose_redis(options.environ, prefer_own=own)
         self._log("stack", f"Redis: {choice.why}")
-        folder: DataFolder | None = None
         if choice.program is not None:
-            folder = cleanup.enter_context(DataFolder(self._data_dir(cleanup)))
-            self._log("stack", f"data in {folder.data}")
+            self._folder = cleanup.enter_context(DataFolder(self._data_dir(cleanup)))
+            self._log("stack", f"data in {self._folder.data}")
+        folder = self._folder
         run_dir = folder.run if folder is not None else make_run_dir(cleanup)
         self.redis_url = folder.url if folder is not None else str(choice.url)
         specs = StackProcesses(self._id, self.redis_url, run_dir, grace_s, options.environ)
@@ -216,12 +218,18 @@ class LocalStack:
         while not reached():
             for name, ended in self._processes.ended():
                 last_words = self._processes.log_tail(name)
-                raise StackFailed(f"{name} {ended} before {what} was ready{last_words}")
+                advice = self._repair_advice(last_words) if name == "redis" else ""
+                raise StackFailed(f"{name} {ended} before {what} was ready{advice or last_words}")
             if self._should_stop():
                 raise StackFailed(f"ended before {what} was ready")
             if time.monotonic() > deadline:
                 raise StackFailed(f"{what} was not ready within {timeout_s:g} s{self._why_not()}")
             time.sleep(_TICK_S / 2)
+
+    def _repair_advice(self, last_words: str) -> str:
+        if self._folder is None or self.choice is None or self.choice.program is None:
+            return ""
+        return repair_advice(self.choice.program, self._folder.redis, last_words)
 
     def _redis_answers(self) -> bool:
         try:

@@ -1,6 +1,7 @@
 """Choose the Redis of a local stack, and the command that starts one."""
 
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from batchpool.client.errors import NoRedis
 OLDEST = (6, 2)
 PROGRAMS = ("valkey-server", "redis-server")
 
+_BAD_DATA = re.compile(r"append.only file|\bAOF\b", re.IGNORECASE)
+_BAD_FILE = re.compile(r"Bad file format reading the append only file ([\w.-]+)")
 _VERSION = re.compile(r"v=(\d+)\.(\d+)\.(\d+)")
 
 
@@ -116,6 +119,40 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
     """Return the user's state folder for batchpool (XDG base directories)."""
     state = environ.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "batchpool"
+
+
+def repair_advice(program: str, folder: Path, last_words: str) -> str:
+    """Advice for a server that has ended because it cannot read its append-only file, else ''.
+
+    Args:
+        folder: where that file is kept.
+        last_words: the end of the server's log.
+    """
+    if not _BAD_DATA.search(last_words):
+        return ""
+    page = "See docs/troubleshooting.md, 'Redis does not start'"
+    named = _BAD_FILE.search(last_words)
+    if named is None or not named[1].endswith(".incr.aof"):
+        return (
+            f":\nRedis cannot read its data in {folder}. Put back a copy of that folder, or start "
+            f"with another one: --data DIR. {page}"
+        )
+    command = _repair_command(program, folder / "appendonlydir" / named[1])
+    return (
+        f":\nRedis cannot read its data in {folder}. Make a copy of that folder, then cut the file "
+        f"at its first bad byte; what was written after that is lost:\n"
+        f"  {command}\n{page}"
+    )
+
+
+def _repair_command(program: str, file: Path) -> str:
+    server = Path(program)
+    name = server.name.replace("server", "check-aof")
+    if server.with_name(name).exists():
+        return shlex.join([str(server.with_name(name)), "--fix", str(file)])
+    # The same program: what it does depends on the name under which it is started.
+    line = f"exec -a {name} {shlex.join([program, '--fix', str(file)])}"
+    return shlex.join(["bash", "-c", line])
 
 
 def server_command(program: str, folder: Path, unix_socket: Path) -> list[str]:
