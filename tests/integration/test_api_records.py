@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from batchpool.schemas.job_responses import Failures
+
 NDJSON = {"Accept": "application/x-ndjson"}
 CSV = {"Accept": "text/csv"}
 
@@ -124,3 +126,15 @@ def test_overlapping_tasks_of_one_thread_are_asynchronous_events(stage: Any) -> 
 def test_the_trace_of_a_job_that_never_ran_is_empty_and_valid(stage: Any) -> None:
     job_id = stage.post(task="echo", count=3)["id"]
     assert stage.get(f"/v1/jobs/{job_id}/trace")["traceEvents"] == []
+
+
+def test_failures_are_grouped_and_items_that_never_ran_are_none(stage: Any) -> None:
+    job_id = stage.post(task="echo", count=10, batches=2)["id"]
+    stage.run(job_id, 0, fail=frozenset([1, 3]))
+    stage.http.post(f"/v1/jobs/{job_id}/cancel")
+    shown = stage.get(f"/v1/jobs/{job_id}/errors")
+    Failures.model_validate(shown)
+    assert (shown["total"], shown["grouped"]) == (2, 2)
+    [group] = shown["groups"]
+    assert (group["type"], group["count"], group["indices"]) == ("ValueError", 2, [1, 3])
+    assert group["samples"][0]["error"]["traceback"] == "Traceback ..."

@@ -106,6 +106,13 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "get",
+        "/v1/jobs/{job_id}/errors",
+        "The failures of a job, grouped by type and by the frame of the task's own code",
+        answer=answers.Failures,
+        problems=_ONE,
+    ),
+    Operation(
+        "get",
         "/v1/jobs/{job_id}/timeline",
         "When each item ran and where: bars of a window of time, or bins where they are many",
         answer=Timeline,

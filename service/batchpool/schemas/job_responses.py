@@ -270,6 +270,39 @@ class RecordPage(ResponseModel):
     next: str | None
 
 
+class FrameInfo(ResponseModel):
+    file: str
+    line: int
+    function: str
+
+
+class FailureSample(ResponseModel):
+    index: int
+    state: RecordState
+    batch: int
+    worker: str
+    error: ErrorInfo | None
+
+
+class FailureGroup(ResponseModel):
+    """Failures of one type at one place."""
+
+    type: str
+    frame: FrameInfo | None = Field(description="the last one of the task's own code")
+    count: int
+    indices: list[int] = Field(description="the first ones, at most 20")
+    samples: list[FailureSample] = Field(description="the first ones, at most 3")
+
+
+class Failures(ResponseModel):
+    """The items that ran and failed, timed out or crashed, grouped by their cause."""
+
+    total: int
+    grouped: int = Field(description="of them, at most 50,000")
+    groups: list[FailureGroup] = Field(description="the largest first, at most 100")
+    groups_total: int
+
+
 class Trace(ResponseModel):
     """Chrome Trace Event Format; opens in Perfetto."""
 

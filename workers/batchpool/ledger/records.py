@@ -1,6 +1,7 @@
 """Read records by item index, in bounded memory however large the job is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, TypedDict
 
@@ -70,7 +71,21 @@ class Records:
         self, job: JobEntry, first: int = 0, states: frozenset[str] | None = None
     ) -> Iterator[RecordDocument]:
         """All records by item index; an item that never ran has one once its batch has ended."""
-        for batch in job.batches:
+        return self._stream(job, job.batches, first, states)
+
+    def ran(self, job: JobEntry, states: frozenset[str]) -> Iterator[RecordDocument]:
+        """The records of items that ran and ended in one of the states, by item index."""
+        recorded = [replace(batch, rest=None) for batch in job.batches]
+        return self._stream(job, recorded, 0, states)
+
+    def _stream(
+        self,
+        job: JobEntry,
+        batches: Sequence[BatchEntry],
+        first: int,
+        states: frozenset[str] | None,
+    ) -> Iterator[RecordDocument]:
+        for batch in batches:
             stop = batch.first + batch.count
             if stop <= first:
                 continue

@@ -1,4 +1,4 @@
-"""/v1/jobs/{id}/records and /v1/jobs/{id}/trace."""
+"""/v1/jobs/{id}/records, /v1/jobs/{id}/errors and /v1/jobs/{id}/trace."""
 
 import csv
 import io
@@ -13,6 +13,7 @@ from batchpool.api.http import (
     JSON,
     check_job_id,
     encode,
+    json_response,
     negotiate,
     next_link,
     no_such_job,
@@ -20,6 +21,7 @@ from batchpool.api.http import (
 )
 from batchpool.api.problems import TooManyDownloads, field_problem
 from batchpool.jobs.csv_cell import csv_cell
+from batchpool.jobs.failures import FAILURES, MOST_READ, show_failures
 from batchpool.jobs.trace import trace_events
 from batchpool.ledger.records import RECORD_FIELDS, RecordDocument
 from batchpool.ledger.values.job_entries import JobEntry
@@ -68,6 +70,19 @@ def get_trace(job_id: str) -> Response:
     read_query(NoQuery)
     job = _load(job_id)
     return _streamed(_trace(job, service().records.stream(job)), JSON)
+
+
+@blueprint.get("/<job_id>/errors")
+def get_errors(job_id: str) -> Response:
+    negotiate()
+    read_query(NoQuery)
+    job = _load(job_id)
+    total = sum(batch.tally.counts.get(state, 0) for batch in job.batches for state in FAILURES)
+    with service().downloads.acquired(total > SMALL_PAGE) as has_place:
+        if total > SMALL_PAGE and not has_place:
+            raise TooManyDownloads(service().settings.max_downloads)
+        records = islice(service().records.ran(job, FAILURES), MOST_READ) if total else ()
+        return json_response(show_failures(records, total))
 
 
 def _load(job_id: str) -> JobEntry:
