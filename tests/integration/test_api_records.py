@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from batchpool.schemas.job_responses import Failures
+from batchpool.schemas.record_responses import Failures
 
 NDJSON = {"Accept": "application/x-ndjson"}
 CSV = {"Accept": "text/csv"}

@@ -11,6 +11,7 @@ from batchpool.schemas import inventory_responses as inventory_answers
 from batchpool.schemas import job_requests as models
 from batchpool.schemas import job_responses as answers
 from batchpool.schemas import lesson_responses as lesson_answers
+from batchpool.schemas import record_responses as record_answers
 from batchpool.schemas.timeline import Timeline, TimelineQuery
 
 
@@ -83,7 +84,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "get",
         "/v1/jobs/{job_id}/records",
         "The record of each item, by index",
-        answer=answers.RecordPage,
+        answer=record_answers.RecordPage,
         query=models.RecordsQuery,
         problems=_ONE,
         others=("application/x-ndjson", "text/csv"),
@@ -101,14 +102,14 @@ OPERATIONS: tuple[Operation, ...] = (
         "get",
         "/v1/jobs/{job_id}/trace",
         "Chrome Trace Events of a job, for Perfetto",
-        answer=answers.Trace,
+        answer=record_answers.Trace,
         problems=_ONE,
     ),
     Operation(
         "get",
         "/v1/jobs/{job_id}/errors",
         "The failures of a job, grouped by type and by the frame of the task's own code",
-        answer=answers.Failures,
+        answer=record_answers.Failures,
         problems=_ONE,
     ),
     Operation(
