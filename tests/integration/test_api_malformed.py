@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -36,6 +37,14 @@ CHUNKS = {
 }
 
 
+@pytest.fixture(scope="module")
+def api(redis_url: str) -> Iterator[Api]:
+    """One for all: none of these may end it, or have it log anything."""
+    api = Api(redis_url)
+    yield api
+    api.end()
+
+
 def _send(api: Api, data: bytes) -> tuple[int, dict[str, str], Any]:
     """Send `data` and nothing more; status, headers and body of the first response."""
     with socket.create_connection((api.host, api.port), timeout=10) as client:
@@ -63,14 +72,12 @@ def _check_problem(answer: tuple[int, dict[str, str], Any], status: int) -> None
 def test_a_malformed_chunked_body_is_400(api: Api, stage: Any, kind: str) -> None:
     _check_problem(_send(api, CHUNKED + CHUNKS[kind]), 400)
     assert stage.get("/v1/jobs")["jobs"] == []
-    api.end()
 
 
 @pytest.mark.parametrize("sent", [b"", BODY[:9], BODY], ids=["nothing", "a part", "all but spaces"])
 def test_a_body_that_is_shorter_than_its_length_is_400(api: Api, stage: Any, sent: bytes) -> None:
     _check_problem(_send(api, HEAD + b"Content-Length: 100\r\n\r\n" + sent), 400)
     assert stage.get("/v1/jobs")["jobs"] == []
-    api.end()
 
 
 @pytest.mark.parametrize("kind", ["a size that is no number", "cut in a chunk", "endless trailers"])
@@ -82,7 +89,6 @@ def test_a_malformed_body_that_nobody_reads_is_no_error(
 ) -> None:
     answer = _send(api, CHUNKED.replace(b"POST /v1/jobs", path) + CHUNKS[kind])
     assert answer[0] in (200, 400, 404)
-    api.end()
 
 
 REFUSED_HEADS = {

@@ -111,7 +111,7 @@ def up() -> Iterator[Callable[..., Up]]:
     def start(*arguments: str, **options: object) -> Up:
         if "--data" not in arguments:
             arguments = ("--data", folder, *arguments)
-        started.append(Up(*arguments, **options))  # type: ignore[arg-type]
+        started.append(Up("--workers", "1", *arguments, **options))  # type: ignore[arg-type]
         return started[-1]
 
     yield start
@@ -243,7 +243,7 @@ def test_with_reload_an_edited_task_is_taken_up(up: Callable[..., Up], tmp_path:
         (tmp_path / "mine.py").write_text(text)
 
     write(1)
-    stack = up("--reload", "--workers", "1", BATCHPOOL_TASKS_DIR=str(tmp_path))
+    stack = up("--reload", BATCHPOOL_TASKS_DIR=str(tmp_path))
     with Client(stack.url()) as client:
         assert client.run("mine", count=1).sum == 1
         write(2)
@@ -257,7 +257,7 @@ def test_files_below_the_named_folder_are_read(
 ) -> None:
     (tmp_path / "two.txt").write_text("1\n2\n")
     monkeypatch.delenv("BATCHPOOL_FILES_ROOT", raising=False)
-    stack = up("--workers", "1", "--files-root", str(tmp_path))
+    stack = up("--files-root", str(tmp_path))
     with Client(stack.url()) as client:
         assert client.run("files", items=["two.txt"]).sum == 2
     stack.process.send_signal(signal.SIGTERM)
@@ -265,7 +265,7 @@ def test_files_below_the_named_folder_are_read(
 
 
 def test_without_a_files_root_the_error_says_how_to_set_one(up: Callable[..., Up]) -> None:
-    stack = up("--workers", "1", BATCHPOOL_FILES_ROOT="")
+    stack = up(BATCHPOOL_FILES_ROOT="")
     with Client(stack.url()) as client:
         [record] = client.records(client.run("files", items=["two.txt"]))
         assert record["error"]["type"].endswith(".OutsideRoots")

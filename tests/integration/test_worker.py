@@ -5,11 +5,15 @@ import signal
 from typing import Any
 
 import pytest
-from redis import Redis
 
 from batchpool.system.process_tree import descendants, is_alive
 from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
+
+
+def runner_of(job: dict[str, Any]) -> int:
+    """The process that runs, or ran, the first batch of a job."""
+    return int(job["batches"][0]["epochs"][-1]["pid"])
 
 
 @pytest.mark.alone
@@ -25,26 +29,24 @@ def test_auto_says_over_http_what_it_chose_and_why(crew: StackProcesses) -> None
         assert "it waits" in chosen["why"]
 
 
-def test_a_cancel_in_mid_probe_ends_what_runs(crew: StackProcesses) -> None:
-    (worker,) = crew.start_workers(1)
-    job_id = crew.stage.post(task="sleep", params={"seconds": 60}, count=50, backend="auto")["id"]
-    crew.wait_running(job_id)
-    before = crew.runner_pid(worker)
-    crew.stage.http.post(f"/v1/jobs/{job_id}/cancel")
-    assert crew.finish(job_id, 10)["state"] == "cancelled"
+def test_a_cancel_in_mid_probe_ends_what_runs(shared_crew: StackProcesses) -> None:
+    how = {"task": "sleep", "params": {"seconds": 60}, "backend": "auto"}
+    job_id = shared_crew.stage.post(count=50, **how)["id"]
+    before = runner_of(shared_crew.wait_running(job_id))
+    shared_crew.stage.http.post(f"/v1/jobs/{job_id}/cancel")
+    assert shared_crew.finish(job_id, 10)["state"] == "cancelled"
     wait_until(lambda: not is_alive(before), 5, "the runner is gone")
 
 
-def test_what_a_shared_global_saw_is_reported_per_batch(crew: StackProcesses) -> None:
-    crew.start_workers(1)
+def test_what_a_shared_global_saw_is_reported_per_batch(shared_crew: StackProcesses) -> None:
     how = {"task": "echo", "count": 5, "shared_sum": "global", "concurrency": 2}
-    assert crew.run(backend="thread-pool", **how)["shared_sum"] == {
+    assert shared_crew.run(backend="thread-pool", **how)["shared_sum"] == {
         "strategy": "global",
         "observed": [10],
         "lost": 0,
         "partial": False,
     }
-    processes = crew.run(backend="process-pool", **how)["shared_sum"]
+    processes = shared_crew.run(backend="process-pool", **how)["shared_sum"]
     assert processes["observed"] == [0] and processes["lost"] == 10
 
 
@@ -67,8 +69,9 @@ def test_a_pool_that_waits_for_the_next_batch_is_shown_with_its_children(
 
 @pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
 def test_a_worker_killed_in_mid_batch_costs_no_item(crew: StackProcesses, backend: str) -> None:
-    crew.start("batchpool.reconciler")
-    crew.start_workers(2)
+    lease = {"BATCHPOOL_LEASE_S": "3"}
+    crew.start("batchpool.reconciler", **lease)
+    crew.start_workers(2, **lease)
     job_id = crew.stage.post(
         task="sleep", params={"seconds": 0.2}, count=60, backend=backend, concurrency=2
     )["id"]
@@ -95,23 +98,20 @@ def test_a_killed_worker_comes_back_at_once_under_its_name(crew: StackProcesses)
         crew.members.remove(worker)
 
 
-def test_a_killed_runner_is_replaced_and_no_item_is_blamed(crew: StackProcesses) -> None:
-    (worker,) = crew.start_workers(1)
-    job_id = crew.stage.post(
+def test_a_killed_runner_is_replaced_and_no_item_is_blamed(shared_crew: StackProcesses) -> None:
+    job_id = shared_crew.stage.post(
         task="sleep", params={"seconds": 0.2}, count=20, backend="thread-pool", concurrency=4
     )["id"]
-    crew.wait_running(job_id, recorded=4)
-    os.kill(crew.runner_pid(worker), signal.SIGKILL)
-    job = crew.finish(job_id)
+    os.kill(runner_of(shared_crew.wait_running(job_id, recorded=4)), signal.SIGKILL)
+    job = shared_crew.finish(job_id)
     assert job["state"] == "succeeded" and job["sum"] == 190
     assert job["batches"][0]["epochs"][0]["end_reason"] == "crashed"
 
 
 def test_a_task_that_ends_its_process_is_given_up_and_its_neighbours_are_run(
-    crew: StackProcesses,
+    shared_crew: StackProcesses,
 ) -> None:
-    crew.start_workers(1)
-    job = crew.run(
+    job = shared_crew.run(
         task="crash",
         params={"how": "segfault", "item": 3},
         count=8,
@@ -120,25 +120,25 @@ def test_a_task_that_ends_its_process_is_given_up_and_its_neighbours_are_run(
     )
     assert job["state"] == "failed"
     assert job["progress"]["succeeded"] == 7 and job["progress"]["crashed"] == 1
-    (bad,) = [record for record in crew.records(job["id"]) if record["state"] == "crashed"]
+    (bad,) = [record for record in shared_crew.records(job["id"]) if record["state"] == "crashed"]
     assert bad["index"] == 3 and "SIGSEGV" in bad["error"]["message"]
-    assert crew.run(task="echo", count=3)["state"] == "succeeded"
+    assert shared_crew.run(task="echo", count=3)["state"] == "succeeded"
 
 
-def test_a_cancel_ends_what_runs_within_two_seconds(crew: StackProcesses) -> None:
-    (worker,) = crew.start_workers(1)
-    job_id = crew.stage.post(task="sleep", params={"seconds": 30}, count=4, concurrency=4)["id"]
-    crew.wait_running(job_id)
-    runner = crew.runner_pid(worker)
-    assert crew.stage.http.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
+def test_a_cancel_ends_what_runs_within_two_seconds(shared_crew: StackProcesses) -> None:
+    how = {"task": "sleep", "params": {"seconds": 30}, "concurrency": 4}
+    job_id = shared_crew.stage.post(count=4, **how)["id"]
+    runner = runner_of(shared_crew.wait_running(job_id))
+    assert shared_crew.stage.http.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
     wait_until(lambda: not is_alive(runner), 2, "the runner of the cancelled job is gone")
-    job = crew.finish(job_id, 2)
+    job = shared_crew.finish(job_id, 2)
     assert job["state"] == "cancelled" and job["progress"]["cancelled"] == 4
 
 
-def test_a_job_past_its_limit_ends_as_failed_with_its_items_timed_out(crew: StackProcesses) -> None:
-    crew.start_workers(1)
-    job = crew.run(
+def test_a_job_past_its_limit_ends_as_failed_with_its_items_timed_out(
+    shared_crew: StackProcesses,
+) -> None:
+    job = shared_crew.run(
         task="sleep", params={"seconds": 30}, count=3, backend="sequential", timeout_s=1, within_s=4
     )
     assert job["state"] == "failed" and job["error"]["type"] == "timeout"
@@ -177,32 +177,28 @@ def test_a_task_module_that_does_not_import_is_shown_and_the_worker_goes_on(
     assert crew.run(task="double", count=4, backend="process-pool")["sum"] == 12
 
 
-def test_rq_keeps_nothing_of_a_batch(crew: StackProcesses, redis: Redis) -> None:
-    crew.start_workers(1)
-    crew.run(task="echo", count=3, batches=3)
+def test_rq_keeps_nothing_of_a_batch(shared_crew: StackProcesses) -> None:
+    shared_crew.run(task="echo", count=3, batches=3)
     # RQ is told while a batch runs, which may be over before that.
     for pattern in ("rq:job:*", "rq:queue:batchpool:*"):
-        wait_until(lambda of=pattern: not list(redis.scan_iter(of)), 5, f"no {pattern}")
+        wait_until(lambda of=pattern: not list(shared_crew.redis.scan_iter(of)), 5, f"no {pattern}")
 
 
 def test_a_renewal_that_meets_the_end_of_its_batch_costs_no_runner(
-    crew: StackProcesses, redis: Redis
+    shared_crew: StackProcesses,
 ) -> None:
-    (worker,) = crew.start_workers(1)
     how: dict[str, Any] = {"task": "sleep", "params": {"seconds": 0.45}, "backend": "sequential"}
-    crew.run(task="echo", count=1)
-    before = crew.runner_pid(worker)
+    before = runner_of(shared_crew.run(task="echo", count=1))
     for _ in range(3):
-        job_id = crew.stage.post(count=1, **how)["id"]
+        job_id = shared_crew.stage.post(count=1, **how)["id"]
 
         def is_about_to_end(path: str = f"/v1/jobs/{job_id}") -> bool:
-            timing = crew.stage.get(path)["timing"]
+            timing = shared_crew.stage.get(path)["timing"]
             return bool(timing["started_at"] and timing["wall_s"] > 0.4)
 
         wait_until(is_about_to_end, 10, "the task is about to end")
         # Redis hears nothing while it ends and the lease is due to be renewed; and then the last
         # block and the renewal, one right after the other.
-        redis.execute_command("DEBUG", "SLEEP", "0.3")  # type: ignore[no-untyped-call]
-        assert crew.finish(job_id)["state"] == "succeeded"
-    records = crew.records(crew.run(task="echo", count=1, backend="sequential")["id"])
-    assert records[0]["pid"] == before
+        shared_crew.redis.execute_command("DEBUG", "SLEEP", "0.3")  # type: ignore[no-untyped-call]
+        assert shared_crew.finish(job_id)["state"] == "succeeded"
+    assert runner_of(shared_crew.run(task="echo", count=1)) == before
