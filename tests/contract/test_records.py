@@ -3,6 +3,7 @@
 import os
 from fractions import Fraction
 from pathlib import Path
+from time import monotonic_ns
 from typing import Any
 
 import pytest
@@ -96,9 +97,11 @@ def test_lanes_are_those_that_the_kernel_shows(way: Any, context: Any) -> None:
 
 
 def test_times_are_on_one_clock_and_cover_the_task(way: Any, context: Any) -> None:
+    began_ns = monotonic_ns()
     result = way.run(context, "sleep", range(3), params={"seconds": 0.05})
+    took_ns = monotonic_ns() - began_ns
     for outcome in result.outcomes:
-        assert 50e6 <= outcome.wall_ns < 1e9
+        assert 50e6 <= outcome.wall_ns <= took_ns
         assert outcome.cpu_ns < 40e6
     begun = sorted(outcome.started_ns for outcome in result.outcomes)
     assert 0 <= begun[-1] - begun[0] < 30e9

@@ -21,21 +21,19 @@ ITEMS = 2000
 CONCURRENCY = 4
 SECONDS = 0.004
 UNFLUSHED_S = 0.2
-WAYS = [
-    ("process-pool", "fork"),
-    ("process-pool", "spawn"),
+SMALL = [
     ("process-pool", "forkserver"),
     ("multiprocessing", "fork"),
     ("thread-pool", None),
-    ("sequential", None),
     ("auto", None),
 ]
+WAYS = [*SMALL, ("process-pool", "fork"), ("process-pool", "spawn"), ("sequential", None)]
 MANY = 5
 
 
 @pytest.mark.parametrize(
     ("backend", "start_method", "kills"),
-    [*((*way, 1) for way in WAYS), *full(*((*way, MANY) for way in WAYS))],
+    [*((*way, 1) for way in SMALL), *full(*((*way, MANY) for way in WAYS))],
 )
 def test_a_killed_process_costs_few_reruns_and_no_item(
     backend: str,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from batchpool.runner.run_batch import RETRY_BASE_S, RETRY_CAP_S
+from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
@@ -78,8 +79,13 @@ def test_tries_lie_further_and_further_apart(crew: StackProcesses, tmp_path: Pat
     assert all(gap < bound + 1 for gap, bound in zip(gaps, bounds, strict=True))
 
 
-@pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
-@pytest.mark.parametrize("victim", ["worker", "runner"])
+@pytest.mark.parametrize(
+    ("backend", "victim"),
+    [
+        *(("thread-pool", "worker"), ("process-pool", "runner")),
+        *full(("thread-pool", "runner"), ("process-pool", "worker")),
+    ],
+)
 def test_a_takeover_amid_retries_keeps_the_sum_exact(
     crew: StackProcesses, tmp_path: Path, backend: str, victim: str
 ) -> None:

@@ -28,10 +28,17 @@ def settled_clocks(pid: int) -> dict[int, float]:
     def settled() -> tuple[dict[int, float]] | None:
         clocks = cpu_clocks(pid)
         time.sleep(0.1)
-        return (clocks,) if clocks == cpu_clocks(pid) else None
+        # On a busy machine, who waits for a CPU has something left to do.
+        is_idle = clocks == cpu_clocks(pid) and not any(map(_is_runnable, (pid, *descendants(pid))))
+        return (clocks,) if is_idle else None
 
     (clocks,) = wait_until(settled, 20, "nothing moves any more")
     return dict(clocks)
+
+
+def _is_runnable(pid: int) -> bool:
+    tasks = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return any(text.rpartition(")")[2].split()[0] == "R" for text in tasks)
 
 
 @dataclass
