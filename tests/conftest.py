@@ -23,7 +23,8 @@ from batchpool.system.process_control import become_subreaper
 from batchpool.system.process_tree import children_of, is_alive
 
 _GRACE_S = float(os.environ.get("BATCHPOOL_TEST_GRACE_S", "10"))
-_LONGEST_FIRST = ("compose", "faults", "integration", "test_leftovers.py", "contract")
+_LONGEST_FIRST = ("compose", "browser", "faults", "integration", "test_leftovers.py", "contract")
+_ONE_OF_ALL = ("tests/compose/", "tests/browser/")
 _SHARING_NOTHING = ("tests/faults/", "tests/contract/")
 _SHARED_MEMORY = Path("/dev/shm")
 SEED = "BATCHPOOL_TEST_SEED"
@@ -54,12 +55,12 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 class _Schedule(LoadScopeScheduling):
-    """What shares fixtures runs in one process: a file, or all that needs the containers."""
+    """What shares fixtures runs in one process: a file, all with containers, all with a browser."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if file.startswith("tests/compose/"):
-            return "containers"
+        if file.startswith(_ONE_OF_ALL):
+            return file.split("/")[1]
         return nodeid.partition("[")[0] if file.startswith(_SHARING_NOTHING) else file
 
 

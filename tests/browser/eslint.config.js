@@ -13,7 +13,7 @@ export default [
       eqeqeq: "error",
       "max-len": ["error", { code: 140, ignoreComments: true }],
       "max-lines-per-function": ["error", { max: 45, skipBlankLines: true, skipComments: true }],
-      "max-params": ["error", 6],
+      "max-params": ["error", 7],
       "no-implicit-globals": "error",
       "no-var": "error",
       "prefer-const": "error",

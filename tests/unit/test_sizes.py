@@ -10,6 +10,8 @@ PARTS = ("client", "service", "workers")
 FILES = sorted(path for part in PARTS for path in ROOT.glob(f"{part}/**/*.py"))
 MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES = 18, 300, 40
 MOST_UNTYPED_LINES = 44
+SCRIPTS = sorted((ROOT / "service/batchpool/pages/static").glob("*.js"))
+MOST_SCRIPT_LINES = 1500
 UNTYPED = re.compile(r"\b(dict|Mapping)\[str, Any\]")
 
 
@@ -46,3 +48,14 @@ def test_few_lines_have_a_dict_of_anything() -> None:
         if UNTYPED.search(line)
     ]
     assert len(lines) <= MOST_UNTYPED_LINES, "\n".join(lines)
+
+
+def test_the_scripts_of_the_pages_stay_small() -> None:
+    """Counted without comments, which hold the types, and without blank lines."""
+    code = [
+        line
+        for path in SCRIPTS
+        for line in path.read_text().splitlines()
+        if line.strip() and not line.lstrip().startswith(("//", "/**", "*"))
+    ]
+    assert 1000 < len(code) < MOST_SCRIPT_LINES

@@ -1,8 +1,8 @@
 // The timeline: wires what timeline_ui.html renders to the feed, the canvas and the record beside it.
 
 import { Feed } from "./timeline_feed.js";
-import { AXIS, EDGE, paint, paintStrip, readTheme } from "./timeline_paint.js";
-import { fetchRecord, inWords, letterOf, listFailures, showItem, showRecord } from "./timeline_record.js";
+import { AXIS, EDGE, Painter, paintStrip, readTheme } from "./timeline_paint.js";
+import { fetchRecord, inWords, letterOf, showItem, showRecord } from "./timeline_record.js";
 import { failures, itemAt, itemNumbered, itemOf, laneAt, layOut, rowOf } from "./timeline_rows.js";
 import { after, count, foldIdle, seconds, UNFOLDED } from "./timeline_scale.js";
 
@@ -108,11 +108,6 @@ class Timeline {
       run();
     });
     this.panel.addEventListener("keydown", ({ key }) => key === "Escape" && this.canvas.focus());
-    const list = this.host.querySelector("details");
-    list?.addEventListener("toggle", () => {
-      const place = /** @type {HTMLElement} */ (list.querySelector("[data-part=failures]"));
-      if (list.open) void listFailures(place, this.records, (index) => void this.go(index));
-    });
   }
 
   /** What buttons and keys do. @returns {Record<string, () => void>} */
@@ -122,7 +117,7 @@ class Timeline {
     return {
       in: nearer, "+": nearer, "=": nearer, out: farther, "-": farther, "−": farther, fit, Home: fit,
       failure, n: failure, N: failure, fold: () => this.#fold(), follow: () => this.#follow(),
-      items: () => this.#showSum(false), sum: () => this.#showSum(true), Escape: () => this.#unchoose(),
+      sum: () => this.#toggleSum(), Escape: () => this.#unchoose(),
       ArrowLeft: () => this.#step(-1), ArrowRight: () => this.#step(1),
       ArrowUp: () => this.#otherLane(-1), ArrowDown: () => this.#otherLane(1),
       ShiftArrowLeft: () => this.pan(-0.25), ShiftArrowRight: () => this.pan(0.25),
@@ -211,8 +206,11 @@ class Timeline {
     this.#look(this.view.from + share * this.span, this.span);
   }
 
+  /** The whole job, and all that is still to come of it. */
   fit() {
-    this.#look(0, Infinity);
+    this.isWhole = true;
+    this.#follow(this.feed.live);
+    this.#settle();
   }
 
   /** Follow what runs: to its now, at the zoom that is; ends at the first touch. */
@@ -243,12 +241,10 @@ class Timeline {
     this.#settle();
   }
 
-  /** @param {boolean} on */
-  #showSum(on) {
-    this.feed.withSum = on;
-    if (on) this.feed.renew();
-    this.#press("sum", on);
-    this.#press("items", !on);
+  #toggleSum() {
+    this.feed.withSum = !this.feed.withSum;
+    if (this.feed.withSum) this.feed.renew();
+    this.#press("sum", this.feed.withSum);
     this.draw();
   }
 
@@ -301,12 +297,12 @@ class Timeline {
     const sums = rows.flatMap((row) => row.sums.map(([, value]) => value));
     const scale = 1 / this.perPixel;
     const { from } = this.view;
-    paint({
+    new Painter({
       context, width, gutter, theme, chosen, hovered, whole, detail, rows, gaps: folding.gaps, notes: width >= NARROW_PX,
       height: scroller.clientHeight, scroll: scroller.scrollTop, sumMost: withSum ? sums.reduce((a, b) => Math.max(a, b), 1) : 0,
       x: (time) => gutter + (folding.toShown(time) - from) * scale,
       time: (pixel) => folding.toTime(from + (pixel - gutter) / scale),
-    });
+    }).paint();
     const at = (/** @type {number} */ share) => folding.toShown(share * this.end);
     paintStrip({ context: strip, width, height: STRIP_PX, gutter, theme, busy: whole.overview, at, window: this.view });
     this.#describe(whole);

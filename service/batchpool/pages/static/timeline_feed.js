@@ -1,12 +1,12 @@
 // Fetches what the timeline shows: the whole job, and the window in view where the whole is binned.
 
-/** Columns with one entry per item; times in seconds since the order; state: one letter each of s, f, c, t, x, r.
+/** Columns with one entry per item; times in seconds since the order; state: one letter each of s, f, c, t, x.
  * @typedef {{index: number[], start: number[], wall: number[], cpu: number[], state: string}} Bars */
 /** Shares of each bin in percent; failed: bin, first index, count.
  * @typedef {{busy: number[], cpu: number[], failed: [number, number, number][]}} Bins */
 /** @typedef {{host: string, worker: string, pid: number | null, thread: string | null, items: number, label: string,
  *   bars?: Bars | null, bins?: Bins | null, starts: [number, number][], queue: [number, number][]}} Lane */
-/** @typedef {{at: number, kind: "worker_lost" | "takeover" | "run_again" | "refused_write", worker: string | null,
+/** @typedef {{at: number, kind: "worker_lost" | "takeover" | "run_again", worker: string | null,
  *   lane: number | null, from: number | null, text: string}} Mark */
 /** What the endpoint answers.
  * @typedef {{state: string, submitted_at: string, from: number, to: number, end: number, now: number | null,

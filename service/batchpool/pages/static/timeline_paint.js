@@ -1,7 +1,7 @@
 // Draws lanes on a canvas: solid area is CPU time, hatch is waiting; states differ by glyph as well as by colour.
 
 import { failuresOf } from "./timeline_rows.js";
-import { count, tickLabel, ticks } from "./timeline_scale.js";
+import { after, count, tickLabel, ticks } from "./timeline_scale.js";
 
 /** @typedef {import("./timeline_feed.js").Lane} Lane */
 /** @typedef {import("./timeline_feed.js").Mark} Mark */
@@ -59,12 +59,8 @@ function hatch(colour, alpha, step, angle) {
   return pattern;
 }
 
-/** Draw the scene. @param {Scene} scene */
-export function paint(scene) {
-  new Painter(scene).paint();
-}
-
-class Painter {
+/** Draws one scene. */
+export class Painter {
   /** @param {Scene} scene */
   constructor(scene) {
     this.s = scene;
@@ -131,10 +127,19 @@ class Painter {
     this.c.fillRect(x, y, w, h);
   }
 
-  /** @param {number} x @param {number} y @param {number} radius */
-  #circle(x, y, radius, from = 0, to = 7, back = false) {
+  /** @param {string} colour @param {number} line @param {number} x @param {number} y @param {number} w @param {number} h */
+  #frame(colour, line, x, y, w, h) {
+    Object.assign(this.c, { strokeStyle: this.k[colour], lineWidth: line });
+    this.c.strokeRect(x, y, w, h);
+  }
+
+  /** A disc or a ring. @param {string} fill @param {string} stroke @param {number} x @param {number} y @param {number} radius */
+  #circle(fill, stroke, x, y, radius, from = 0, to = 7) {
+    Object.assign(this.c, { fillStyle: this.k[fill] ?? "transparent", strokeStyle: this.k[stroke] ?? "transparent", lineWidth: 1.5 });
     this.c.beginPath();
-    this.c.arc(x, y, radius, from, to, back);
+    this.c.arc(x, y, radius, from, to, from < 0);
+    this.c.fill();
+    this.c.stroke();
   }
 
   /** @param {string} colour @param {number[]} points of a polygon */
@@ -224,6 +229,16 @@ class Painter {
     }
   }
 
+  /** Narrow bars, one by one: a path of thousands of boxes is slow. @param {Row} row @param {number[]} bars left, width, share */
+  #narrow({ y, height }, bars) {
+    for (const style of [this.k.held, this.s.theme.hatch ?? this.k.held]) {
+      this.c.fillStyle = style;
+      for (let i = 0; i < bars.length; i += 3) this.c.fillRect(bars[i], y, bars[i + 1], height);
+    }
+    this.c.fillStyle = this.k.compute;
+    for (let i = 0; i < bars.length; i += 3) this.c.fillRect(bars[i], y + height * (1 - bars[i + 2]), bars[i + 1], height * bars[i + 2]);
+  }
+
   /** @param {Path2D} walls @param {Path2D} cpus */
   #work(walls, cpus) {
     this.c.fillStyle = this.k.held;
@@ -252,29 +267,36 @@ class Painter {
     this.#work(steps(edges, mean(bins.busy), row), steps(edges, mean(bins.cpu), row));
   }
 
-  /** Bars; those under 2.5 px are shares of a step. @param {Row} row @param {import("./timeline_feed.js").Bars} bars */
+  /** Bars; narrow ones have no edge, and where they crowd they are shares of a step. @param {Row} row @param {import("./timeline_feed.js").Bars} bars */
   #bars(row, bars) {
-    const { x, gutter, width } = this.s;
+    const { x, time, gutter, width } = this.s;
+    const first = Math.max(0, after(bars.start, time(gutter)) - 1);
+    const last = after(bars.start, time(width));
+    const least = last - first > (width - gutter) / STEP_PX / 2 ? STEP_PX : 1.5;
     const busy = new Float32Array(Math.max(2, Math.ceil((width - gutter) / STEP_PX) + 1));
     const cpu = new Float32Array(busy.length);
     const [walls, cpus] = [new Path2D(), new Path2D()];
+    /** @type {number[]} */ const narrow = [];
     let thin = false;
-    for (let i = 0; i < bars.start.length; i += 1) {
+    for (let i = first; i < last; i += 1) {
       const left = x(bars.start[i]);
       const w = x(bars.start[i] + bars.wall[i]) - left;
-      if (left + w < gutter || left > width || bars.state[i] === "r") continue;
+      if (left + w < gutter) continue;
       const share = bars.wall[i] ? Math.min(1, bars.cpu[i] / bars.wall[i]) : 0;
-      if (w < 2.5) {
+      if (w < least) {
         thin = true;
         spread(busy, cpu, (left - gutter) / STEP_PX, (left + w - gutter) / STEP_PX, share);
       } else if (bars.state[i] in BAD) {
         this.#badBar(row, left, w - 0.8, share, bars.state[i]);
+      } else if (w < 4) {
+        narrow.push(left, w * 0.75, share);
       } else {
         walls.rect(left, row.y, w - 0.8, row.height);
         cpus.rect(left, row.y + row.height * (1 - share), w - 0.8, row.height * share);
       }
     }
     this.#work(walls, cpus);
+    this.#narrow(row, narrow);
     if (!thin) return;
     const edges = Array.from(busy, (_, i) => gutter + i * STEP_PX);
     this.#work(steps(edges, (i) => Math.min(1, busy[i]), row), steps(edges, (i) => Math.min(1, cpu[i]), row));
@@ -285,49 +307,29 @@ class Painter {
     const [strong, pale] = BAD[state];
     this.#box(pale, left, row.y, w, row.height);
     this.#box(strong, left, row.y + row.height * (1 - share), w, row.height * share);
-    Object.assign(this.c, { strokeStyle: this.k[strong], lineWidth: 1 });
-    this.c.strokeRect(left + 0.5, row.y + 0.5, Math.max(0.5, w - 1), row.height - 1);
+    this.#frame(strong, 1, left + 0.5, row.y + 0.5, Math.max(0.5, w - 1), row.height - 1);
     if (w < 9) return;
     const [x, y] = [left + w / 2, row.y + row.height / 2];
     this.c.lineCap = "round";
     this.#lines(strong, state === "f" ? 1.75 : 1.3, ...GLYPHS[state].map((at, i) => at + (i % 2 ? y : x)));
     this.c.lineCap = "butt";
-    if (state !== "t" && state !== "c") return;
-    this.#circle(x, y, 4);
-    this.c.stroke();
+    if (state === "t" || state === "c") this.#circle("", strong, x, y, 4);
   }
 
-  /** What lies over the bars: the sum, running items, pins, marks and the choice. @param {Row} row */
+  /** What lies over the bars: the sum, pins, marks and the choice. @param {Row} row */
   #over(row) {
     if (this.s.sumMost && row.sums.length) this.#sum(row);
-    this.#running(row);
     this.#pins(row, row.whole, this.s.whole);
     this.#pins(row, row.detail, this.s.detail);
-    const draw = { worker_lost: this.#lost, takeover: this.#takeover, run_again: this.#again, refused_write: this.#refused };
+    const draw = { worker_lost: this.#lost, takeover: this.#takeover, run_again: this.#again };
     for (const mark of row.marks) draw[mark.kind]?.call(this, row, mark, this.s.x(mark.at), row.y + row.height / 2);
     for (const item of [this.s.hovered, this.s.chosen]) {
       if (item?.key !== row.key) continue;
       const left = this.s.x(item.start);
       const chosen = item === this.s.chosen;
-      Object.assign(this.c, { strokeStyle: this.k[chosen ? "text" : "text-3"], lineWidth: chosen ? 2 : 1 });
-      this.c.strokeRect(left - 1.5, row.y - 1.5, Math.max(3, this.s.x(item.start + item.wall) - left) + 2, row.height + 3);
+      const w = Math.max(3, this.s.x(item.start + item.wall) - left) + 2;
+      this.#frame(chosen ? "text" : "text-3", chosen ? 2 : 1, left - 1.5, row.y - 1.5, w, row.height + 3);
     }
-  }
-
-  /** @param {Row} row */
-  #running(row) {
-    const { x, whole } = this.s;
-    const bars = row.detail?.bars ?? row.whole?.bars;
-    if (!bars?.state.includes("r")) return;
-    Object.assign(this.c, { strokeStyle: this.k.compute, lineWidth: 1.25 });
-    this.c.setLineDash([3, 2]);
-    for (let i = 0; i < bars.state.length; i += 1) {
-      if (bars.state[i] !== "r") continue;
-      const left = x(bars.start[i]) + 0.5;
-      const right = x(Math.max(whole.now ?? 0, bars.start[i] + bars.wall[i]));
-      this.c.strokeRect(left, row.y + 0.5, Math.max(2, right - left - 1), row.height - 1);
-    }
-    this.c.setLineDash([]);
   }
 
   /** Failed items too narrow for their glyph. @param {Row} row @param {Lane | null} lane @param {Shown | null} shown */
@@ -355,7 +357,7 @@ class Painter {
     this.#shape(colour, at - size, row.y - 1 - size, at + size, row.y - 1 - size, at, row.y + 0.5);
   }
 
-  /** The row that has a mark's words: the middle one. @param {Row} row @param {Mark} mark */
+  /** Whether this row has a mark's words: the middle one does. @param {Row} row @param {Mark} mark */
   #speaks(row, mark) {
     const own = this.s.rows.filter((each) => each.marks.includes(mark));
     return this.s.notes && own[(own.length - 1) >> 1] === row;
@@ -368,8 +370,7 @@ class Painter {
     const size = Math.min(5.5, row.height / 2);
     const arm = size * 0.4;
     this.#box("crash", x - 0.75, row.y - 3, 1.5, row.height + 6);
-    this.#circle(x, y, size);
-    this.c.fill();
+    this.#circle("crash", "", x, y, size);
     this.#lines("surface", 1.5, x - arm, y - arm, x + arm, y + arm, x - arm, y + arm, x + arm, y - arm);
     if (!this.#speaks(row, mark) || end - x < 150) return;
     const words = `no sign of life for ${(mark.at - (mark.from ?? since)).toFixed(1)} s`;
@@ -389,24 +390,9 @@ class Painter {
   /** @param {Row} row @param {Mark} _ @param {number} start @param {number} y */
   #again(row, _, start, y) {
     const [x, size] = [start + Math.min(11, row.height / 2), Math.min(4, row.height / 4)];
-    this.#circle(x, y, size + 2.5);
-    this.c.fillStyle = this.k.surface;
-    this.c.fill();
-    Object.assign(this.c, { strokeStyle: this.k.late, lineWidth: 1.5 });
-    this.#circle(x, y, size, -0.6, 0.2, true);
-    this.c.stroke();
+    this.#circle("surface", "", x, y, size + 2.5);
+    this.#circle("", "late", x, y, size, -0.6, 0.2);
     this.#shape("late", x + size * 0.3, y - size * 0.1, x + size * 1.4, y - size * 0.1, x + size * 1.4, y - size * 1.2);
-  }
-
-  /** @param {Row} row @param {Mark} _ @param {number} x @param {number} y */
-  #refused(row, _, x, y) {
-    const size = Math.min(5, row.height / 2 - 1);
-    this.#circle(x, y, size);
-    this.c.fillStyle = this.k.surface;
-    this.c.fill();
-    Object.assign(this.c, { strokeStyle: this.k.crash, lineWidth: 1.5 });
-    this.c.stroke();
-    this.#lines("crash", 1.5, x - size * 0.7, y, x + size * 0.7, y);
   }
 
   /** The sum that the lane saw, from its floor to the largest sum of all. @param {Row} row */
@@ -438,12 +424,9 @@ class Painter {
 
 /** When this lane of a lost worker was last known to work. @param {Row} row @param {Mark} mark */
 function lastWork(row, mark) {
-  const bars = row.whole?.bars;
-  let last = 0;
-  for (let i = 0; bars && i < bars.start.length && bars.start[i] < mark.at; i += 1) {
-    last = Math.max(last, Math.min(mark.at, bars.start[i] + bars.wall[i]));
-  }
-  return last || (mark.from ?? mark.at);
+  const { start, wall } = row.whole?.bars ?? { start: [], wall: [] };
+  const last = after(start, mark.at) - 1;
+  return last < 0 ? (mark.from ?? mark.at) : Math.min(mark.at, start[last] + wall[last]);
 }
 
 /** A stepped area over the lane's floor. @param {number[]} edges @param {(i: number) => number} share @param {Row} row */

@@ -10,7 +10,7 @@ import { count, percent, seconds } from "./timeline_scale.js";
  *   thread_name: string | null, started_at: string | null, wall_s: number | null, cpu_s: number | null}} ItemRecord */
 
 /** @type {Record<string, string>} */
-const STATES = { s: "succeeded", f: "failed", t: "timeout", x: "crashed", c: "cancelled", r: "running" };
+const STATES = { s: "succeeded", f: "failed", t: "timeout", x: "crashed", c: "cancelled" };
 
 /** @param {string} state */
 export function letterOf(state) {
@@ -19,7 +19,7 @@ export function letterOf(state) {
 
 /** An item for a screen reader. @param {Item} item @param {string} lane */
 export function inWords(item, lane) {
-  const share = item.wall && item.state !== "r" ? `, computing ${percent(item.cpu / item.wall)}` : "";
+  const share = item.wall ? `, computing ${percent(item.cpu / item.wall)}` : "";
   return `item ${item.index}, ${STATES[item.state]}, ${lane}, ${seconds(item.wall)}${share}`;
 }
 
@@ -42,7 +42,7 @@ export async function fetchRecord(records, index, signal) {
 /** What is known of an item before its record is read. @param {HTMLElement} panel @param {Item} item @param {string} lane */
 export function showItem(panel, item, lane) {
   const parts = [["Started", `${item.start.toFixed(3)} s`], ["Lane", lane]];
-  panel.replaceChildren(head(item.index, STATES[item.state]), gauge(item.cpu, item.wall, item.state === "r"), pairs(parts));
+  panel.replaceChildren(head(item.index, STATES[item.state]), gauge(item.cpu, item.wall, false), pairs(parts));
 }
 
 /** @param {HTMLElement} panel @param {ItemRecord} record @param {number | null} start seconds since the order */
@@ -98,23 +98,4 @@ function failure(error) {
     trace.append(own ? element("span", { class: "own" }, line) : last ? element("span", { class: "err" }, line) : line, "\n");
   }
   return [...found, element("div", { class: "code" }, trace)];
-}
-
-/** The failed items as a table of buttons. @param {HTMLElement} place @param {string} address of the records @param {(index: number) => void} choose */
-export async function listFailures(place, address, choose) {
-  place.replaceChildren("reading …");
-  const response = await fetch(`${address}?state=failed,timeout,crashed&limit=100`).catch(() => null);
-  if (!response?.ok) return place.replaceChildren("No answer. Close the list and open it again.");
-  const { records, next } = /** @type {{records: ItemRecord[], next: string | null}} */ (await response.json());
-  const rows = records.map((record) => {
-    const button = element("button", { class: "btn small", type: "button" }, `Item ${count(record.index)}`);
-    button.addEventListener("click", () => choose(record.index));
-    const error = record.error ? `${record.error.type}: ${record.error.message}` : "";
-    return element("tr", {}, ...[button, record.state, error].map((cell) => element("td", {}, cell)));
-  });
-  const names = element("tr", {}, ...["Item", "State", "Error"].map((name) => element("th", { scope: "col" }, name)));
-  const all = records.length ? `All ${records.length} are shown.` : "No item failed.";
-  const words = next ? `The first ${records.length} are shown; all are in the job's records.` : all;
-  const table = element("table", {}, element("thead", {}, names), element("tbody", {}, ...rows));
-  place.replaceChildren(element("p", { class: "note" }, words), ...(rows.length ? [table] : []));
 }

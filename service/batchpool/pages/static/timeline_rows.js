@@ -110,17 +110,12 @@ function placeMarks(rows, whole) {
   const lanes = [...keyed(whole.lanes).keys()];
   for (const mark of whole.marks) {
     const own = rows.filter((row) => !row.head && row.whole?.worker === mark.worker);
-    const one = mark.kind === "run_again" || mark.kind === "refused_write";
-    const exact = one && mark.lane !== null ? own.filter((row) => row.key === lanes[mark.lane ?? -1]) : [];
-    const started = mark.kind === "takeover" ? own.filter((row) => firstStart(row) >= mark.at - 1e-3) : [];
+    const exact = mark.kind === "run_again" && mark.lane !== null ? own.filter((row) => row.key === lanes[mark.lane ?? -1]) : [];
+    const first = (/** @type {Row} */ row) => row.whole?.bars?.start[0] ?? row.whole?.starts[0]?.[0] ?? -1;
+    const started = mark.kind === "takeover" ? own.filter((row) => first(row) >= mark.at - 1e-3) : [];
     const where = [exact, started, own].find((some) => some.length) ?? [];
     for (const row of where) row.marks.push(mark);
   }
-}
-
-/** @param {Row} row */
-function firstStart(row) {
-  return row.whole?.bars?.start[0] ?? row.whole?.starts[0]?.[0] ?? -1;
 }
 
 /** @param {Row[]} rows @param {Shown | null} shown */
@@ -160,24 +155,16 @@ export function itemAt(row, lane, time, slack) {
 
 /** A loaded item by its number. @param {Row[]} lanes @param {number} index */
 export function itemNumbered(lanes, index) {
-  for (const row of lanes) {
-    for (const lane of [row.detail, row.whole]) {
-      const item = lane && itemOf(lane, lane.bars?.index.indexOf(index) ?? -1, row.key);
-      if (item) return item;
-    }
-  }
-  return null;
+  const find = (/** @type {Row} */ row) => 
+    [row.detail, row.whole].map((lane) => lane && itemOf(lane, lane.bars?.index.indexOf(index) ?? -1, row.key));
+  return lanes.flatMap(find).find(Boolean) ?? null;
 }
 
 /** Failed items of what was read, by time. @param {Row[]} rows @param {Shown | null} whole @param {Shown | null} detail */
 export function failures(rows, whole, detail) {
-  /** @type {Map<number, Item>} */ const found = new Map();
-  for (const row of rows) {
-    for (const item of [...failuresOf(row.key, row.whole, whole), ...failuresOf(row.key, row.detail, detail)]) {
-      found.set(item.index, item);
-    }
-  }
-  return [...found.values()].sort((a, b) => a.start - b.start || a.index - b.index);
+  const found = rows.flatMap((row) => [...failuresOf(row.key, row.whole, whole), ...failuresOf(row.key, row.detail, detail)]);
+  const once = new Map(found.map((item) => [item.index, item]));
+  return [...once.values()].sort((a, b) => a.start - b.start || a.index - b.index);
 }
 
 /** @type {WeakMap<Lane, Item[]>} */ const known = new WeakMap();

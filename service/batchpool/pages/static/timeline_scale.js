@@ -1,7 +1,5 @@
 // Time, pixels and figures: folded idle time, ticks, and numbers with the unit that suits.
 
-/** @typedef {import("./timeline_feed.js").Shown} Shown */
-
 const THIN = "\u202f";
 
 /** @param {number} value */
@@ -29,11 +27,7 @@ export function percent(share) {
   return `${Math.round(share * 100)} %`;
 }
 
-/**
- * The first place in a sorted list whose value is greater.
- * @param {ArrayLike<number>} sorted
- * @param {number} value
- */
+/** The first place in a sorted list whose value is greater. @param {ArrayLike<number>} sorted @param {number} value */
 export function after(sorted, value) {
   let low = 0;
   let high = sorted.length;
@@ -45,12 +39,7 @@ export function after(sorted, value) {
   return low;
 }
 
-/**
- * Round numbers between two: steps of 1, 2 or 5.
- * @param {number} low
- * @param {number} high
- * @param {number} wanted how many at most
- */
+/** Round numbers between two: steps of 1, 2 or 5. @param {number} low @param {number} high @param {number} wanted at most */
 export function ticks(low, high, wanted) {
   const raw = (high - low) / Math.max(1, wanted);
   const power = 10 ** Math.floor(Math.log10(raw));
@@ -60,11 +49,7 @@ export function ticks(low, high, wanted) {
   return { step, values };
 }
 
-/**
- * A tick's label, in the unit of its step.
- * @param {number} value
- * @param {number} step
- */
+/** A tick's label, in the unit of its step. @param {number} value @param {number} step */
 export function tickLabel(value, step) {
   const [scale, unit] = step >= 0.01 ? [1, "s"] : step >= 1e-5 ? [1e3, "ms"] : [1e6, "µs"];
   const digits = Math.max(0, -Math.floor(Math.log10(step * scale) + 1e-9));
@@ -87,60 +72,31 @@ export class Folding {
 
   /** @param {number} time */
   toShown(time) {
-    const i = this.#before(time, (gap) => this.gaps[gap][0]);
+    const i = this.gaps.findLastIndex(([from]) => from <= time);
     if (i < 0) return time;
     const [from, to] = this.gaps[i];
-    if (time <= to) return this.shownAt[i] + ((time - from) / (to - from)) * this.keep;
-    return this.shownAt[i] + this.keep + time - to;
+    return this.shownAt[i] + (time <= to ? ((time - from) / (to - from)) * this.keep : this.keep + time - to);
   }
 
   /** @param {number} shown */
   toTime(shown) {
-    const i = this.#before(shown, (gap) => this.shownAt[gap]);
+    const i = this.shownAt.findLastIndex((at) => at <= shown);
     if (i < 0) return shown;
     const [from, to] = this.gaps[i];
     const beyond = shown - this.shownAt[i];
-    if (beyond <= this.keep) return from + (beyond / this.keep) * (to - from);
-    return to + beyond - this.keep;
-  }
-
-  /** @param {number} value @param {(gap: number) => number} at */
-  #before(value, at) {
-    let i = this.gaps.length - 1;
-    while (i >= 0 && at(i) > value) i -= 1;
-    return i;
+    return beyond <= this.keep ? from + (beyond / this.keep) * (to - from) : to + beyond - this.keep;
   }
 }
 
 export const UNFOLDED = new Folding([], 0);
 
-/**
- * Fold what is idle in all lanes for over 3 % of the job.
- * @param {Shown} shown the whole job
- */
-export function foldIdle(shown) {
-  const end = shown.now ?? shown.end;
-  const busy = busySpans(shown).sort((a, b) => a[0] - b[0]);
+/** Fold what is idle in all lanes for over 3 % of the job: its overview says so. @param {import("./timeline_feed.js").Shown} whole */
+export function foldIdle({ overview, end }) {
   /** @type {[number, number][]} */ const gaps = [];
-  let until = 0;
-  for (const [from, to] of busy) {
-    if (from - until > end * 0.03) gaps.push([until, from]);
-    until = Math.max(until, to);
+  for (let first = 0, bin = 0; bin <= overview.length; bin += 1) {
+    if (bin < overview.length && overview[bin] === 0) continue;
+    if (bin - first > overview.length * 0.03) gaps.push([(first / overview.length) * end, (bin / overview.length) * end]);
+    first = bin + 1;
   }
   return new Folding(gaps, end * 0.012);
-}
-
-/** @param {Shown} shown @returns {[number, number][]} */
-function busySpans(shown) {
-  /** @type {[number, number][]} */ const spans = shown.marks.map((mark) => [mark.at, mark.at]);
-  for (const lane of shown.lanes) {
-    spans.push(...lane.starts);
-    lane.bars?.start.forEach((start, i) => spans.push([start, start + (lane.bars?.wall[i] ?? 0)]));
-    const size = shown.bin_s ?? 0;
-    lane.bins?.busy.forEach((share, i) => {
-      if (share) spans.push([shown.from + i * size, shown.from + (i + 1) * size]);
-    });
-    lane.bins?.failed.forEach(([bin]) => spans.push([shown.from + bin * size, shown.from + (bin + 1) * size]));
-  }
-  return spans;
 }

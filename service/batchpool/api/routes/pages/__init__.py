@@ -8,6 +8,7 @@ from batchpool.api.routes.pages import (
     overview,
     reference,
     static_files,
+    timeline,
 )
 
 PAGES = (
@@ -16,6 +17,7 @@ PAGES = (
     # After forms: /jobs/new is no id of a job.
     jobs.blueprint,
     job.blueprint,
+    timeline.blueprint,
     comparisons.blueprint,
     reference.blueprint,
 )
