@@ -114,9 +114,10 @@ def explain(job: Job) -> str:
 def _explain_global(kind: str, job: Job) -> str:
     if kind in ("processes", "interpreters"):
         one = "process" if kind == "processes" else "interpreter"
+        again = ", which each batch begins at 0" if job.spec.batches > 1 else ""
         return (
-            f"Every {one} added to a global of its own, so no variable anywhere holds the whole "
-            "sum. The exact sum comes from the records."
+            f"Every {one} added to a global of its own{again}, so no variable anywhere holds the "
+            "whole sum. The exact sum comes from the records."
         )
     batches = " Each batch has a global of its own." if job.spec.batches > 1 else ""
     return f"All tasks of a batch added to one global of one process.{batches}"

@@ -189,6 +189,8 @@ class Follower {
       renew(old, part);
       showCopies(old);
     }
+    const title = find("[data-title]")?.dataset.title;
+    if (title) document.title = `${title} · batchpool`;
     document.dispatchEvent(new CustomEvent("batchpool:renewed"));
     this.announce();
   }
