@@ -188,3 +188,16 @@ def test_fragments_of_a_job_are_those_of_its_page(stage: Any) -> None:
     renewed = stage.http.get(f"/jobs/{job}?fragment={names}", headers=HTML | again)
     assert renewed.status_code == 200
     assert "succeeded" in renewed.text
+
+
+def test_records_are_kept_as_files(stage: Any) -> None:
+    job = order(stage)
+    stage.run(job, fail=frozenset({2}))
+    for kind, lines in (("ndjson", 3), ("csv", 4)):
+        found = stage.http.get(f"/jobs/{job}/records.{kind}", headers=HTML)
+        assert len(found.text.splitlines()) == lines
+        assert found.headers["Content-Disposition"] == f'attachment; filename="{job}.{kind}"'
+    failed = stage.http.get(f"/jobs/{job}/records.csv?state=failed", headers=HTML)
+    assert len(failed.text.splitlines()) == 2
+    show(stage, f"/jobs/{job}/records.exe", 404)
+    show(stage, "/jobs/nope/records.csv", 404)

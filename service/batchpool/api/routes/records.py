@@ -59,6 +59,15 @@ def get_records(job_id: str) -> Response:
     job = _load(job_id)
     if media_type == JSON:
         return _page(job, query)
+    return stream_records(job, query, media_type)
+
+
+def stream_records(job: JobEntry, query: RecordsQuery, media_type: str) -> Response:
+    """Records as NDJSON or CSV, in bounded memory.
+
+    Raises:
+        Unavailable: all downloads are in use.
+    """
     records = service().records.stream(job, query.cursor, query.states)
     encode_rows = _csv if media_type == CSV else _ndjson
     return _streamed(encode_rows(islice(records, query.limit)), media_type)

@@ -10,17 +10,20 @@ from batchpool.api.http import check_job_id, no_such_job
 from batchpool.api.page_response import page
 from batchpool.api.problems import NotFound, field_problem
 from batchpool.api.routes.pages.job_summaries import whole_jobs
+from batchpool.api.routes.records import CSV, NDJSON, stream_records
 from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
 from batchpool.pages.frame import Live
 from batchpool.pages.job import Around, JobView, build_job
 from batchpool.pages.job_records import RecordsView, RecordView, build_record, build_records
 from batchpool.pages.job_sums import MOST_ITEMS, SharedSumView, build_shared_sum
+from batchpool.schemas.job_requests import RecordsQuery
 from batchpool.schemas.job_responses import Job
 
 blueprint = Blueprint("job_page", __name__)
 
 RECORDS = 20
+DOWNLOADS = {"ndjson": NDJSON, "csv": CSV}
 
 
 class JobParts:
@@ -64,6 +67,20 @@ class JobParts:
         few = self._job.progress.total <= MOST_ITEMS
         records = self._context.records.stream(self._entry) if few else None
         return build_shared_sum(self._job, records)
+
+
+@blueprint.get("/jobs/<job_id>/records.<kind>")
+def get_records_file(job_id: str, kind: str) -> Response:
+    """All records as a file to keep: a link cannot send the header by which the API chooses."""
+    if kind not in DOWNLOADS:
+        raise NotFound(f"no download {kind[:20]!r}; known: {', '.join(DOWNLOADS)}")
+    entry = service().jobs.load(check_job_id(job_id))
+    if entry is None:
+        raise no_such_job(job_id)
+    response = stream_records(entry, RecordsQuery(limit=None, state=_state()), DOWNLOADS[kind])
+    name = f"{job_id}.{kind}"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 @blueprint.get("/jobs/<job_id>")

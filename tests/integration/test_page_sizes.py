@@ -1,0 +1,69 @@
+"""Pages stay fast however much the ledger holds; a limit is five times the goal of a second."""
+
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from batchpool.ledger.jobs import Jobs
+from tests.integration.test_pages import HTML, check_page
+
+LIMIT_S = 5.0
+pytestmark = [pytest.mark.full, pytest.mark.alone]
+
+
+def timed(stage: Any, path: str) -> tuple[Any, float]:
+    stage.http.get("/", headers=HTML)  # Templates are compiled once.
+    began = time.perf_counter()
+    response = stage.http.get(path, headers=HTML)
+    took = time.perf_counter() - began
+    assert response.status_code == 200
+    sys.stdout.write(f"{path}: {took:.3f} s, {len(response.data)} bytes\n")
+    return check_page(response.text), took
+
+
+def copy_job(stage: Any, job_id: str, count: int) -> None:
+    """Write a job `count` times more, under ids of its own, as it is."""
+    key = f"bp:job:{job_id}"
+    hashes = {name: stage.redis.hgetall(f"{key}{name}") for name in ("", ":0")}
+    for start in range(0, count, 5000):
+        with stage.redis.pipeline(transaction=False) as pipe:
+            for number in range(start, min(count, start + 5000)):
+                for name, fields in hashes.items():
+                    pipe.hset(f"bp:job:{number:024x}{name}", mapping=fields)
+                pipe.zadd("bp:jobs", {f"bp:job:{number:024x}": 1_700_000_000_000 + number})
+            pipe.execute()
+
+
+def test_lists_of_100000_jobs(stage: Any) -> None:
+    job = stage.post(task="echo", count=3, labels={"run": "nightly"})["id"]
+    stage.run(job)
+    waiting = stage.post(task="sleep", count=3)["id"]
+    copy_job(stage, job, 100_000)
+    page, took = timed(stage, "/")
+    assert took < LIMIT_S
+    assert "All 100 002 jobs" in page.text
+    assert waiting in str(page.elements)
+    for query in ("", "?state=succeeded", "?since=24h", "?label=run%3Dnightly"):
+        page, took = timed(stage, f"/jobs{query}")
+        assert took < LIMIT_S
+    page, _ = timed(stage, "/jobs?state=failed")  # It scans all.
+    assert "No job matches" in page.text
+
+
+def test_a_job_of_a_million_items(stage: Any) -> None:
+    job = stage.post(task="echo", count=1_000_000, batches=4)["id"]
+    for batch in range(4):
+        stage.run(job, batch, frozenset({654_321}))
+    assert Jobs(stage.redis).state(job) == "failed"
+    page, took = timed(stage, f"/jobs/{job}")
+    assert took < LIMIT_S
+    assert "1 of 1 000 000 items failed. The other 999 999 are done." in page.text
+    assert "499 998 845 679" in page.text
+    page, took = timed(stage, f"/jobs/{job}?state=failed")
+    assert took < LIMIT_S
+    assert f"/jobs/{job}?item=654321#record" in str(page.elements)
+    page, took = timed(stage, f"/jobs/{job}?state=failed&item=654321")
+    assert took < LIMIT_S
+    assert "ValueError: no" in page.text
