@@ -52,10 +52,13 @@ def unsuccessful(progress: Progress) -> int:
 
 
 def _parts(amounts: list[tuple[str, float]], total: float) -> tuple[Part, ...]:
+    there = [(kind, 100 * amount / total) for kind, amount in amounts if amount and total]
+    widths = [max(LEAST, share) for _, share in there]
+    if sum(widths) > 100:
+        # What is widened is taken from the widest, so that nothing lies outside.
+        widths[widths.index(max(widths))] -= sum(widths) - 100
     parts, x = [], 0.0
-    for kind, amount in amounts:
-        if amount and total:
-            width = min(100 - x, max(LEAST, 100 * amount / total))
-            parts.append(Part(kind, round(x, 2), round(max(0.2, width - 0.15), 2)))
-            x += width
+    for (kind, _), width in zip(there, widths, strict=True):
+        parts.append(Part(kind, round(x, 2), round(max(0.2, width - 0.15), 2)))
+        x += width
     return tuple(parts)

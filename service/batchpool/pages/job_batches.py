@@ -19,6 +19,7 @@ class BatchLine:
         trail: who ran it, one line an epoch.
         notes: what happened to it, as words on chips.
         why: an error, or why it is parked.
+        leftovers: what its tasks left behind.
     """
 
     index: int
@@ -27,6 +28,7 @@ class BatchLine:
     notes: tuple[str, ...]
     trail: tuple[str, ...]
     why: str
+    leftovers: tuple[str, ...]
     bar: Bar
     done: str
     items: str
@@ -49,6 +51,7 @@ def _line(batch: Batch, since: datetime) -> BatchLine:
         notes=_notes(batch),
         trail=_trail(batch, since),
         why=error,
+        leftovers=tuple(batch.leftovers[:MOST_EPOCHS]),
         bar=progress_bar(batch.progress),
         done=numbers.count(done(batch.progress)),
         items=numbers.count(batch.items),
