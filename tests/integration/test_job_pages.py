@@ -190,6 +190,26 @@ def test_fragments_of_a_job_are_those_of_its_page(stage: Any) -> None:
     assert "succeeded" in renewed.text
 
 
+def test_failures_are_grouped_and_a_group_is_retried(stage: Any) -> None:
+    job = order(stage, items=[10, 11, 12, 13], count=None)
+    stage.run(job, fail=frozenset({1, 3}))
+    page = show(stage, f"/jobs/{job}")
+    assert "2 of 4 items" in page.text
+    assert "ValueError" in page.text
+    assert "items 1, 3" in page.text
+    assert "Retry these 2" in page.text
+    fields = {"type": "ValueError"}
+    answer = stage.http.post(f"/jobs/{job}/retry", data=fields, headers=HTML)
+    assert answer.status_code == 303
+    again = stage.get(f"/v1{answer.headers['Location']}")
+    assert again["spec"]["retry_of"] == job
+    assert again["spec"]["items"]["first"] == [11, 13]
+    for wrong, status in (({"type": "KeyError"}, 409), ({}, 422), ({**fields, "line": "x"}, 422)):
+        refused = stage.http.post(f"/jobs/{job}/retry", data=wrong, headers=HTML)
+        assert refused.status_code == status
+    assert "Retry these" not in show(stage, f"/jobs/{order(stage)}").text
+
+
 def test_records_are_kept_as_files(stage: Any) -> None:
     job = order(stage)
     stage.run(job, fail=frozenset({2}))

@@ -41,6 +41,11 @@ def page(template: str, current: str, *, live: Live | None = None, **view: objec
         raise NotFound(f"no fragment {str(error)[:80]} on this page") from error
 
 
+def see_other(path: str) -> Response:
+    """The answer to a form that did something: the page that shows it."""
+    return Response(status=303, headers={"Location": path})
+
+
 def error_page(problem: Problem) -> Response:
     """The page of a problem."""
     view = build_error(problem.status, problem.title, problem.detail)

@@ -73,11 +73,9 @@ def show_failures(records: Iterable[RecordDocument], total: int) -> JsonObject:
     groups: dict[tuple[str, Frame | None], _Group] = {}
     grouped = 0
     for record in records:
-        error = record["error"]
-        error_type = error["type"] if error else record["state"]
-        frame = own_frame(error["traceback"] if error else None)
+        cause = cause_of(record)
         grouped += 1
-        groups.setdefault((error_type, frame), _Group(error_type, frame)).add(record)
+        groups.setdefault(cause, _Group(*cause)).add(record)
     ordered = sorted(groups.values(), key=lambda group: (-group.count, group.indices))
     return {
         "total": total,
@@ -85,6 +83,13 @@ def show_failures(records: Iterable[RecordDocument], total: int) -> JsonObject:
         "groups": [group.to_json() for group in ordered[:MOST_GROUPS]],
         "groups_total": len(ordered),
     }
+
+
+def cause_of(record: RecordDocument) -> tuple[str, Frame | None]:
+    """The type of the error of a failed item, and where it was raised."""
+    error = record["error"]
+    error_type = error["type"] if error else record["state"]
+    return error_type, own_frame(error["traceback"] if error else None)
 
 
 def own_frame(traceback: str | None) -> Frame | None:

@@ -1,5 +1,6 @@
 """Retry a job: a new job of those of its items that have not succeeded."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.items_digest import summarize_items
 from batchpool.jobs.planning import JobPlan, Requirements, rank_classes, split_ranges
 from batchpool.jobs.refusals import NoWorkerSeen
+from batchpool.ledger.records import RecordDocument
 from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.ledger.values.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
@@ -20,9 +22,13 @@ from batchpool.model import RECORD_STATES, TERMINAL_STATES
 NOT_SUCCEEDED = frozenset(RECORD_STATES) - {"succeeded"}
 
 
-def retry_job(context: ApiContext, job_id: str) -> SubmittedJob:
+def retry_job(
+    context: ApiContext, job_id: str, chosen: Callable[[RecordDocument], bool] | None = None
+) -> SubmittedJob:
     """Store the new job, unless the same key has done so before.
 
+    Args:
+        chosen: whether the item of a record is run again; default: all that have not succeeded.
     Raises:
         Problem: 404; 409 while the job runs or when all of it succeeded; 429; 503 without a
             worker; 507.
@@ -36,7 +42,10 @@ def retry_job(context: ApiContext, job_id: str) -> SubmittedJob:
     if progress["succeeded"] == progress["total"]:
         # Known without reading the records, which may be a million.
         raise Conflict("all items of the job have succeeded; there is nothing to retry")
-    items = [record["item"] for record in context.records.stream(job, states=NOT_SUCCEEDED)]
+    records = context.records.stream(job, states=NOT_SUCCEEDED)
+    items = [record["item"] for record in records if chosen is None or chosen(record)]
+    if not items:
+        raise Conflict("no item of the job failed in this way")
     if len(items) < progress["total"] - progress["succeeded"]:
         raise Conflict("some items or records of the job cannot be read (GET /v1/broken)")
     spec = _again(job, items)

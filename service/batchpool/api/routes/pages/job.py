@@ -2,27 +2,37 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import islice
 
 from flask import Blueprint, Response, request
 
 from batchpool.api.context import ApiContext, service
 from batchpool.api.http import check_job_id, no_such_job
-from batchpool.api.page_response import page
+from batchpool.api.page_response import page, see_other
 from batchpool.api.problems import NotFound, field_problem
 from batchpool.api.routes.pages.job_summaries import whole_jobs
 from batchpool.api.routes.records import CSV, NDJSON, stream_records
+from batchpool.api.use_cases.retry_job import retry_job
+from batchpool.jobs.failures import FAILURES, Frame, cause_of, show_failures
 from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
+from batchpool.pages.bars import done
 from batchpool.pages.frame import Live
 from batchpool.pages.job import Around, JobView, build_job
+from batchpool.pages.job_failures import FailuresView, build_failures
 from batchpool.pages.job_records import RecordsView, RecordView, build_record, build_records
 from batchpool.pages.job_sums import MOST_ITEMS, SharedSumView, build_shared_sum
 from batchpool.schemas.job_requests import RecordsQuery
 from batchpool.schemas.job_responses import Job
+from batchpool.schemas.record_responses import Failures
 
 blueprint = Blueprint("job_page", __name__)
 
 RECORDS = 20
+CAUSES = 10
+MOST_GROUPED = 5000
+"""Failures that are grouped for the page; the API groups more."""
+
 DOWNLOADS = {"ndjson": NDJSON, "csv": CSV}
 
 
@@ -63,6 +73,15 @@ class JobParts:
         return build_record(found)
 
     @cached_property
+    def failures(self) -> FailuresView | None:
+        counts = [getattr(self._job.progress, state) for state in FAILURES]
+        if not any(counts):
+            return None
+        records = islice(self._context.records.ran(self._entry, FAILURES), MOST_GROUPED)
+        found = Failures.model_validate(show_failures(records, sum(counts)))
+        return build_failures(found, done(self._job.progress), CAUSES)
+
+    @cached_property
     def shared_sum(self) -> SharedSumView | None:
         few = self._job.progress.total <= MOST_ITEMS
         records = self._context.records.stream(self._entry) if few else None
@@ -92,6 +111,23 @@ def get_job(job_id: str) -> Response:
         raise no_such_job(job_id)
     live = None if entry.state in TERMINAL_STATES else Live(f"/v1/jobs/{job_id}/events")
     return page("job.html", "Jobs", live=live, view=JobParts(context, entry, jobs[0]))
+
+
+@blueprint.post("/jobs/<job_id>/retry")
+def post_retry(job_id: str) -> Response:
+    """Run the items again that failed with one cause, as a new job."""
+    given = request.form
+    line = given.get("line", "")
+    if not given.get("type") or (line and not (line.isascii() and line.isdigit())):
+        raise field_problem("type", "names no cause of failures")
+    place = (given.get("file", ""), int(line[:9]), given.get("function", "")) if line else None
+    cause = (given["type"], Frame(*place) if place else None)
+    submitted = retry_job(
+        service(),
+        check_job_id(job_id),
+        lambda record: record["state"] in FAILURES and cause_of(record) == cause,
+    )
+    return see_other(f"/jobs/{submitted.job_id}")
 
 
 def _state() -> str | None:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Response, request
 
 from batchpool.api.context import ApiContext, service
 from batchpool.api.http import is_id
-from batchpool.api.page_response import page
+from batchpool.api.page_response import page, see_other
 from batchpool.api.problems import Problem, field_problem
 from batchpool.api.routes.pages.job_summaries import load_summaries, summaries
 from batchpool.api.use_cases.cancel_job import cancel_job
@@ -84,7 +84,7 @@ def post_action() -> Response:
     context, action = service(), _action(request.form)
     ids = _ids(request.form.getlist("id"))
     if action == "retry" and len(ids) == 1:
-        return _see(f"/jobs/{retry_job(context, ids[0]).job_id}")
+        return see_other(f"/jobs/{retry_job(context, ids[0]).job_id}")
     refused = 0
     for job_id in ids:
         try:
@@ -94,14 +94,8 @@ def post_action() -> Response:
                 raise
             refused += 1
     if action == "cancel" and len(ids) == 1 and not refused:
-        return _see(f"/jobs/{ids[0]}")
-    return _see(f"/jobs?done={action}&count={len(ids) - refused}&refused={refused}")
-
-
-def _see(path: str) -> Response:
-    response = Response(status=303)
-    response.headers["Location"] = redirect(path).headers["Location"]
-    return response
+        return see_other(f"/jobs/{ids[0]}")
+    return see_other(f"/jobs?done={action}&count={len(ids) - refused}&refused={refused}")
 
 
 def _query() -> dict[str, str]:
