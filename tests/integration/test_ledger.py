@@ -15,6 +15,7 @@ from batchpool.ledger.job_creation import IdempotencyKey, KeyReused
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import (
     EMPTY_BLOCK,
+    LEASE_S,
     NO_SECOND_TRY,
     OTHER_VERSION,
     Block,
@@ -96,6 +97,8 @@ def test_an_owner_whose_batch_was_taken_writes_nothing(redis: Redis) -> None:
     assert [w.batch for w in Recovery(redis).expire_leases()] == [0]
     second = claim(redis)
     assert owner.flush(frozen, block(frozen, 1, 0), tally(0)) == "stale"
+    seen = jobs.load("j")
+    assert seen and "refused_ms" in seen.batches[0].epochs[0]
     assert not owner.release(frozen) and not owner.end(frozen, Ending("failed", {}, "cancelled"))
     assert not owner.renew(frozen).is_owner
     assert owner.flush(second, block(second, 1, 0, 1, 2, 3), tally(0, 1, 2, 3), done()) == "ok"
@@ -103,6 +106,18 @@ def test_an_owner_whose_batch_was_taken_writes_nothing(redis: Redis) -> None:
     # The block, the release, the end and the renewal.
     assert job and job.state == "succeeded" and job.batches[0].refused == 4
     assert [epoch["end_reason"] for epoch in job.batches[0].epochs] == ["lost", "succeeded"]
+
+
+def test_what_a_lost_owner_ran_is_kept_for_the_timeline(redis: Redis) -> None:
+    jobs, owner = create(redis), Ownership(redis, lease_s=3)
+    assert owner.renew(claim(redis), "[1,3]").is_owner
+    expire_lease(redis)
+    Recovery(redis).expire_leases()
+    job = jobs.load("j")
+    assert job
+    [epoch] = job.batches[0].epochs
+    assert epoch["lost"] == {"lease_ended_ms": 1, "in_flight": [1, 3]}
+    assert (epoch["lease_ms"], "refused_ms" in epoch) == (LEASE_S * 1000, False)
 
 
 def test_a_batch_succeeds_only_with_a_success_of_each_item(redis: Redis) -> None:

@@ -15,7 +15,14 @@ from batchpool.jobs.timeline.tracks import Lane
 from batchpool.jobs.timeline.view import Window, show_timeline
 from batchpool.ledger.blocks.block_times import TimedBlock
 from batchpool.ledger.blocks.record_codec import decode_times, encode_block
-from batchpool.ledger.values.job_entries import BatchEntry, Epoch, JobEntry, NewJob, new_entry
+from batchpool.ledger.values.job_entries import (
+    BatchEntry,
+    Epoch,
+    JobEntry,
+    LostOwner,
+    NewJob,
+    new_entry,
+)
 from batchpool.model import ExecutionSite, Outcome
 from tests.support.job_specs import job_spec
 
@@ -230,11 +237,16 @@ def test_lanes_that_are_not_shown_are_counted(monkeypatch: pytest.MonkeyPatch) -
 def test_a_takeover_is_marked_with_what_it_kept() -> None:
     job = entry()
     [batch] = job.batches
-    batch.epochs[0].update(ended_ms=SUBMITTED_MS + 4000, end_reason="lost")
+    lost: LostOwner = {"lease_ended_ms": SUBMITTED_MS + 3900, "in_flight": [3, 4]}
+    batch.epochs[0].update(ended_ms=SUBMITTED_MS + 4000, end_reason="lost", lost=lost)
+    batch.epochs[0].update(lease_ms=1000, refused_ms=SUBMITTED_MS + 6000)
     add_epoch(batch, 4500, worker="other")
     blocks: Blocks = {0: [(1, [item(at, at, 1) for at in range(3)]), (2, [item(3, 0, 1)])]}
     shown = show_timeline(job, read_job(job, blocks), Window(), 0)
-    lost, takeover = shown["marks"]
+    lost, takeover, again, refused = shown["marks"]
+    assert (lost["from"], lost["items"]) == (2.9, 2)
+    assert (again["kind"], again["items"], again["lane"]) == ("run_again", 2, 1)
+    assert (refused["kind"], refused["at"], refused["lane"]) == ("refused_write", 6.0, 0)
     assert (lost["kind"], lost["at"], lost["worker"], lost["lane"]) == ("worker_lost", 4.0, "w", 0)
     assert (takeover["kind"], takeover["at"], takeover["kept"], takeover["lane"]) == (
         ("takeover", 4.5, 3, 1)

@@ -128,7 +128,8 @@ class Ownership:
             nonce: of an earlier call whose answer was lost; if it took effect, this is its answer.
         """
         token, reason = follows.token if follows else "", BROKEN if second_try else CRASHED
-        args = [batch, nonce or new_nonce(), self._lease_ms, dumps(owner), token, reason]
+        known = {**owner, "lease_ms": self._lease_ms}
+        args = [batch, nonce or new_nonce(), self._lease_ms, dumps(known), token, reason]
         args += [codes, second_try]
         try:
             return self._claimed(job_id, batch, self._claim(keys.job_key(job_id), args))

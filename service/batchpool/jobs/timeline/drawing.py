@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import isnan
 from operator import sub
 
-from batchpool.jobs.timeline.job_spans import Epoch
+from batchpool.jobs.timeline.job_spans import OneEpoch
 from batchpool.jobs.timeline.tracks import Lane
 from batchpool.json_value import JsonObject
 from batchpool.model import RECORD_STATES
@@ -19,7 +19,7 @@ MOST_STEPS = 50_000
 """Points of the shared sum, of all lanes together."""
 
 
-def bars(epochs: Sequence[Epoch], lane: Lane, visible: range) -> JsonObject:
+def bars(epochs: Sequence[OneEpoch], lane: Lane, visible: range) -> JsonObject:
     """The visible spans of a lane, as columns."""
     part = lane.track.spans.part(visible.start, visible.stop)
     of = [epochs[number] for number in part.claim]

@@ -17,7 +17,7 @@ SHARED_BY = {"multiprocessing": "process", "threading": "thread", "asyncio": "co
 """Backends whose items run side by side where one lane for each would be one per item."""
 
 
-class Epoch(NamedTuple):
+class OneEpoch(NamedTuple):
     """One ownership of a batch, by their numbers."""
 
     batch: int
@@ -36,8 +36,8 @@ class JobSpans:
     """
 
     tracks: Mapping[Place, Track] = field(default_factory=dict)
-    epochs: tuple[Epoch, ...] = ()
-    items: Mapping[Epoch, int] = field(default_factory=dict)
+    epochs: tuple[OneEpoch, ...] = ()
+    items: Mapping[OneEpoch, int] = field(default_factory=dict)
     blocks: Mapping[int, int] = field(default_factory=dict)
     complete: bool = False
 
@@ -47,7 +47,7 @@ class JobSpans:
         return sum(self.items.values())
 
     @cached_property
-    def numbers(self) -> Mapping[Epoch, int]:
+    def numbers(self) -> Mapping[OneEpoch, int]:
         """The positions of `epochs`."""
         return {epoch: number for number, epoch in enumerate(self.epochs)}
 
@@ -103,7 +103,7 @@ class _Growth:
         times = block.times
         if times is None:
             return
-        epoch = Epoch(batch.index, block.epoch)
+        epoch = OneEpoch(batch.index, block.epoch)
         self._items[epoch] += len(times.indices)
         claim = self._numbers.setdefault(epoch, len(self._numbers))
         started_ms = batch.epochs[block.epoch - 1]["started_ms"]

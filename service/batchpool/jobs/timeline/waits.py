@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from batchpool.jobs.timeline.job_spans import Epoch
+from batchpool.jobs.timeline.job_spans import OneEpoch
 from batchpool.jobs.timeline.tracks import Lane
 from batchpool.ledger.values.job_entries import JobEntry
 
 
-def queue_waits(job: JobEntry, epochs: Sequence[Epoch], lane: Lane) -> list[list[float]]:
+def queue_waits(job: JobEntry, epochs: Sequence[OneEpoch], lane: Lane) -> list[list[float]]:
     """[from, to] of the wait in the queue of the first epoch that ran something in the lane."""
     batch_index, epoch = min(
         (epochs[claim] for claim in lane.track.claims),
@@ -20,7 +20,7 @@ def queue_waits(job: JobEntry, epochs: Sequence[Epoch], lane: Lane) -> list[list
 
 
 def start_ups(
-    job: JobEntry, epochs: Sequence[Epoch], lane: Lane, least_ns: int
+    job: JobEntry, epochs: Sequence[OneEpoch], lane: Lane, least_ns: int
 ) -> list[list[float]]:
     """[from, to] of the start-ups of the backend for the batches of a lane, once these have ended.
 

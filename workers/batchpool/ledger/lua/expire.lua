@@ -9,6 +9,9 @@ if redis.call('HGET', key, 'state') ~= 'running' then
   return 'live'
 end
 needs_no_room()
+-- For the timeline: until when the owner was alive, and what it ran then.
+redis.call('HSET', key, 'lost:' .. redis.call('HGET', key, 'epoch'), '{"lease_ended_ms":' .. lease
+           .. ',"in_flight":' .. (redis.call('HGET', key, 'in_flight') or '[]') .. '}')
 end_epoch(n, now, 'lost')
 count('lost_workers', 1)
 local lost = redis.call('HINCRBY', key, 'lost', 1)

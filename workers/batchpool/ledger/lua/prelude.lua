@@ -41,6 +41,7 @@ local function owns(n, token)
   if not closed(n, token) and redis.call('EXISTS', key) == 1 then
     needs_no_room()
     redis.call('HINCRBY', key, 'refused', 1)
+    redis.call('HSETNX', key, 'refused:' .. (string.match(token, '^%d+') or ''), now_ms())
     count('refused_writes', 1)
   end
   return false

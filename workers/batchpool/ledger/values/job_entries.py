@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from json import dumps, loads
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
+from batchpool.json_value import JsonObject
 from batchpool.ledger.values.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, AutoChoice, Phases, RecordState, TaskError, Usage
 
@@ -28,12 +29,26 @@ class Owner(WorkerIdentity):
     pid: int
 
 
+class LostOwner(TypedDict):
+    """The end of a lease that was not renewed, and the items that ran at the last renewal."""
+
+    lease_ended_ms: int
+    in_flight: list[int]
+
+
 class Epoch(Owner):
-    """One ownership of a batch."""
+    """One ownership of a batch.
+
+    `lost` is what is known of a worker that was lost; `refused_ms` when it, having lost the batch,
+    first wrote something. What older versions wrote has no `lease_ms`, `lost` or `refused_ms`.
+    """
 
     started_ms: int
     ended_ms: int | None
     end_reason: str | None
+    lease_ms: NotRequired[int]
+    lost: NotRequired[LostOwner]
+    refused_ms: NotRequired[int]
 
 
 class Report(TypedDict, total=False):
@@ -210,11 +225,15 @@ def parse_batch(index: int, raw: Mapping[bytes, bytes]) -> BatchEntry:
 def _parse_epoch(raw: Mapping[bytes, bytes], number: int) -> Epoch:
     owner = loads(raw[b"owner:%d" % number])
     ended, _, reason = raw.get(b"ended:%d" % number, b"").partition(b":")
-    times = {
+    times: JsonObject = {
         "started_ms": int(raw[b"started:%d" % number]),
         "ended_ms": int(ended) if ended else None,
         "end_reason": reason.decode() or None,
     }
+    if lost := raw.get(b"lost:%d" % number):
+        times["lost"] = loads(lost)
+    if refused := raw.get(b"refused:%d" % number):
+        times["refused_ms"] = int(refused)
     return cast(Epoch, owner | times)
 
 
