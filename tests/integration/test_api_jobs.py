@@ -41,6 +41,7 @@ def test_a_posted_job_is_queued_with_its_defaults_filled_in(stage: Any) -> None:
         "labels": {},
     }
     assert [batch["items"] for batch in job["batches"]] == [3, 2]
+    assert job["waiting_for"]["code"] == "queue"
     assert job["progress"]["pending"] == 5
     queued = stage.redis.lrange("rq:queue:batchpool:c311", 0, -1)
     assert queued == [f"{job['id']}-0".encode(), f"{job['id']}-1".encode()]

@@ -93,6 +93,7 @@ def at_rest(part: Any) -> Any:
 
 CHANGED = {
     "!*/sum: 0 -> None": "the sum of no numbers is null",
+    "+*/waiting_for": "jobs say what they wait for",
     "+*/sum_text": "the sum as text, beside it",
     "+*/batches/*/second_try": "second tries are shown",
     "+*/batches/*/leftovers": "what tasks left behind is shown",

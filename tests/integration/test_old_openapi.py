@@ -40,6 +40,7 @@ CHANGED: dict[str, str] = {
     "+*/batches/items/properties/leftovers": "what tasks left behind is shown",
     "+//readyz/*/accepting": "accepting and running are told apart",
     "+//readyz/*/running": "accepting and running are told apart",
+    "+*/properties/waiting_for": "jobs say what they wait for",
     "+//v1/jobs/{job_id}/errors": "failures are grouped by their cause",
     "+//v1/jobs/{job_id}/timeline": "when items ran, and where",
     "+//v1/broken": "what cannot be read is listed",

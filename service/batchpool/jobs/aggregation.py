@@ -1,8 +1,10 @@
 """Turn the ledger's entry of a job into the job document of the API; pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from batchpool.exact_sum import ExactSum
+from batchpool.jobs.fleet import Fleet
+from batchpool.jobs.waiting import waiting_for
 from batchpool.json_value import JsonObject
 from batchpool.ledger.values.job_entries import BatchEntry, Epoch, JobEntry, Tally
 from batchpool.ledger.values.job_spec import JobSpec
@@ -13,15 +15,18 @@ MOST_NAMED = 1000
 """PIDs and workers listed; their totals are given beside them."""
 
 
-def show_job(job: JobEntry, now_ms: int) -> JsonObject:
+def show_job(
+    job: JobEntry, now_ms: int, load_fleet: Callable[[], Fleet] | None = None
+) -> JsonObject:
     """The job as `GET /v1/jobs/{id}` shows it.
 
     Args:
         now_ms: Redis' clock, up to which a job that is not terminal is measured.
+        load_fleet: loads the workers, which say what it waits for; None: it is not said.
     """
     pids, pids_total = _pids(job.batches)
     workers = list(dict.fromkeys(epoch["worker"] for epoch in _epochs(job.batches)))
-    return show_summary(job, now_ms) | {
+    return show_summary(job, now_ms, load_fleet) | {
         "pids": pids,
         "pids_total": pids_total,
         "workers": workers[:MOST_NAMED],
@@ -31,12 +36,16 @@ def show_job(job: JobEntry, now_ms: int) -> JsonObject:
     }
 
 
-def show_summary(job: JobEntry, now_ms: int) -> JsonObject:
+def show_summary(
+    job: JobEntry, now_ms: int, load_fleet: Callable[[], Fleet] | None = None
+) -> JsonObject:
     """The job as lists show it: without its batches."""
     total = add_sums(batch.tally.sum for batch in job.batches)
+    waits = waiting_for(job, load_fleet) if load_fleet else None
     return {
         "id": job.id,
         "state": _checked_state(job.state, job.batches),
+        "waiting_for": waits.to_json() if waits else None,
         "spec": _show_spec(job.spec),
         "progress": add_progress(_progress(batch) for batch in job.batches),
         "sum": total.value(),

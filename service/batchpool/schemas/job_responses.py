@@ -204,11 +204,21 @@ class Batch(ResponseModel):
     epochs: list[EpochInfo]
 
 
+class WaitingInfo(ResponseModel):
+    """What a job waits for."""
+
+    code: Literal["no_worker", "queue", "reserved", "parked"]
+    text: str = Field(description="why it waits, and what lets it go on")
+
+
 class JobSummary(ResponseModel):
     """A job as lists show it."""
 
     id: str
     state: JobState
+    waiting_for: WaitingInfo | None = Field(
+        None, description="null while it runs, and once it has ended"
+    )
     spec: Spec
     progress: Progress
     sum: Number | None = Field(

@@ -78,7 +78,9 @@ def get_jobs() -> Response:
     found, cursor = list_jobs(context.jobs, query)
     now_ms = context.jobs.now_ms()
     named = ((keys.job_key(job.id), job) for job in found)
-    shown = show_readable(context.broken, "job", named, lambda job: show_summary(job, now_ms))
+    shown = show_readable(
+        context.broken, "job", named, lambda job: show_summary(job, now_ms, context.fleets.cached)
+    )
     body = {"jobs": shown, "next": cursor}
     return json_response(body, headers={"Link": next_link(cursor)} if cursor else None)
 
@@ -113,7 +115,8 @@ def _load_event_snapshot(context: ApiContext, job_id: str) -> EventSnapshot | No
     seen = context.jobs.load_snapshot(job_id) if is_id(job_id) else None
     if seen is None:
         return None
-    show = partial(show_job, seen.job, seen.job.finished_ms or seen.now_ms)
+    now_ms = seen.job.finished_ms or seen.now_ms
+    show = partial(show_job, seen.job, now_ms, context.fleets.cached)
     return EventSnapshot(seen.event, seen.job.state, show)
 
 
@@ -165,7 +168,7 @@ def _accepted(context: ApiContext, submitted: SubmittedJob) -> Response:
     location = _location(job_id)
     if job is not None:
         # Not read back: that would be a round trip for what has just been written.
-        return json_response(show_job(job, job.submitted_ms), 202, location)
+        return json_response(show_job(job, job.submitted_ms, context.fleets.cached), 202, location)
     seen = context.jobs.load_snapshot(job_id)
     if seen is None:
         # A replay of a key whose job was deleted since: the same answer, without the job.
@@ -175,7 +178,8 @@ def _accepted(context: ApiContext, submitted: SubmittedJob) -> Response:
 
 def _shown(seen: Snapshot) -> JsonObject:
     try:
-        return show_job(seen.job, seen.job.finished_ms or seen.now_ms)
+        now_ms = seen.job.finished_ms or seen.now_ms
+        return show_job(seen.job, now_ms, service().fleets.cached)
     except UNPARSABLE as error:
         service().broken.note_error("job", keys.job_key(seen.job.id), b"", error)
         raise no_such_job(seen.job.id) from error

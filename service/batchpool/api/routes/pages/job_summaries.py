@@ -23,7 +23,7 @@ def summaries(context: ApiContext, entries: Sequence[JobEntry]) -> list[JobSumma
         context.broken,
         "job",
         named,
-        lambda entry: JobSummary.model_validate(show_summary(entry, now_ms)),
+        lambda entry: JobSummary.model_validate(show_summary(entry, now_ms, context.fleets.cached)),
     )
 
 
@@ -35,5 +35,7 @@ def whole_jobs(context: ApiContext, entries: Sequence[JobEntry]) -> list[Job]:
         context.broken,
         "job",
         named,
-        lambda entry: Job.model_validate(show_job(entry, entry.finished_ms or now_ms)),
+        lambda entry: Job.model_validate(
+            show_job(entry, entry.finished_ms or now_ms, context.fleets.cached)
+        ),
     )
