@@ -14,6 +14,7 @@ import pytest
 from batchpool.client import Client
 from batchpool.stack.local_stack import LocalStack, StackOptions
 
+SVG = "http://www.w3.org/2000/svg"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -198,11 +199,14 @@ def test_a_comparison_that_cannot_be_is_refused_with_the_reason(stack: LocalStac
     assert "must have 2 to 20" in told.stderr
 
 
-def test_a_lesson_counts_what_was_lost_in_80_columns(stack: LocalStack) -> None:
-    told = run(stack.url, "lesson", "race", COLUMNS="80")
+def test_a_lesson_counts_what_was_lost_in_80_columns(stack: LocalStack, tmp_path: Path) -> None:
+    file = tmp_path / "race.html"
+    told = run(stack.url, "lesson", "race", "-o", str(file), COLUMNS="80")
     assert told.returncode == 0, told.stderr
     assert "of 6 rounds" in told.stdout and "the exact sum is 19900" in told.stdout
     assert max(map(len, told.stdout.splitlines())) <= 80
+    written = file.read_text()
+    assert "what 200 additions must give" in written and "http://" not in written.replace(SVG, "")
     unknown = run(stack.url, "lesson", "gill")
     assert (unknown.returncode, "known: sequential" in unknown.stderr) == (2, True)
 

@@ -2,20 +2,27 @@
 
 import json
 import sys
+from pathlib import Path
 
 import click
 
 from batchpool.cli.exit_codes import JOB_FAILED, exit_codes, way_on
-from batchpool.cli.options import announce, json_option, url_option
+from batchpool.cli.options import announce, json_option, url_option, write_output
 from batchpool.client.client import Client
 from batchpool.json_value import JsonObject
 
 
 @click.command()
 @click.argument("name", required=False)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write what was measured as one HTML file, which needs no network.",
+)
 @json_option
 @url_option
-def lesson(name: str | None, as_json: bool, url: str) -> None:
+def lesson(name: str | None, output: Path | None, as_json: bool, url: str) -> None:
     """Run the lesson NAME and print what was measured; without NAME, list the lessons."""
     from batchpool.cli.lesson_output import print_lesson_run, print_lessons
     from batchpool.cli.output import print_error, stdout_console
@@ -30,6 +37,8 @@ def lesson(name: str | None, as_json: bool, url: str) -> None:
             known = ", ".join(each["name"] for each in lessons)
             raise click.UsageError(f"unknown lesson {name!r}; known: {known}")
         run = _run(client, found)
+        if output is not None:
+            write_output(output, client.lesson_file(found["name"], run["comparison"]))
         if as_json:
             click.echo(json.dumps(run, indent=2))
         else:

@@ -1,5 +1,7 @@
 """Options that most commands have, and the line that names what was submitted."""
 
+from pathlib import Path
+
 import click
 
 from batchpool.client.client import DEFAULT_URL
@@ -20,3 +22,16 @@ def announce(kind: str, resource_id: str) -> None:
     from batchpool.cli.output import stderr_console
 
     stderr_console().print(f"{kind} {resource_id}", style="dim", highlight=False)
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write a file, and name it on stderr.
+
+    Raises:
+        click.ClickException: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"cannot write {path}: {error.strerror}") from None
+    announce("wrote", str(path))

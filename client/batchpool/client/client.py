@@ -226,6 +226,12 @@ class Client:
         found = comparison if isinstance(comparison, str) else comparison.id
         return dict(self._transport.json(Call("GET", f"/v1/lessons/{lesson}/{found}")))
 
+    def lesson_file(self, lesson: str, comparison: Comparison | str) -> str:
+        """Load what a run of a lesson showed as one HTML file."""
+        found = comparison if isinstance(comparison, str) else comparison.id
+        call = Call("GET", f"/v1/lessons/{lesson}/{found}", headers={"Accept": "text/html"})
+        return self._transport.call(call).text
+
     def ready(self) -> JsonObject:
         """Load `/readyz`, whether its `status` is good or bad."""
         try:

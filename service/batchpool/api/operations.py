@@ -198,9 +198,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "get",
         "/v1/lessons/{lesson}/{comparison_id}",
-        "What a run of a lesson showed",
+        "What a run of a lesson showed; as JSON, or as one HTML file to keep",
         answer=lesson_answers.LessonRun,
         problems=_ONE,
+        others=("text/html",),
     ),
     Operation(
         "get", "/v1/workers", "Live workers", answer=inventory_answers.Workers, problems=_READ

@@ -238,7 +238,9 @@ LESSONS: Final = (
         marked=(3, 5),
         further="Without the pause between reading and writing, the GIL hides the race on most "
         "Pythons. Nothing promises that it always will.",
-        task="echo",
+        task="sleep",
+        # So long that all threads take part: one would do all of them in a millisecond.
+        params={"seconds": 0.002},
         count=200,
         rounds=_TWO,
         ways=(

@@ -153,7 +153,7 @@ def _race(ways: Ways, gil: bool) -> str:
     return (
         f"Without a lock *{span_of(shares, ' %')}* of the sum was lost, in {hit} of {rounds} "
         f"rounds: threads wrote over each other's sums. Under the lock {kept} in "
-        f"{len(locked.lost)} rounds, and it took {_time(locked)} rather than {_time(racy)}."
+        f"{numbers.plural(len(locked.lost), 'round')}."
     )
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from batchpool.pages.code_tokens import json_code, python_code
 from batchpool.pages.forms.comparison_form import comparison_body
 from batchpool.pages.forms.fields import field_of, items_of, labels_of, value_of, with_errors
 from batchpool.pages.forms.job_form import job_body
 from batchpool.pages.forms.request_texts import comparison_texts, job_texts, json_lines
+from batchpool.pages.guides.code_tokens import json_code, python_code
 from batchpool.schemas.refusals import FieldError
 
 SLEEP = {

@@ -10,7 +10,6 @@ from batchpool.comparisons.planning import plan_runs
 from batchpool.jobs.fleet import Fleet
 from batchpool.json_value import JsonObject
 from batchpool.ledger.values.comparison_entries import ComparisonSpec
-from batchpool.pages.code_tokens import json_code
 from batchpool.pages.forms.common_fields import (
     Preview,
     Words,
@@ -31,6 +30,7 @@ from batchpool.pages.forms.fields import (
     with_errors,
 )
 from batchpool.pages.forms.request_texts import comparison_texts, json_lines
+from batchpool.pages.guides.code_tokens import json_code
 from batchpool.schemas.comparison_requests import ComparisonRequest
 from batchpool.schemas.refusals import FieldError
 

@@ -9,7 +9,6 @@ from batchpool.charts import numbers
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.planning import JobPlan, live_by_class
 from batchpool.json_value import JsonObject
-from batchpool.pages.code_tokens import json_code
 from batchpool.pages.forms.common_fields import (
     Preview,
     Words,
@@ -23,6 +22,7 @@ from batchpool.pages.forms.common_fields import (
 )
 from batchpool.pages.forms.fields import Field, body_of, items_of, labels_of, with_errors
 from batchpool.pages.forms.request_texts import job_texts, json_lines
+from batchpool.pages.guides.code_tokens import json_code
 from batchpool.pages.text import in_words
 from batchpool.schemas.job_requests import JobRequest
 from batchpool.schemas.refusals import FieldError

@@ -25,8 +25,8 @@ async function look() {
     const found = page.querySelector('[data-fragment="preview"]');
     if (!found) return;
     preview.replaceChildren(...found.childNodes);
+    for (const button of preview.querySelectorAll("[data-copy]")) button.removeAttribute("hidden");
     markErrors();
-    document.dispatchEvent(new CustomEvent("fragment"));
   } catch {
     // The next input asks again; the order itself says what is wrong.
   }

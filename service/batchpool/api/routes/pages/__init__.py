@@ -5,6 +5,7 @@ from batchpool.api.routes.pages import (
     forms,
     job,
     jobs,
+    lessons,
     overview,
     reference,
     static_files,
@@ -19,6 +20,7 @@ PAGES = (
     job.blueprint,
     timeline.blueprint,
     comparisons.blueprint,
+    lessons.blueprint,
     reference.blueprint,
 )
 """Their errors are pages too."""

@@ -1,0 +1,1 @@
+"""Pages that explain: lessons and the reference of the API, with code in colour; pure."""
