@@ -107,8 +107,8 @@ SAMPLE = [
 """Each backend, start method, pool and dispatch; the full run has each with each."""
 FEW = [way for way in SAMPLE if "spawn" not in way.name and way.dispatch == "map"]
 """Without a second way to start or feed the same children."""
-OF_VALUES = ("test_records.py", "test_sums.py")
-"""Files about what comes back from children, however they were started: they have FEW."""
+OF_STARTS = ("test_concurrency.py", "test_ends.py")
+"""Files about what starts and ends children: they have SAMPLE in `make test`, the others FEW."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -120,7 +120,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "way" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("ways")
         ways = [way for way in ALL if mark is None or mark.args[0](way)]
-        sample = FEW if metafunc.definition.path.name in OF_VALUES else SAMPLE
+        sample = SAMPLE if metafunc.definition.path.name in OF_STARTS else FEW
         marks = {way: () if way in sample else pytest.mark.full for way in ways}
         cases = [pytest.param(way, id=way.name, marks=marks[way]) for way in ways]
         metafunc.parametrize("way", cases)

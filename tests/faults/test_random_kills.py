@@ -22,12 +22,12 @@ CONCURRENCY = 4
 SECONDS = 0.004
 UNFLUSHED_S = 0.2
 SMALL = [
-    ("process-pool", "forkserver"),
+    ("process-pool", "spawn"),
     ("multiprocessing", "fork"),
     ("thread-pool", None),
     ("auto", None),
 ]
-WAYS = [*SMALL, ("process-pool", "fork"), ("process-pool", "spawn"), ("sequential", None)]
+WAYS = [*SMALL, ("process-pool", "fork"), ("process-pool", "forkserver"), ("sequential", None)]
 MANY = 5
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from batchpool.api.json_body import GcPause
 from tests.integration.api_process import Api
+from tests.support.sampling import full
 from tests.support.waiting import check_time
 
 MILLION = 1_000_000
@@ -54,7 +55,7 @@ def _order(items: bytes) -> bytes:
     return b'{"task":"echo","items":[%s]}' % items
 
 
-@pytest.mark.parametrize("kind", ACCEPTED)
+@pytest.mark.parametrize("kind", ["objects", *full("numbers")])
 def test_a_million_items_are_accepted_and_block_nobody(api: Api, stage: Any, kind: str) -> None:
     body = _order(ACCEPTED[kind]())
     with _watched(api) as took:
@@ -65,7 +66,7 @@ def test_a_million_items_are_accepted_and_block_nobody(api: Api, stage: Any, kin
     api.end()
 
 
-@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.parametrize("kind", ["empty lists", "names", *full("empty objects")])
 def test_a_body_that_needs_too_much_memory_is_413_and_blocks_nobody(
     api: Api, stage: Any, kind: str
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_chunked_body_is_read_and_bounded(start_api: Callable[..., Api], stage
     assert (status, problem["status"]) == (413, 413)
 
 
+@pytest.mark.alone
 def test_a_refused_megabyte_is_answered_within_100_ms_of_its_arrival(api: Api) -> None:
     body = b'{"task":"nope","items":[%s]}' % b",".join([b"[]"] * 340_000)
     api.ask("POST", "/v1/jobs", {})
