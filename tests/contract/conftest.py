@@ -105,7 +105,9 @@ SAMPLE = [
     Way("process-pool", "forkserver", "warm", "submit"),
 ]
 """Each backend, start method, pool and dispatch; the full run has each with each."""
-FEW = [way for way in SAMPLE if "spawn" not in way.name and way.dispatch == "map"]
+FEW = [
+    way for way in SAMPLE if way.in_process or ("spawn" not in way.name and way.dispatch == "map")
+]
 """Without a second way to start or feed the same children."""
 OF_STARTS = ("test_concurrency.py", "test_ends.py")
 """Files about what starts and ends children: they have SAMPLE in `make test`, the others FEW."""
