@@ -110,15 +110,18 @@ def open_page(browser: Browser, base_url: str) -> Iterator[OpenPage]:
 
 
 @pytest.fixture
-def axe() -> Callable[[Page], list[str]]:
-    """What axe finds on a page that is serious or critical, each as a line."""
+def axe() -> Callable[..., list[str]]:
+    """What axe finds on a page that is serious or critical, by all rules or only these."""
     if not AXE.exists():
         _missing("axe-core is not here: make lint-js")
     source = AXE.read_text()
 
-    def run(page: Page) -> list[str]:
+    def run(page: Page, *rules: str) -> list[str]:
         page.evaluate(source)
-        found = page.evaluate("() => axe.run()")["violations"]
+        options: dict[str, Any] = {"resultTypes": ["violations"]}
+        if rules:
+            options["runOnly"] = list(rules)
+        found = page.evaluate("options => axe.run(document, options)", options)["violations"]
         return [
             f"{each['id']}: {node['target']} {node['failureSummary']}"
             for each in found

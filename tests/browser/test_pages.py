@@ -1,0 +1,94 @@
+"""Every page in a browser: readable for everybody, at every width, in both themes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PHONE
+from tests.support.stack_processes import StackProcesses
+
+OpenPage = Callable[..., Page]
+Axe = Callable[..., list[str]]
+HOSTILE = "<script>alert(1)</script>"
+NO_PAGES = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/static/<name>"}
+NO_IDS = {"/jobs/confirm": "/jobs/confirm?action=delete&id={job_id}"}
+
+
+@pytest.fixture(scope="module")
+def job(stack: StackProcesses) -> dict[str, Any]:
+    """A job with failures, and with a label that would run if it were not shown as text."""
+    body = {"task": "fail", "params": {"share": 0.2}, "count": 60, "labels": {"note": HOSTILE}}
+    return stack.run(**body, backend="thread-pool", concurrency=2, batches=2)
+
+
+@pytest.fixture(scope="module")
+def paths(stack: StackProcesses, job: dict[str, Any]) -> list[str]:
+    """The address of every page that the app has: a new one is tested by itself."""
+    rules = [
+        rule.rule
+        for rule in stack.stage.app.url_map.iter_rules()
+        if "GET" in (rule.methods or ()) and not rule.rule.startswith("/v1/")
+    ]
+    found = [NO_IDS.get(rule, rule) for rule in rules if rule not in NO_PAGES]
+    filled = [rule.replace("<job_id>", "{job_id}").format(job_id=job["id"]) for rule in found]
+    assert len(filled) > 5
+    return [path for path in filled if "<" not in path]
+
+
+def test_axe_finds_nothing_serious_in_either_theme(
+    open_page: OpenPage, axe: Axe, paths: list[str]
+) -> None:
+    found = {}
+    for path in paths:
+        page = open_page(path, color_scheme="light")
+        page.wait_for_load_state("networkidle")
+        light = axe(page)
+        page.emulate_media(color_scheme="dark")
+        found[path] = light + axe(page, "color-contrast", "link-in-text-block")
+        page.context.close()
+    assert {path: faults for path, faults in found.items() if faults} == {}
+
+
+def test_no_page_scrolls_sideways_at_390_px(open_page: OpenPage, paths: list[str]) -> None:
+    page = open_page("/", viewport=PHONE)
+    widths = {}
+    for path in paths:
+        page.goto(path)
+        widths[path] = page.evaluate("document.documentElement.scrollWidth")
+    assert {path: width for path, width in widths.items() if width > PHONE["width"]} == {}
+
+
+def test_a_label_with_html_stays_text(open_page: OpenPage, job: dict[str, Any]) -> None:
+    for path in ("/jobs", f"/jobs/{job['id']}"):
+        page = open_page(path)
+        expect(page.locator("body")).to_contain_text("<script>alert(1)</script>")
+
+
+def test_an_unknown_job_has_a_page_that_says_so(open_page: OpenPage) -> None:
+    for path in ("/jobs/000000000000000000000000", "/jobs/000000000000000000000000/timeline"):
+        page = open_page(path, expected=404)
+        expect(page.locator("h1")).to_be_visible()
+
+
+def test_a_running_job_is_cancelled_from_its_page(
+    open_page: OpenPage, stack: StackProcesses
+) -> None:
+    body = {"task": "sleep", "params": {"seconds": 0.2}, "count": 200}
+    running = stack.stage.post(**body)
+    page = open_page(f"/jobs/{running['id']}")
+    page.get_by_role("link", name="Cancel job").click()
+    page.get_by_role("button", name="Cancel").click()
+    assert stack.finish(running["id"])["state"] == "cancelled"
+    page.goto(f"/jobs/{running['id']}")
+    expect(page.locator(".badge.cancelled").first).to_be_visible()
+
+
+def test_progress_is_followed_without_a_reload(open_page: OpenPage, stack: StackProcesses) -> None:
+    body = {"task": "sleep", "params": {"seconds": 0.1}, "count": 20}
+    running = stack.stage.post(**body)
+    page = open_page(f"/jobs/{running['id']}")
+    page.evaluate("window.here = true")
+    expect(page.locator(".badge.succeeded").first).to_be_visible()
+    assert page.evaluate("window.here") is True
