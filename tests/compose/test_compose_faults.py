@@ -2,7 +2,8 @@
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,6 +130,49 @@ def test_a_segfault_in_an_interpreter_costs_its_item_only(compose: Any) -> None:
         (bad,) = client.records(job, ["crashed"])
         assert bad["index"] == 31 and "SIGSEGV" in bad["error"]["message"]
         assert client.wait(client.submit("echo", count=3), 10).sum == 3
+
+
+HUNGRY = """
+from batchpool.tasks import task
+
+@task("hungry")
+def hungry(item):
+    kept = [b"x" * (50 << 20) for _ in range(60)] if item == 1 else []
+    return item + len(kept)
+"""
+
+
+@pytest.fixture
+def small_worker(compose: Any, tmp_path: Path) -> Iterator[None]:
+    """A worker whose container has little memory; it alone has the task `hungry`."""
+    (tmp_path / "hungry.py").write_text(HUNGRY)
+    tmp_path.chmod(0o755)
+    options = {
+        "network": f"{compose.project}_default",
+        "memory": "400m",
+        "memory-swap": "400m",
+        "tmpfs": "/tmp:mode=1777",
+        "env": "REDIS_URL=redis://redis:6379/0",
+        "volume": f"{tmp_path}:/tasks:ro",
+    }
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    (image,) = {container["Image"] for container in compose.containers("worker")}
+    container = docker(
+        *("run", "--detach", "--init", "--read-only", "--env=BATCHPOOL_TASKS_DIR=/tasks"),
+        *(*flags, image),
+    )
+    yield
+    docker("rm", "--force", container)
+
+
+def test_a_kill_for_want_of_memory_is_reported_as_such(compose: Any, small_worker: None) -> None:
+    with compose.client as client:
+        wait_until(lambda: any(task["name"] == "hungry" for task in client.tasks()), 30)
+        for backend in ("sequential", "process-pool"):
+            ended = client.wait(client.submit("hungry", count=20, backend=backend), 200)
+            assert ended.progress["succeeded"] == 19 and ended.progress["crashed"] == 1
+            (bad,) = client.records(ended, ["crashed"])
+            assert bad["index"] == 1 and "out of memory" in bad["error"]["message"]
 
 
 def test_the_limit_of_a_job_holds_in_interpreters(compose: Any) -> None:

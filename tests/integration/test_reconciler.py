@@ -129,6 +129,8 @@ def test_batches_of_a_class_that_is_gone_move_to_one_that_lives(
     watched.run(2)
     assert _ids(stage) == []
     assert _ids(stage, "rq:queue:batchpool:c314") == [f"{job['id']}-0"]
+    watched.run(10)
+    assert [found.id for found in Presence(stage.redis).classes()] == ["c314"]
     assert _state(stage, job["id"])["state"] == "queued"
 
 
@@ -220,6 +222,27 @@ def test_classes_that_were_not_seen_for_long_are_forgotten(stage: Any, watched: 
     stage.redis.hset("bp:classes", "ancient", json.dumps(document))
     watched.run()
     assert [found.id for found in Presence(stage.redis).classes()] == ["c311"]
+
+
+def test_a_class_is_forgotten_once_a_live_one_can_run_all_of_it(
+    stage: Any, watched: Watched
+) -> None:
+    """After an upgrade its errors, and itself as a class of each task, would be shown for days."""
+    broken = [{"source": "mine.py", "error": "SyntaxError"}]
+    stage.announce(stage.capabilities(id="before", version="0", errors=broken))
+    others = stage.capabilities(id="others")
+    del others["tasks"]["cpu"]
+    others["tasks"]["mine"] = others["tasks"]["echo"]
+    stage.announce(others)
+    stage.announce(stage.capabilities(id="newer", backends=["interpreter-pool"]))
+    watched.run()
+    kept = {found.id for found in Presence(stage.redis).classes()}
+    assert kept == {"c311", "newer", "others"}, "of those without a worker only what adds something"
+    stage.leave("w1")
+    watched.run(20)
+    assert {found.id for found in Presence(stage.redis).classes()} == kept
+    task = next(task for task in stage.get("/v1/tasks")["tasks"] if task["name"] == "cpu")
+    assert sorted(task["classes"]) == ["c311", "newer"]
 
 
 def test_rq_remembers_neither_killed_workers_nor_queues_of_classes_that_are_gone(

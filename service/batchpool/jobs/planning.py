@@ -119,6 +119,37 @@ def best_first(
     )
 
 
+def superseded_classes(
+    classes: Sequence[WorkerCapabilities], workers: Iterable[LiveWorker]
+) -> list[str]:
+    """The classes without a live worker of which a live class can run everything.
+
+    After an upgrade or an edit they are history: no job would go to them.
+    """
+    live = live_by_class(workers)
+    at_work = [known for known in classes if known.id in live]
+    return [
+        known.id
+        for known in classes
+        if known.id not in live and any(_covers(each, known) for each in at_work)
+    ]
+
+
+def _covers(one: WorkerCapabilities, other: WorkerCapabilities) -> bool:
+    """Whether `one` can run what `other` can."""
+    return (
+        set(one.backends) >= set(other.backends)
+        and set(one.start_methods) >= set(other.start_methods)
+        and all(
+            (same := one.tasks.get(name)) is not None
+            and same.has_sync >= task.has_sync
+            and same.has_async >= task.has_async
+            and same.interpreters >= task.interpreters
+            for name, task in other.tasks.items()
+        )
+    )
+
+
 def class_cpus(known: WorkerCapabilities, workers: Sequence[LiveWorker]) -> int:
     """CPUs of every worker of the class: the minimum of the live ones, else the last known."""
     live = [worker.cpus for worker in live_by_class(workers).get(known.id, ())]

@@ -8,7 +8,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from batchpool.comparisons.readability import quarantine_of
-from batchpool.jobs.planning import Requirements
+from batchpool.jobs.planning import Requirements, superseded_classes
 from batchpool.ledger.broken import is_about_data
 from batchpool.ledger.failpoints import failpoint
 from batchpool.ledger.jobs import Jobs
@@ -187,6 +187,10 @@ class Reconciler:
         self._presence.forget_workers()
         before_ms = self._recovery.now_ms() - self._settings.class_memory_s * 1000
         self._presence.forget_classes(before_ms)
+        past = superseded_classes(self._presence.classes(), self._presence.workers())
+        # What waits for one of them has its time to come back first.
+        wanted = {batch.queue for batch in self._recovery.waiting()}
+        self._presence.forget_unused_classes(set(past) - wanted)
         announced = {known.id for known in self._presence.classes()}
         known = {*rq_queue.known_classes(self._redis), *announced}
         self._classes_seen = known

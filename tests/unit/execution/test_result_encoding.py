@@ -2,6 +2,8 @@
 
 import enum
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -131,3 +133,35 @@ def test_keys_that_json_would_make_one_are_refused_by_name(value: Any, names: st
         to_json_value(value)
     assert caught.value.error["type"] == "unencodable_value"
     assert names in caught.value.error["message"]
+
+
+TEXT = "x" * (100 << 20)
+
+
+def with_note() -> Exception:
+    error = ValueError("short")
+    error.add_note(TEXT)
+    return error
+
+
+def with_cause() -> Exception:
+    error = ValueError("short")
+    error.__cause__ = RuntimeError(TEXT)
+    return error
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: ValueError(TEXT), with_note, with_cause, lambda: ExceptionGroup("", [OSError(TEXT)])],
+)
+def test_a_text_of_100_mb_costs_milliseconds(make: Callable[[], Exception]) -> None:
+    try:
+        raise make()
+    except Exception as error:
+        began = time.process_time()
+        found = task_error(error, own_frames=0)
+        took = time.process_time() - began
+    assert took < 0.05
+    assert found["traceback"] is not None
+    # Its frames are shown too: a text that is cut at the end only would leave no room for them.
+    assert "in test_a_text_of_100_mb" in found["traceback"] and "x…" in found["traceback"]

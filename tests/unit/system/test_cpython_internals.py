@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -58,6 +59,17 @@ def test_os_environ_data() -> None:
 def test_sys_current_frames() -> None:
     frame = internals.frames_of_threads()[threading.get_ident()]
     assert frame is not None and "frames_of_threads" in frame.f_code.co_name
+
+
+def test_traceback_exception_str() -> None:
+    error = ValueError("long" * 10)
+    error.__cause__ = ValueError("short")
+    parts = traceback.TracebackException.from_exception(error)
+    internals.cut_texts(parts, 6)
+    assert [line for line in parts.format() if line.startswith("Value")] == [
+        "ValueError: short\n",
+        "ValueError: longl…\n",
+    ]
 
 
 def test_sys_getframe() -> None:

@@ -19,6 +19,7 @@ from batchpool.children.start_methods import (
 from batchpool.errors import ChildStartFailed
 from batchpool.model import TaskError
 from batchpool.system.limits import limit_behind, limit_of_exit
+from batchpool.system.out_of_memory import OomKills
 
 CRASHES_ALLOWED = 3
 """An item that crashed its process this often, alone in it, is given up."""
@@ -44,6 +45,7 @@ class ProcessPerTask(ChildBackend):
         self._failed_starts = 0
         self._most = batch.concurrency
         self._is_full = False
+        self._oom_kills = OomKills()
         self._context = multiprocessing.get_context(batch.run.start_method)
 
     def __enter__(self) -> "ProcessPerTask":
@@ -154,9 +156,9 @@ class ProcessPerTask(ChildBackend):
         if self._crashes[index] < CRASHES_ALLOWED:
             self._todo.append(index)
             return
-        message = (
-            f"the process that ran it alone {how_it_ended(child)}; {CRASHES_ALLOWED} times in all"
-        )
+        code = None if child.process is None else child.process.exitcode
+        how = how_it_ended(child) + self._oom_kills.note(code)
+        message = f"the process that ran it alone {how}; {CRASHES_ALLOWED} times in all"
         error = TaskError(type="crashed", message=message, traceback=None)
         self.add_outcome_for(child, index, "crashed", error)
 

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from batchpool.model import MAX_VALUE_BYTES, TaskError
+from batchpool.system.cpython_internals import cut_texts
 
 MAX_INT_DIGITS = 4_000
 """Longer ints are refused. Python reads and writes up to 4300 digits: below that, with room to
@@ -146,13 +147,16 @@ def _message(exc: BaseException) -> str:
 
 def _traceback(exc: BaseException) -> str | None:
     try:
-        text = "".join(traceback.format_exception(exc))
+        parts = traceback.TracebackException.from_exception(exc)
+        cut_texts(parts, MAX_MESSAGE_CHARS)
+        text = "".join(parts.format())
     except BaseException as broken:
         return f"<its traceback cannot be shown: {type(broken).__name__}>"
     return _printable(text[-MAX_TRACEBACK_CHARS:], MAX_TRACEBACK_CHARS)
 
 
 def _printable(text: str, most: int) -> str:
-    # A lone surrogate is text to Python, and to no encoder.
-    text = text.encode("utf-8", "backslashreplace").decode()
+    # Cut first: an exception's text may be 100 MB. A lone surrogate is text to Python, and to no
+    # encoder.
+    text = text[: most + 1].encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess  # no sub-interpreter can import all of it
+    from traceback import TracebackException
 
 
 def count_threads() -> int:
@@ -62,6 +63,34 @@ def calling_frame(depth: int) -> FrameType:
 def frames_of_threads() -> Mapping[int, FrameType]:
     """The innermost frame of each thread by its ident: `sys._current_frames` (3.11 to 3.14)."""
     return sys._current_frames()
+
+
+def cut_texts(parts: "TracebackException", most: int) -> None:
+    """Cut the texts of an exception, its causes and its group: `_str` (3.11 to 3.14), and notes.
+
+    To be called before they are formatted, which copies them several times.
+    """
+    seen = set()
+    left = [parts]
+    while left:
+        each = left.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        each._str = _cut(each._str, most)  # type: ignore[attr-defined]
+        if isinstance(notes := each.__notes__, list):
+            each.__notes__ = [
+                _cut(note, most) if isinstance(note, str) else note for note in notes[:_MOST_NOTES]
+            ]
+        left += [one for one in (each.__cause__, each.__context__) if one is not None]
+        left += each.exceptions or []
+
+
+_MOST_NOTES = 100
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def executor_processes(executor: Executor) -> "Mapping[int, BaseProcess]":

@@ -19,6 +19,7 @@ from batchpool.runner.messages import BadMessage, MessageReader
 from batchpool.runner.protocol import Assignment, Ready, RunnerReply
 from batchpool.system.file_stamps import ALL_FILES, is_changed, read_stamps
 from batchpool.system.limits import explain, limit_behind, reached_limits
+from batchpool.system.out_of_memory import OomKills
 from batchpool.system.process_control import kill_orphans, kill_tree
 from batchpool.system.semaphores import remove_semaphores
 from batchpool.system.temp_folders import make_temp_folder, temp_root
@@ -59,6 +60,7 @@ class RunnerProcess:
                 folder = Path(temp_root(), _PREFIX)
                 raise RunnerStartFailed(explain(refusal, folder)) from refusal
             undo.pop_all()
+        self._oom_kills = OomKills()
         self.capabilities: WorkerCapabilities | None = None
         self.fingerprint = ""
         self.idle_pools: tuple[IdlePool, ...] = ()
@@ -182,7 +184,7 @@ class RunnerProcess:
             code = self._process.wait(timeout=5.0)
         except subprocess.TimeoutExpired:
             return RunnerDied("the runner closed its connection")
-        return RunnerDied(describe_exit(code))
+        return RunnerDied(describe_exit(code) + self._oom_kills.note(code))
 
 
 def _reached_limit(folder: Path) -> str | None:
