@@ -41,6 +41,7 @@ CHANGED: dict[str, str] = {
     "+//readyz/*/accepting": "accepting and running are told apart",
     "+//readyz/*/running": "accepting and running are told apart",
     "+*/properties/waiting_for": "jobs say what they wait for",
+    "+//v1/classes": "the load of classes of workers is sampled",
     "+//v1/jobs/{job_id}/errors": "failures are grouped by their cause",
     "+//v1/jobs/{job_id}/timeline": "when items ran, and where",
     "+//v1/broken": "what cannot be read is listed",

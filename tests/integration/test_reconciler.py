@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from batchpool.ledger.broken import Broken
+from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.presence import Presence
+from batchpool.ledger.values.load_samples import ClassLoad, LoadSample
 from batchpool.reconciler.reconciler import Reconciler
+from batchpool.schemas.inventory_responses import Classes
 from batchpool.settings import ReconcilerSettings
 
 SETTINGS = ReconcilerSettings.from_env({"BATCHPOOL_CLASS_GONE_S": "15"})
@@ -291,3 +295,32 @@ def test_a_bad_setting_ends_the_process_with_its_name() -> None:
     )
     assert done.returncode == 2
     assert done.stderr.startswith("BATCHPOOL_RECONCILE_INTERVAL_S='often': must be")
+
+
+def test_the_load_is_sampled_while_a_batch_waits_or_runs(stage: Any, watched: Watched) -> None:
+    watched.run(11)
+    assert [each["samples"] for each in stage.get("/v1/classes")["classes"]] == [[]]
+    job_id = stage.post(task="echo", count=4, batches=2)["id"]
+    long_ago = {f"bp:job:{job_id}|0": Jobs(stage.redis).now_ms() - 90_000}
+    stage.redis.zadd("bp:waiting", long_ago)
+    watched.run(11)
+    shown = stage.get("/v1/classes")
+    Classes.model_validate(shown)
+    [found] = shown["classes"]
+    # The second one came too soon after the first by Redis' clock, as that of another reconciler.
+    assert (found["id"], len(found["samples"])) == ("c311", 1)
+    [sample] = found["samples"]
+    assert (sample["queued"], sample["running"]) == (2, 0)
+    assert 90 <= sample["oldest_s"] < 200
+
+
+def test_180_samples_are_kept_for_a_while(redis: Redis) -> None:
+    presence = Presence(redis)
+    for at in range(190):
+        presence.add_sample(LoadSample(at * 5000, {"c": ClassLoad(running=at)}))
+    redis.lset("bp:samples", 7, "rubbish")
+    kept = presence.samples()
+    assert [sample.at_ms for sample in kept[:2]] == [50_000, 55_000]
+    assert (len(kept), kept[-1].classes["c"].running) == (179, 189)
+    assert 0 < redis.ttl("bp:samples") <= 1800
+    assert [each.key for each in Broken(redis).all()] == ["bp:samples"]

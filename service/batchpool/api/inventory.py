@@ -7,6 +7,7 @@ from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.planning import live_by_class
 from batchpool.json_value import JsonObject
 from batchpool.ledger.values.announcements import LiveWorker, TaskCapabilities
+from batchpool.ledger.values.load_samples import ClassLoad, LoadSample
 from batchpool.model import DISPATCHES, POOLS
 from batchpool.timestamps import rfc3339
 
@@ -20,6 +21,28 @@ def _show_worker(worker: LiveWorker) -> JsonObject:
     shown = worker.to_json()
     del shown["started_ms"]
     return shown | {"started_at": rfc3339(worker.started_ms)}
+
+
+def show_classes(fleet: Fleet, samples: Sequence[LoadSample]) -> JsonObject:
+    """The classes of workers, each with its samples of the load; without load for none of them."""
+    live = live_by_class(fleet.workers)
+    return {
+        "classes": [
+            {
+                "id": known.id,
+                "python": known.python,
+                "gil": known.gil,
+                "workers": len(live.get(known.id, ())),
+                "samples": [_show_load(sample, known.id) for sample in samples],
+            }
+            for known in fleet.classes
+        ]
+    }
+
+
+def _show_load(sample: LoadSample, class_id: str) -> JsonObject:
+    load = sample.classes.get(class_id, ClassLoad())
+    return {"at": rfc3339(sample.at_ms)} | load.to_json()
 
 
 def show_backends(fleet: Fleet) -> JsonObject:

@@ -208,6 +208,13 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "get",
+        "/v1/classes",
+        "Classes of workers and their load in the last minutes",
+        answer=inventory_answers.Classes,
+        problems=_READ,
+    ),
+    Operation(
+        "get",
         "/v1/backends",
         "Backends and their options",
         answer=inventory_answers.Backends,

@@ -12,10 +12,11 @@ from batchpool.jobs.planning import Requirements, superseded_classes
 from batchpool.ledger.broken import is_about_data
 from batchpool.ledger.failpoints import failpoint
 from batchpool.ledger.jobs import Jobs
-from batchpool.ledger.presence import Presence
+from batchpool.ledger.presence import SAMPLE_EVERY_S, Presence
 from batchpool.ledger.recovery import Recovery, Waiting
 from batchpool.queue import rq_queue
 from batchpool.queue.messages import is_about_a_slot, is_ours, rq_id
+from batchpool.reconciler.class_load import load_sample
 from batchpool.reconciler.clock_step import ClockWatch
 from batchpool.reconciler.policy import (
     Action,
@@ -61,6 +62,7 @@ class Reconciler:
         self._policy = RequeuePolicy(settings.class_gone_s)
         self._needs: dict[str, Requirements | None] = {}
         self._next_sweep = 0.0
+        self._next_sample = 0.0
         self._orphaned: dict[str, frozenset[str]] = {}
 
     def run_pass(self) -> None:
@@ -70,6 +72,7 @@ class Reconciler:
             self._follow_clock,
             self._expire,
             self._rehome_waiting,
+            self._sample_if_due,
             self._sweep_if_due,
         )
         for step in steps:
@@ -101,6 +104,15 @@ class Reconciler:
         if self._clock() >= self._next_sweep:
             self._sweep()
             self._next_sweep = self._clock() + SWEEP_EVERY_S
+
+    def _sample_if_due(self) -> None:
+        if self._clock() < self._next_sample:
+            return
+        self._next_sample = self._clock() + SAMPLE_EVERY_S
+        waiting, workers = self._recovery.waiting(), self._presence.workers()
+        sample = load_sample(self._recovery.now_ms(), waiting, workers)
+        if sample:
+            self._presence.add_sample(sample)
 
     def _take_expired(self) -> None:
         queued = self._recovery.expire_leases(MOST_LEASES)

@@ -46,6 +46,30 @@ class Workers(ResponseModel):
     workers: list[WorkerInfo]
 
 
+class LoadInfo(ResponseModel):
+    at: Instant
+    queued: int = Field(description="batches that wait for the class")
+    oldest_s: float | None = Field(description="how long the first of them has waited")
+    running: int = Field(description="batches that its workers run")
+
+
+class ClassInfo(ResponseModel):
+    """Workers that can run the same."""
+
+    id: str
+    python: str
+    gil: bool
+    workers: int = Field(description="live ones")
+    samples: list[LoadInfo] = Field(
+        description="one every 5 s while a batch waits or runs anywhere, the oldest first; at most "
+        "180"
+    )
+
+
+class Classes(ResponseModel):
+    classes: list[ClassInfo]
+
+
 class Backend(ResponseModel):
     name: str
     description: str

@@ -10,6 +10,11 @@ from batchpool.ledger import keys
 from batchpool.ledger.broken import UNPARSABLE, Broken
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.values.announcements import LiveWorker, WorkerCapabilities
+from batchpool.ledger.values.load_samples import LoadSample
+
+SAMPLE_EVERY_S = 5.0
+MOST_SAMPLES = 180
+SAMPLES_TTL_S = 2 * int(MOST_SAMPLES * SAMPLE_EVERY_S)
 
 
 class Presence:
@@ -88,3 +93,29 @@ class Presence:
         for known in self.classes():
             if known.seen_ms < before_ms:
                 self._redis.hdel(keys.CLASSES, known.id)
+
+    def add_sample(self, sample: LoadSample) -> None:
+        """Store a sample of the load, unless another reconciler has just done it."""
+        newest = self._sample(self._redis.lindex(keys.SAMPLES, 0))
+        if newest and 0 <= sample.at_ms - newest.at_ms < SAMPLE_EVERY_S * 500:
+            return
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.lpush(keys.SAMPLES, json.dumps(sample.to_json()))
+            pipe.ltrim(keys.SAMPLES, 0, MOST_SAMPLES - 1)
+            pipe.expire(keys.SAMPLES, SAMPLES_TTL_S)
+            pipe.execute()
+
+    def samples(self) -> list[LoadSample]:
+        """The samples that are kept, the oldest first."""
+        found = map(self._sample, reversed(self._redis.lrange(keys.SAMPLES, 0, -1)))
+        return [sample for sample in found if sample]
+
+    def _sample(self, raw: bytes | None) -> LoadSample | None:
+        try:
+            return LoadSample.from_json(json.loads(raw)).checked() if raw else None
+        except UNPARSABLE as error:
+            # It is pushed out by itself.
+            self._broken.note(
+                "member", keys.SAMPLES, b"", f"{type(error).__name__}: {error}", is_moved=True
+            )
+            return None

@@ -24,6 +24,7 @@ _OF_BATCHES = (keys.WAITING, keys.PARKED, keys.LEASES)
 _TYPES: dict[str, str] = {
     keys.BROKEN: "hash",
     keys.BROKEN_NEW: "list",
+    keys.SAMPLES: "list",
     **dict.fromkeys((*_ZSETS, *_OF_BATCHES), "zset"),
     keys.WORKERS: "set",
     **dict.fromkeys((keys.CLASSES, keys.COUNTS, keys.RESERVED, keys.LEADER, keys.CLOCK), "hash"),

@@ -1,10 +1,10 @@
-"""/v1/workers, /v1/backends and /v1/tasks."""
+"""/v1/workers, /v1/classes, /v1/backends and /v1/tasks."""
 
 from flask import Blueprint, Response
 
 from batchpool.api.context import service
 from batchpool.api.http import json_response, negotiate, read_query
-from batchpool.api.inventory import show_backends, show_tasks, show_workers
+from batchpool.api.inventory import show_backends, show_classes, show_tasks, show_workers
 from batchpool.jobs.fleet import Fleet
 from batchpool.schemas.job_requests import NoQuery
 
@@ -15,6 +15,12 @@ blueprint = Blueprint("inventory", __name__, url_prefix="/v1")
 def get_workers() -> Response:
     _check_request()
     return json_response(show_workers(service().presence.workers()))
+
+
+@blueprint.get("/classes")
+def get_classes() -> Response:
+    _check_request()
+    return json_response(show_classes(_fleet(), service().presence.samples()))
 
 
 @blueprint.get("/backends")
