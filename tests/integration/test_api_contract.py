@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -80,12 +79,3 @@ def test_bounds_stand_in_the_schema_of_parameters(stage: Any) -> None:
     paths = stage.get("/openapi.json")["paths"]
     limit = next(one for one in paths["/v1/jobs"]["get"]["parameters"] if one["name"] == "limit")
     assert (limit["schema"]["minimum"], limit["schema"]["maximum"]) == (1, 500)
-
-
-@pytest.mark.parametrize("path", ["/", "/docs"])
-def test_the_pages_load_nothing_from_elsewhere(stage: Any, path: str) -> None:
-    page = stage.http.get(path)
-    assert page.status_code == 200
-    assert page.mimetype == "text/html"
-    assert "http:" not in page.text
-    assert "https:" not in page.text

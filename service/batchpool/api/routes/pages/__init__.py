@@ -22,6 +22,7 @@ PAGES = (
     comparisons.blueprint,
     lessons.blueprint,
     reference.blueprint,
+    reference.try_blueprint,
 )
 """Their errors are pages too."""
 
