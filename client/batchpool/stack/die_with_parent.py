@@ -1,7 +1,8 @@
 """Run a program that dies with the process that started it.
 
-Started as a file (`python -I launch.py PARENT_PID PROGRAM ARGS...`), so that it imports nothing
-of this package: it costs one bare interpreter start and is gone by `exec`.
+Started as a file (`python -I launch.py PARENT_PID BLOCKED PROGRAM ARGS...`), so that it imports
+nothing of this package: it costs one bare interpreter start and is gone by `exec`. BLOCKED is the
+number of a signal that does not reach the program, or 0.
 """
 
 import ctypes
@@ -29,4 +30,6 @@ def die_with_parent(parent_pid: int) -> None:
 
 if __name__ == "__main__":
     die_with_parent(int(sys.argv[1]))
-    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606
+    if blocked := int(sys.argv[2]):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [blocked])
+    os.execvp(sys.argv[3], sys.argv[3:])  # noqa: S606

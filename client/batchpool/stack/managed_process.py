@@ -34,6 +34,8 @@ class ProcessSpec:
     pass_fds: tuple[int, ...] = ()
     ignore_lines_with: str | None = None
     """Lines that hold this are not logged."""
+    stop_signal: signal.Signals = signal.SIGTERM
+    """Ends it. If it is another one, SIGTERM does not reach it."""
 
 
 class ManagedProcess:
@@ -61,8 +63,9 @@ class ManagedProcess:
 
     def start(self) -> None:
         """Start the process; its output goes to the log, line by line."""
+        blocked = "0" if self.spec.stop_signal == signal.SIGTERM else str(int(signal.SIGTERM))
         self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-I", str(LAUNCHER), str(os.getpid()), *self.spec.command],
+            [sys.executable, "-I", str(LAUNCHER), str(os.getpid()), blocked, *self.spec.command],
             env=dict(self.spec.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -118,8 +121,8 @@ class ManagedProcess:
         return self._delay_s
 
     def terminate(self) -> None:
-        """Send SIGTERM."""
-        self._signal(signal.SIGTERM)
+        """Send the signal that ends it."""
+        self._signal(self.spec.stop_signal)
 
     def kill(self) -> None:
         """Kill it and its process group."""

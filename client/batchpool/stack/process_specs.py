@@ -1,5 +1,6 @@
 """Command line and environment of each process of a local stack."""
 
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,7 +49,15 @@ class StackProcesses:
         """Redis of the stack."""
         # The advice on overcommit is for servers with gigabytes of data.
         mute = "Memory overcommit must be enabled"
-        return ProcessSpec("redis", command, self._environ(), ignore_lines_with=mute)
+        # A service manager sends SIGTERM to all processes at once, and workers need Redis till the
+        # end, to give back what they run.
+        return ProcessSpec(
+            "redis",
+            command,
+            self._environ(),
+            ignore_lines_with=mute,
+            stop_signal=signal.SIGINT,
+        )
 
     def api(self, listener_fd: int) -> ProcessSpec:
         """The API, on a socket that listens already."""

@@ -105,7 +105,7 @@ def test_what_a_member_left_in_a_session_of_its_own_is_ended_and_counted(stage: 
 def test_a_launched_program_dies_with_a_parent_that_is_killed() -> None:
     nest = (
         "import os, subprocess, sys, time; "
-        f"p = subprocess.Popen([sys.executable, '-I', {str(LAUNCHER)!r}, str(os.getpid()), "
+        f"p = subprocess.Popen([sys.executable, '-I', {str(LAUNCHER)!r}, str(os.getpid()), '0', "
         f"*{list(SLEEPER)!r}], stdout=subprocess.PIPE); "
         "p.stdout.readline(); print(p.pid, flush=True); time.sleep(600)"
     )
@@ -123,7 +123,7 @@ def test_a_program_whose_parent_is_gone_already_is_not_run() -> None:
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True
     )
     launched = subprocess.run(
-        [sys.executable, "-I", str(LAUNCHER), gone.stdout.decode().strip(), "echo", "ran"],
+        [sys.executable, "-I", str(LAUNCHER), gone.stdout.decode().strip(), "0", "echo", "ran"],
         capture_output=True,
     )
     assert (launched.returncode, launched.stdout) == (1, b"")
