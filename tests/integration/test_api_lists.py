@@ -54,6 +54,16 @@ def test_each_job_that_a_filter_wants_is_listed_once(stage: Any, many: list[str]
             assert all(len(page) == limit for page in found[:-1])
 
 
+def test_jobs_are_listed_from_a_time_on(stage: Any, many: list[str]) -> None:
+    newest_first = [job for page in pages(stage, "limit=500") for job in page]
+    since = newest_first[200]["timing"]["submitted_at"]
+    wanted = [job["id"] for job in newest_first if job["timing"]["submitted_at"] >= since]
+    assert 200 < len(wanted) < JOBS
+    found = pages(stage, f"submitted_after={since}&limit=150")
+    assert [job["id"] for page in found for job in page] == wanted
+    assert pages(stage, "submitted_after=2100-01-01T00:00:00%2B01:00") == [[]]
+
+
 def test_a_page_costs_few_reads_however_many_jobs_are_on_it(stage: Any, many: list[str]) -> None:
     for query in ("limit=200", "limit=10&task=cpu"):
         stage.redis.config_resetstat()

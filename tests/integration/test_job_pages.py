@@ -210,6 +210,16 @@ def test_failures_are_grouped_and_a_group_is_retried(stage: Any) -> None:
     assert "Retry these" not in show(stage, f"/jobs/{order(stage)}").text
 
 
+def test_only_the_items_of_one_cause_are_retried(stage: Any) -> None:
+    job = order(stage, items=[10, 11, 12, 13], count=None, batches=2)
+    stage.run(job, 0, fail=frozenset({1}))
+    stage.http.post(f"/v1/jobs/{job}/cancel")
+    answer = stage.http.post(f"/jobs/{job}/retry", data={"type": "ValueError"}, headers=HTML)
+    assert answer.status_code == 303
+    again = stage.get(f"/v1{answer.headers['Location']}")
+    assert again["spec"]["items"]["first"] == [11]
+
+
 def test_records_are_kept_as_files(stage: Any) -> None:
     job = order(stage)
     stage.run(job, fail=frozenset({2}))

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -120,14 +121,52 @@ States = Annotated[
 ]
 
 
-class JobsQuery(Request):
-    """`GET /v1/jobs`"""
+def _instant(text: str) -> str:
+    instant_ms(text)
+    return text
+
+
+def instant_ms(text: str) -> int:
+    """A time as RFC 3339 has it, in milliseconds since the Unix epoch.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None or "T" not in text.upper():
+            raise ValueError
+        return int(found.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time as 2026-11-26T17:00:00Z") from None
+
+
+class JobsFilter(Request):
+    """The filters of a list of jobs."""
 
     state: JobState | None = None
     task: Annotated[str, Field(max_length=200)] | None = None
     label: Annotated[str, Field(max_length=600, pattern="^[^=]+=")] | None = Field(
         None, description="`NAME=TEXT`: jobs that have this label"
     )
+    submitted_after: (
+        Annotated[
+            str,
+            Field(max_length=40, json_schema_extra={"format": "date-time"}),
+            AfterValidator(_instant),
+        ]
+        | None
+    ) = Field(None, description="jobs that were submitted at this time or later")
+
+    @property
+    def after_ms(self) -> int | None:
+        """`submitted_after` in milliseconds since the Unix epoch."""
+        return None if self.submitted_after is None else instant_ms(self.submitted_after)
+
+
+class JobsQuery(JobsFilter):
+    """`GET /v1/jobs`"""
+
     limit: Limit = 50
     cursor: Annotated[str, Field(pattern="^[0-9a-f]{24}$")] | None = None
 

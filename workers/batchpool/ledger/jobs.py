@@ -41,10 +41,11 @@ class Snapshot(NamedTuple):
 
 
 class Header(NamedTuple):
-    """State and spec of a job, without its batches."""
+    """State, spec and time of submission of a job, without its batches."""
 
     state: str
     spec: JobSpec
+    submitted_ms: int
 
 
 class Jobs:
@@ -131,17 +132,17 @@ class Jobs:
         """State and spec of jobs, to filter a list by, at a fraction of the cost of whole jobs."""
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
-                pipe.hmget(keys.job_key(job_id), "state", "spec")
+                pipe.hmget(keys.job_key(job_id), "state", "spec", "submitted_ms")
             answers = pipe.execute(raise_on_error=False)
         found = zip(job_ids, answers, strict=True)
         return [self._header(job_id, answer) for job_id, answer in found]
 
     def _header(self, job_id: str, answer: Any) -> Header | None:
         try:
-            state, spec = answer
+            state, spec, submitted = answer
             if state is None and spec is None:
                 return None
-            return Header(state.decode(), JobSpec.from_json(loads(spec)))
+            return Header(state.decode(), JobSpec.from_json(loads(spec)), int(submitted))
         except UNPARSABLE as error:
             self.broken.note_error("job", keys.job_key(job_id), b"", error)
             return None

@@ -43,11 +43,15 @@ def retry_job(
         # Known without reading the records, which may be a million.
         raise Conflict("all items of the job have succeeded; there is nothing to retry")
     records = context.records.stream(job, states=NOT_SUCCEEDED)
-    items = [record["item"] for record in records if chosen is None or chosen(record)]
+    items, read = [], 0
+    for record in records:
+        read += 1
+        if chosen is None or chosen(record):
+            items.append(record["item"])
+    if read < progress["total"] - progress["succeeded"]:
+        raise Conflict("some items or records of the job cannot be read (GET /v1/broken)")
     if not items:
         raise Conflict("no item of the job failed in this way")
-    if len(items) < progress["total"] - progress["succeeded"]:
-        raise Conflict("some items or records of the job cannot be read (GET /v1/broken)")
     spec = _again(job, items)
     ranges = split_ranges(spec.count, spec.batches)
     plan = JobPlan(spec, ranges, _class_id(spec, context.fleets.fresh()))
