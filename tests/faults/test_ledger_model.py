@@ -4,6 +4,7 @@ The model is small: which items are recorded, who owns each batch, and which job
 ledger is the real one, on a real Valkey.
 """
 
+import json
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
@@ -75,6 +76,8 @@ class Modelled:
     codes: str = ""
     """The version of its task to which it is bound, as its owners had it."""
     tried_twice: set[int] = field(default_factory=set)
+    in_flight: dict[int, frozenset[int]] = field(default_factory=dict)
+    """What the owner of each batch ran when it last renewed its lease."""
     claims: int = 0
     """Those under which an item may have run."""
 
@@ -131,7 +134,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert found == OTHER_VERSION
             return multiple()
         assert isinstance(found, Claim)
-        assert found.done == self.recorded_of(model, found)
+        self.check_claim(model, found)
         model.owners[batch] = holder = Holder(found, dict(model.recorded), codes)
         model.codes, model.claims = codes, model.claims + 1
         return holder
@@ -191,6 +194,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.happened["refused_writes"] += not (owned or holder.has_closed)
         if owned:
             del model.owners[holder.claim.batch]
+            model.in_flight.pop(holder.claim.batch, None)
             if model.cancelled:
                 model.ended[holder.claim.batch] = "cancelled"
 
@@ -212,7 +216,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert isinstance(found, Claim) == owned
         if not isinstance(found, Claim):
             return multiple()
-        assert found.done == self.recorded_of(model, found)
+        self.check_claim(model, found)
         model.owners[claim.batch] = successor = Holder(found, dict(model.recorded), holder.codes)
         model.codes, model.claims = holder.codes, model.claims + 1
         return multiple(successor, holder)
@@ -239,6 +243,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert isinstance(found, Claim) == allowed
         if not isinstance(found, Claim):
             return multiple()
+        self.check_claim(model, found)
         model.tried_twice.add(claim.batch)
         model.owners[claim.batch] = successor = Holder(found, dict(model.recorded), holder.codes)
         model.codes, model.claims = holder.codes, model.claims + 1
@@ -271,10 +276,12 @@ class LedgerMachine(RuleBasedStateMachine):
                 if batch_is_free(model, batch):
                     model.ended[batch] = "cancelled"
 
-    @rule(holder=holders)
-    def end_as_told(self, holder: Holder) -> None:
+    @rule(holder=holders, running=st.none() | st.frozensets(st.integers(0, 9), max_size=3))
+    def renew(self, holder: Holder, running: frozenset[int] | None) -> None:
         claim, model = holder.claim, self.models[holder.claim.job_id]
-        renewal = self.owner.renew(claim)
+        renewal = self.owner.renew(claim, "" if running is None else json.dumps(sorted(running)))
+        if renewal.is_owner and running is not None:
+            model.in_flight[claim.batch] = running
         self.happened["refused_writes"] += not (renewal.is_owner or renewal.closed)
         if not renewal.cancel:
             return
@@ -374,6 +381,10 @@ class LedgerMachine(RuleBasedStateMachine):
         job = self.jobs.load(job_id)
         assert job
         return job
+
+    def check_claim(self, model: Modelled, claim: Claim) -> None:
+        assert claim.done == self.recorded_of(model, claim)
+        assert claim.in_flight == model.in_flight.get(claim.batch, frozenset())
 
     def recorded_of(self, model: Modelled, claim: Claim) -> set[int]:
         return set(range(claim.first, claim.first + claim.count)) & model.recorded.keys()

@@ -158,7 +158,7 @@ class Ownership:
             tally=Tally.parse(raw.get(b"tally")),
             claimed_ms=int(now),
             left_ms=int(deadline) - int(now),
-            in_flight=frozenset(loads(raw.get(b"in_flight", b"[]"))),
+            in_flight=frozenset(map(int, loads(raw.get(b"in_flight", b"[]")))),
         )
 
     def flush(self, claim: Claim, block: Block, tally: Tally, ending: Ending | None = None) -> str:

@@ -218,7 +218,7 @@ def parse_batch(index: int, raw: Mapping[bytes, bytes]) -> BatchEntry:
         lost=int(raw.get(b"lost", 0)),
         refused=int(raw.get(b"refused", 0)),
         second_try=_maybe_text(raw.get(b"second_try")),
-        leftovers=tuple(loads(raw.get(b"leftovers") or b"[]")),
+        leftovers=tuple(map(str, loads(raw.get(b"leftovers") or b"[]"))),
     )
 
 
