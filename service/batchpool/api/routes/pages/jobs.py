@@ -1,5 +1,6 @@
 """/jobs: the list with its filters, and actions on chosen jobs."""
 
+import time
 from collections.abc import Callable
 
 from flask import Blueprint, Response, request
@@ -28,6 +29,9 @@ from batchpool.schemas.job_responses import JobSummary
 blueprint = Blueprint("jobs_page", __name__)
 
 PAGE = 50
+MOST_SCAN_S = 0.5
+"""Seconds after which a list ends where it is, with a link to go on."""
+
 MOST_CHOSEN = 500
 """Jobs that are cancelled, retried or deleted at once."""
 
@@ -115,9 +119,16 @@ def _list(
     if span not in SPANS:
         raise field_problem("since", f"must be one of {', '.join(filter(None, SPANS))}")
     asked = {each: query[each] for each in ("state", "task", "label", "cursor") if each in query}
-    found, following = list_jobs(
-        context.jobs, read_model(JobsQuery, {**asked, "limit": str(limit)})
-    )
+    found: list[JobEntry] = []
+    until = time.monotonic() + MOST_SCAN_S
+    while True:
+        # One call looks at some thousand jobs, of which none may match.
+        model = read_model(JobsQuery, {**asked, "limit": str(limit - len(found))})
+        more, following = list_jobs(context.jobs, model)
+        found += more
+        if following is None or len(found) == limit or time.monotonic() > until:
+            break
+        asked["cursor"] = following
     if not span:
         return found, following
     since_ms = context.jobs.now_ms() - 1000 * SPANS[span][1]
