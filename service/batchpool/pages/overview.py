@@ -17,12 +17,13 @@ class WorkerLine:
     """A worker: what it runs, and how much of its CPUs it uses for that.
 
     Args:
+        about: its memory, and the processes that it keeps for the next batch.
         job: the job that it runs a batch of, and the number of that batch; None while idle.
         use: None while nothing is measured.
     """
 
     name: str
-    about: str
+    about: tuple[str, ...]
     state: str
     word: str
     job: tuple[str, int] | None
@@ -167,11 +168,12 @@ def _count(count: int, one: str, many: str) -> str:
 def _worker_line(worker: LiveWorker, facts: Facts) -> WorkerLine:
     job, _, batch = (worker.batch or "").partition("/")
     warm = sum(pool.children for pool in worker.warm)
-    size = numbers.size(worker.rss_bytes)
-    about_it = f"{size}, {numbers.count(warm)} warm" if warm else size
+    about_it = [numbers.size(worker.rss_bytes)]
+    if warm:
+        about_it.append(f"{numbers.count(warm)} warm")
     return WorkerLine(
         name=worker.name,
-        about=about_it,
+        about=tuple(about_it),
         state="running" if job else "idle",
         word=f"batch {batch}" if job else ("reserved" if worker.reserved else worker.state),
         job=(job, int(batch)) if job and batch.isdigit() else None,
@@ -184,7 +186,7 @@ def _use(worker: LiveWorker, spent: tuple[float, float] | None) -> Bar | None:
         return None
     used = spent[0] / spent[1]
     cpus = f"{worker.cpus:g}"
-    label = f"{numbers.digits(used, 2)} of {numbers.with_unit(cpus, 'CPUs')}"
+    label = f"{used:.2f} of {numbers.with_unit(cpus, 'CPUs')}"
     return use_bar(used, worker.cpus, label)
 
 

@@ -62,12 +62,12 @@ def test_a_worker_shows_what_it_runs_and_uses() -> None:
     warm = replace(WORKER, warm=(IdlePool("forkserver", 4),))
     facts = replace(NOTHING, workers=[busy, warm], cpu_s={"w2": (3.7, 10.0)})
     first, second = build_overview(facts).workers
-    assert (first.job, first.word, first.about) == ((RUNNING.id, 1), "batch 1", "36.0\u00a0MiB")
+    assert (first.job, first.word, first.about) == ((RUNNING.id, 1), "batch 1", ("36.0\u00a0MiB",))
     assert first.use is not None
     assert first.use.label == "0.37 of 2\u00a0CPUs"
     assert first.use.parts[0].width == pytest.approx(18.5, abs=0.3)
     assert (second.job, second.word, second.use) == (None, "idle", None)
-    assert "4 warm" in second.about
+    assert second.about[1] == "4 warm"
 
 
 def test_more_jobs_than_are_shown_are_counted() -> None:

@@ -152,6 +152,10 @@ class Jobs:
         after = keys.job_key(before) if before is not None else None
         return page_of_ids(self._redis, keys.JOBS, limit, after, keys.job_id_of)
 
+    def listed_ms(self, job_id: str) -> float:
+        """When a job was submitted, by the list of jobs; 0 if it is not in it."""
+        return float(self._redis.zscore(keys.JOBS, keys.job_key(job_id)) or 0)
+
     def items(self, job_id: str, first: int, count: int) -> Sequence[Any]:
         """The items with the indices first … first + count - 1.
 

@@ -115,26 +115,24 @@ def _query() -> dict[str, str]:
 def _list(
     context: ApiContext, query: dict[str, str], limit: int
 ) -> tuple[list[JobEntry], str | None]:
+    """Jobs that match, and the cursor to go on from; some thousand are looked at in a call."""
     span = query.get("since", "")
     if span not in SPANS:
         raise field_problem("since", f"must be one of {', '.join(filter(None, SPANS))}")
+    since_ms = context.jobs.now_ms() - 1000 * SPANS[span][1] if span else 0
     asked = {each: query[each] for each in ("state", "task", "label", "cursor") if each in query}
     found: list[JobEntry] = []
     until = time.monotonic() + MOST_SCAN_S
     while True:
-        # One call looks at some thousand jobs, of which none may match.
         model = read_model(JobsQuery, {**asked, "limit": str(limit - len(found))})
         more, following = list_jobs(context.jobs, model)
-        found += more
-        if following is None or len(found) == limit or time.monotonic() > until:
-            break
+        found += [job for job in more if job.submitted_ms >= since_ms]
+        # The list is by time: what follows a job that is too old is too old as well.
+        if following is None or (since_ms and context.jobs.listed_ms(following) < since_ms):
+            return found, None
+        if len(found) == limit or time.monotonic() > until:
+            return found, following
         asked["cursor"] = following
-    if not span:
-        return found, following
-    since_ms = context.jobs.now_ms() - 1000 * SPANS[span][1]
-    young = [job for job in found if job.submitted_ms >= since_ms]
-    # The list is by time, so the first that is too old ends it.
-    return young, following if len(young) == len(found) else None
 
 
 def _action(given: object) -> str:
