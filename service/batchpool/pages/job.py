@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from batchpool.charts import numbers
 from batchpool.model import TERMINAL_STATES
-from batchpool.pages.bars import Bar, done, progress_bar, unsuccessful
+from batchpool.pages.bars import done, progress_bar, unsuccessful
 from batchpool.pages.job_batches import BatchLine, batch_lines
 from batchpool.pages.job_lines import how_it_runs, seconds_left, state_word
 from batchpool.pages.job_request import RequestForm, request_forms, request_note, settings
@@ -25,6 +25,7 @@ class JobView:
 
     Args:
         lead: the sentence in bold, and what follows it.
+        bar: SVG.
         legend: (key of the colour, count, words).
         retryable: items that a retry would run again; 0 while the job is open.
         batches_total: of which `batches` are those from `batches_from` on.
@@ -38,7 +39,7 @@ class JobView:
     word: str
     labels: Mapping[str, str]
     lead: tuple[str, str]
-    bar: Bar
+    bar: str
     legend: tuple[tuple[str, str, str], ...]
     figures: tuple[Figure, ...]
     is_open: bool
@@ -83,7 +84,7 @@ def build_job(job: Job, around: Around) -> JobView:
         word=state_word(job),
         labels=job.spec.labels,
         lead=lead(job, around.because),
-        bar=progress_bar(progress),
+        bar=progress_bar(progress, "fat"),
         legend=_legend(job),
         figures=_figures(job),
         is_open=is_open,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from batchpool.charts import numbers
-from batchpool.pages.bars import Bar, done, progress_bar, unsuccessful
+from batchpool.pages.bars import done, progress_bar, unsuccessful
 from batchpool.schemas.job_responses import Batch, EpochInfo, Job
 
 MOST_EPOCHS = 6
@@ -20,6 +20,7 @@ class BatchLine:
         notes: what happened to it, as words on chips.
         why: an error, or why it is parked.
         leftovers: what its tasks left behind.
+        bar: SVG.
     """
 
     index: int
@@ -29,7 +30,7 @@ class BatchLine:
     trail: tuple[str, ...]
     why: str
     leftovers: tuple[str, ...]
-    bar: Bar
+    bar: str
     done: str
     items: str
     queue: str

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from batchpool.charts import numbers
 from batchpool.model import TERMINAL_STATES
-from batchpool.pages.bars import Bar, done, progress_bar, unsuccessful
+from batchpool.pages.bars import done, progress_bar, unsuccessful
 from batchpool.pages.text import about, whole_seconds
 from batchpool.schemas.job_responses import JobSummary, Spec
 
@@ -36,6 +36,7 @@ class OpenJob:
     """A job that has not ended, with its progress.
 
     Args:
+        bar: SVG; empty while there is no progress.
         left: how long it will take, or has waited, as (figure, words after it).
         rate: items per second; empty while it does not run.
         because: why it waits; empty while it runs.
@@ -43,7 +44,7 @@ class OpenJob:
     """
 
     line: JobLine
-    bar: Bar | None
+    bar: str
     left: tuple[str, str]
     rate: str
     because: str
@@ -101,7 +102,7 @@ def open_job(job: JobSummary, because: str, lost_workers: int = 0) -> OpenJob:
         left = (whole_seconds(job.timing.queue_s), "in the queue")
     return OpenJob(
         line=job_line(job),
-        bar=progress_bar(job.progress) if runs or finished else None,
+        bar=progress_bar(job.progress) if runs or finished else "",
         left=left,
         rate=numbers.rate(finished / wall_s) if runs and wall_s and finished else "",
         because="" if runs else because,

@@ -7,9 +7,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from batchpool.charts import numbers
+from batchpool.charts.share_bar import draw_utilisation
 from batchpool.ledger.records import RecordDocument
 from batchpool.model import RECORD_STATES
-from batchpool.pages.bars import Bar, done, use_bar
+from batchpool.pages.bars import done
 from batchpool.pages.text import sentence
 from batchpool.schemas.job_responses import Progress
 
@@ -22,7 +23,7 @@ MOST_TEXT = 20_000
 
 @dataclass(frozen=True)
 class RecordLine:
-    """A record as one line of a table; `value` is code if `is_code`."""
+    """A record as one line of a table; `value` is code if `is_code`, `use` is SVG."""
 
     index: int
     state: str
@@ -34,7 +35,7 @@ class RecordLine:
     started: str
     wall: str
     cpu: str
-    use: Bar | None
+    use: str
     seen: str
 
 
@@ -130,7 +131,6 @@ def _line(record: RecordDocument, wall: str, cpu: str) -> RecordLine:
     error, value = record["error"], record["value"]
     wall_s, cpu_s, seen = record["wall_s"], record["cpu_s"], record["sum_seen"]
     offset_s = record["offset_s"]
-    share = f"computing {numbers.percent((cpu_s or 0) / wall_s)} of the time" if wall_s else ""
     return RecordLine(
         index=record["index"],
         state=record["state"],
@@ -142,9 +142,15 @@ def _line(record: RecordDocument, wall: str, cpu: str) -> RecordLine:
         started=numbers.NOTHING if offset_s is None else f"{offset_s:.3f}",
         wall=wall,
         cpu=cpu,
-        use=use_bar(cpu_s or 0, wall_s, share) if wall_s else None,
+        use=_computing(cpu_s, wall_s),
         seen=numbers.NOTHING if seen is None else numbers.exact(str(seen)),
     )
+
+
+def _computing(cpu_s: float | None, wall_s: float | None) -> str:
+    if not wall_s or cpu_s is None:
+        return ""
+    return draw_utilisation(100 * cpu_s / wall_s, 100, "% of the time")
 
 
 def _value(value: Any, most: int) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from batchpool.charts import numbers
+from batchpool.charts.share_bar import draw_utilisation
 from batchpool.ledger.values.announcements import LiveWorker
-from batchpool.pages.bars import Bar, unsuccessful, use_bar
+from batchpool.pages.bars import unsuccessful
 from batchpool.pages.job_lines import JobLine, OpenJob, job_line, open_job, seconds_left
 from batchpool.pages.text import about, in_words, sentence, whole_seconds
 from batchpool.schemas.comparison_responses import ComparisonSummary
@@ -19,7 +20,7 @@ class WorkerLine:
     Args:
         about: its memory, and the processes that it keeps for the next batch.
         job: the job that it runs a batch of, and the number of that batch; None while idle.
-        use: None while nothing is measured.
+        use: what it uses of its CPUs, in words, and `bar` as SVG; empty while nothing is measured.
     """
 
     name: str
@@ -27,7 +28,8 @@ class WorkerLine:
     state: str
     word: str
     job: tuple[str, int] | None
-    use: Bar | None
+    use: str
+    bar: str
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,8 @@ def _count(count: int, one: str, many: str) -> str:
 
 def _worker_line(worker: LiveWorker, facts: Facts) -> WorkerLine:
     job, _, batch = (worker.batch or "").partition("/")
+    cpu_s, running_s = (facts.cpu_s or {}).get(worker.name, (0.0, 0.0))
+    used = cpu_s / running_s if running_s else 0.0
     warm = sum(pool.children for pool in worker.warm)
     about_it = [numbers.size(worker.rss_bytes)]
     if warm:
@@ -177,17 +181,9 @@ def _worker_line(worker: LiveWorker, facts: Facts) -> WorkerLine:
         state="running" if job else "idle",
         word=f"batch {batch}" if job else ("reserved" if worker.reserved else worker.state),
         job=(job, int(batch)) if job and batch.isdigit() else None,
-        use=_use(worker, (facts.cpu_s or {}).get(worker.name)),
+        use=f"{used:.2f} of {numbers.with_unit(f'{worker.cpus:g}', 'CPUs')}" if running_s else "",
+        bar=draw_utilisation(used, worker.cpus, "CPUs") if running_s else "",
     )
-
-
-def _use(worker: LiveWorker, spent: tuple[float, float] | None) -> Bar | None:
-    if spent is None or not spent[1]:
-        return None
-    used = spent[0] / spent[1]
-    cpus = f"{worker.cpus:g}"
-    label = f"{used:.2f} of {numbers.with_unit(cpus, 'CPUs')}"
-    return use_bar(used, worker.cpus, label)
 
 
 def _workers_note(workers: Sequence[LiveWorker]) -> str:

@@ -63,10 +63,9 @@ def test_a_worker_shows_what_it_runs_and_uses() -> None:
     facts = replace(NOTHING, workers=[busy, warm], cpu_s={"w2": (3.7, 10.0)})
     first, second = build_overview(facts).workers
     assert (first.job, first.word, first.about) == ((RUNNING.id, 1), "batch 1", ("36.0\u00a0MiB",))
-    assert first.use is not None
-    assert first.use.label == "0.37 of 2\u00a0CPUs"
-    assert first.use.parts[0].width == pytest.approx(18.5, abs=0.3)
-    assert (second.job, second.word, second.use) == (None, "idle", None)
+    assert first.use == "0.37 of 2\u00a0CPUs"
+    assert 'class="use" width="18.50"' in first.bar
+    assert (second.job, second.word, second.use, second.bar) == (None, "idle", "", "")
     assert second.about[1] == "4 warm"
 
 
