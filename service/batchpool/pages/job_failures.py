@@ -1,6 +1,7 @@
 """The failures of a job by what went wrong, each with tracebacks and a way to retry them; pure."""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from batchpool.charts import numbers
@@ -99,7 +100,7 @@ def _line(group: FailureGroup) -> FailureLine:
         where=_where(group),
         retry="Retry this one" if one else f"Retry these {numbers.count(group.count)}",
         cause=_cause(group.type, group.frame),
-        samples=tuple(_sample(sample) for sample in group.samples),
+        samples=tuple(_samples(group.samples)),
     )
 
 
@@ -117,9 +118,11 @@ def _where(group: FailureGroup) -> str:
     return f"in {group.frame.function}, {file}:{group.frame.line} · {items}"
 
 
-def _sample(sample: FailureSample) -> Sample:
-    trace = (sample.error.traceback or sample.error.message) if sample.error else ""
-    return Sample(sample.index, trace_lines(trace[-MOST_TRACE:]))
+def _samples(found: Iterable[FailureSample]) -> Iterator[Sample]:
+    """Those that have a traceback; a process that crashed left none."""
+    for sample in found:
+        if sample.error and sample.error.traceback:
+            yield Sample(sample.index, trace_lines(sample.error.traceback[-MOST_TRACE:]))
 
 
 def trace_lines(traceback: str) -> tuple[TraceLine, ...]:
