@@ -8,6 +8,7 @@ from batchpool.charts.share_bar import draw_utilisation
 from batchpool.ledger.values.announcements import LiveWorker
 from batchpool.pages.bars import unsuccessful
 from batchpool.pages.job_lines import JobLine, OpenJob, job_line, open_job, seconds_left
+from batchpool.pages.queue_load import QueueLine
 from batchpool.pages.text import about, in_words, sentence, whole_seconds
 from batchpool.schemas.comparison_responses import ComparisonSummary
 from batchpool.schemas.job_responses import Job, JobSummary
@@ -65,6 +66,7 @@ class Facts:
     faults: Sequence[str] = ()
     cpu_s: Mapping[str, tuple[float, float]] | None = None
     waiting: Mapping[str, str] | None = None
+    queues: Sequence[QueueLine] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Overview:
     kept: int
     workers: tuple[WorkerLine, ...]
     workers_note: str
+    queues: tuple[QueueLine, ...]
     comparisons: tuple[ComparisonLine, ...]
     needs_worker: bool
 
@@ -99,6 +102,7 @@ def build_overview(facts: Facts) -> Overview:
         kept=facts.kept,
         workers=tuple(_worker_line(worker, facts) for worker in facts.workers),
         workers_note=_workers_note(facts.workers),
+        queues=tuple(facts.queues),
         comparisons=tuple(_comparison_line(*each) for each in facts.comparisons),
         needs_worker=not facts.workers,
     )

@@ -17,6 +17,7 @@ from batchpool.ledger.values.announcements import LiveWorker
 from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.pages.frame import Live
 from batchpool.pages.overview import Facts, build_overview
+from batchpool.pages.queue_load import build_queues
 from batchpool.schemas.comparison_responses import ComparisonSummary
 
 blueprint = Blueprint("overview_page", __name__)
@@ -35,7 +36,8 @@ def _load(context: ApiContext) -> Facts:
     now_ms = context.jobs.now_ms()
     loaded = context.jobs.load_many(list(dict.fromkeys([*found.ids, *recent_ids])))
     entries = {entry.id: entry for entry in loaded if entry}
-    workers = context.fleets.cached().workers
+    fleet = context.fleets.cached()
+    workers = fleet.workers
     compared = [context.comparisons.load(each) for each in _newest_comparisons(context)]
     return Facts(
         workers=workers,
@@ -46,6 +48,7 @@ def _load(context: ApiContext) -> Facts:
         recent=summaries(context, [entries[each] for each in recent_ids if each in entries]),
         comparisons=_compared(context, [each for each in compared if each]),
         faults=check(context.redis).reasons if workers else (),
+        queues=build_queues(fleet.classes, workers, context.presence.samples(), now_ms),
         cpu_s=_cpu_s(workers, entries, now_ms),
     )
 
