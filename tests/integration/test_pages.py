@@ -1,5 +1,6 @@
 """The pages: what they answer, and what they let a browser do."""
 
+import json
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -102,3 +103,17 @@ def test_a_fragment_is_what_the_page_holds(stage: Any) -> None:
     again = {"If-None-Match": part.headers["ETag"]}
     assert stage.http.get("/?fragment=now", headers=again).status_code == 304
     assert stage.http.get("/?fragment=nope", headers=HTML).status_code == 404
+
+
+def test_runs_of_comparisons_are_no_recent_jobs(stage: Any) -> None:
+    job = stage.post(task="echo", count=1)["id"]
+    run = stage.post(task="sleep", count=1)["id"]
+    spec = json.loads(stage.redis.hget(f"bp:job:{run}", "spec"))
+    spec["comparison"] = {"id": "0" * 24, "arm": 0, "round": 1, "kind": "sample"}
+    stage.redis.hset(f"bp:job:{run}", "spec", json.dumps(spec))
+    stage.run(run)
+    page = check_page(stage.http.get("/", headers=HTML).text)
+    assert "1 run of comparisons left out" in page.text
+    shown = [each["href"] for each in page.all("a")]
+    assert f"/jobs/{job}" in shown
+    assert f"/jobs/{run}" not in shown

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from batchpool.charts import numbers
 from batchpool.charts.share_bar import draw_utilisation
 from batchpool.ledger.values.announcements import LiveWorker
-from batchpool.pages.bars import unsuccessful
-from batchpool.pages.job_lines import JobLine, OpenJob, job_line, open_job, seconds_left
+from batchpool.pages.jobs.lines import JobLine, OpenJob, job_line, open_job, seconds_left
+from batchpool.pages.jobs.progress import unsuccessful
 from batchpool.pages.queue_load import QueueLine
 from batchpool.pages.text import about, in_words, sentence, whole_seconds
 from batchpool.schemas.comparison_responses import ComparisonSummary
@@ -52,6 +52,7 @@ class Facts:
     Args:
         open_jobs: those that have not ended and are shown; `running` and `queued` count all.
         faults: why new jobs are not accepted; empty if they are.
+        runs_left_out: runs of comparisons between the recent jobs, which are no jobs of people.
         cpu_s: by worker, the CPU seconds and the seconds of what it runs.
         waiting: by id of a job, why it waits.
     """
@@ -64,6 +65,7 @@ class Facts:
     recent: Sequence[JobSummary]
     comparisons: Sequence[tuple[ComparisonSummary, Sequence[str]]]
     faults: Sequence[str] = ()
+    runs_left_out: int = 0
     cpu_s: Mapping[str, tuple[float, float]] | None = None
     waiting: Mapping[str, str] | None = None
     queues: Sequence[QueueLine] = ()
@@ -80,6 +82,7 @@ class Overview:
     open_total: int
     recent: tuple[JobLine, ...]
     kept: int
+    recent_note: str
     workers: tuple[WorkerLine, ...]
     workers_note: str
     queues: tuple[QueueLine, ...]
@@ -100,6 +103,7 @@ def build_overview(facts: Facts) -> Overview:
         open_total=max(facts.running + facts.queued, len(facts.open_jobs)),
         recent=tuple(map(job_line, facts.recent)),
         kept=facts.kept,
+        recent_note=_recent_note(facts.runs_left_out),
         workers=tuple(_worker_line(worker, facts) for worker in facts.workers),
         workers_note=_workers_note(facts.workers),
         queues=tuple(facts.queues),
@@ -188,6 +192,10 @@ def _worker_line(worker: LiveWorker, facts: Facts) -> WorkerLine:
         use=f"{used:.2f} of {numbers.with_unit(f'{worker.cpus:g}', 'CPUs')}" if running_s else "",
         bar=draw_utilisation(used, worker.cpus, "CPUs") if running_s else "",
     )
+
+
+def _recent_note(runs: int) -> str:
+    return f"{numbers.plural(runs, 'run')} of comparisons left out" if runs else ""
 
 
 def _workers_note(workers: Sequence[LiveWorker]) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from batchpool.ledger.values.announcements import IdlePool, LiveWorker
 from batchpool.pages.overview import Facts, build_overview, headline, lead
-from tests.unit.pages.sample_jobs import job
+from tests.unit.pages.jobs.sample_jobs import job
 
 WORKER = LiveWorker(
     name="w1", host="box", pid=7, python="3.11", gil=True, cpus=2, class_id="c", state="idle"

@@ -16,12 +16,12 @@ from batchpool.api.use_cases.retry_job import retry_job
 from batchpool.jobs.failures import FAILURES, Frame, cause_of, show_failures
 from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
-from batchpool.pages.bars import done
 from batchpool.pages.frame import Live
-from batchpool.pages.job import Around, JobView, build_job
-from batchpool.pages.job_failures import FailuresView, build_failures
-from batchpool.pages.job_records import RecordsView, RecordView, build_record, build_records
-from batchpool.pages.job_sums import MOST_ITEMS, SharedSumView, build_shared_sum
+from batchpool.pages.jobs.failures import FailuresView, build_failures
+from batchpool.pages.jobs.progress import done
+from batchpool.pages.jobs.records import RecordsView, RecordView, build_record, build_records
+from batchpool.pages.jobs.sums import MOST_ITEMS, SharedSumView, build_shared_sum
+from batchpool.pages.jobs.view import Around, JobView, build_job
 from batchpool.schemas.job_requests import RecordsQuery
 from batchpool.schemas.job_responses import Job
 from batchpool.schemas.record_responses import Failures

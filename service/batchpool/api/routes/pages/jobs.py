@@ -16,7 +16,7 @@ from batchpool.api.use_cases.retry_job import retry_job
 from batchpool.jobs.listing import list_jobs
 from batchpool.jobs.open_jobs import load_open_jobs
 from batchpool.ledger.values.job_entries import JobEntry
-from batchpool.pages.job_list import (
+from batchpool.pages.jobs.listing import (
     ACTIONS,
     SPANS,
     Counts,

@@ -23,6 +23,8 @@ from batchpool.schemas.comparison_responses import ComparisonSummary
 blueprint = Blueprint("overview_page", __name__)
 
 MOST_OPEN, MOST_RECENT, MOST_COMPARISONS = 12, 8, 3
+RECENT_SCAN = 60
+"""Jobs among which the recent ones are looked for; runs of comparisons are left out."""
 
 
 @blueprint.get("/")
@@ -32,7 +34,7 @@ def get_overview() -> Response:
 
 def _load(context: ApiContext) -> Facts:
     found = load_open_jobs(context.redis, MOST_OPEN)
-    recent_ids = context.jobs.page(MOST_RECENT)
+    recent_ids, runs = _recent(context)
     now_ms = context.jobs.now_ms()
     loaded = context.jobs.load_many(list(dict.fromkeys([*found.ids, *recent_ids])))
     entries = {entry.id: entry for entry in loaded if entry}
@@ -45,12 +47,23 @@ def _load(context: ApiContext) -> Facts:
         running=found.running,
         queued=found.queued,
         kept=found.kept,
+        runs_left_out=runs,
         recent=summaries(context, [entries[each] for each in recent_ids if each in entries]),
         comparisons=_compared(context, [each for each in compared if each]),
         faults=check(context.redis).reasons if workers else (),
         queues=build_queues(fleet.classes, workers, context.presence.samples(), now_ms),
         cpu_s=_cpu_s(workers, entries, now_ms),
     )
+
+
+def _recent(context: ApiContext) -> tuple[list[str], int]:
+    """The newest jobs that people sent, and how many runs of comparisons are between them."""
+    ids = context.jobs.page(RECENT_SCAN)
+    headers = dict(zip(ids, context.jobs.load_headers(ids), strict=True))
+    sent = [each for each in ids if (head := headers[each]) and head.spec.comparison is None]
+    recent = sent[:MOST_RECENT]
+    last = ids.index(recent[-1]) + 1 if len(recent) == MOST_RECENT else len(ids)
+    return recent, last - len(recent)
 
 
 def _newest_comparisons(context: ApiContext) -> Sequence[str]:

@@ -6,7 +6,7 @@ from batchpool.api.context import service
 from batchpool.api.http import check_job_id, no_such_job
 from batchpool.api.page_response import page
 from batchpool.api.routes.pages.job_summaries import load_summaries
-from batchpool.pages.job_lines import state_word
+from batchpool.pages.jobs.lines import state_word
 
 blueprint = Blueprint("timeline_page", __name__)
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from batchpool.pages.job import Around, build_job, lead
-from batchpool.pages.job_request import request_forms
-from batchpool.pages.job_sums import explain
+from batchpool.pages.jobs.request import request_forms
+from batchpool.pages.jobs.sums import explain
+from batchpool.pages.jobs.view import Around, build_job, lead
 from batchpool.schemas.job_responses import ErrorInfo, SharedSum
-from tests.unit.pages.sample_jobs import batch, epoch, job, spec
+from tests.unit.pages.jobs.sample_jobs import batch, epoch, job, spec
 
 NBSP = "\u00a0"
 LOST = batch(

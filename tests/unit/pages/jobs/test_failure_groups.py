@@ -1,6 +1,6 @@
 """Failures are shown by cause, each with where it was and what Python said."""
 
-from batchpool.pages.job_failures import build_failures, trace_lines
+from batchpool.pages.jobs.failures import build_failures, trace_lines
 from batchpool.schemas.record_responses import Failures
 
 TRACE = """Traceback (most recent call last):

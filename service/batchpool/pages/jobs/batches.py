@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from batchpool.charts import numbers
-from batchpool.pages.bars import done, progress_bar, unsuccessful
+from batchpool.pages.jobs.progress import done, progress_bar, unsuccessful
 from batchpool.schemas.job_responses import Batch, EpochInfo, Job
 
 MOST_EPOCHS = 6

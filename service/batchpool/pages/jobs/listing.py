@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from batchpool.charts import numbers
-from batchpool.pages.job_lines import JobLine, job_line
+from batchpool.pages.jobs.lines import JobLine, job_line
 from batchpool.pages.text import in_words
 from batchpool.schemas.job_responses import JobSummary
 

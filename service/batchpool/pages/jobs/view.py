@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from batchpool.charts import numbers
 from batchpool.model import TERMINAL_STATES
-from batchpool.pages.bars import done, progress_bar, unsuccessful
-from batchpool.pages.job_batches import BatchLine, batch_lines
-from batchpool.pages.job_lines import how_it_runs, seconds_left, state_word
-from batchpool.pages.job_request import RequestForm, request_forms, request_note, settings
+from batchpool.pages.jobs.batches import BatchLine, batch_lines
+from batchpool.pages.jobs.lines import how_it_runs, seconds_left, state_word
+from batchpool.pages.jobs.progress import done, progress_bar, unsuccessful
+from batchpool.pages.jobs.request import RequestForm, request_forms, request_note, settings
 from batchpool.pages.text import about, in_words, sentence, whole_seconds
 from batchpool.schemas.job_responses import Job
 

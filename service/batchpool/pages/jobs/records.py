@@ -10,7 +10,7 @@ from batchpool.charts import numbers
 from batchpool.charts.share_bar import draw_utilisation
 from batchpool.ledger.records import RecordDocument
 from batchpool.model import RECORD_STATES
-from batchpool.pages.bars import done
+from batchpool.pages.jobs.progress import done
 from batchpool.pages.text import sentence
 from batchpool.schemas.job_responses import Progress
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from batchpool.charts import numbers
 from batchpool.model import TERMINAL_STATES
-from batchpool.pages.bars import done, progress_bar, unsuccessful
+from batchpool.pages.jobs.progress import done, progress_bar, unsuccessful
 from batchpool.pages.text import about, whole_seconds
 from batchpool.schemas.job_responses import JobSummary, Spec
 

@@ -1,0 +1,1 @@
+"""Views of jobs: in lists, and one with all its parts."""
