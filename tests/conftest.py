@@ -61,7 +61,7 @@ class _Schedule(LoadScopeScheduling):
         file = nodeid.partition("::")[0]
         if file.startswith(_ONE_OF_ALL):
             return file.split("/")[1]
-        return nodeid.partition("[")[0] if file.startswith(_SHARING_NOTHING) else file
+        return nodeid if file.startswith(_SHARING_NOTHING) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Schedule:
