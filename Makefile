@@ -22,7 +22,7 @@ WALKS := $(patsubst %,tests/faults/test_%.py,random_kills redis_away comparison_
 # Both parts, also if the first one fails, so that `make test-again` knows of all that failed.
 both = failed=0; { $(1) $(OR_NONE); } || failed=1; { $(2) $(OR_NONE); } || failed=1; exit $$failed
 
-.PHONY: help demo test test-again test-full test-walks chaos bench lint lint-js check docs lock clean
+.PHONY: help demo test test-again test-full test-walks chaos bench lint lint-js check docs screenshots lock clean
 help:  ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -62,6 +62,9 @@ check: lint lint-js test  ## What CI runs
 docs: $(VENV)/.dev  ## Write the pages that are made from the code
 	@$(RUN)/python docs/make_configuration.py
 	@$(RUN)/python docs/make_reference.py
+
+screenshots: $(VENV)/.dev  ## Take the pictures of the pages anew (needs chromium)
+	@$(RUN)/python docs/make_images.py
 
 lock:  ## Write the locked requirements anew (needs uv)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(LOCK_ARGS) \

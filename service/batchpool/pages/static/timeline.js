@@ -58,7 +58,7 @@ class Timeline {
   }
 
   get gutter() {
-    return this.width < NARROW_PX ? 62 : 92;
+    return this.width < NARROW_PX ? 68 : 92;
   }
 
   /** Seconds of the whole; a running job has some room after its now. */

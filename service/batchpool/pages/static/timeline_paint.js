@@ -372,7 +372,7 @@ export class Painter {
     this.#box("crash", x - 0.75, row.y - 3, 1.5, row.height + 6);
     this.#circle("crash", "", x, y, size);
     this.#lines("surface", 1.5, x - arm, y - arm, x + arm, y + arm, x - arm, y + arm, x + arm, y - arm);
-    if (!this.#speaks(row, mark) || end - x < 150) return;
+    if (!this.#speaks(row, mark) || end - x < 170) return;
     const words = `no sign of life for ${(mark.at - (mark.from ?? since)).toFixed(1)} s`;
     const middle = (Math.max(x, this.s.gutter) + Math.min(end, this.right)) / 2;
     this.#text(words, middle, y + 4, { colour: "crash", align: "center", halo: true, font: this.bold });
