@@ -120,6 +120,13 @@ def test_bins_say_what_a_slow_sum_says(
     assert spans.total == len(made)
 
 
+def test_the_next_pool_of_a_process_goes_on_in_the_lanes_of_the_one_before() -> None:
+    later = ExecutionSite(2, 1, 77, "pool_0", 0)
+    spans = read_job(entry(), {0: [(1, [item(0, 0, 5), item(1, 9, 5)._replace(site=later)])]})
+    (lane,) = spans.lanes
+    assert [lane.track.spans.index[at] for at in positions(lane)] == [0, 1]
+
+
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(1, 50)), min_size=1, max_size=40))
 def test_what_overlaps_is_put_into_the_fewest_lanes(times: list[tuple[int, int]]) -> None:
     made = [item(at, start, wall) for at, (start, wall) in enumerate(times)]

@@ -146,16 +146,9 @@ class _Growth:
 
 def _place(host: str, worker: str, site: ExecutionSite, shared_by: str) -> Place:
     if shared_by == "process":
-        return Place(host, worker, None, site.ppid, 0, None, None, shared_by)
+        return Place(host, worker, None, site.ppid, 0, None, shared_by)
     if shared_by == "thread":
-        return Place(host, worker, site.pid, site.ppid, 0, None, None, shared_by)
-    return Place(
-        host,
-        worker,
-        site.pid,
-        site.ppid,
-        site.interpreter,
-        site.thread_name,
-        site.thread_id,
-        shared_by,
-    )
+        return Place(host, worker, site.pid, site.ppid, 0, None, shared_by)
+    # By its name, not its id: the next pool of a process goes on in the lanes of the one before.
+    name = site.thread_name
+    return Place(host, worker, site.pid, site.ppid, site.interpreter, name, shared_by)

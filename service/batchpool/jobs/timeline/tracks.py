@@ -32,7 +32,6 @@ class Place(NamedTuple):
     ppid: int
     interpreter: int
     thread: str | None
-    thread_id: int | None
     shared_by: str = ""
 
 
