@@ -3,7 +3,7 @@
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,17 +180,28 @@ class Stage:
         assert isinstance(found, Claim), found
         return found
 
-    def run(self, job_id: str, batch: int = 0, fail: frozenset[int] = frozenset()) -> None:
-        """Claim a batch, record each item as its own value, and end the batch."""
+    def run(
+        self,
+        job_id: str,
+        batch: int = 0,
+        fail: frozenset[int] = frozenset(),
+        order: Callable[[list[Outcome]], Iterable[Sequence[Outcome]]] = lambda found: [found],
+    ) -> None:
+        """Claim a batch, record each item as its own value, and end the batch.
+
+        Args:
+            order: the blocks to which the outcomes are written.
+        """
         claim = self.claim(job_id, batch)
         items = Jobs(self.redis).items(job_id, claim.first, claim.count)
         flusher = RecordWriter(Ownership(self.redis), claim, 0, running=lambda: 0)
-        flusher.add(
-            [
-                _outcome(claim.first + at, item, claim.first + at in fail)
-                for at, item in enumerate(items)
-            ]
-        )
+        outcomes = [
+            _outcome(claim.first + at, item, claim.first + at in fail)
+            for at, item in enumerate(items)
+        ]
+        for block in order(outcomes):
+            flusher.add(block)
+            flusher.close(None)
         report = Report(
             effective_concurrency=claim.run.concurrency,
             pool="warm",

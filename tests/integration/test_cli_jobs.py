@@ -72,6 +72,17 @@ def test_a_failed_job_is_exit_code_1_and_says_which_items(stack: LocalStack) -> 
     assert "item 0: failed" in told.stdout
 
 
+def test_values_are_printed_a_line_each_or_refused_whole(stack: LocalStack) -> None:
+    given = '[1, "é", null, {"a": [2.5]}]'
+    told = run(stack.url, "submit", "echo", "--items", "-", "--watch", "--json", stdin=given)
+    printed = run(stack.url, "values", json.loads(told.stdout)["id"])
+    assert [json.loads(line) for line in printed.stdout.splitlines()] == json.loads(given)
+    failed = run(stack.url, "submit", "fail", "--count", "2", "--watch", "--json")
+    refused = run(stack.url, "values", json.loads(failed.stdout)["id"])
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "2 of 2 items have no value" in refused.stderr
+
+
 @pytest.mark.parametrize("source", ["--items", "--lines"])
 def test_items_come_from_stdin(stack: LocalStack, source: str) -> None:
     told = run(stack.url, "submit", "echo", source, "-", "--watch", "--json", stdin="5\n6\n")

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from batchpool.client.comparisons import Comparison, Comparisons
 from batchpool.client.errors import Unavailable
@@ -15,6 +15,7 @@ from batchpool.client.resources import Event, Job
 from batchpool.client.transport import Call, Transport, request_body
 from batchpool.json_value import JsonObject
 
+Missing = Literal["fail", "null", "skip"]
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
@@ -153,6 +154,21 @@ class Client:
             for line in answer.iter_lines():
                 if line:
                     yield json.loads(line)
+
+    def values(self, job: Job | str, missing: Missing = "fail") -> Iterator[Any]:
+        """Iterate over what the tasks returned, by item index, as they stream in.
+
+        Args:
+            missing: for items without a value: raise, give None, or leave them out.
+        Raises:
+            Conflict: items have no value, and `missing` is `fail`.
+        """
+        with self._transport.stream(
+            f"/v1/jobs/{_id(job)}/values",
+            query={"missing": missing},
+            headers={"Accept": "application/x-ndjson"},
+        ) as answer:
+            yield from map(json.loads, answer.iter_lines())
 
     def events(self, job: Job | str) -> Iterator[Event]:
         """Iterate over the job's events until it has ended; reconnects when the stream is cut."""

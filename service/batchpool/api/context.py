@@ -16,6 +16,7 @@ from batchpool.jobs.fleet import FleetCache
 from batchpool.jobs.timeline.cache import TimelineCache
 from batchpool.ledger import keys
 from batchpool.ledger.blocks.block_times import TimesReader
+from batchpool.ledger.blocks.block_values import ValuesReader
 from batchpool.ledger.broken import Broken
 from batchpool.ledger.comparisons import Comparisons
 from batchpool.ledger.events import Events
@@ -68,6 +69,7 @@ class ApiContext:
     jobs: Jobs
     jobs_writer: Jobs
     records: Records
+    values: ValuesReader
     timelines: TimelineCache
     events: Events
     comparisons: Comparisons
@@ -100,6 +102,7 @@ class ApiContext:
             jobs=Jobs(redis),
             jobs_writer=Jobs(slow_redis),
             records=Records(redis),
+            values=ValuesReader(redis),
             timelines=TimelineCache(TimesReader(redis)),
             events=Events(redis),
             comparisons=Comparisons(redis),

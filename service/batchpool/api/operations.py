@@ -91,6 +91,15 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "get",
+        "/v1/jobs/{job_id}/values",
+        "What the tasks returned, by item index",
+        answer=record_answers.Values,
+        query=models.ValuesQuery,
+        problems=(*_ONE, 409),
+        others=("application/x-ndjson",),
+    ),
+    Operation(
+        "get",
         "/v1/jobs/{job_id}/events",
         "Follow a job: Server-Sent Events progress, batch, job and end, each with the job",
         query=models.EventsQuery,

@@ -193,6 +193,16 @@ class RecordsQuery(Request):
         return frozenset(self.state.split(",")) if self.state else None
 
 
+class ValuesQuery(Request):
+    """`GET /v1/jobs/{id}/values`"""
+
+    missing: Literal["fail", "null", "skip"] = Field(
+        "fail",
+        description="for items without a value: answer 409 with their number, "
+        "put null in their place, or leave them out",
+    )
+
+
 class EventsQuery(Request):
     """`GET /v1/jobs/{id}/events`"""
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from batchpool.json_value import JsonObject
 from batchpool.model import RecordState
@@ -43,6 +43,10 @@ class Record(ResponseModel):
 class RecordPage(ResponseModel):
     records: list[Record]
     next: str | None
+
+
+class Values(RootModel[list[Any]]):
+    """What the tasks returned, by item index."""
 
 
 class FrameInfo(ResponseModel):

@@ -10,11 +10,13 @@ from batchpool.api.routes import (
     pages,
     records,
     timeline,
+    values,
 )
 
 BLUEPRINTS = (
     jobs.blueprint,
     records.blueprint,
+    values.blueprint,
     timeline.blueprint,
     comparisons.blueprint,
     lessons.blueprint,

@@ -70,7 +70,7 @@ def stream_records(job: JobEntry, query: RecordsQuery, media_type: str) -> Respo
     """
     records = service().records.stream(job, query.cursor, query.states)
     encode_rows = _csv if media_type == CSV else _ndjson
-    return _streamed(encode_rows(islice(records, query.limit)), media_type)
+    return stream_text(encode_rows(islice(records, query.limit)), media_type)
 
 
 @blueprint.get("/<job_id>/trace")
@@ -78,7 +78,7 @@ def get_trace(job_id: str) -> Response:
     negotiate()
     read_query(NoQuery)
     job = _load(job_id)
-    return _streamed(_trace(job, service().records.stream(job)), JSON)
+    return stream_text(_trace(job, service().records.stream(job)), JSON)
 
 
 @blueprint.get("/<job_id>/errors")
@@ -127,7 +127,12 @@ def _made_page(job: JobEntry, query: RecordsQuery, limit: int) -> Response:
     return response
 
 
-def _streamed(chunks: Iterator[str], media_type: str) -> Response:
+def stream_text(chunks: Iterator[str], media_type: str) -> Response:
+    """Text as it is made; it counts as a download until its end.
+
+    Raises:
+        TooManyDownloads: all of them are in use.
+    """
     context = service()
     if not context.downloads.acquire():
         raise TooManyDownloads(service().settings.max_downloads)

@@ -146,6 +146,27 @@ def decode_times(block: bytes, most: int = MOST_RECORDS) -> BlockTimes:
     )
 
 
+class BlockValues(NamedTuple):
+    """The values of a block; `states` are positions in RECORD_STATES."""
+
+    indices: Sequence[int]
+    states: bytes
+    values: list[Any]
+
+
+def decode_values(block: bytes, most: int = MOST_RECORDS) -> BlockValues:
+    """The values of a block, without all else.
+
+    Raises:
+        ValueError: as `decode_block`.
+    """
+    columns, indices, states = _unpack(block, most)
+    values = loads(columns["v"])
+    if not isinstance(values, list) or len(values) != len(indices):
+        raise ValueError("the block has not as many values as records")
+    return BlockValues(indices, states, values)
+
+
 def _unpack(block: bytes, most: int) -> tuple[JsonObject, Sequence[int], bytes]:
     """The columns of a block, its indices and its states."""
     columns = msgpack.unpackb(decompress(block, MOST_BYTES), strict_map_key=False)

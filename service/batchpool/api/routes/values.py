@@ -1,0 +1,82 @@
+"""/v1/jobs/{id}/values: what the tasks returned, by item index."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from flask import Blueprint, Response
+
+from batchpool.api.context import service
+from batchpool.api.http import JSON, check_job_id, encode, negotiate, no_such_job, read_query
+from batchpool.api.problems import Conflict
+from batchpool.api.routes.records import NDJSON, stream_text
+from batchpool.ledger.blocks.block_values import NO_VALUE
+from batchpool.ledger.values.job_entries import JobEntry
+from batchpool.schemas.job_requests import ValuesQuery
+
+blueprint = Blueprint("values", __name__, url_prefix="/v1/jobs")
+
+
+@blueprint.get("/<job_id>/values")
+def get_values(job_id: str) -> Response:
+    media_type = negotiate((JSON, NDJSON))
+    query = read_query(ValuesQuery)
+    job = service().jobs.load(check_job_id(job_id))
+    if job is None:
+        raise no_such_job(job_id)
+    if query.missing == "fail":
+        _check_whole(job)
+    windows = _present(service().values.windows(job), query.missing)
+    return stream_text(
+        _as_lines(windows) if media_type == NDJSON else _as_list(windows), media_type
+    )
+
+
+def _check_whole(job: JobEntry) -> None:
+    """Refuse a job of which not every item has a value.
+
+    Raises:
+        Conflict: it names their number, and the other choices.
+    """
+    found = sum(batch.tally.counts.get("succeeded", 0) for batch in job.batches)
+    missing = job.spec.count - found
+    if missing:
+        raise Conflict(
+            f"{missing} of {job.spec.count} items have no value; missing=null puts null in their "
+            f"place, missing=skip leaves them out"
+        )
+
+
+def _present(windows: Iterable[list[Any]], missing: str) -> Iterator[list[Any]]:
+    """Each window with what stands for a missing value, or without it.
+
+    Raises:
+        Conflict: `missing` is `fail`, and a value that was counted cannot be read.
+    """
+    for window in windows:
+        if missing == "null":
+            yield [None if value is NO_VALUE else value for value in window]
+        elif missing == "skip":
+            yield [value for value in window if value is not NO_VALUE]
+        elif any(value is NO_VALUE for value in window):
+            raise Conflict("values cannot be read; GET /v1/broken names what is broken")
+        else:
+            yield window
+
+
+def _as_list(windows: Iterable[list[Any]]) -> Iterator[str]:
+    before = "["
+    for window in windows:
+        if window:
+            yield before + encode(window)[1:-1]
+            before = ","
+    yield "[]" if before == "[" else "]"
+
+
+def _as_lines(windows: Iterable[list[Any]]) -> Iterator[str]:
+    for window in windows:
+        text = encode(window)
+        # Between numbers and the like a comma can only be that of the list.
+        if any(mark in text[1:] for mark in '"[{'):
+            yield "".join(encode(value) + "\n" for value in window)
+        elif window:
+            yield text[1:-1].replace(",", "\n") + "\n"

@@ -1,0 +1,103 @@
+"""The values of a job: by item index, complete or refused, and whole in any order of recording."""
+
+import json
+import random
+import time
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from batchpool.ledger import keys
+from batchpool.ledger.blocks import block_values
+from tests.support.waiting import check_time
+
+NDJSON = {"Accept": "application/x-ndjson"}
+ITEMS = [*range(5), "a,b\n[", None, {"x": [1, 2]}, 2.5, True]
+
+
+@pytest.fixture
+def partly(stage: Any) -> str:
+    """The path of a job of 10 items in 2 batches; the item 3 has failed."""
+    job_id = stage.post(task="echo", items=ITEMS, batches=2)["id"]
+    stage.run(job_id, 0, fail=frozenset([3]))
+    stage.run(job_id, 1)
+    return f"/v1/jobs/{job_id}"
+
+
+def test_a_job_with_a_failed_item_is_refused_unless_asked_otherwise(
+    stage: Any, partly: str
+) -> None:
+    response = stage.http.get(partly + "/values")
+    assert response.status_code == 409
+    assert response.get_json()["detail"] == (
+        "1 of 10 items have no value; missing=null puts null in their place, "
+        "missing=skip leaves them out"
+    )
+    assert stage.get(partly + "/values?missing=null") == [*ITEMS[:3], None, *ITEMS[4:]]
+    assert stage.get(partly + "/values?missing=skip") == [*ITEMS[:3], *ITEMS[4:]]
+
+
+def test_lines_have_the_same_values(stage: Any, partly: str) -> None:
+    response = stage.http.get(partly + "/values?missing=skip", headers=NDJSON)
+    assert response.mimetype == "application/x-ndjson"
+    assert [json.loads(line) for line in response.text.splitlines()] == [*ITEMS[:3], *ITEMS[4:]]
+
+
+def test_a_job_that_has_not_begun_has_no_values(stage: Any) -> None:
+    path = f"/v1/jobs/{stage.post(task='echo', items=[1, 2])['id']}/values"
+    assert stage.http.get(path).status_code == 409
+    assert stage.get(path + "?missing=skip") == []
+    assert stage.get(path + "?missing=null") == [None, None]
+    assert stage.http.get(path + "?missing=skip", headers=NDJSON).text == ""
+
+
+@pytest.mark.parametrize("ask", ["missing=none", "missing=", "limit=3"])
+def test_what_is_asked_is_checked(stage: Any, partly: str, ask: str) -> None:
+    assert stage.http.get(f"{partly}/values?{ask}").status_code == 422
+    assert stage.http.get("/v1/jobs/" + "0" * 24 + "/values").status_code == 404
+
+
+def batched(outcomes: list[Any], size: int) -> list[list[Any]]:
+    return [outcomes[at : at + size] for at in range(0, len(outcomes), size)]
+
+
+def _shuffled(outcomes: list[Any]) -> list[list[Any]]:
+    random.Random(1).shuffle(outcomes)
+    return batched(outcomes, 9)
+
+
+def test_blocks_in_any_order_across_windows_give_each_value_in_its_place(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(block_values, "WINDOW", 7)
+    count = 100
+    job_id = stage.post(task="echo", items=list(range(1000, 1000 + count)), batches=2)["id"]
+    stage.run(job_id, 0, order=_shuffled)
+    stage.run(job_id, 1, order=lambda found: [found[40:], found[:11], found[11:40]])
+    expected = list(range(1000, 1000 + count))
+    assert stage.get(f"/v1/jobs/{job_id}/values") == expected
+    lines = stage.http.get(f"/v1/jobs/{job_id}/values", headers=NDJSON).text
+    assert lines == "".join(f"{value}\n" for value in expected)
+
+
+def test_a_broken_block_is_said_and_not_left_out(stage: Any) -> None:
+    job_id = stage.post(task="echo", items=[1, 2, 3])["id"]
+    stage.run(job_id, 0)
+    redis: Redis = stage.redis
+    redis.lset(keys.batch_key(job_id, 0) + ":blocks", 0, b"rubbish")
+    response = stage.http.get(f"/v1/jobs/{job_id}/values")
+    assert response.status_code == 409 and "/v1/broken" in response.get_json()["detail"]
+    assert stage.get(f"/v1/jobs/{job_id}/values?missing=null") == [None] * 3
+
+
+@pytest.mark.full
+@pytest.mark.alone
+def test_a_million_values_are_read_within_seconds(stage: Any) -> None:
+    count = 1_000_000
+    job_id = stage.post(task="echo", items=list(range(count)))["id"]
+    stage.run(job_id, 0, order=lambda found: batched(found, 4096))
+    began = time.perf_counter()
+    text = stage.http.get(f"/v1/jobs/{job_id}/values").text
+    check_time("a million values", time.perf_counter() - began, 1)
+    assert json.loads(text) == list(range(count))
