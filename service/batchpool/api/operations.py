@@ -11,6 +11,7 @@ from batchpool.schemas import inventory_responses as inventory_answers
 from batchpool.schemas import job_requests as models
 from batchpool.schemas import job_responses as answers
 from batchpool.schemas import lesson_responses as lesson_answers
+from batchpool.schemas import record_requests
 from batchpool.schemas import record_responses as record_answers
 from batchpool.schemas.timeline import Timeline, TimelineQuery
 
@@ -85,7 +86,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/jobs/{job_id}/records",
         "The record of each item, by index",
         answer=record_answers.RecordPage,
-        query=models.RecordsQuery,
+        query=record_requests.RecordsQuery,
         problems=_ONE,
         others=("application/x-ndjson", "text/csv"),
     ),
@@ -94,7 +95,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/jobs/{job_id}/values",
         "What the tasks returned, by item index",
         answer=record_answers.Values,
-        query=models.ValuesQuery,
+        query=record_requests.ValuesQuery,
         problems=(*_ONE, 409),
         others=("application/x-ndjson",),
     ),

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from batchpool.backends.facts import BACKENDS
-from batchpool.model import RECORD_STATES, START_METHODS, JobState
+from batchpool.model import START_METHODS, JobState
 from batchpool.schemas.fields import Concurrency, Count, Items, Labels, Params, Retries, Seconds
 from batchpool.schemas.refusals import MOST_ERRORS, FieldError, InvalidFields
 
@@ -89,14 +89,6 @@ class JobRequest(Request):
 _NAMED_FIELD = re.compile(r"`(\w+)`")
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,8})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_STATE = f"({'|'.join(RECORD_STATES)})"
-
-
-def _known_states(text: str) -> str:
-    unknown = sorted(set(text.split(",")) - set(RECORD_STATES))
-    if unknown:
-        raise ValueError(f"unknown state {unknown[0][:80]!r}; known: {', '.join(RECORD_STATES)}")
-    return text
 
 
 def int_from_text(value: Any) -> Any:
@@ -112,13 +104,6 @@ def number_from_text(value: Any) -> Any:
 
 
 Limit = Annotated[int, Field(ge=1, le=500), BeforeValidator(int_from_text)]
-RecordLimit = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(int_from_text)]
-Index = Annotated[int, Field(ge=0, le=100_000_000), BeforeValidator(int_from_text)]
-States = Annotated[
-    str,
-    Field(max_length=80, json_schema_extra={"pattern": f"^{_STATE}(,{_STATE})*$"}),
-    AfterValidator(_known_states),
-]
 
 
 def _instant(text: str) -> str:
@@ -176,30 +161,6 @@ class JobQuery(Request):
 
     wait: Annotated[float, Field(ge=0), BeforeValidator(number_from_text)] = Field(
         0, description="seconds to wait for a terminal state, at most 60"
-    )
-
-
-class RecordsQuery(Request):
-    """`GET /v1/jobs/{id}/records`"""
-
-    limit: RecordLimit | None = Field(
-        None, description="JSON: default 100, at most 10,000; streams: default all"
-    )
-    cursor: Index = 0
-    state: States | None = Field(None, description="one or more states, separated by commas")
-
-    @property
-    def states(self) -> frozenset[str] | None:
-        return frozenset(self.state.split(",")) if self.state else None
-
-
-class ValuesQuery(Request):
-    """`GET /v1/jobs/{id}/values`"""
-
-    missing: Literal["fail", "null", "skip"] = Field(
-        "fail",
-        description="for items without a value: answer 409 with their number, "
-        "put null in their place, or leave them out",
     )
 
 

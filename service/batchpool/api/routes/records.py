@@ -25,7 +25,8 @@ from batchpool.jobs.failures import FAILURES, MOST_READ, show_failures
 from batchpool.jobs.trace import trace_events
 from batchpool.ledger.records import RECORD_FIELDS, RecordDocument
 from batchpool.ledger.values.job_entries import JobEntry
-from batchpool.schemas.job_requests import NoQuery, RecordsQuery
+from batchpool.schemas.job_requests import NoQuery
+from batchpool.schemas.record_requests import RecordsQuery
 
 Row = TypeVar("Row")
 

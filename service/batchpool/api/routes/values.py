@@ -11,7 +11,7 @@ from batchpool.api.problems import Conflict
 from batchpool.api.routes.records import NDJSON, stream_text
 from batchpool.ledger.blocks.block_values import NO_VALUE
 from batchpool.ledger.values.job_entries import JobEntry
-from batchpool.schemas.job_requests import ValuesQuery
+from batchpool.schemas.record_requests import ValuesQuery
 
 blueprint = Blueprint("values", __name__, url_prefix="/v1/jobs")
 

@@ -22,8 +22,8 @@ from batchpool.pages.jobs.progress import done
 from batchpool.pages.jobs.records import RecordsView, RecordView, build_record, build_records
 from batchpool.pages.jobs.sums import MOST_ITEMS, SharedSumView, build_shared_sum
 from batchpool.pages.jobs.view import Around, JobView, build_job
-from batchpool.schemas.job_requests import RecordsQuery
 from batchpool.schemas.job_responses import Job
+from batchpool.schemas.record_requests import RecordsQuery
 from batchpool.schemas.record_responses import Failures
 
 blueprint = Blueprint("job_page", __name__)
