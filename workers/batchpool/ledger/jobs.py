@@ -156,6 +156,14 @@ class Jobs:
         """When a job was submitted, by the list of jobs; 0 if it is not in it."""
         return float(self._redis.zscore(keys.JOBS, keys.job_key(job_id)) or 0)
 
+    def has_given_items(self, job_id: str) -> bool:
+        """Whether the items of a job were given one by one: else they are the numbers 0 … n-1."""
+        key = keys.job_key(job_id)
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hexists(key, "item_blocks")
+            pipe.exists(key + ":items")
+            return any(pipe.execute())
+
     def items(self, job_id: str, first: int, count: int) -> Sequence[Any]:
         """The items with the indices first … first + count - 1.
 

@@ -46,10 +46,9 @@ class JobParts:
 
     @cached_property
     def job(self) -> JobView:
-        items = self._context.jobs.items(self._entry.id, 0, 1)
         around = Around(
             base_url=request.host_url.rstrip("/"),
-            counted=isinstance(items, range),
+            counted=not self._context.jobs.has_given_items(self._entry.id),
             batches_from=_number("batches"),
         )
         return build_job(self._job, around)
