@@ -122,7 +122,7 @@ LESSONS: Final = (
         lead="The same eight tasks one after the other, and then each in a process of its own, "
         "two at a time.",
         code=f"{_LOOP}\nfor n in range(8):\n"
-        "    p = multiprocessing.Process(target=task, args=(n,))\n    p.start()\n",
+        "    p = Process(target=task, args=(n,))\n    p.start()\n",
         marked=(9, 10),
         further="Read the parents of the processes below: none is the worker. And the global that "
         "the parent sees: lesson 3 has another one.",
@@ -146,7 +146,7 @@ LESSONS: Final = (
         title="Threads share one memory",
         lead="Five tasks that wait, one after the other, and then each in a thread of its own.",
         code=f"{_SLEEP}\nfor n in range(5):\n"
-        "    t = threading.Thread(target=task, args=(n,))\n    t.start()\n",
+        "    t = Thread(target=task, args=(n,))\n    t.start()\n",
         marked=(7, 8),
         further="Replace the waiting with a loop that computes, and see lesson 4.",
         task="sleep",
@@ -173,7 +173,7 @@ LESSONS: Final = (
         "    pool.map(task, range(8))\n\n# two processes\n"
         "with ProcessPoolExecutor(2) as pool:\n    pool.map(task, range(8))\n",
         marked=(3, 5),
-        further="Replace the loop with time.sleep(2), and the threads win as much as the "
+        further="Replace the loop with `time.sleep(2)`, and the threads win as much as the "
         "processes: lesson 5.",
         task="cpu",
         params=_COMPUTING,
@@ -205,8 +205,8 @@ LESSONS: Final = (
         "with ProcessPoolExecutor(3) as pool:\n    pool.map(task, range(6))\n",
         marked=(3, 3),
         further="Files are waited for too, if they are not in memory. Start the workers with "
-        "batchpool up --files-root DIR, then: ls DIR | batchpool compare files --lines - "
-        "--arm sequential --arm thread-pool:3 --arm process-pool:3",
+        "`batchpool up --files-root DIR`, then `ls DIR | batchpool compare files --lines - "
+        "--arm sequential --arm thread-pool:3 --arm process-pool:3`",
         task="sleep",
         params=_WAITING,
         count=6,

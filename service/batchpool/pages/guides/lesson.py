@@ -177,7 +177,7 @@ def _outcome(lesson: Lesson, run: LessonRun) -> Outcome:
         headings=tuple(way.name for way in shown),
         rows=tuple(_row(at, shown) for at in range(min(total, MOST_ROWS))),
         rows_total=total,
-        notes=(*map(_note, shown), *_parents(shown)),
+        notes=tuple(_notes(shown)),
         times=tuple(_time(way) for way in run.ways),
         race=_race(run.ways) if lesson.kind == "race" else None,
     )
@@ -204,19 +204,19 @@ def _figure(value: Number | None) -> str:
     return numbers.NOTHING if value is None else numbers.exact(str(value))
 
 
-def _note(way: LessonWay) -> str:
+def _notes(ways: Sequence[LessonWay]) -> list[str]:
+    """What the sums held, and why the parents are what they are: once where it is the same."""
+    sums = [_sum_note(way) for way in ways]
+    if len({way.parents for way in ways}) == 1:
+        return [*sums, ways[0].parents]
+    return [f"{note} {way.parents}" for note, way in zip(sums, ways, strict=True)]
+
+
+def _sum_note(way: LessonWay) -> str:
     observed, total = _figure(way.observed), _figure(way.sum)
     kept = "the exact sum" if way.observed == way.sum else f"the exact sum is {total}"
     name = f"{way.name[:1].upper()}{way.name[1:]}"
     return f"{name}: in the end the shared sum held {observed}, {kept}."
-
-
-def _parents(ways: Sequence[LessonWay]) -> list[str]:
-    """Why the parents are what they are, each reason once, with the ways that it is about."""
-    reasons = dict.fromkeys(way.parents for way in ways)
-    if len(reasons) == 1:
-        return list(reasons)
-    return [f"{', '.join(w.name for w in ways if w.parents == why)}: {why}" for why in reasons]
 
 
 def _time(way: LessonWay) -> WayTime:

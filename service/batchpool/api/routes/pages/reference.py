@@ -31,6 +31,8 @@ def try_operation() -> Response:
     """Lead a plain form to the operation that it names; 307 keeps the method."""
     given = {**request.args.to_dict(), **request.form.to_dict()}
     operation = given.get("operation", "")
+    if not operation:
+        return Response(status=303, headers={"Location": "/docs"})
     address = address_of(openapi_document(), operation, given)
     if address is None:
         raise NotFound(f"no operation {operation[:80]!r}, or no id for it")
