@@ -105,7 +105,12 @@ def test_the_python_text_is_python() -> None:
 
 def test_items_are_piped_into_the_command() -> None:
     texts = job_texts({"task": "echo", "items": ["a b", 1]}, "http://h:1")
-    assert texts.command == "printf '%s\\n' '\"a b\"' 1 | batchpool submit echo --items -"
+    assert texts.command == "echo '[\"a b\", 1]' |\n  batchpool submit echo --items -"
+
+
+def test_text_that_reads_as_json_stays_text_in_the_command() -> None:
+    texts = job_texts({"task": "echo", "params": {"a": "5", "b": "x"}, "labels": {"n": "5"}}, "")
+    assert "--param 'a=\"5\"' --param b=x --label n=5" in texts.command
 
 
 def test_code_is_escaped_and_the_wrong_line_marked() -> None:

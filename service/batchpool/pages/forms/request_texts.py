@@ -9,13 +9,6 @@ from typing import Final
 
 from batchpool.json_value import JsonObject
 
-_OPTIONS: Final = {
-    "task_timeout_s": "task-timeout",
-    "timeout_s": "timeout",
-    "queue_timeout_s": "queue-timeout",
-}
-"""Fields whose option of the command line has another name."""
-
 _UNFOLDED: Final = ("params", "grid")
 """Objects that are written with a name a line."""
 
@@ -41,7 +34,7 @@ def job_texts(body: JsonObject, url: str) -> RequestTexts:
     return RequestTexts(
         json=json_text(body),
         curl=_curl(f"{url}/v1/jobs", body),
-        python=_python(url, _call("client.submit", body)),
+        python=_python(url, "job", _call("client.submit", body), "client.wait(job).sum"),
         command=_job_command(body),
     )
 
@@ -49,10 +42,11 @@ def job_texts(body: JsonObject, url: str) -> RequestTexts:
 def comparison_texts(body: JsonObject, url: str) -> RequestTexts:
     """The texts of `POST /v1/comparisons`; `url` as for `job_texts`."""
     shown = pformat(body, width=_WIDTH, sort_dicts=False)
+    call = f"client.comparisons.submit(\n{_indented(shown, 8)}\n    )"
     return RequestTexts(
         json=json_text(body),
         curl=_curl(f"{url}/v1/comparisons", body),
-        python=_python(url, f"client.comparisons.submit(\n{_indented(shown, 8)}\n    )"),
+        python=_python(url, "found", call, "client.comparisons.wait(found).conclusion"),
         command=f"batchpool compare --file - <<'END'\n{json_text(body)}\nEND",
     )
 
@@ -91,9 +85,11 @@ def _curl(url: str, body: JsonObject) -> str:
     return f"curl -s {shlex.quote(url)} \\\n  -H 'Content-Type: application/json' \\\n  -d {quoted}"
 
 
-def _python(url: str, call: str) -> str:
+def _python(url: str, ordered: str, call: str, outcome: str) -> str:
+    """A program that orders and prints the outcome, which is an attribute of what has ended."""
     return (
-        f"from batchpool.client import Client\n\nwith Client({url!r}) as client:\n    print({call})"
+        f"from batchpool.client import Client\n\nwith Client({url!r}) as client:\n"
+        f"    {ordered} = {call}\n    print({outcome})"
     )
 
 
@@ -117,21 +113,30 @@ def _job_command(body: JsonObject) -> str:
     prefix = ""
     for name, value in body.items():
         if name == "items":
-            lines = " ".join(shlex.quote(_compact(item)) for item in value)
-            prefix = f"printf '%s\\n' {lines} | "
-            words.append("--items -")
+            prefix = f"echo {shlex.quote(_compact(value))} |\n  "
         elif name in ("params", "labels"):
             words += _pairs(name.removesuffix("s"), value)
+        # The command line has no option that measures.
         elif name not in ("task", "measure"):
-            option = _OPTIONS.get(name, name.replace("_", "-"))
+            option = name.removesuffix("_s").replace("_", "-")
             words.append(f"--{option} {shlex.quote(str(value))}")
+    words += ["--items -"] if prefix else []
     return prefix + _folded(words)
 
 
 def _pairs(option: str, values: JsonObject) -> Iterator[str]:
     for name, value in values.items():
-        text = value if isinstance(value, str) else _compact(value)
-        yield f"--{option} {shlex.quote(f'{name}={text}')}"
+        # Of a param, what reads as JSON is JSON: the text "5" needs its quotes.
+        is_text = isinstance(value, str) and (option == "label" or not _is_json(value))
+        yield f"--{option} {shlex.quote(f'{name}={value if is_text else _compact(value)}')}"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _folded(words: list[str]) -> str:

@@ -205,7 +205,7 @@ def _figure(value: Number | None) -> str:
 
 
 def _notes(ways: Sequence[LessonWay]) -> list[str]:
-    """What the sums held, and why the parents are what they are: once where it is the same."""
+    """The shared sums at the end, and why the parents are what they are: once if it is the same."""
     sums = [_sum_note(way) for way in ways]
     if len({way.parents for way in ways}) == 1:
         return [*sums, ways[0].parents]

@@ -1,11 +1,11 @@
 """The request of a job, to copy as curl, Python and command line, and what it says; pure."""
 
 import json
-import shlex
 from dataclasses import dataclass
 
 from batchpool.charts import numbers
 from batchpool.json_value import JsonObject
+from batchpool.pages.forms.request_texts import job_texts
 from batchpool.schemas.job_responses import Spec
 
 OPTIONS = (
@@ -72,45 +72,12 @@ def request_note(spec: Spec, counted: bool) -> str:
 
 def request_forms(spec: Spec, base_url: str, counted: bool) -> tuple[RequestForm, ...]:
     """The request as curl, Python and command line."""
-    body = request_of(spec, counted)
-    # One field a line: short enough to read, and no list of items stretches over ten lines.
-    lines = [f'"{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in body.items()]
-    text = "{" + ",\n       ".join(lines) + "}"
-    url = shlex.quote(f"{base_url}/v1/jobs")
-    curl = f"curl -s {url} -H 'Content-Type: application/json' \\\n  -d {shlex.quote(text)}"
+    texts = job_texts(request_of(spec, counted), base_url)
     return (
-        RequestForm("curl", curl),
-        RequestForm("Python", _python(body, base_url)),
-        RequestForm("Command line", _command(body)),
+        RequestForm("curl", texts.curl),
+        RequestForm("Python", texts.python),
+        RequestForm("Command line", texts.command),
     )
-
-
-def _python(body: JsonObject, base_url: str) -> str:
-    arguments = [repr(body["task"])]
-    arguments += [f"{name}={value!r}" for name, value in body.items() if name != "task"]
-    inside = ",\n        ".join(arguments)
-    return (
-        "from batchpool.client import Client\n\n"
-        f"with Client({base_url!r}) as client:\n"
-        f"    job = client.submit(\n        {inside},\n    )\n"
-        "    print(client.wait(job).sum)"
-    )
-
-
-def _command(body: JsonObject) -> str:
-    words = ["batchpool", "submit", str(body["task"])]
-    for key, value in body.get("params", {}).items():
-        words += ["--param", f"{key}={_plain(value)}"]
-    for key, label in body.get("labels", {}).items():
-        words += ["--label", f"{key}={label}"]
-    for name, value in body.items():
-        # The command line has no option that measures.
-        if name not in ("task", "params", "labels", "items", "measure"):
-            words += [f"--{name.removesuffix('_s').replace('_', '-')}", _plain(value)]
-    if "items" not in body:
-        return " ".join(map(shlex.quote, words))
-    items = shlex.quote(json.dumps(body["items"], ensure_ascii=False))
-    return f"echo {items} |\n  {' '.join(map(shlex.quote, words))} --items -"
 
 
 def _plain(value: object) -> str:
