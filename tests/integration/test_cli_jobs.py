@@ -278,3 +278,18 @@ def test_ctrl_c_says_how_to_go_on(stack: LocalStack, command: str) -> None:
         else:
             assert not client.comparisons.get(first[1]).done
             client.comparisons.cancel(first[1])
+
+
+def test_a_report_is_written_to_a_file_that_is_named(stack: LocalStack, tmp_path: Path) -> None:
+    with Client(stack.url) as client:
+        job = client.run("echo", count=3)
+    path = tmp_path / "report.html"
+    told = run(stack.url, "report", job.id, "-o", str(path))
+    assert (told.returncode, told.stdout) == (0, f"{path.as_uri()}\n")
+    assert path.read_text().startswith("<!doctype html>")
+    assert "3\u00a0items" in run(stack.url, "report", job.id, "-o", "-").stdout
+    unknown = run(stack.url, "report", "0" * 24, "-o", str(path))
+    assert unknown.returncode == 2
+    assert "no job or comparison '000000000000000000000000'" in unknown.stderr
+    missing = run(stack.url, "report", job.id, "-o", str(tmp_path / "no" / "report.html"))
+    assert missing.returncode == 2 and "cannot write" in missing.stderr

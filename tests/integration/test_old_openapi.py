@@ -44,6 +44,8 @@ CHANGED: dict[str, str] = {
     "+//v1/classes": "the load of classes of workers is sampled",
     "+//v1/jobs/{job_id}/errors": "failures are grouped by their cause",
     "+//v1/jobs/{job_id}/values": "values are read without their records",
+    "+//v1/jobs/{job_id}/report": "a job as one file",
+    "+//v1/comparisons/{comparison_id}/report": "a comparison as one file",
     "+//v1/jobs/{job_id}/timeline": "when items ran, and where",
     "+//v1/broken": "what cannot be read is listed",
     "+//v1/broken/{broken_id}": "and can be deleted",

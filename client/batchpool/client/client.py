@@ -175,6 +175,11 @@ class Client:
         path = f"/v1/jobs/{_id(job)}/events"
         return follow_events(self._transport, path, f"job {_id(job)}", self._retry_for_s)
 
+    def report(self, job: Job | str) -> str:
+        """Return the report: one HTML file that loads nothing and opens from a disk."""
+        path = f"/v1/jobs/{_id(job)}/report"
+        return self._transport.call(Call("GET", path, headers={"Accept": "text/html"})).text
+
     def cancel(self, job: Job | str) -> Job:
         """Cancel a queued or running job."""
         job_id = _id(job)

@@ -85,6 +85,11 @@ class Comparisons:
         call = Call("GET", _path(comparison), query={"format": format}, headers={"Accept": "*/*"})
         return self._transport.call(call).text
 
+    def report(self, comparison: Comparison | str) -> str:
+        """Return the report: one HTML file that loads nothing and opens from a disk."""
+        call = Call("GET", f"{_path(comparison)}/report", headers={"Accept": "text/html"})
+        return self._transport.call(call).text
+
     def cancel(self, comparison: Comparison | str) -> Comparison:
         """Cancel a comparison and its current run."""
         return Comparison(self._transport.json(Call("POST", f"{_path(comparison)}/cancel")))

@@ -13,6 +13,7 @@ from batchpool.schemas import job_responses as answers
 from batchpool.schemas import lesson_responses as lesson_answers
 from batchpool.schemas import record_requests
 from batchpool.schemas import record_responses as record_answers
+from batchpool.schemas.report import ReportQuery
 from batchpool.schemas.timeline import Timeline, TimelineQuery
 
 
@@ -131,6 +132,14 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=_ONE,
     ),
     Operation(
+        "get",
+        "/v1/jobs/{job_id}/report",
+        "A job as one HTML file that loads nothing; or one of its charts, as SVG",
+        query=ReportQuery,
+        problems=_ONE,
+        others=("text/html", "image/svg+xml"),
+    ),
+    Operation(
         "post",
         "/v1/jobs/{job_id}/cancel",
         "Cancel a job",
@@ -189,6 +198,14 @@ OPERATIONS: tuple[Operation, ...] = (
         headers={"Last-Event-ID": "the last event that was seen; what follows is sent"},
         problems=_ONE,
         others=("text/event-stream",),
+    ),
+    Operation(
+        "get",
+        "/v1/comparisons/{comparison_id}/report",
+        "A comparison as one HTML file that loads nothing; or one of its charts, as SVG",
+        query=ReportQuery,
+        problems=_ONE,
+        others=("text/html", "image/svg+xml"),
     ),
     Operation(
         "post",

@@ -69,11 +69,12 @@ def _frame(current: str, live: Live | None) -> Frame:
         workers = context.fleets.cached().workers
         durability = check(context.redis).durability
     except RedisError:
-        return Frame(current, (f"batchpool {_version()}",), live)
-    return Frame(current, footer_facts(_version(), workers, durability), live)
+        return Frame(current, (f"batchpool {running_version()}",), live)
+    return Frame(current, footer_facts(running_version(), workers, durability), live)
 
 
-def _version() -> str:
+def running_version() -> str:
+    """The version of the package that runs."""
     try:
         return version("batchpool")
     except PackageNotFoundError:

@@ -1,5 +1,6 @@
 """The elements of charts; colours come from classes, so that one chart serves all themes."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -102,7 +103,16 @@ def chart(kind: str, size: tuple[float, float], body: str, caption: Caption) -> 
 
 def as_file(drawn: str, css: str) -> str:
     """A chart as a file of its own: with the hatches and the style sheet that it needs."""
-    start = drawn.index("<title>")
     ends = drawn.index("</desc>") + len("</desc>")
     own = f"<style>{css.replace('<', '&lt;')}</style><defs>{PATTERNS}</defs>"
-    return f"{drawn[:start]}{drawn[start:ends]}{own}{drawn[ends:]}\n"
+    return f"{_VIEW.sub(_with_margin, drawn[:ends], count=1)}{own}{drawn[ends:]}\n"
+
+
+_VIEW: Final = re.compile(r'viewBox="0 0 (\S+) (\S+)" width="\S+" height="\S+"')
+_MARGIN: Final = 12
+
+
+def _with_margin(size: re.Match[str]) -> str:
+    width, height = (coordinate(float(each) + 2 * _MARGIN) for each in size.groups())
+    view = f"-{_MARGIN} -{_MARGIN} {width} {height}"
+    return f'viewBox="{view}" width="{width}" height="{height}"'

@@ -22,6 +22,7 @@ from batchpool.charts.svg import (
 from batchpool.charts.timeline_bars import draw_bars, draw_bins, draw_pins
 from batchpool.charts.timeline_document import Lane, Mark, Timeline
 from batchpool.charts.timeline_marks import Placed, draw_loss, draw_marks
+from batchpool.charts.timeline_thinning import thinned
 from batchpool.charts.visible_text import shortened
 
 TOP: Final = 24
@@ -45,6 +46,7 @@ class Layout:
 
 def draw(document: Timeline, width: int = 1160) -> str:
     """The lanes of each worker below its name; where it is narrow without notes."""
+    document = thinned(document)
     is_narrow = width < _NARROW
     layout = Layout(width, 92 if is_narrow else 148, 14 if is_narrow else 16, 4)
     x = layout.scale(document["from"], max(document["to"], document["from"] + 1e-6))

@@ -1,13 +1,14 @@
 """One run of each arm of a comparison, as small timelines on one time axis."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchpool.charts import numbers
 from batchpool.charts.svg import Caption, Table, chart, group, rectangle, text
 from batchpool.charts.timeline import TOP, Layout, draw_axis, draw_lane
 from batchpool.charts.timeline_bars import draw_pins
 from batchpool.charts.timeline_document import Timeline
+from batchpool.charts.timeline_thinning import thinned
 from batchpool.charts.visible_text import shortened
 
 _NAME_PX = 7.0
@@ -24,6 +25,7 @@ class ArmRun:
 
 def draw(runs: Sequence[ArmRun], width: int = 1160) -> str:
     """The lanes of each arm below each other; the name and the time stand at its first lane."""
+    runs = [replace(run, timeline=thinned(run.timeline, len(runs))) for run in runs]
     longest = max((len(run.name) for run in runs), default=0)
     layout = Layout(width, min(330, max(150, longest * _NAME_PX + 84)), 11, 2.5)
     x = layout.scale(0, max((run.timeline["end"] for run in runs), default=1.0) * 1.01 or 1.0)

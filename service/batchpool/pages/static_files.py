@@ -13,6 +13,8 @@ _TYPES: Final = {
     ".svg": "image/svg+xml",
 }
 
+_COMPONENTS: Final = "/* Components of the page."
+
 
 @dataclass(frozen=True)
 class StaticFile:
@@ -42,3 +44,19 @@ def static_files() -> dict[str, StaticFile]:
 def static_url(name: str) -> str:
     """The address of a file, of this very content."""
     return f"/static/{name}?v={static_files()[name].digest}"
+
+
+@cache
+def style_sections(*names: str) -> str:
+    """The tokens of the style sheet, and its sections with these names.
+
+    Raises:
+        KeyError: there is no such section.
+    """
+    css = static_files()["page.css"].content.decode()
+    tokens, _, components = css.partition(_COMPONENTS)
+    first, *parts = components.split("/* ---- ")
+    sections = {part.partition(" ---")[0].partition(":")[0]: part for part in parts}
+    sections["Elements"] = first
+    rules = [sections[name].partition("*/\n")[2] for name in names]
+    return "".join([tokens, *rules])

@@ -9,6 +9,7 @@ from batchpool.api.routes import (
     lessons,
     pages,
     records,
+    reports,
     timeline,
     values,
 )
@@ -18,6 +19,7 @@ BLUEPRINTS = (
     records.blueprint,
     values.blueprint,
     timeline.blueprint,
+    reports.blueprint,
     comparisons.blueprint,
     lessons.blueprint,
     inventory.blueprint,

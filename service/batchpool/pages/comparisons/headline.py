@@ -51,7 +51,7 @@ def headline(comparison: Comparison, left_s: float | None) -> Headline:
     if any(arm.verdict for arm in comparison.arms or ()):
         reference = reference_name(comparison)
         title = f"Stay with {reference}. No arm is shown to be faster."
-        return Headline(title, tuple(_rows(sentences)))
+        return Headline(title, tuple(_rows(sentences, "Seen")))
     return Headline("Nothing is proven.", tuple(_reasons(comparison, sentences)))
 
 
@@ -73,16 +73,18 @@ def _take(comparison: Comparison, best: ArmResult, sentences: Sequence[str]) -> 
     rounds = best.ratio.rounds if best.ratio else best.rounds
     span = f"{numbers.ratio_figure(speedup.low)} to {numbers.ratio_figure(speedup.high)}"
     basis = f"nominal {numbers.percent(0.95)} interval, {numbers.plural(rounds, 'round')}"
-    return Headline(title, tuple(_rows(sentences)), numbers.ratio(speedup.value), (span, basis))
+    return Headline(
+        title, tuple(_rows(sentences, "Or")), numbers.ratio(speedup.value), (span, basis)
+    )
 
 
-def _rows(sentences: Sequence[str]) -> list[tuple[str, str]]:
-    """The first sentence without what the title says; the others by their kind."""
+def _rows(sentences: Sequence[str], label: str) -> list[tuple[str, str]]:
+    """The first sentence without what the title says, beside `label`; the others by their kind."""
     if not sentences:
         return []
     _, _, others = sentences[0].rstrip(".").partition("; ")
     # It begins with the name of an arm, so without a capital.
-    rows = [("Or", numbers.tidy(others) + ".")] if others else []
+    rows = [(label, numbers.tidy(others) + ".")] if others else []
     return rows + [_labelled(sentence) for sentence in sentences[1:]]
 
 

@@ -1,5 +1,6 @@
 """Can it be trusted? What was checked, and what was found, in words; pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -25,14 +26,32 @@ class Check:
 def trust(comparison: Comparison) -> list[Check]:
     """What took verdicts away, then warnings, then what was found to be in order."""
     errors, warnings = comparison.guard or [], comparison.warnings or []
-    checks = [_finding("bad", "No verdict", each) for each in errors]
-    checks += [_finding("warn", "Mind", each) for each in warnings]
+    arms = len(comparison.spec.arms)
+    checks = [Check("bad", "No verdict:", text) for text in _texts(errors, arms)]
+    checks += [Check("warn", "Mind:", text) for text in _texts(warnings, arms)]
     found = {each.kind for each in (*errors, *warnings)}
     return checks + _in_order(comparison, found)
 
 
-def _finding(kind: Literal["warn", "bad"], title: str, finding: FindingInfo) -> Check:
-    return Check(kind, f"{title}:", numbers.tidy(finding.message.rstrip(".") + "."))
+def _texts(findings: Sequence[FindingInfo], arms: int) -> list[str]:
+    """One sentence per finding; what is the same for several arms is said once."""
+    named: dict[str, list[str]] = {}
+    for finding in findings:
+        text = finding.message.rstrip(".")
+        own = f"{finding.arm}: "
+        if finding.arm is None or not text.startswith(own):
+            named.setdefault(text, [])
+        else:
+            named.setdefault(text.removeprefix(own), []).append(finding.arm)
+    return [numbers.tidy(_sentence(text, of, arms)) for text, of in named.items()]
+
+
+def _sentence(text: str, of: Sequence[str], arms: int) -> str:
+    if not of:
+        return f"{text}."
+    if len(of) == 1:
+        return f"{of[0]}: {text}."
+    return f"{text} ({'all arms' if len(of) == arms else ', '.join(of)})."
 
 
 def _in_order(comparison: Comparison, found: set[str]) -> list[Check]:

@@ -6,10 +6,14 @@ from werkzeug.wrappers import Response as AnyResponse
 from batchpool.api.context import service
 from batchpool.api.http import check_comparison_id, no_such_comparison, read_query
 from batchpool.api.page_response import page
+from batchpool.api.problems import TooManyDownloads
+from batchpool.api.use_cases.load_timeline import load_arm_runs
+from batchpool.charts.timeline_arms import ArmRun
 from batchpool.comparisons.listing import list_comparisons
 from batchpool.comparisons.readability import show_readable
 from batchpool.ledger import keys
 from batchpool.ledger.comparisons import ComparisonSnapshot
+from batchpool.ledger.values.comparison_entries import ComparisonEntry
 from batchpool.model import TERMINAL_STATES
 from batchpool.pages.comparisons.listing import build_list, comparison_line
 from batchpool.pages.comparisons.view import build_comparison
@@ -20,6 +24,8 @@ from batchpool.schemas.job_requests import NoQuery, read_model
 blueprint = Blueprint("comparison_pages", __name__, url_prefix="/comparisons")
 
 SECTION = "Comparisons"
+MOST_ITEMS = 50_000
+"""Of one run of each arm: more are drawn only when asked for."""
 LINES = 20
 """Of a page of the list: each comparison is read whole."""
 
@@ -51,11 +57,21 @@ def _list_query() -> ComparisonsQuery:
 @blueprint.get("/<comparison_id>")
 def get_comparison_page(comparison_id: str) -> Response:
     snapshot = _load(comparison_id)
-    view = build_comparison(snapshot.entry, snapshot.now_ms, ())
-    live = None
-    if snapshot.entry.state not in TERMINAL_STATES:
-        live = Live(f"/v1/comparisons/{comparison_id}/events")
+    entry = snapshot.entry
+    is_open = entry.state not in TERMINAL_STATES
+    is_large = entry.spec.count * len(entry.spec.arms) > MOST_ITEMS
+    runs = [] if is_open else None if is_large else _runs(entry)
+    view = build_comparison(entry, snapshot.now_ms, runs or (), late_timelines=runs is None)
+    live = Live(f"/v1/comparisons/{comparison_id}/events") if is_open else None
     return page("comparison.html", SECTION, live=live, view=view)
+
+
+def _runs(entry: ComparisonEntry) -> list[ArmRun] | None:
+    """One run of each arm; None if that has to wait, so that the page need not."""
+    try:
+        return load_arm_runs(service(), entry)
+    except TooManyDownloads:
+        return None
 
 
 @blueprint.post("/<comparison_id>/cancel")
