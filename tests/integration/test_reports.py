@@ -48,7 +48,7 @@ def test_the_report_of_a_job_has_its_timeline_failures_and_batches(stage: Any) -
     stage.run(job_id, 1)
     text, page = read(stage, f"/v1/jobs/{job_id}/report")
     assert "10 of 10 items on" in page.text
-    assert "Failures, by what went wrong" in page.text and "items 3" in page.text
+    assert "Failures, by what went wrong" in page.text and "item 3" in page.text
     assert "</style><script>" in page.text and "loads nothing from anywhere" in page.text
     assert text.count('class="bad failed"') == 2 * 1
     assert {"timeline"} <= {each.get("id") for each in page.all("section")}

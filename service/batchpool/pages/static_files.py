@@ -56,7 +56,7 @@ def style_sections(*names: str) -> str:
     css = static_files()["page.css"].content.decode()
     tokens, _, components = css.partition(_COMPONENTS)
     first, *parts = components.split("/* ---- ")
-    sections = {part.partition(" ---")[0].partition(":")[0]: part for part in parts}
+    sections = {part.partition(":")[0].partition(" ---")[0]: part for part in parts}
     sections["Elements"] = first
     rules = [sections[name].partition("*/\n")[2] for name in names]
     return "".join([tokens, *rules])

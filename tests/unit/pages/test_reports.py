@@ -4,10 +4,11 @@ import random
 
 import pytest
 
+from batchpool.charts import timeline
 from batchpool.charts.timeline_document import Timeline
 from batchpool.pages.chart_card import ChartCard
-from batchpool.pages.job_report import job_charts
-from batchpool.pages.report import chart_style, render_report
+from batchpool.pages.jobs.charts import job_charts
+from batchpool.pages.one_file import chart_file, render_file
 from batchpool.pages.static_files import style_sections
 from tests.support import chart_samples
 from tests.unit.charts.test_charts import ten_thousand_items
@@ -29,9 +30,9 @@ def with_lanes(lanes: int, bins: int) -> Timeline:
 
 
 def test_ten_thousand_items_and_the_style_sheet_stay_below_400_kb(seed: int) -> None:
-    report = render_report("report.html", made_at="2026-11-26T12:00:00Z", version="1")
+    text = render_file("file.html")
     cards = job_charts(ten_thousand_items(random.Random(seed)))
-    assert size(cards) + len(report.text.encode()) < 392_000
+    assert size(cards) + len(text.encode()) < 392_000
 
 
 @pytest.mark.parametrize(("lanes", "bins"), [(8, 1200), (100, 1000), (300, 333)])
@@ -42,9 +43,9 @@ def test_a_million_items_stay_below_950_kb_on_any_number_of_lanes(lanes: int, bi
 
 
 def test_a_report_has_only_the_sections_that_it_needs() -> None:
-    css, _ = chart_style()
+    css = chart_file(timeline.draw(chart_samples.takeover()))
     assert ".lanes .wall" in css and "--compute:" in css and ".topbar" not in css
-    whole = render_report("report.html", made_at="2026-11-26T12:00:00Z", version="1").text
+    whole = render_file("file.html")
     assert ".verdict" in whole and "@media print" in whole
     with pytest.raises(KeyError):
         style_sections("No such section")

@@ -20,8 +20,8 @@ from batchpool.api.http import (
     read_query,
 )
 from batchpool.api.problems import TooManyDownloads, field_problem
-from batchpool.api.use_cases.load_failures import load_failures
 from batchpool.jobs.csv_cell import csv_cell
+from batchpool.jobs.failures import FAILURES, MOST_READ, show_failures
 from batchpool.jobs.trace import trace_events
 from batchpool.ledger.records import RECORD_FIELDS, RecordDocument
 from batchpool.ledger.values.job_entries import JobEntry
@@ -86,7 +86,13 @@ def get_trace(job_id: str) -> Response:
 def get_errors(job_id: str) -> Response:
     negotiate()
     read_query(NoQuery)
-    return json_response(load_failures(service(), _load(job_id)))
+    job = _load(job_id)
+    total = sum(batch.tally.counts.get(state, 0) for batch in job.batches for state in FAILURES)
+    with service().downloads.acquired(total > SMALL_PAGE) as has_place:
+        if total > SMALL_PAGE and not has_place:
+            raise TooManyDownloads(service().settings.max_downloads)
+        records = islice(service().records.ran(job, FAILURES), MOST_READ) if total else ()
+        return json_response(show_failures(records, total))
 
 
 def _load(job_id: str) -> JobEntry:

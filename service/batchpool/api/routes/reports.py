@@ -1,11 +1,11 @@
 """/v1/jobs/{id}/report and /v1/comparisons/{id}/report: one HTML file, or one chart as SVG."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
-from batchpool.api.context import ApiContext, service
+from batchpool.api.context import service
 from batchpool.api.http import (
     check_comparison_id,
     check_job_id,
@@ -16,20 +16,15 @@ from batchpool.api.http import (
 )
 from batchpool.api.page_response import HTML, running_version
 from batchpool.api.problems import field_problem
-from batchpool.api.use_cases.load_failures import load_failures
+from batchpool.api.routes.pages.job import JobParts
 from batchpool.api.use_cases.load_timeline import load_arm_runs, load_timeline
-from batchpool.charts.svg import as_file
 from batchpool.jobs.aggregation import show_job
 from batchpool.jobs.timeline.view import Window
-from batchpool.ledger.records import RecordDocument
-from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.model import TERMINAL_STATES
 from batchpool.pages.chart_card import ChartCard
 from batchpool.pages.comparisons.view import build_comparison
-from batchpool.pages.job import Around, build_job
-from batchpool.pages.job_report import JobReport, build_report, job_charts
-from batchpool.pages.job_sums import MOST_ITEMS, build_shared_sum
-from batchpool.pages.report import chart_style, render_report
+from batchpool.pages.jobs.charts import job_charts
+from batchpool.pages.one_file import chart_file, chart_policy, file_policy, render_file
 from batchpool.schemas.job_responses import Job
 from batchpool.schemas.report import ReportQuery
 from batchpool.timestamps import rfc3339
@@ -47,22 +42,12 @@ def get_job_report(job_id: str) -> Response:
     seen = context.jobs.load_snapshot(check_job_id(job_id))
     if seen is None:
         raise no_such_job(job_id)
-    timeline = load_timeline(context, seen.job, seen.now_ms, WIDE)
+    charts = job_charts(load_timeline(context, seen.job, seen.now_ms, WIDE))
     if query.chart is not None:
-        return _chart(job_charts(timeline), query.chart)
+        return _chart(charts, query.chart)
     shown = Job.model_validate(show_job(seen.job, seen.job.finished_ms or seen.now_ms))
-    sums = build_shared_sum(shown, _records(context, seen.job))
-    around = Around(
-        base_url=request.host_url.rstrip("/"),
-        counted=isinstance(context.jobs.items(job_id, 0, 1), range),
-    )
-    failures = load_failures(context, seen.job)
-    report: JobReport = build_report(build_job(shown, around), timeline, failures, sums)
-    return _file("report_job.html", f"job-{job_id}", report, seen.now_ms)
-
-
-def _records(context: ApiContext, job: JobEntry) -> Iterator[RecordDocument] | None:
-    return context.records.stream(job) if job.spec.count <= MOST_ITEMS else None
+    view = JobParts(context, seen.job, shown)
+    return _file("report_job.html", f"job-{job_id}", seen.now_ms, view=view, drawn=charts)
 
 
 @blueprint.get("/comparisons/<comparison_id>/report")
@@ -77,7 +62,7 @@ def get_comparison_report(comparison_id: str) -> Response:
     view = build_comparison(entry, snapshot.now_ms, runs)
     if query.chart is not None:
         return _chart((*view.top, *view.beside, *view.wide, *view.last), query.chart)
-    return _file("report_comparison.html", f"comparison-{entry.id}", view, snapshot.now_ms)
+    return _file("report_comparison.html", f"comparison-{entry.id}", snapshot.now_ms, view=view)
 
 
 def _query() -> ReportQuery:
@@ -91,15 +76,14 @@ def _chart(cards: Sequence[ChartCard], name: str) -> Response:
     if found is None:
         known = ", ".join(card.name for card in cards) or "none yet"
         raise field_problem("chart", f"unknown chart {name!r}; known: {known}")
-    css, policy = chart_style()
-    text = as_file(found.drawing, css)
-    return Response(text, headers=_headers(policy, f"{name}.svg"), content_type=SVG)
+    headers = _headers(chart_policy(), f"{name}.svg")
+    return Response(chart_file(found.drawing), headers=headers, content_type=SVG)
 
 
-def _file(template: str, name: str, view: object, now_ms: int) -> Response:
-    report = render_report(template, view=view, made_at=rfc3339(now_ms), version=running_version())
-    headers = _headers(report.policy, f"batchpool-{name}.html")
-    return Response(report.text, headers=headers, content_type=HTML)
+def _file(template: str, name: str, now_ms: int, **view: object) -> Response:
+    text = render_file(template, made_at=rfc3339(now_ms), version=running_version(), **view)
+    headers = _headers(file_policy(), f"batchpool-{name}.html")
+    return Response(text, headers=headers, content_type=HTML)
 
 
 def _headers(policy: str, file_name: str) -> dict[str, str]:
