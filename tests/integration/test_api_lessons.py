@@ -45,6 +45,8 @@ def test_another_comparison_is_no_run_of_a_lesson(stage: Any) -> None:
         "order": by_name["threads"]["order"] | {"labels": {"lesson": "race"}}
     }
     assert stage.http.get(f"{PATH}/race/{order(stage, forged)}").status_code == 404
+    larger = by_name["threads"] | {"order": by_name["threads"]["order"] | {"count": 50}}
+    assert stage.http.get(f"{PATH}/threads/{order(stage, larger)}").status_code == 404
     assert stage.http.get(f"{PATH}/threads/{'0' * 24}").status_code == 404
 
 

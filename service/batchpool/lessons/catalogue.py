@@ -68,9 +68,9 @@ class Lesson:
 
     def is_run_by(self, spec: ComparisonSpec) -> bool:
         """Whether a comparison is a run of this lesson, and not only labelled as one."""
-        return spec.labels.get(LABEL) == self.name and [arm.name for arm in spec.arms] == [
-            way.name for way in self.ways
-        ]
+        mine = (self.name, self.task, self.count, [way.name for way in self.ways])
+        names = [arm.name for arm in spec.arms]
+        return (spec.labels.get(LABEL), spec.task, spec.count, names) == mine
 
 
 _LOOP = """def task(n):

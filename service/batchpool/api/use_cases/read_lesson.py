@@ -3,10 +3,8 @@
 from batchpool.api.context import service
 from batchpool.api.http import check_comparison_id, no_such_comparison
 from batchpool.api.problems import NotFound
-from batchpool.comparisons.listing import list_comparisons
 from batchpool.lessons.catalogue import LESSONS_BY_NAME, Lesson
 from batchpool.lessons.outcome import LessonSource, build_run, measured_samples, shown_job
-from batchpool.schemas.comparison_requests import ComparisonsQuery
 from batchpool.schemas.lesson_responses import LessonRun
 
 COMPARISONS_SEARCHED = 50
@@ -49,6 +47,8 @@ def read_lesson(lesson: Lesson, comparison_id: str) -> LessonRun:
 
 def last_run(lesson: Lesson) -> str | None:
     """The id of the newest comparison that is a run of the lesson, if there was one lately."""
-    query = ComparisonsQuery(task=lesson.task, limit=COMPARISONS_SEARCHED)
-    found, _ = list_comparisons(service().comparisons, query)
-    return next((each.entry.id for each in found if lesson.is_run_by(each.entry.spec)), None)
+    comparisons = service().comparisons
+    found = comparisons.load_many(comparisons.page(COMPARISONS_SEARCHED, None))
+    return next(
+        (each.entry.id for each in found if each and lesson.is_run_by(each.entry.spec)), None
+    )
