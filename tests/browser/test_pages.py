@@ -7,13 +7,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE
-from tests.support.stack_processes import StackProcesses
+from tests.support.stack_processes import TERMINAL, StackProcesses
+from tests.support.waiting import wait_until
 
 OpenPage = Callable[..., Page]
 Axe = Callable[..., list[str]]
 HOSTILE = "<script>alert(1)</script>"
 NO_PAGES = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/static/<name>"}
-NO_IDS = {"/jobs/confirm": "/jobs/confirm?action=delete&id={job_id}"}
+NO_PAGES |= {"/jobs/<job_id>/records.<kind>", "/docs/try", "/lessons/<lesson>/<comparison_id>"}
+QUERIES = {"/jobs/confirm": "?action=delete&id=<job_id>"}
 
 
 @pytest.fixture(scope="module")
@@ -24,17 +26,30 @@ def job(stack: StackProcesses) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def paths(stack: StackProcesses, job: dict[str, Any]) -> list[str]:
+def comparison(stack: StackProcesses) -> str:
+    """A comparison that has ended."""
+    body = {"task": "echo", "count": 4, "rounds": 8, "warmup": 0}
+    arms = [{"backend": "sequential"}, {"backend": "thread-pool", "concurrency": 2}]
+    ordered = stack.stage.http.post("/v1/comparisons", json=body | {"arms": arms})
+    path = ordered.get_json()["links"]["self"]
+    wait_until(lambda: stack.stage.get(path)["state"] in TERMINAL, 30, "the comparison ended")
+    return path.rpartition("/")[2]
+
+
+@pytest.fixture(scope="module")
+def paths(stack: StackProcesses, job: dict[str, Any], comparison: str) -> list[str]:
     """The address of every page that the app has: a new one is tested by itself."""
+    known = {"<job_id>": job["id"], "<comparison_id>": comparison, "<lesson>": "gil"}
     rules = [
         rule.rule
         for rule in stack.stage.app.url_map.iter_rules()
         if "GET" in (rule.methods or ()) and not rule.rule.startswith("/v1/")
     ]
-    found = [NO_IDS.get(rule, rule) for rule in rules if rule not in NO_PAGES]
-    filled = [rule.replace("<job_id>", "{job_id}").format(job_id=job["id"]) for rule in found]
-    assert len(filled) > 5
-    return [path for path in filled if "<" not in path]
+    found = [rule + QUERIES.get(rule, "") for rule in rules if rule not in NO_PAGES]
+    for name, value in known.items():
+        found = [path.replace(name, value) for path in found]
+    assert len(found) > 10 and not [path for path in found if "<" in path]
+    return found
 
 
 def test_axe_finds_nothing_serious_in_either_theme(
