@@ -48,7 +48,10 @@ def see_other(path: str) -> Response:
 
 def error_page(problem: Problem) -> Response:
     """The page of a problem."""
-    view = build_error(problem.status, problem.title, problem.detail)
+    path = request.full_path.rstrip("?") if request.method == "GET" else ""
+    # Two slashes would begin the name of another host.
+    path = "" if path.startswith("//") else path
+    view = build_error(problem.status, problem.title, problem.detail, path)
     # No facts of the service: the reader may be a page of another origin.
     text = render("error.html", frame=Frame(""), view=view)
     headers = {**PAGE_HEADERS, **problem.headers, "Cache-Control": "no-store"}

@@ -19,8 +19,13 @@ class ErrorView:
     ways: tuple[tuple[str, str], ...]
 
 
-def build_error(status: int, title: str, detail: str) -> ErrorView:
-    """The page of a problem with this status, title and detail."""
+def build_error(status: int, title: str, detail: str, path: str = "") -> ErrorView:
+    """The page of a problem with this status, title and detail.
+
+    Args:
+        path: of the page that may be asked for again; empty if that makes no sense.
+    """
     shown = _TITLES.get(status, title)
-    ways = (("Overview", "/"), ("All jobs", "/jobs"))
+    again = (("Try again", path),) if path and status >= 500 else ()
+    ways = (*again, ("Overview", "/"), ("All jobs", "/jobs"))
     return ErrorView(status, shown, f"{detail[:1].upper()}{detail[1:]}.", ways)

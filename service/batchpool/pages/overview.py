@@ -54,7 +54,6 @@ class Facts:
         faults: why new jobs are not accepted; empty if they are.
         runs_left_out: runs of comparisons between the recent jobs, which are no jobs of people.
         cpu_s: by worker, the CPU seconds and the seconds of what it runs.
-        waiting: by id of a job, why it waits.
     """
 
     workers: Sequence[LiveWorker]
@@ -67,7 +66,6 @@ class Facts:
     faults: Sequence[str] = ()
     runs_left_out: int = 0
     cpu_s: Mapping[str, tuple[float, float]] | None = None
-    waiting: Mapping[str, str] | None = None
     queues: Sequence[QueueLine] = ()
 
 
@@ -92,14 +90,11 @@ class Overview:
 
 def build_overview(facts: Facts) -> Overview:
     """The overview of these facts."""
-    because = facts.waiting or {}
     return Overview(
         headline=headline(facts),
         lead=lead(facts),
         faults=tuple(map(sentence, facts.faults)),
-        open_jobs=tuple(
-            open_job(job, because.get(job.id, ""), lost_workers(job)) for job in facts.open_jobs
-        ),
+        open_jobs=tuple(open_job(job, lost_workers(job)) for job in facts.open_jobs),
         open_total=max(facts.running + facts.queued, len(facts.open_jobs)),
         recent=tuple(map(job_line, facts.recent)),
         kept=facts.kept,
@@ -144,8 +139,8 @@ def lead(facts: Facts) -> tuple[str, str, str]:
         job = max(running, key=lambda each: seconds_left(each) or 0)
         return job.id, job.spec.task, _lead_of(job)
     if facts.queued:
-        first = facts.open_jobs[0].id if facts.open_jobs else ""
-        return "", "", (facts.waiting or {}).get(first, "")
+        texts = (job.waiting_for.text for job in facts.open_jobs if job.waiting_for)
+        return "", "", next(texts, "")
     free = _count(len(facts.workers), "worker is", "workers are").capitalize()
     return "", "", f"{free} free. Send a job with the form, or from a terminal."
 
@@ -160,10 +155,10 @@ def _lead_of(job: Job) -> str:
     return words
 
 
-def is_parked(job: Job) -> bool:
-    """Whether all batches that could run next are parked."""
-    states = {batch.state for batch in job.batches}
-    return "parked" in states and not states & {"queued", "running"}
+def is_parked(job: JobSummary) -> bool:
+    """Whether nothing of the job goes on until another kind of worker comes."""
+    waits = job.waiting_for
+    return job.state == "queued" and waits is not None and waits.code == "parked"
 
 
 def lost_workers(job: Job) -> int:

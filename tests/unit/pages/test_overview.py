@@ -14,8 +14,8 @@ WORKER = LiveWorker(
 )
 NOTHING = Facts([WORKER], [], 0, 0, 0, [], [])
 RUNNING = job(state="running", done=317, failed=10, total=420, wall_s=26.2)
-QUEUED = job(state="queued", queue_s=14.2)
-PARKED = job(state="queued", batch="parked", parked="no live worker has Python 3.14")
+QUEUED = job(state="queued", queue_s=14.2, waits=("queue", "All workers are busy."))
+PARKED = job(state="queued", waits=("parked", "This job is parked: no worker has 3.14."))
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,7 @@ def test_the_lead_says_what_to_do_next() -> None:
     assert words.startswith("has about 9\u00a0s to go. 10 of its items have failed; you can retry")
     alone = replace(NOTHING, workers=[], open_jobs=[QUEUED, QUEUED], queued=3)
     assert lead(alone)[2] == "Three jobs wait, the oldest for 14\u00a0s. Start one:"
-    waiting = {QUEUED.id: "It waits because all workers are busy."}
-    queued = replace(NOTHING, open_jobs=[QUEUED], queued=1, waiting=waiting)
-    assert lead(queued)[2] == "It waits because all workers are busy."
+    assert lead(replace(NOTHING, open_jobs=[QUEUED], queued=1))[2] == "All workers are busy."
 
 
 def test_a_worker_shows_what_it_runs_and_uses() -> None:

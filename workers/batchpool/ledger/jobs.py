@@ -152,10 +152,6 @@ class Jobs:
         after = keys.job_key(before) if before is not None else None
         return page_of_ids(self._redis, keys.JOBS, limit, after, keys.job_id_of)
 
-    def listed_ms(self, job_id: str) -> float:
-        """When a job was submitted, by the list of jobs; 0 if it is not in it."""
-        return float(self._redis.zscore(keys.JOBS, keys.job_key(job_id)) or 0)
-
     def has_given_items(self, job_id: str) -> bool:
         """Whether the items of a job were given one by one: else they are the numbers 0 … n-1."""
         key = keys.job_key(job_id)

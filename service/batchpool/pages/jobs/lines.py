@@ -39,7 +39,7 @@ class OpenJob:
         bar: SVG; empty while there is no progress.
         left: how long it will take, or has waited, as (figure, words after it).
         rate: items per second; empty while it does not run.
-        because: why it waits; empty while it runs.
+        because: what it waits for; empty while all of it goes on.
         notes: what happened to it, as (glyph, words).
     """
 
@@ -92,7 +92,7 @@ def seconds_left(job: JobSummary) -> float | None:
     return (job.progress.total - finished) * wall_s / finished
 
 
-def open_job(job: JobSummary, because: str, lost_workers: int = 0) -> OpenJob:
+def open_job(job: JobSummary, lost_workers: int = 0) -> OpenJob:
     """The row of a job that has not ended."""
     runs = job.state == "running"
     left_s, wall_s, finished = seconds_left(job), job.timing.wall_s, done(job.progress)
@@ -105,7 +105,7 @@ def open_job(job: JobSummary, because: str, lost_workers: int = 0) -> OpenJob:
         bar=progress_bar(job.progress) if runs or finished else "",
         left=left,
         rate=numbers.rate(finished / wall_s) if runs and wall_s and finished else "",
-        because="" if runs else because,
+        because=job.waiting_for.text if job.waiting_for else "",
         done=numbers.count(finished),
         total=numbers.plural(job.progress.total, "item"),
         notes=_notes(job, lost_workers),

@@ -62,13 +62,11 @@ class Around:
     Args:
         base_url: of the API, for the requests to copy.
         counted: whether its items are the numbers from 0 on.
-        because: why it waits.
         batches_from: the first batch that is shown.
     """
 
     base_url: str
     counted: bool
-    because: str = ""
     batches_from: int = 0
 
 
@@ -83,7 +81,7 @@ def build_job(job: Job, around: Around) -> JobView:
         state=job.state,
         word=state_word(job),
         labels=job.spec.labels,
-        lead=lead(job, around.because),
+        lead=lead(job),
         bar=progress_bar(progress, "fat"),
         legend=_legend(job),
         figures=_figures(job),
@@ -101,19 +99,19 @@ def build_job(job: Job, around: Around) -> JobView:
     )
 
 
-def lead(job: Job, because: str) -> tuple[str, str]:
+def lead(job: Job) -> tuple[str, str]:
     """How the job is, in bold; then what happened, and what to do."""
     if job.state in TERMINAL_STATES:
         return _ended(job), _after(job)
     if job.state == "queued":
         queued = whole_seconds(job.timing.queue_s)
         first = f"It has been in the queue for {queued}."
-        return first, sentence(because) or sentence(_parked(job))
+        return first, _waits(job)
     finished, total = done(job.progress), numbers.plural(job.progress.total, "item")
     left_s = seconds_left(job)
     first = f"{numbers.count(finished)} of {total} are done"
     first += f"; about {about(left_s)} to go." if left_s is not None else "."
-    parts = [incidents(job), _failed_so_far(job), sentence(_parked(job))]
+    parts = [incidents(job), _failed_so_far(job), _waits(job)]
     return first, " ".join(part for part in parts if part) or "Nothing for you to do."
 
 
@@ -172,9 +170,8 @@ def _failed_so_far(job: Job) -> str:
     return f"{numbers.count(failed)} {have} failed; you can retry {them} when it has ended."
 
 
-def _parked(job: Job) -> str:
-    found = [batch.parked for batch in job.batches if batch.state == "parked" and batch.parked]
-    return f"parked: {found[0]}" if found else ""
+def _waits(job: Job) -> str:
+    return job.waiting_for.text if job.waiting_for else ""
 
 
 def _legend(job: Job) -> tuple[tuple[str, str, str], ...]:

@@ -83,15 +83,20 @@ def job(
     wall_s: float | None = None,
     **changes: Any,
 ) -> Job:
-    """A job of one batch, of whose `done` items `failed` have failed."""
+    """A job of one batch, of whose `done` items `failed` have failed.
+
+    Args:
+        changes: fields of the job; `waits` has code and text of what it waits for.
+    """
     is_open = state in ("running", "queued")
     counts = {"succeeded": done - failed, "failed": failed}
     counts |= {"pending" if is_open else "cancelled": total - done}
     found = progress(total=total, **counts)
-    one = batch(changes.pop("batch", state), parked=changes.pop("parked", None), progress=found)
+    code, text = changes.pop("waits", ("", ""))
     plain = {
         "id": ID,
         "state": state,
+        "waiting_for": {"code": code, "text": text} if code else None,
         "spec": spec(**changes.pop("spec", {})),
         "progress": found,
         "sum": None,
@@ -104,6 +109,6 @@ def job(
         "pids_total": 0,
         "workers": [],
         "workers_total": 0,
-        "batches": [one],
+        "batches": [batch(state, progress=found)],
     }
     return Job.model_validate(plain | changes)

@@ -40,9 +40,9 @@ AROUND = Around("http://localhost:8000", counted=True)
         ),
         (job(state="queued", queue_s=14.9), f"It has been in the queue for 14{NBSP}s.", ""),
         (
-            job(state="queued", batch="parked", parked="no worker has Python 3.14"),
+            job(state="queued", waits=("parked", "This job is parked: no worker has 3.14.")),
             f"It has been in the queue for 0{NBSP}s.",
-            "Parked: no worker has Python 3.14.",
+            "This job is parked: no worker has 3.14.",
         ),
         (
             job(state="succeeded", done=420, wall_s=2.05),
@@ -75,7 +75,7 @@ AROUND = Around("http://localhost:8000", counted=True)
     ],
 )
 def test_the_lead_says_how_it_is_and_what_to_do(found: Any, bold: str, rest: str) -> None:
-    assert lead(found, "") == (bold, rest)
+    assert lead(found) == (bold, rest)
 
 
 def test_a_batch_that_was_taken_over_names_both_workers() -> None:

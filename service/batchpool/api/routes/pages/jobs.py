@@ -13,7 +13,7 @@ from batchpool.api.routes.pages.job_summaries import load_summaries, summaries
 from batchpool.api.use_cases.cancel_job import cancel_job
 from batchpool.api.use_cases.delete_job import delete_job
 from batchpool.api.use_cases.retry_job import retry_job
-from batchpool.jobs.listing import list_jobs
+from batchpool.jobs.listing import list_jobs, matching_ids
 from batchpool.jobs.open_jobs import load_open_jobs
 from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.pages.jobs.listing import (
@@ -23,8 +23,8 @@ from batchpool.pages.jobs.listing import (
     build_confirmation,
     build_job_list,
 )
-from batchpool.schemas.job_requests import JobsQuery, read_model
-from batchpool.schemas.job_responses import JobSummary
+from batchpool.schemas.job_requests import JobsFilter, JobsQuery, read_model
+from batchpool.timestamps import rfc3339
 
 blueprint = Blueprint("jobs_page", __name__)
 
@@ -66,19 +66,18 @@ def get_jobs() -> Response:
 def get_confirmation() -> Response:
     """Ask before an action on the chosen jobs, or on those that match the filters."""
     context, action = service(), _action(request.args)
-    query, following = _query(), None
-    back = request.args.get("back", "")
+    back, has_more = request.args.get("back", ""), False
     if request.args.get("match"):
-        found, following = _list(context, query, MOST_CHOSEN)
-        jobs = summaries(context, found)
+        model = read_model(JobsFilter, _filter(context, _query()))
+        ids, has_more = matching_ids(context.jobs, model, _ALLOWED[action], MOST_CHOSEN)
     else:
-        jobs = load_summaries(context, _ids(request.args.getlist("id")))
-    able = [job for job in jobs if _can(action, job)]
+        ids = _ids(request.args.getlist("id"))
+    able = [job for job in load_summaries(context, ids) if job.state in _ALLOWED[action]]
     if not able:
         raise Problem(409, "Nothing to do", f"none of the chosen jobs can be {ACTIONS[action]}")
     if not (back.startswith("/jobs") and back.isascii()):
         back = "/jobs"
-    view = build_confirmation(action, able, following is not None, back)
+    view = build_confirmation(action, able, has_more, back)
     return page("confirm.html", "Jobs", view=view)
 
 
@@ -116,23 +115,29 @@ def _list(
     context: ApiContext, query: dict[str, str], limit: int
 ) -> tuple[list[JobEntry], str | None]:
     """Jobs that match, and the cursor to go on from; some thousand are looked at in a call."""
-    span = query.get("since", "")
-    if span not in SPANS:
-        raise field_problem("since", f"must be one of {', '.join(filter(None, SPANS))}")
-    since_ms = context.jobs.now_ms() - 1000 * SPANS[span][1] if span else 0
-    asked = {each: query[each] for each in ("state", "task", "label", "cursor") if each in query}
+    asked = _filter(context, query)
+    asked |= {"cursor": query["cursor"]} if "cursor" in query else {}
     found: list[JobEntry] = []
     until = time.monotonic() + MOST_SCAN_S
     while True:
         model = read_model(JobsQuery, {**asked, "limit": str(limit - len(found))})
         more, following = list_jobs(context.jobs, model)
-        found += [job for job in more if job.submitted_ms >= since_ms]
-        # The list is by time: what follows a job that is too old is too old as well.
-        if following is None or (since_ms and context.jobs.listed_ms(following) < since_ms):
-            return found, None
-        if len(found) == limit or time.monotonic() > until:
+        found += more
+        if following is None or len(found) == limit or time.monotonic() > until:
             return found, following
         asked["cursor"] = following
+
+
+def _filter(context: ApiContext, query: dict[str, str]) -> dict[str, str]:
+    """The filters of a query as the API takes them."""
+    names = ("state", "task", "label")
+    asked: dict[str, str] = {name: query[name] for name in names if name in query}
+    span = query.get("since", "")
+    if span not in SPANS:
+        raise field_problem("since", f"must be one of {', '.join(filter(None, SPANS))}")
+    if span:
+        asked["submitted_after"] = rfc3339(context.jobs.now_ms() - 1000 * SPANS[span][1])
+    return asked
 
 
 def _action(given: object) -> str:
@@ -149,7 +154,3 @@ def _ids(given: list[str]) -> list[str]:
     if len(ids) > MOST_CHOSEN:
         raise field_problem("id", f"at most {MOST_CHOSEN} jobs at once, got {len(ids)}")
     return ids
-
-
-def _can(action: str, job: JobSummary) -> bool:
-    return job.state in _ALLOWED[action]
