@@ -13,13 +13,8 @@ import psutil
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from batchpool.cli.demo_report import (
-    DemoReport,
-    Row,
-    Section,
-    median_row,
-    row_of,
-)
+from batchpool.cli.demo_file import load_runs
+from batchpool.cli.demo_report import DemoReport, Row, Section, median_row, row_of
 from batchpool.cli.output import stderr_console
 from batchpool.client.client import Client
 from batchpool.client.errors import BatchpoolError
@@ -168,6 +163,7 @@ def run_demo(environ: Mapping[str, str]) -> DemoReport:
             sleep = _sleep(guide)
             cpu = _cpu(guide, gil)
             files = _files(guide, sources)
+            runs = load_runs(client, (sleep, cpu, files))
     except BatchpoolError as error:
         raise DemoFailed("\n".join([str(error), *log[-20:]])) from error
     finally:
@@ -178,6 +174,7 @@ def run_demo(environ: Mapping[str, str]) -> DemoReport:
         python=sys.version.split()[0],
         gil=gil,
         redis=stack.choice.why if stack.choice else "",
+        runs=runs,
     )
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from batchpool.cli.demo_report import DemoReport, Row, Section
 from batchpool.cli.output import stdout_console
 
-_TITLES = ("way", "wall", "speedup", "parallelism", "PIDs", "workers", "sum", "global saw", "so")
+TITLES = ("way", "wall", "speedup", "parallelism", "PIDs", "workers", "sum", "global saw", "so")
 _LEFT = frozenset({"way", "so"})
 _BAD, _GOOD = "yellow", "green"
 
@@ -30,13 +30,17 @@ def print_demo(report: DemoReport) -> None:
 
 def _lines(report: DemoReport, console: Console) -> list[Text]:
     # Not rich's Table: a section's title would widen the first column and squeeze the others.
-    cells = {row: _cells(section, row) for section in report.sections for row in section.rows}
-    widths = [max(map(len, column)) for column in zip(_TITLES, *cells.values(), strict=True)]
-    shown = len(_TITLES)
+    cells = {
+        row: cells
+        for section in report.sections
+        for row, cells in zip(section.rows, cells_of(section), strict=True)
+    }
+    widths = [max(map(len, column)) for column in zip(TITLES, *cells.values(), strict=True)]
+    shown = len(TITLES)
     if _width(widths, 1) > console.width:
         shown -= 1
     gap = " " * (2 if _width(widths[:shown], 2) <= console.width else 1)
-    lines = [Text(_join(_TITLES[:shown], widths, gap), "bold")]
+    lines = [Text(_join(TITLES[:shown], widths, gap), "bold")]
     for section in report.sections:
         lines += [Text(), Text(section.title, "bold cyan")]
         for row in section.rows:
@@ -54,9 +58,14 @@ def _width(widths: Sequence[int], gap: int) -> int:
 def _join(cells: Sequence[str], widths: Sequence[int], gap: str) -> str:
     parts = [
         cell.ljust(width) if title in _LEFT else cell.rjust(width)
-        for cell, width, title in zip(cells, widths, _TITLES, strict=False)
+        for cell, width, title in zip(cells, widths, TITLES, strict=False)
     ]
     return gap.join(parts).rstrip()
+
+
+def cells_of(section: Section) -> list[list[str]]:
+    """The cells of each row of a section, in the order of `TITLES`."""
+    return [_cells(section, row) for row in section.rows]
 
 
 def _cells(section: Section, row: Row) -> list[str]:

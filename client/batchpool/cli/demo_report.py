@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchpool.client.resources import Job
 from batchpool.lessons.doubts import GAIN, span_of
+
+if TYPE_CHECKING:
+    from batchpool.charts.timeline_arms import ArmRun
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Row:
     """Final value of the shared global in the process that ran the batch; added over batches."""
     round_speedups: tuple[float, ...] = ()
     """Speedup in each round, if there were several; the other values are the median round's."""
+    job_id: str = ""
 
     @property
     def faster(self) -> bool:
@@ -60,10 +64,14 @@ class DemoReport:
     python: str
     gil: bool
     redis: str
+    runs: "tuple[tuple[ArmRun, ...], ...]" = ()
+    """The timeline of each row, by section."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the report as JSON data."""
-        return {**asdict(self), "lessons": self.lessons()}
+        """Return the report as JSON data, without the timelines."""
+        shown = asdict(replace(self, runs=()))
+        del shown["runs"]
+        return {**shown, "lessons": self.lessons()}
 
     def lessons(self) -> list[str]:
         """Interpret the numbers in sentences; the first names what spoiled the measurement."""
@@ -86,6 +94,7 @@ def row_of(way: str, job: Job, sequential_s: float | None) -> Row:
         workers=int(job["workers_total"]),
         sum=job.sum,
         observed=sum(observed) if observed else None,
+        job_id=job.id,
     )
 
 

@@ -105,6 +105,7 @@ def doctor(as_json: bool) -> None:
 def demo(as_json: bool) -> None:
     """Run the notebook's six variants and one job on real input, on a stack of its own."""
     from batchpool.cli.demo import run_demo
+    from batchpool.cli.demo_file import write_demo_file
     from batchpool.cli.demo_output import print_demo
 
     with exit_codes():
@@ -113,6 +114,7 @@ def demo(as_json: bool) -> None:
             click.echo(json.dumps(report.as_json(), indent=2))
         else:
             print_demo(report)
+            click.echo(write_demo_file(report).as_uri())
 
 
 @main.command()

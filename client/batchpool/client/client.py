@@ -175,6 +175,10 @@ class Client:
         path = f"/v1/jobs/{_id(job)}/events"
         return follow_events(self._transport, path, f"job {_id(job)}", self._retry_for_s)
 
+    def timeline(self, job: Job | str) -> JsonObject:
+        """Load when each item ran and where: bars, or bins where they are many."""
+        return dict(self._transport.json(Call("GET", f"/v1/jobs/{_id(job)}/timeline")))
+
     def report(self, job: Job | str) -> str:
         """Return the report: one HTML file that loads nothing and opens from a disk."""
         path = f"/v1/jobs/{_id(job)}/report"

@@ -1,10 +1,14 @@
 """What the demo says follows from what it measured."""
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from batchpool.charts.timeline_arms import ArmRun
+from batchpool.cli.demo_file import write_demo_file
 from batchpool.cli.demo_output import print_demo
 from batchpool.cli.demo_report import (
     DemoReport,
@@ -15,11 +19,13 @@ from batchpool.cli.demo_report import (
 )
 from batchpool.client.resources import Job
 from batchpool.lessons.doubts import doubts_about
+from tests.support import chart_samples
 
 
 def finished(wall_s: float, parallelism: float, pids: int = 1, observed: Any = (28,)) -> Job:
     return Job(
         {
+            "id": "0" * 24,
             "sum": 28,
             "timing": {"wall_s": wall_s, "parallelism": parallelism},
             "pids_total": pids,
@@ -154,3 +160,19 @@ def test_a_disturbed_measurement_has_no_conclusion_but_the_reason_on_top(
 
 def test_threads_that_gain_without_a_gil_leave_no_doubt() -> None:
     assert doubts(measured((1.8, 1.9, 1.9), (1.8, 1.9, 1.9)), gil=False) == ()
+
+
+def test_the_report_is_a_file_with_a_timeline_of_each_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made = report(1.0, 1.9, gil=True)
+    runs = tuple(
+        tuple(ArmRun(row.way, row.wall_s, chart_samples.takeover()) for row in each.rows)
+        for each in made.sections
+    )
+    text = write_demo_file(replace(made, runs=runs)).read_text()
+    assert text.count('class="chart lanes"') == 3
+    assert made.lessons()[0] in text
+    assert "runs" not in replace(made, runs=runs).as_json()
+    assert "<script" not in text and " src=" not in text
