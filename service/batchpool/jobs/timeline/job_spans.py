@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from typing import NamedTuple
 
 from batchpool.jobs.timeline.spans import Spans
@@ -15,6 +16,15 @@ from batchpool.model import TERMINAL_STATES, ExecutionSite
 
 SHARED_BY = {"multiprocessing": "process", "threading": "thread", "asyncio": "coroutine"}
 """Backends whose items run side by side where one lane for each would be one per item."""
+
+
+_NAMED_BY: dict[str, Callable[[ExecutionSite], object]] = {
+    "process": attrgetter("ppid"),
+    "thread": attrgetter("pid", "ppid"),
+    "coroutine": lambda site: site,
+    "": lambda site: site,
+}
+"""What tells the places of one epoch apart, by what shares them."""
 
 
 class OneEpoch(NamedTuple):
@@ -117,14 +127,16 @@ class _Growth:
     ) -> Iterable[tuple[Place, Spans]]:
         owner = batch.epochs[epoch - 1]
         shared_by = SHARED_BY.get(self._job.spec.backend, "")
-        of_site = [
-            _place(owner["host"], owner["worker"], site, shared_by) for site in times.site_table
+        # Where each item has a process, a block has a site for each: few objects are made of them.
+        names = list(map(_NAMED_BY[shared_by], times.site_table))
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        sites = dict(zip(names, times.site_table, strict=True))
+        places = [
+            _place(owner["host"], owner["worker"], sites[name], shared_by) for name in numbers
         ]
-        numbers = {place: number for number, place in enumerate(dict.fromkeys(of_site))}
-        if len(numbers) == 1:
-            return [(of_site[0], spans)]
-        number_of_site = [numbers[place] for place in of_site]
-        places = list(numbers)
+        if len(places) == 1:
+            return [(places[0], spans)]
+        number_of_site = [numbers[name] for name in names]
         ranks = [number_of_site[site] for site in times.sites]
         return ((places[rank], part) for rank, part in spans.split_by(ranks))
 
