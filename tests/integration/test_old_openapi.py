@@ -41,6 +41,8 @@ CHANGED: dict[str, str] = {
     "+//readyz/*/accepting": "accepting and running are told apart",
     "+//readyz/*/running": "accepting and running are told apart",
     "+*/properties/waiting_for": "jobs say what they wait for",
+    "+//v1/jobs/cancel": "jobs are cancelled by filters",
+    "+//v1/jobs/delete": "and deleted",
     "+//v1/classes": "the load of classes of workers is sampled",
     "+//v1/jobs/{job_id}/errors": "failures are grouped by their cause",
     "+//v1/jobs/{job_id}/values": "values are read without their records",

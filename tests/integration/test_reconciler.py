@@ -324,3 +324,25 @@ def test_180_samples_are_kept_for_a_while(redis: Redis) -> None:
     assert (len(kept), kept[-1].classes["c"].running) == (179, 189)
     assert 0 < redis.ttl("bp:samples") <= 1800
     assert [each.key for each in Broken(redis).all()] == ["bp:samples"]
+
+
+def test_jobs_are_cancelled_and_deleted_by_a_filter(stage: Any, watched: Watched) -> None:
+    ids = [stage.post(task=task, count=1)["id"] for task in ("echo", "echo", "cpu")]
+    stage.run(ids[0])
+    cancelled = stage.http.post("/v1/jobs/cancel?task=echo")
+    assert (cancelled.status_code, cancelled.get_json()) == (202, {"taken": 1, "more": False})
+    assert stage.get(f"/v1/jobs/{ids[1]}")["state"] == "queued"
+    watched.run()
+    assert [job["state"] for job in stage.get("/v1/jobs")["jobs"]] == [
+        "queued",
+        "cancelled",
+        "succeeded",
+    ]
+    deleted = stage.http.delete("/v1/jobs?task=echo&state=cancelled")
+    assert deleted.get_json() == {"taken": 1, "more": False}
+    stage.redis.set("bp:job:odd", "of the wrong type")
+    stage.redis.sadd("bp:bulk", "rubbish", "cancel|odd", f"delete|{ids[2]}", "cancel|" + "0" * 24)
+    watched.run()
+    # What has not ended is not deleted, whatever is asked for.
+    assert [job["id"] for job in stage.get("/v1/jobs")["jobs"]] == [ids[2], ids[0]]
+    assert not stage.redis.exists("bp:bulk")

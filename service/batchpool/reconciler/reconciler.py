@@ -36,6 +36,7 @@ SWEEP_EVERY_S = 10.0
 MOST_LEASES = 1000
 QUEUE_TTL_S = 86_400
 MOST_WAITING = 1_000_000
+MOST_BULK = 500
 
 
 class Reconciler:
@@ -71,6 +72,7 @@ class Reconciler:
             self._move_broken,
             self._follow_clock,
             self._expire,
+            self._carry_out_bulk,
             self._rehome_waiting,
             self._sample_if_due,
             self._sweep_if_due,
@@ -104,6 +106,11 @@ class Reconciler:
         if self._clock() >= self._next_sweep:
             self._sweep()
             self._next_sweep = self._clock() + SWEEP_EVERY_S
+
+    def _carry_out_bulk(self) -> None:
+        done = self._jobs.carry_out(MOST_BULK)
+        if done:
+            LOG.info("cancelled or deleted %d jobs, as was asked for", done)
 
     def _sample_if_due(self) -> None:
         if self._clock() < self._next_sample:

@@ -156,6 +156,17 @@ class JobsQuery(JobsFilter):
     cursor: Annotated[str, Field(pattern="^[0-9a-f]{24}$")] | None = None
 
 
+class BulkQuery(JobsFilter):
+    """`POST /v1/jobs/cancel` and `DELETE /v1/jobs`"""
+
+    @model_validator(mode="after")
+    def _not_all(self) -> "BulkQuery":
+        if not self.model_fields_set:
+            names = ", ".join(f"`{name}`" for name in type(self).model_fields)
+            raise ValueError(f"at least one filter must be given: {names}")
+        return self
+
+
 class JobQuery(Request):
     """`GET /v1/jobs/{id}` and `POST /v1/jobs`"""
 

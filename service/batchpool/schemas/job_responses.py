@@ -239,6 +239,13 @@ class Job(JobSummary):
     batches: list[Batch]
 
 
+class BulkAnswer(ResponseModel):
+    """Jobs that the reconciler will cancel or delete, in a few seconds."""
+
+    taken: int = Field(description="at most 10,000")
+    more: bool = Field(description="whether more match: ask again for those")
+
+
 class JobPage(ResponseModel):
     jobs: list[JobSummary]
     next: str | None = Field(description="cursor of the next page")

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from json import loads
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
+from redis.exceptions import ResponseError
 
 from batchpool.ledger import keys
 from batchpool.ledger.blocks.item_codec import (
@@ -30,6 +31,9 @@ from batchpool.ledger.values.job_entries import JobEntry, NewJob, parse_batch, p
 from batchpool.ledger.values.job_spec import JobSpec
 
 HASHES_PER_READ = 1000
+
+
+BulkAction = Literal["cancel", "delete"]
 
 
 class Snapshot(NamedTuple):
@@ -201,6 +205,30 @@ class Jobs:
     def delete(self, job_id: str) -> str:
         """Delete a terminal job: `deleted`, `running` (then nothing was done) or `missing`."""
         return str(self._delete(keys.job_key(job_id)).decode())
+
+    def ask(self, action: BulkAction, job_ids: Sequence[str]) -> None:
+        """Have the reconciler cancel or delete these jobs, as far as they can be then."""
+        if job_ids:
+            self._redis.sadd(keys.BULK, *(f"{action}|{job_id}" for job_id in job_ids))
+
+    def carry_out(self, limit: int) -> int:
+        """Do up to `limit` of what was asked for; returns how much that was."""
+        asked = self._redis.srandmember(keys.BULK, limit)
+        for member in asked:
+            action, _, job_id = member.decode(errors="replace").partition("|")
+            try:
+                if action == "cancel":
+                    self.cancel(job_id)
+                elif action == "delete":
+                    self.delete(job_id)
+            except ResponseError as error:
+                if not is_about_data(error):
+                    raise
+                self.broken.note_error("job", keys.job_key(job_id), b"", error)
+        # Only now: who dies before leaves it to the next pass, and nothing is done twice.
+        if asked:
+            self._redis.srem(keys.BULK, *asked)
+        return len(asked)
 
 
 def _ms(time: tuple[int, int]) -> int:

@@ -35,6 +35,7 @@ bp:counts               hash of counts over all jobs. At present: queued_items (
                         an owner), open_items (in batches not ended), queued, running (jobs). So
                         far: succeeded, failed, cancelled (jobs), refused_writes, lost_workers
 bp:clock                hash: the last step of Redis' clock that the deadlines have followed
+bp:bulk                 set: <action>|<job id>: what was asked for of many jobs at once
 bp:samples              list with a time to live: the load of each class of workers, every 5 s
                         while a batch waits or runs, the newest first
 bp:broken               hash: id -> what cannot be read, as JSON
@@ -64,6 +65,7 @@ COMPARING = "bp:comparing"
 LEADER = "bp:cmp:leader"
 CLOCK = "bp:clock"
 SAMPLES = "bp:samples"
+BULK = "bp:bulk"
 BROKEN = "bp:broken"
 BROKEN_NEW = "bp:broken:new"
 BROKEN_KEY = "bp:broken:key:"

@@ -27,6 +27,7 @@ _TYPES: dict[str, str] = {
     keys.SAMPLES: "list",
     **dict.fromkeys((*_ZSETS, *_OF_BATCHES), "zset"),
     keys.WORKERS: "set",
+    keys.BULK: "set",
     **dict.fromkeys((keys.CLASSES, keys.COUNTS, keys.RESERVED, keys.LEADER, keys.CLOCK), "hash"),
 }
 _PART_TYPES = {

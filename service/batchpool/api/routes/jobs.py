@@ -1,5 +1,6 @@
 """/v1/jobs: submit, list, show, follow, cancel, retry and delete jobs."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 
@@ -27,13 +28,14 @@ from batchpool.api.use_cases.retry_job import retry_job
 from batchpool.api.use_cases.submit_job import SubmittedJob, submit
 from batchpool.comparisons.readability import show_readable
 from batchpool.jobs.aggregation import show_job, show_summary
-from batchpool.jobs.listing import list_jobs
+from batchpool.jobs.listing import list_jobs, matching_ids
 from batchpool.json_value import JsonObject
 from batchpool.ledger import keys
 from batchpool.ledger.broken import UNPARSABLE
-from batchpool.ledger.jobs import Snapshot
+from batchpool.ledger.jobs import BulkAction, Snapshot
 from batchpool.model import TERMINAL_STATES
 from batchpool.schemas.job_requests import (
+    BulkQuery,
     EventsQuery,
     JobQuery,
     JobRequest,
@@ -44,6 +46,8 @@ from batchpool.schemas.job_requests import (
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
+MOST_ASKED = 10_000
+OPEN_STATES = ("queued", "running")
 KINDS = ("progress", "batch", "job", "end")
 """Kinds of events, the least important first."""
 
@@ -83,6 +87,24 @@ def get_jobs() -> Response:
     )
     body = {"jobs": shown, "next": cursor}
     return json_response(body, headers={"Link": next_link(cursor)} if cursor else None)
+
+
+@blueprint.post("/cancel")
+def post_cancel_many() -> Response:
+    return _ask("cancel", OPEN_STATES)
+
+
+@blueprint.delete("")
+def delete_many() -> Response:
+    return _ask("delete", TERMINAL_STATES)
+
+
+def _ask(action: BulkAction, states: Collection[str]) -> Response:
+    negotiate()
+    jobs = service().jobs
+    ids, more = matching_ids(jobs, read_query(BulkQuery), states, MOST_ASKED)
+    jobs.ask(action, ids)
+    return json_response({"taken": len(ids), "more": more}, 202)
 
 
 @blueprint.get("/<job_id>")
