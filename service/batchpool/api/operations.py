@@ -43,11 +43,7 @@ ANY_PROBLEMS = (400, 403, 408, 413, 414, 417, 421, 431, 501)
 
 
 _READ = (406, 422, 503)
-
-
 _ONE = (404, *_READ)
-
-
 _KEY = {"Idempotency-Key": "a request with the same key and body is the same request, for 24 h"}
 
 

@@ -24,7 +24,7 @@ _NAMED_BY: dict[str, Callable[[ExecutionSite], object]] = {
     "coroutine": lambda site: site,
     "": lambda site: site,
 }
-"""What tells the places of one epoch apart, by what shares them."""
+"""The part of a site by which the places of one epoch differ, by what shares them."""
 
 
 class OneEpoch(NamedTuple):
