@@ -39,6 +39,7 @@ def lesson(name: str | None, output: Path | None, as_json: bool, url: str) -> No
         run = _run(client, found)
         if output is not None:
             write_output(output, client.lesson_file(found["name"], run["comparison"]))
+            announce("wrote", str(output))
         if as_json:
             click.echo(json.dumps(run, indent=2))
         else:

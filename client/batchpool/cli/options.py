@@ -25,13 +25,12 @@ def announce(kind: str, resource_id: str) -> None:
 
 
 def write_output(path: Path, text: str) -> None:
-    """Write a file, and name it on stderr.
+    """Write a file.
 
     Raises:
-        click.ClickException: it cannot be written.
+        click.UsageError: it cannot be written.
     """
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise click.ClickException(f"cannot write {path}: {error.strerror}") from None
-    announce("wrote", str(path))
+        raise click.UsageError(f"cannot write {str(path)!r}: {error.strerror}") from error

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from batchpool.cli.exit_codes import exit_codes
-from batchpool.cli.options import url_option
+from batchpool.cli.options import url_option, write_output
 from batchpool.client.client import Client
 from batchpool.client.errors import NotFound
 
@@ -27,10 +27,7 @@ def report(id: str, output: Path | None, url: str) -> None:
         click.echo(text, nl=False)
         return
     path = output or Path(f"batchpool-{id}.html")
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.UsageError(f"cannot write {str(path)!r}: {error.strerror}") from error
+    write_output(path, text)
     click.echo(path.resolve().as_uri())
 
 
