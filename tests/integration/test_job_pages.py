@@ -1,6 +1,7 @@
 """The pages of jobs: list, filters, actions with their confirmation, and the page of one job."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -88,6 +89,7 @@ def test_a_confirmation_names_how_many(stage: Any, action: str, word: str) -> No
     chosen = "&".join(f"id={job}" for job in (*ended, *queued))
     page = show(stage, f"/jobs/confirm?action={action}&{chosen}")
     assert f"{word} 2 jobs?" in page.text
+    assert "echo (3 items) and echo (3 items)" in page.text
     posted = [each["value"] for each in page.all("input") if each.get("name") == "id"]
     assert posted == (queued if action == "cancel" else ended)
     before = len(stage.get("/v1/jobs")["jobs"])
@@ -105,6 +107,18 @@ def test_all_that_match_are_taken_and_counted(stage: Any) -> None:
         stage.run(order(stage, labels={"run": str(index % 2)}))
     page = show(stage, "/jobs/confirm?action=delete&match=1&label=run%3D1&state=succeeded")
     assert "Delete 2 jobs?" in page.text
+
+
+def test_keeping_them_goes_back_to_the_same_list(stage: Any) -> None:
+    job = order(stage)
+    stage.run(job)
+    page = show(stage, "/jobs?state=succeeded&since=1h")
+    (back,) = [each["value"] for each in page.all("input") if each.get("name") == "back"]
+    assert back == "/jobs?state=succeeded&since=1h"
+    chosen = f"/jobs/confirm?action=delete&id={job}&back="
+    assert back in links(show(stage, chosen + quote(back)))
+    for foreign in ("//evil.example", "https://evil.example", "javascript:alert(1)"):
+        assert foreign not in links(show(stage, chosen + quote(foreign)))
 
 
 def test_what_cannot_be_done_is_said(stage: Any) -> None:

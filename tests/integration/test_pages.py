@@ -3,9 +3,14 @@
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from batchpool.api.app import create_app
+from batchpool.api.settings import ApiSettings
+from batchpool.ledger.connection import connect
 
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
@@ -92,6 +97,18 @@ def test_a_page_of_another_origin_learns_nothing_from_an_error(stage: Any) -> No
     assert response.status_code == 421
     assert "Redis" not in response.text
     assert "worker" not in response.text.lower()
+
+
+def test_without_redis_a_page_says_so_and_offers_another_try(tmp_path: Path) -> None:
+    with connect(f"unix://{tmp_path}/nobody.sock") as redis:
+        http = create_app(ApiSettings.from_env({}), redis).test_client()
+        for path in ("/", "/jobs", "/jobs?state=failed"):
+            response = http.get(path, headers=HTML)
+            assert response.status_code == 503
+            page = check_page(response.text)
+            assert "Redis cannot be reached" in page.text
+            assert path in [each["href"] for each in page.all("a")]
+        assert http.get("/v1/jobs", headers=HTML).mimetype == "application/problem+json"
 
 
 def test_a_fragment_is_what_the_page_holds(stage: Any) -> None:

@@ -46,7 +46,7 @@ class JobList:
 
     Args:
         pills: filters by state, as (words, count or None, address, whether it is chosen).
-        query: the filters in force, by name.
+        query: the filters in force, by name; `here` is the address of the list with them.
         shown: how many of how many there are, in words.
         match: the filters in force, in words; empty without one.
         done: what was just done to chosen jobs; empty if nothing was.
@@ -55,6 +55,7 @@ class JobList:
     lines: tuple[JobLine, ...]
     pills: tuple[tuple[str, int | None, str, bool], ...]
     query: Mapping[str, str]
+    here: str
     tasks: tuple[Choice, ...]
     spans: tuple[Choice, ...]
     label: str
@@ -94,6 +95,7 @@ def build_job_list(
         lines=tuple(map(job_line, jobs)),
         pills=_pills(filters, counts),
         query=filters,
+        here=_href(filters),
         tasks=_choices({"": "any task"} | {name: name for name in tasks}, filters.get("task")),
         spans=_choices({key: words for key, (words, _) in SPANS.items()}, filters.get("since")),
         label=filters.get("label", ""),
@@ -198,7 +200,7 @@ def build_confirmation(
     verb = {"cancel": "Cancel", "retry": "Retry", "delete": "Delete"}[action]
     named = [f"{job.spec.task} ({numbers.plural(job.progress.total, 'item')})" for job in jobs[:5]]
     more = f" and {numbers.count(len(jobs) - 5)} more" if len(jobs) > 5 else ""
-    what = ", ".join(named) + more
+    what = " and ".join(named) if len(named) == 2 else ", ".join(named) + more
     words = {
         "cancel": f"{what}. What is done keeps its records; the rest is not run.",
         "retry": f"{what}. The items without a value are run again, as new jobs.",
