@@ -11,6 +11,7 @@ from batchpool.cli.demo_report import DemoReport, Section
 from batchpool.client.client import Client
 
 if TYPE_CHECKING:
+    from batchpool.charts.svg import Table
     from batchpool.charts.timeline_arms import ArmRun
     from batchpool.charts.timeline_document import Timeline
     from batchpool.pages.chart_card import ChartCard
@@ -33,10 +34,11 @@ def write_demo_file(report: DemoReport) -> Path:
     """Write the report into the folder for temporary files, under a new name."""
     from batchpool.pages.one_file import render_file
 
-    cards = [
-        _card(section, runs) for section, runs in zip(report.sections, report.runs, strict=True)
+    sections = [
+        (_card(section, runs), _figures(section))
+        for section, runs in zip(report.sections, report.runs, strict=True)
     ]
-    text = render_file("demo_file.html", view=report, cards=cards)
+    text = render_file("demo_file.html", view=report, sections=sections)
     handle, name = tempfile.mkstemp(prefix="batchpool-demo-", suffix=".html")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
@@ -45,13 +47,18 @@ def write_demo_file(report: DemoReport) -> Path:
 
 def _card(section: Section, runs: "Sequence[ArmRun]") -> "ChartCard":
     from batchpool.charts import timeline_arms
-    from batchpool.charts.svg import Table
     from batchpool.pages.chart_card import ChartCard
 
-    # What a row shows stands beside its name; all other columns are figures.
-    rows = tuple((cells[0].strip(), cells[-1], *cells[1:-1]) for cells in cells_of(section))
-    header = ("Way", "So", *(title.capitalize() for title in TITLES[1:-1]))
     name, _, what = section.title.partition(": ")
     keys = (("cpu", "computing"), ("held", "waiting or held up"), ("startup", "start-up"))
-    table = Table(section.title, header, rows, figures=len(header) - 2)
-    return ChartCard(name, name, timeline_arms.draw(runs), table, note=what, keys=keys)
+    drawing, table = timeline_arms.draw(runs), timeline_arms.table(runs)
+    return ChartCard(name, name, drawing, table, note=what, keys=keys)
+
+
+def _figures(section: Section) -> "Table":
+    """What the command prints: what a row shows beside its name, then all figures."""
+    from batchpool.charts.svg import Table
+
+    rows = tuple((cells[0].strip(), cells[-1], *cells[1:-1]) for cells in cells_of(section))
+    header = ("Way", "So", *(f"{title[:1].upper()}{title[1:]}" for title in TITLES[1:-1]))
+    return Table(section.title, header, rows, figures=len(header) - 2)

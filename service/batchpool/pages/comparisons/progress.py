@@ -1,12 +1,11 @@
 """How far a comparison is, what it waits for, and how long it still takes; pure."""
 
-from math import ceil
-
 from batchpool.charts import numbers
 from batchpool.comparisons.duration import expected_s
 from batchpool.comparisons.planning import due_runs, plan_runs
 from batchpool.ledger.values.comparison_entries import ComparisonEntry
 from batchpool.model import TERMINAL_STATES
+from batchpool.pages.text import about
 from batchpool.schemas.comparison_responses import Comparison
 
 _KINDS = {"solo": "the items alone", "warmup": "warm-up"}
@@ -37,7 +36,7 @@ def progress_sentence(comparison: Comparison, left_s: float | None) -> tuple[str
         return "It waits for its turn.", (
             ("Then", "It starts by itself once the comparisons before it have ended."),
         )
-    to_go = "" if left_s is None else f"; about {_about(left_s)} to go"
+    to_go = "" if left_s is None else f"; about {about(left_s)} to go"
     title = f"{numbers.count(now.done)} of {numbers.plural(now.runs, 'run')} are done{to_go}."
     rows = []
     if now.waits_for:
@@ -52,13 +51,6 @@ def progress_sentence(comparison: Comparison, left_s: float | None) -> tuple[str
     ]
     rows.append(("Then", "The verdict comes at the end; none is given before."))
     return title, tuple(rows)
-
-
-def _about(seconds: float) -> str:
-    """A time that is a guess, rounded up to what can be trusted."""
-    if seconds < 60:
-        return numbers.with_unit(str(max(1, ceil(seconds))), "s")
-    return numbers.duration(60.0 * ceil(seconds / 60))
 
 
 def _run(comparison: Comparison) -> str:
