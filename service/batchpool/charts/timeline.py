@@ -26,6 +26,8 @@ from batchpool.charts.timeline_thinning import thinned
 from batchpool.charts.visible_text import shortened
 
 TOP: Final = 24
+MOST_MARKS: Final = 500
+"""Of one chart; how many there are is said in its description."""
 _NARROW: Final = 480
 _WORKER_PX: Final = 27
 
@@ -51,7 +53,7 @@ def draw(document: Timeline, width: int = 1160) -> str:
     layout = Layout(width, 92 if is_narrow else 148, 14 if is_narrow else 16, 4)
     x = layout.scale(document["from"], max(document["to"], document["from"] + 1e-6))
     rows, heads, bottom = _place(document, layout)
-    marks = [mark for mark in document["marks"] if x.low <= mark["at"] <= x.high]
+    marks = [mark for mark in document["marks"] if x.low <= mark["at"] <= x.high][:MOST_MARKS]
     now_s = None if document["now"] is None else min(document["now"], x.high)
     body = draw_axis(x, bottom, wanted=4 if is_narrow else 8, now_s=now_s) + heads
     body += "".join(_background(row, layout) for row in rows)
@@ -101,6 +103,8 @@ def caption(document: Timeline) -> Caption:
         f"{mark['text']} at {numbers.duration(mark['at'])}" for mark in document["marks"][:20]
     )
     said = f"{shown} on {lanes}, {how}; {numbers.count(failed)} did not succeed."
+    if len(document["marks"]) > MOST_MARKS:
+        said += f" {_of(MOST_MARKS, len(document['marks']), 'mark')} are drawn."
     return Caption("Timeline", f"{said} {events}".strip())
 
 

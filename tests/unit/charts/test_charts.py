@@ -87,6 +87,15 @@ def test_the_description_says_how_much_is_shown() -> None:
     assert "takes over batch 0, keeps 40 of its 140 items at 11.2 s" in described
 
 
+def test_a_thousand_takeovers_are_not_all_drawn_and_that_is_said() -> None:
+    document = samples.takeover()
+    many = [samples.mark("run_again", at / 100, "vm-1613", "again", 0) for at in range(1000)]
+    document["marks"] = many
+    assert timeline.draw(document).count('class="again"') == timeline.MOST_MARKS == 500
+    described = timeline.caption(document).description.replace("\u00a0", " ").replace("\u202f", " ")
+    assert "500 of 1 000 marks are drawn." in described
+
+
 def test_names_with_markup_and_control_characters_are_text() -> None:
     arms = [replace(samples.ARMS[0], name=HOSTILE)]
     runs = [replace(samples.arm_runs()[0], name=HOSTILE)]
