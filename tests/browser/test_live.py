@@ -91,12 +91,15 @@ def test_a_page_keeps_what_it_has_while_nobody_answers(
         notice = page.locator("[data-live-notice]")
         expect(notice).to_be_visible(timeout=30_000)
         expect(notice).to_contain_text("trying again. What you see is from")
+        said = page.locator("[data-announce]")
+        expect(said).to_have_text("No answer, trying again.")
         assert done(page) > 0
     finally:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
     expect(notice).to_be_hidden(timeout=30_000)
+    expect(said).to_have_text("sleep: running", timeout=10_000)
     goes_on(page)
 
 

@@ -196,12 +196,15 @@ class Follower {
   }
 
   announce() {
-    const state = find("[data-state]")?.dataset.state ?? find("h1")?.textContent ?? "";
     const region = find("[data-announce]");
-    if (state === this.state || !region || Date.now() - this.said < SAY_MS) return;
-    this.state = state;
+    if (!region || Date.now() - this.said < SAY_MS) return;
+    const state = find("[data-state]")?.dataset.state ?? find("h1")?.textContent ?? "";
+    // The seconds without an answer are counted on the page, but not read out.
+    const now = this.age() ? "No answer, trying again." : state;
+    if (now === this.state) return;
+    this.state = now;
     this.said = Date.now();
-    region.textContent = state;
+    region.textContent = now;
   }
 
   /** Seconds without an answer, 0 while that is nothing unusual. */
