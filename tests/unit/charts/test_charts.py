@@ -21,6 +21,7 @@ from batchpool.charts.ratio_dots import ArmRatio
 from batchpool.charts.scaling_curve import Law, Point
 from batchpool.charts.svg import as_file
 from batchpool.charts.timeline_document import Timeline
+from batchpool.charts.timeline_thinning import MOST_BINS, thinned
 from tests.support import chart_samples as samples
 
 HOSTILE = '<script>alert(1)</script>\x00\x1b\u202e"&\ud800'
@@ -53,6 +54,52 @@ def test_ten_thousand_items_stay_below_350_kb(seed: int) -> None:
     assert len(drawn.encode()) < 350_000
     # One path has all bars of a lane, but what failed is drawn by itself.
     assert drawn.count('class="wall"') == 100 + 100
+
+
+def many_items(lanes: int, items: int) -> Timeline:
+    """Items of a millisecond that compute for half of it, back to back; one of them failed."""
+    rows = [samples.lane("vm", at, 0) for at in range(lanes)]
+    for each in rows:
+        assert each["bars"]
+        each["bars"] |= {
+            "index": list(range(items)),
+            "start": [at / 1000 for at in range(items)],
+            "wall": [0.001] * items,
+            "cpu": [0.0005] * items,
+            "state": "s" * items,
+        }
+    assert rows[1]["bars"]
+    rows[1]["bars"]["state"] = "s" * 700 + "f" + "s" * (items - 701)
+    return samples.timeline(rows, end=items / 1000 * 2)
+
+
+def test_bars_that_are_too_many_become_shares_of_time_and_no_failure_is_lost() -> None:
+    few = thinned(many_items(2, 5000))
+    assert not few["binned"] and few["lanes"][0]["bars"]
+    document = thinned(many_items(2, 5001))
+    assert document["binned"]
+    for lane in document["lanes"]:
+        bins = lane["bins"]
+        assert bins and not lane["bars"]
+        half = len(bins["busy"]) // 2
+        # Busy in the first half of the time, and computing in half of that.
+        assert set(bins["busy"][: half - 1]) == {100} and set(bins["busy"][half + 1 :]) == {0}
+        assert set(bins["cpu"][: half - 1]) <= {50} and not any(bins["cpu"][half + 1 :])
+    kept = document["lanes"][1]["bins"]
+    assert kept and [(first, count) for _, first, count in kept["failed"]] == [(700, 1)]
+    assert "item 700" in timeline.draw(document)
+
+
+def test_bins_that_are_too_many_become_wider_and_no_failure_is_lost() -> None:
+    document = samples.binned()
+    lanes = document["lanes"] * 500
+    document["lanes"] = lanes
+    wide = thinned(document)["lanes"]
+    assert sum(len(lane["bins"]["busy"]) for lane in wide if lane["bins"]) <= MOST_BINS
+    assert wide[1]["bins"] and lanes[1]["bins"]
+    assert sum(count for _, _, count in wide[1]["bins"]["failed"]) == 5
+    before, after = lanes[1]["bins"]["busy"], wide[1]["bins"]["busy"]
+    assert sum(after) / len(after) == pytest.approx(sum(before) / len(before), abs=2)
 
 
 def test_a_bar_is_as_long_as_its_item_and_as_solid_as_it_computed() -> None:

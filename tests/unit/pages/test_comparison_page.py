@@ -233,3 +233,22 @@ def test_a_list_has_the_conclusion_of_each_and_says_that_there_are_more() -> Non
     assert view.older == f"/comparisons?task=mixed&state=succeeded&cursor={'0' * 24}"
     empty = build_list([], None, None, None)
     assert "batchpool compare" in render("comparisons.html", frame=Frame("Comparisons"), view=empty)
+
+
+def test_a_check_that_found_something_is_not_said_to_be_in_order() -> None:
+    titles = {
+        kind: {check.title for check in view_of(entry_of(good(kind, 9))).checks}
+        for kind in ("computing", "a step of half as much again")
+    }
+    stayed = "The machine stayed the same."
+    assert stayed in titles["computing"]
+    assert stayed not in titles["a step of half as much again"]
+
+
+def test_what_is_the_same_for_all_arms_is_said_once() -> None:
+    session = CPU.session()
+    for sample in session.samples:
+        sample["facts"]["load_1m"] = 60.0
+    checks = view_of(entry_of(session)).checks
+    loads = [check.text for check in checks if "load average" in check.text]
+    assert len(loads) == 1 and loads[0].endswith("(all arms).")
