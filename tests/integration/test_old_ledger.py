@@ -146,6 +146,15 @@ def described(inventory: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def test_old_jobs_and_comparisons_have_pages_and_reports(api: Stage, old: dict[str, Any]) -> None:
+    for kind in ("jobs", "comparisons"):
+        for name in old[kind]:
+            for path in (f"/{kind}/{name}", f"/v1/{kind}/{name}/report"):
+                answer = api.http.get(path, headers={"Accept": "text/html"})
+                assert answer.status_code == 200, f"{path}: {answer.text}"
+                assert "<h1" in answer.text
+
+
 def test_csv_ndjson_and_exports_are_served_as_before(api: Stage, old: dict[str, Any]) -> None:
     for name, before in old["texts"].items():
         media_type, path = name.split(" ")
