@@ -1,5 +1,6 @@
 """Every page in a browser: readable for everybody, at every width, in both themes."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -107,3 +108,18 @@ def test_progress_is_followed_without_a_reload(open_page: OpenPage, stack: Stack
     page.evaluate("window.here = true")
     expect(page.locator(".badge.succeeded").first).to_be_visible()
     assert page.evaluate("window.here") is True
+
+
+def test_what_failed_is_retried_from_the_page_of_the_job(
+    open_page: OpenPage, stack: StackProcesses
+) -> None:
+    body = {"task": "fail", "params": {"share": 0.3}, "count": 20}
+    failed = stack.run(**body)
+    page = open_page(f"/jobs/{failed['id']}")
+    count = failed["progress"]["failed"]
+    page.get_by_role("button", name=re.compile(f"Retry.* {count}")).first.click()
+    page.wait_for_load_state()
+    retried = stack.stage.get("/v1/jobs?limit=1")["jobs"][0]
+    assert retried["spec"]["retry_of"] == failed["id"]
+    assert retried["progress"]["total"] == count
+    stack.finish(retried["id"])
