@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -50,12 +51,13 @@ def main() -> None:
         with Client(stack.url) as client:
             taken_over = run_with_takeover(client)
             compared = run_comparison(client)
+            lesson = run_lesson(browser, stack.url)
             running = start_running(client)
             shoot(browser, stack.url, "overview", "/")
             shoot(browser, stack.url, "job", f"/jobs/{running}")
             shoot(browser, stack.url, "timeline", f"/jobs/{taken_over}/timeline", next_failure)
             shoot(browser, stack.url, "comparison", f"/comparisons/{compared}")
-            client.cancel(running)
+            shoot(browser, stack.url, "lesson", lesson)
 
 
 def stack_options(tasks: Path) -> StackOptions:
@@ -92,6 +94,15 @@ def run_comparison(client: Client) -> str:
         warmup=1,
     )
     return compared.id
+
+
+def run_lesson(browser: Browser, url: str) -> str:
+    """Run the lesson of the GIL by its button; the path of its page."""
+    page = browser.new_page(base_url=url)
+    page.goto("/lessons/gil")
+    page.get_by_role("button", name="Run it").click()
+    page.locator("[data-fragment=outcome] .chart").first.wait_for(timeout=400_000)
+    return urlsplit(page.url).path
 
 
 def start_running(client: Client) -> str:
