@@ -34,7 +34,7 @@ def _missing(what: str) -> None:
     pytest.skip(what)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def stack() -> Iterator[StackProcesses]:
     """All processes of a stack, on ports and a Redis of their own."""
     settings = {"BATCHPOOL_LEASE_S": str(LEASE_S)}
@@ -50,14 +50,17 @@ def stack() -> Iterator[StackProcesses]:
         yield made
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def base_url(stack: StackProcesses) -> str:
     return start_api(stack)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's chromium, or whatever is called so."""
+    """Debian's chromium, or whatever is called so.
+
+    Not for longer than a module: while playwright runs, no test of asyncio can in this process.
+    """
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         _missing("chromium is not on PATH; on Debian: apt install chromium")

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -282,3 +283,37 @@ def test_a_task_that_sub_interpreters_cannot_import_is_announced_as_such(tmp_pat
     tasks = capabilities(load(tmp_path)).tasks
     assert not tasks["good"].interpreters
     assert tasks["echo"].interpreters
+
+
+@pytest.mark.parametrize("edited", ["good.py", "helper.py", "pack/__init__.py"])
+def test_what_was_edited_within_a_second_is_loaded_as_it_is_now(
+    tmp_path: Path, edited: str
+) -> None:
+    # A .pyc is taken for current by the size of its source and the second of its writing.
+    folder = tmp_path / "tasks"
+    (folder / "pack").mkdir(parents=True)
+    write(folder, "good.py", f"import helper, pack\nVERSION = 1\n{GOOD}")
+    for name in ("helper.py", "pack/__init__.py"):
+        (folder / name).write_text("VERSION = 1\n")
+    source = (
+        "import sys\n"
+        "from batchpool.tasks import TaskSources, load_tasks\n"
+        "load_tasks(TaskSources(tasks_dir=sys.argv[1], entry_points=False))\n"
+        "good = sys.modules['batchpool_tasks.good']\n"
+        "print(good.VERSION + good.helper.VERSION + good.pack.VERSION)\n"
+    )
+    changed = folder / edited
+    os.utime(changed, (1e9, 1e9))
+    assert subprocess_output(source, str(folder)) == "3"
+    changed.write_text(changed.read_text().replace("VERSION = 1", "VERSION = 2"))
+    os.utime(changed, (1e9, 1e9))
+    assert subprocess_output(source, str(folder)) == "4"
+
+
+def subprocess_output(source: str, *args: str) -> str:
+    """What a process of this Python prints that may read and write a cache of bytecode."""
+    environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environ.pop("PYTHONPYCACHEPREFIX", None)
+    command = [sys.executable, "-c", source, *args]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

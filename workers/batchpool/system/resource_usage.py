@@ -38,13 +38,16 @@ class UsageMeter:
         """What was used since this was made.
 
         Args:
-            peak_pss_bytes: as it was sampled; None, when the batch was too short for a sample, to
-                take one now.
+            peak_pss_bytes: as it was sampled, None if it never was. One more is taken now: the last
+                sample may be older than the first work of a child.
         """
         after = _read()
         return Usage(
             cpu_s=round(max(0.0, after.cpu_s - self._before.cpu_s), 6),
-            peak_pss_bytes=peak_pss_bytes or tree_pss_bytes(os.getpid(), self._clocks),
+            peak_pss_bytes=max(
+                filter(None, (peak_pss_bytes, tree_pss_bytes(os.getpid(), self._clocks))),
+                default=None,
+            ),
             throttled_s=self._throttled_since(),
             load_1m=self._load_1m,
             cpus=float(usable_cpus()),

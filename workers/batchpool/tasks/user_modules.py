@@ -5,10 +5,11 @@ other code than its runner, and must run nothing: a job runs one version of its 
 """
 
 import importlib
+import os
 import sys
 import types
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def add_root(root: str) -> None:
     if root not in sys.path:
         installed = (i for i, path in enumerate(sys.path) if path.endswith("-packages"))
         sys.path.insert(next(installed, len(sys.path)), root)
+        _FreshFinder.add_folder(root)
         importlib.invalidate_caches()
 
 
@@ -53,7 +55,7 @@ def mount_folder(folder: Path) -> None:
     package = types.ModuleType(DIR_PACKAGE, "The files of the tasks folder.")
     package.__path__ = [str(folder)]
     sys.modules[DIR_PACKAGE] = package
-    sys.meta_path.append(_NeighbourFinder(str(folder)))
+    sys.meta_path.append(_NeighbourFinder(str(folder), _FreshFinder.add_folder(str(folder))))
     importlib.invalidate_caches()
 
 
@@ -74,14 +76,66 @@ def is_current(module: str, folder: Path) -> bool:
     return _current[module]
 
 
+class _FreshFinder:
+    """Finds what Python's own finder finds, but has the files of users' folders compiled anew.
+
+    Python takes a cached `.pyc` for current by the size of its source and the second in which that
+    was written: after a quick edit it is older than the file, whose digest the worker announces.
+    """
+
+    _INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+    _OURS = __name__.partition(".")[0]
+
+    def __init__(self) -> None:
+        self._folders: list[str] = []
+
+    @classmethod
+    def add_folder(cls, folder: str) -> "_FreshFinder":
+        """Have the modules below `folder` compiled anew by this process, from now on."""
+        finder = next((each for each in sys.meta_path if isinstance(each, cls)), None)
+        if finder is None:
+            finder = cls()
+            sys.meta_path.insert(sys.meta_path.index(PathFinder), finder)
+        prefix = os.path.join(os.path.realpath(folder), "")
+        if prefix not in finder._folders:
+            finder._folders.append(prefix)
+        return finder
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and type(spec.loader) is SourceFileLoader and self._is_users(spec):
+            spec.loader = _FromSource(name, spec.loader.path)
+            spec.cached = None
+        return spec
+
+    def _is_users(self, spec: ModuleSpec) -> bool:
+        if spec.name.partition(".")[0] == self._OURS or spec.origin is None:
+            return False
+        origin = os.path.realpath(spec.origin)
+        is_installed = any(part in origin for part in self._INSTALLED)
+        return origin.startswith(tuple(self._folders)) and not is_installed
+
+
+class _FromSource(SourceFileLoader):
+    """A loader that neither reads nor writes a `.pyc`."""
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        path = self.get_filename(fullname)
+        code: types.CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
 class _NeighbourFinder:
     """Finds modules and packages beside the task modules; the last one of `sys.meta_path`.
 
     A module is the same object under both of its names, so that its tasks and classes exist once.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, finder: _FreshFinder) -> None:
         self._folder = folder
+        self._finder = finder
         self._found: list[str] = []
 
     def find_spec(
@@ -89,7 +143,7 @@ class _NeighbourFinder:
     ) -> ModuleSpec | None:
         if path is not None:
             return None
-        spec = PathFinder.find_spec(name, [self._folder])
+        spec = self._finder.find_spec(name, [self._folder])
         if spec is None:
             return None
         self._found.append(name)
