@@ -187,14 +187,16 @@ def test_without_space_in_tmp_a_job_says_so_and_the_worker_is_unhealthy(compose:
     workers = [container["Id"] for container in compose.containers("worker")]
     with compose.client as client:
         for worker in workers:
-            docker("exec", worker, "sh", "-c", "cat /dev/zero > /tmp/filler || true")
+            # Again, since what an earlier batch leaves there may go in between.
+            fill = "for n in 1 2 3; do cat /dev/zero > /tmp/filler$n; sleep 0.5; done; true"
+            docker("exec", worker, "sh", "-c", fill)
         for backend in ("sequential", "process-pool"):
             failed = client.wait(client.submit("echo", count=20, backend=backend), 20)
             assert failed.state == "failed"
             assert "no space left in /tmp" in failed["error"]["message"]
         wait_until(lambda: len(compose.unhealthy()) == len(workers), 30)
         for worker in workers:
-            docker("exec", worker, "rm", "/tmp/filler")
+            docker("exec", worker, "sh", "-c", "rm /tmp/filler*")
         again = client.wait(client.submit("echo", count=20, backend="process-pool"), 20)
         assert again.state == "succeeded"
     wait_until(lambda: not compose.unhealthy(), 30)

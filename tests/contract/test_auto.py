@@ -218,6 +218,7 @@ def test_what_a_pool_that_does_not_start_was_to_run_is_run_here(tmp_path: Path) 
     assert "died while it started" in backend.chosen["why"]
 
 
+@pytest.mark.alone
 def test_what_begins_by_waiting_is_begun_in_a_warm_pool(context: RunnerContext) -> None:
     run = RunSpec("echo", backend="process-pool", concurrency=4)
     run_batch(BatchSpec(run, range(8)), context=context)
