@@ -26,7 +26,7 @@ ENVIRON = {
     "BATCHPOOL_API_THREADS": "1024",
 }
 SIZES = [
-    pytest.param(1, 40, id="seed 1"),
+    pytest.param(1, 100, id="seed 1"),
     *(pytest.param(n, 1000, id=f"seed {n} in full", marks=pytest.mark.full) for n in (2, 3, 4)),
 ]
 
