@@ -3,13 +3,14 @@
 from hypothesis import given
 
 from batchpool.ledger.blocks.block_head import BlockHead
+from batchpool.ledger.blocks.columns import Columns
 from batchpool.model import RECORD_STATES, Outcome
 from tests.unit.ledger.test_columns import outcomes
 
 
 @given(outcomes())
 def test_a_header_sums_up_its_block_and_survives_the_trip(made: list[Outcome]) -> None:
-    head = BlockHead.parse(BlockHead.of(3, made, epoch_start_ns=5_000).dump().encode())
+    head = BlockHead.parse(BlockHead.of(3, Columns.of(made), epoch_start_ns=5_000).dump().encode())
     assert (head.epoch, head.first, head.last) == (3, min(made)[0], max(made)[0])
     states = [outcome.state for outcome in made]
     assert head.counts == {state: states.count(state) for state in set(states)}

@@ -12,7 +12,8 @@ from redis.exceptions import ResponseError
 from batchpool.ledger import keys
 from batchpool.ledger.blocks.bitmap import bit_segments, set_bits
 from batchpool.ledger.blocks.block_head import BlockHead
-from batchpool.ledger.blocks.record_codec import encode_block
+from batchpool.ledger.blocks.columns import Columns
+from batchpool.ledger.blocks.record_codec import encode_columns
 from batchpool.ledger.broken import UNPARSABLE, Broken, is_about_data
 from batchpool.ledger.scripts import LuaScript
 from batchpool.ledger.values.job_entries import Owner, Report, Tally
@@ -225,11 +226,15 @@ def make_block(
     Args:
         epoch_start_ns: the monotonic clock at the claim, on the machine that ran the tasks.
     """
-    indices = [outcome[0] for outcome in outcomes]
+    return make_block_of(claim, number, Columns.of(outcomes), epoch_start_ns)
+
+
+def make_block_of(claim: Claim, number: int, made: Columns, epoch_start_ns: int) -> Block:
+    """Pack outcomes that are columns already; as `make_block`."""
     return Block(
         id=f"{claim.epoch}.{number}",
-        head=BlockHead.of(claim.epoch, outcomes, epoch_start_ns).dump(),
-        payload=encode_block(outcomes, epoch_start_ns),
-        size=len(outcomes),
-        segments=bit_segments([index - claim.first for index in indices]),
+        head=BlockHead.of(claim.epoch, made, epoch_start_ns).dump(),
+        payload=encode_columns(made, epoch_start_ns),
+        size=len(made.indices),
+        segments=bit_segments([index - claim.first for index in made.indices]),
     )

@@ -10,8 +10,9 @@ from operator import itemgetter
 
 from batchpool.errors import EngineError
 from batchpool.exact_sum import ExactSum
+from batchpool.ledger.blocks.columns import Columns, count_states, is_uniform
 from batchpool.ledger.connection import UNREACHABLE
-from batchpool.ledger.ownership import EMPTY_BLOCK, Block, Claim, Ending, Ownership, make_block
+from batchpool.ledger.ownership import EMPTY_BLOCK, Block, Claim, Ending, Ownership, make_block_of
 from batchpool.ledger.values.job_entries import Tally
 from batchpool.model import Outcome
 
@@ -133,8 +134,9 @@ class RecordWriter:
         pending = [take() for _ in range(len(self._pending))]
         for part in _split_blocks(pending):
             self._blocks += 1
-            self._totals.add(part)
-            block = make_block(self._claim, self._blocks, part, self._epoch_start_ns)
+            made = Columns.of(part)
+            self._totals.add(made)
+            block = make_block_of(self._claim, self._blocks, made, self._epoch_start_ns)
             # The tally goes with its block: it must not count what a later block still carries.
             self._unsent.append((block, self._totals.tally()))
 
@@ -186,16 +188,16 @@ class _Totals:
         self._pids = dict.fromkeys(before.pids)
         self._more_pids = before.pids_total - len(before.pids)
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Add by columns: the cost is paid for every item, before its record counts."""
-        _, states, values, _, sites, _, walls_ns, cpus_ns, *_ = zip(*outcomes, strict=True)
-        self.counts.update(states)
+    def add(self, made: Columns) -> None:
+        for state, count in count_states(made).items():
+            self.counts[state] += count
         part = ExactSum()
-        part.add_all(values)
+        part.add_all(made.values)
         self.epoch_sum.merge(part)
         self._sum.merge(part)
-        self._wall_s += sum(walls_ns) / 1e9
-        self._cpu_s += sum(cpus_ns) / 1e9
+        self._wall_s += sum(made.walls_ns) / 1e9
+        self._cpu_s += sum(made.cpus_ns) / 1e9
+        sites = made.sites[:1] if is_uniform(made.sites) else made.sites
         for pid in {site.pid for site in set(sites)} - self._pids.keys():
             if len(self._pids) < MOST_PIDS:
                 self._pids[pid] = None

@@ -1,12 +1,11 @@
 """The header of a block: enough of its records to know whether the block must be opened."""
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from json import dumps, loads
 from operator import add
 
-from batchpool.model import Outcome
+from batchpool.ledger.blocks.columns import Columns, count_states
 
 
 @dataclass(frozen=True)
@@ -28,23 +27,21 @@ class BlockHead:
     cpu_ns: int | None = None
 
     @classmethod
-    def of(cls, epoch: int, outcomes: Sequence[Outcome], epoch_start_ns: int) -> "BlockHead":
+    def of(cls, epoch: int, made: Columns, epoch_start_ns: int) -> "BlockHead":
         """The header of a block of these outcomes.
 
         Args:
             epoch_start_ns: on the monotonic clock of the machine that made the outcomes.
         """
-        # By columns: the cost is paid for every item, before its record counts.
-        indices, states, _, _, _, starts, walls, cpus, *_ = zip(*outcomes, strict=True)
         return cls(
             epoch=epoch,
-            first=min(indices),
-            last=max(indices),
-            counts=dict(Counter(states)),
-            start_ns=min(starts) - epoch_start_ns,
-            end_ns=max(map(add, starts, walls)) - epoch_start_ns,
-            wall_ns=sum(walls),
-            cpu_ns=sum(cpus),
+            first=made.indices[0],
+            last=made.indices[-1],
+            counts={**count_states(made)},
+            start_ns=min(made.starts_ns) - epoch_start_ns,
+            end_ns=max(map(add, made.starts_ns, made.walls_ns)) - epoch_start_ns,
+            wall_ns=sum(made.walls_ns),
+            cpu_ns=sum(made.cpus_ns),
         )
 
     def dump(self) -> str:

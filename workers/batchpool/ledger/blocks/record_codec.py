@@ -15,14 +15,15 @@ left out; times are integer nanoseconds, since small differences compress well.
 import zlib
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from json import dumps, loads
-from operator import itemgetter
+from operator import sub
 from typing import Any, NamedTuple
 
 import msgpack
 
 from batchpool.json_value import JsonObject
+from batchpool.ledger.blocks.columns import Columns, is_uniform
 from batchpool.ledger.blocks.compression import decompress
 from batchpool.model import RECORD_STATES, ExecutionSite, Outcome
 
@@ -34,37 +35,42 @@ _STATE_CODE = {state: code for code, state in enumerate(RECORD_STATES)}
 
 
 def encode_block(outcomes: Sequence[Outcome], epoch_start_ns: int) -> bytes:
-    """Pack outcomes, which are sorted by index here, into one block.
+    """Pack outcomes into one block, where they are sorted by index.
 
     Args:
         epoch_start_ns: on the monotonic clock of the machine that made the outcomes.
     """
-    rows = sorted(outcomes, key=itemgetter(0))
-    indices, states, values, errors, sites, starts, walls, cpus, seen, attempts, tries = zip(
-        *rows, strict=True
-    )
-    first, count = indices[0], len(rows)
-    site_table = {site: code for code, site in enumerate(dict.fromkeys(sites))}
+    return encode_columns(Columns.of(outcomes), epoch_start_ns)
+
+
+def encode_columns(made: Columns, epoch_start_ns: int) -> bytes:
+    """Pack the columns of outcomes into one block; as `encode_block`."""
+    first, count = made.indices[0], len(made.indices)
+    starts = _differences(made.starts_ns)
+    starts[0] -= epoch_start_ns
     columns: dict[str, Any] = {
         "n": count,
         "f": first,
-        "v": dumps(values, separators=(",", ":")),
-        "L": list(site_table),
-        "o": _differences([start - epoch_start_ns for start in starts]),
-        "w": walls,
-        "c": cpus,
+        "v": dumps(made.values, separators=(",", ":")),
+        "L": [made.sites[0]],
+        "o": starts,
+        "w": made.walls_ns,
+        "c": made.cpus_ns,
     }
-    if indices[-1] - first != count - 1:
-        columns["i"] = _differences(indices)
-    if set(states) != {"succeeded"}:
-        columns["s"] = bytes(_STATE_CODE[state] for state in states)
-        columns["e"] = {at: error for at, error in enumerate(errors) if error}
-    if len(site_table) > 1:
-        columns["l"] = [site_table[site] for site in sites]
-    if any(value is not None for value in seen):
-        columns["g"] = dumps(seen, separators=(",", ":"))
-    if any(attempt > 1 for attempt in attempts):
-        columns["a"] = {at: (attempts[at], tries[at]) for at in range(count) if attempts[at] > 1}
+    if made.indices[-1] - first != count - 1:
+        columns["i"] = _differences(made.indices)
+    if made.states.count("succeeded") != count:
+        columns["s"] = bytes(_STATE_CODE[state] for state in made.states)
+        columns["e"] = {at: error for at, error in enumerate(made.errors) if error}
+    if not is_uniform(made.sites):
+        table = {site: code for code, site in enumerate(dict.fromkeys(made.sites))}
+        columns["L"] = list(table)
+        columns["l"] = [table[site] for site in made.sites]
+    if made.seen.count(None) != count:
+        columns["g"] = dumps(made.seen, separators=(",", ":"))
+    if made.attempts.count(1) != count:
+        again = [at for at, attempt in enumerate(made.attempts) if attempt > 1]
+        columns["a"] = {at: (made.attempts[at], made.tries[at]) for at in again}
     return zlib.compress(msgpack.packb(columns), 1)
 
 
@@ -179,4 +185,4 @@ def _unpack(block: bytes, most: int) -> tuple[JsonObject, Sequence[int], bytes]:
 
 
 def _differences(numbers: Sequence[int]) -> list[int]:
-    return [numbers[0], *(after - before for before, after in pairwise(numbers))]
+    return [numbers[0], *map(sub, numbers[1:], numbers)]
