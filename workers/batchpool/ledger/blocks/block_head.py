@@ -37,7 +37,7 @@ class BlockHead:
             epoch=epoch,
             first=made.indices[0],
             last=made.indices[-1],
-            counts={**count_states(made)},
+            counts={str(state): count for state, count in count_states(made).items()},
             start_ns=min(made.starts_ns) - epoch_start_ns,
             end_ns=max(map(add, made.starts_ns, made.walls_ns)) - epoch_start_ns,
             wall_ns=sum(made.walls_ns),
