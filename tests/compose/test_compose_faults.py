@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,18 +186,22 @@ def test_the_limit_of_a_job_holds_in_interpreters(compose: Any) -> None:
 
 def test_without_space_in_tmp_a_job_says_so_and_the_worker_is_unhealthy(compose: Any) -> None:
     workers = [container["Id"] for container in compose.containers("worker")]
+    fill = "cat /dev/zero > /tmp/filler$(date +%s%N); true"
     with compose.client as client:
-        for worker in workers:
-            # Again, since what an earlier batch leaves there may go in between.
-            fill = "for n in 1 2 3; do cat /dev/zero > /tmp/filler$n; sleep 0.5; done; true"
-            docker("exec", worker, "sh", "-c", fill)
+
+        def failed_without_space(backend: str) -> Any:
+            for worker in workers:
+                docker("exec", worker, "sh", "-c", fill)
+            job = client.wait(client.submit("echo", count=20, backend=backend), 20)
+            return job if job.state == "failed" else None
+
         for backend in ("sequential", "process-pool"):
-            failed = client.wait(client.submit("echo", count=20, backend=backend), 20)
-            assert failed.state == "failed"
+            # Not at the first try where what earlier tests left there went after it was filled.
+            failed = wait_until(partial(failed_without_space, backend), 60, "no space")
             assert "no space left in /tmp" in failed["error"]["message"]
         wait_until(lambda: len(compose.unhealthy()) == len(workers), 30)
         for worker in workers:
-            docker("exec", worker, "sh", "-c", "rm /tmp/filler*")
+            docker("exec", worker, "sh", "-c", "rm -f /tmp/filler*")
         again = client.wait(client.submit("echo", count=20, backend="process-pool"), 20)
         assert again.state == "succeeded"
     wait_until(lambda: not compose.unhealthy(), 30)

@@ -104,10 +104,10 @@ def _process_of(api: Api) -> psutil.Process:
 
 def test_a_killed_large_body_process_is_replaced(api: Api, stage: Any) -> None:
     assert api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0] == 202
-    process = _process_of(api)
-    process.kill()
-    stage.until(lambda: process.status() == psutil.STATUS_ZOMBIE)
-    assert api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0] == 202
+    for _ in range(5):
+        # The next body comes while it ends.
+        _process_of(api).kill()
+        assert api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0] == 202
     api.end()
 
 

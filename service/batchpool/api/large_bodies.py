@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import IO
 
@@ -34,6 +35,8 @@ MOST_WAITING = 4
 """Large bodies that one process has taken in; one more is answered 503."""
 
 ANSWER_S = 120.0
+EXIT_S = 1.0
+"""How long a process that no longer answers may take to end, which says what ended it."""
 _OF_THE_MESSAGE = ("connection", "content-length", "expect", "transfer-encoding")
 _LENGTH = struct.Struct("!I")
 
@@ -105,10 +108,18 @@ class LargeBodies:
     def _pass_on(self, head: JsonObject, body: bytes | memoryview) -> Response:
         if self._process is not None and self._process.poll() is not None:
             self._end()
+        is_new = self._process is None
         process = self._process or self._start()
         assert process.stdin is not None and process.stdout is not None
         try:
             write_message(process.stdin, head, body)
+        except BrokenPipeError as error:
+            if is_new:
+                raise self._explain(process, error) from None
+            # It has ended since its last answer, and has not read all of this: nothing was ordered.
+            self._end()
+            return self._pass_on(head, body)
+        try:
             if not _is_readable(process.stdout, ANSWER_S):
                 raise TimeoutError
             found, length = read_head(process.stdout)
@@ -131,6 +142,8 @@ class LargeBodies:
         return process
 
     def _explain(self, process: subprocess.Popen[bytes], error: Exception) -> Problem:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(EXIT_S)
         ended = process.poll()
         self._end()
         LOG.warning("large body: %s, process ended with %s", type(error).__name__, ended)
