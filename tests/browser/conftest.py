@@ -34,9 +34,9 @@ def _missing(what: str) -> None:
     pytest.skip(what)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack() -> Iterator[StackProcesses]:
-    """All processes of a stack, on ports and a Redis of their own."""
+    """All processes of a stack, which tests of runners in this process would end as leftovers."""
     settings = {"BATCHPOOL_LEASE_S": str(LEASE_S)}
     with ExitStack() as parts:
         server = parts.enter_context(Server())
@@ -50,7 +50,7 @@ def stack() -> Iterator[StackProcesses]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def base_url(stack: StackProcesses) -> str:
     return start_api(stack)
 
