@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from batchpool.api.json_body import GcPause
+from batchpool.api.bodies.json_body import GcPause
 from tests.integration.api_process import Api
 from tests.support.sampling import full
 from tests.support.waiting import check_time

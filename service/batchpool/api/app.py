@@ -8,9 +8,9 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from werkzeug.exceptions import HTTPException
 
+from batchpool.api.bodies.large_bodies import LargeBodies, too_much_memory
 from batchpool.api.context import EXTENSION, ApiContext, service
 from batchpool.api.http import problem_response
-from batchpool.api.large_bodies import LargeBodies, too_much_memory
 from batchpool.api.page_response import error_page
 from batchpool.api.problems import Conflict, Problem, StorageFull, Unavailable, problem_of
 from batchpool.api.routes import BLUEPRINTS

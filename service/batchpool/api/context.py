@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from flask import current_app, request
 from redis import Redis
 
-from batchpool.api.large_bodies import LargeBodies
+from batchpool.api.bodies.large_bodies import LargeBodies
 from batchpool.api.metrics import Metrics
 from batchpool.api.settings import ApiSettings
 from batchpool.comparisons.readability import quarantine_of

@@ -11,7 +11,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from batchpool.api.app import create_app
-from batchpool.api.large_bodies import LargeBodies
+from batchpool.api.bodies.large_bodies import LargeBodies
 from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import connect
 from batchpool.system.logs import configure_logging

@@ -4,6 +4,8 @@ from functools import partial
 
 from flask import Blueprint, Response, request
 
+from batchpool.api.bodies.json_body import parse_json, read_body
+from batchpool.api.bodies.large_bodies import LARGE_BYTES
 from batchpool.api.context import ApiContext, service
 from batchpool.api.event_stream import EVENT_STREAM, EventSource, Snapshot, stream_events
 from batchpool.api.http import (
@@ -16,8 +18,6 @@ from batchpool.api.http import (
     no_such_comparison,
     read_query,
 )
-from batchpool.api.json_body import parse_json, read_body
-from batchpool.api.large_bodies import LARGE_BYTES
 from batchpool.api.long_poll import wait_for_end
 from batchpool.api.problems import Conflict
 from batchpool.api.use_cases.submit_comparison import submit_comparison

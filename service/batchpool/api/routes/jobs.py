@@ -7,6 +7,8 @@ from functools import partial
 from flask import Blueprint, Response, request
 from redis.exceptions import RedisError
 
+from batchpool.api.bodies.json_body import parse_json, read_body
+from batchpool.api.bodies.large_bodies import LARGE_BYTES
 from batchpool.api.context import ApiContext, service
 from batchpool.api.event_stream import EVENT_STREAM, EventSource, stream_events
 from batchpool.api.event_stream import Snapshot as EventSnapshot
@@ -19,8 +21,6 @@ from batchpool.api.http import (
     no_such_job,
     read_query,
 )
-from batchpool.api.json_body import parse_json, read_body
-from batchpool.api.large_bodies import LARGE_BYTES
 from batchpool.api.long_poll import wait_for_end
 from batchpool.api.use_cases.cancel_job import cancel_job
 from batchpool.api.use_cases.delete_job import delete_job

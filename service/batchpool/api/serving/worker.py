@@ -14,8 +14,8 @@ from gunicorn.http import wsgi  # type: ignore[import-untyped]
 from gunicorn.http.errors import NoMoreData, ParseException  # type: ignore[import-untyped]
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
+from batchpool.api.bodies.json_body import too_large
 from batchpool.api.context import CLIENT_IS_GONE, EXTENSION, WHOLE_BODY
-from batchpool.api.json_body import too_large
 from batchpool.api.serving.connection import LINGER_S, READ_BYTES, SMALL_BYTES, Connection
 from batchpool.api.serving.outlet import SEND_S, STOP_IDLE_S, UNSENT_BYTES
 from batchpool.api.serving.refusals import (

@@ -17,7 +17,7 @@ from werkzeug.test import create_environ
 from werkzeug.wsgi import LimitedStream
 
 from batchpool.api.app import create_app
-from batchpool.api.large_bodies import MEMORY_BYTES, read_head, write_message
+from batchpool.api.bodies.large_bodies import MEMORY_BYTES, read_head, write_message
 from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import connect
 
