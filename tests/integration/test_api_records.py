@@ -4,10 +4,14 @@ import csv
 import hashlib
 import io
 import json
+import zlib
 from typing import Any
 
+import msgpack
 import pytest
 
+from batchpool.ledger import keys
+from batchpool.ledger.blocks.record_fields import RECORD_FIELDS
 from batchpool.schemas.record_responses import Failures
 
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -77,6 +81,60 @@ def test_streams_take_cursor_limit_and_state_too(stage: Any, done: str) -> None:
     query = "/records?cursor=2&limit=3&state=succeeded"
     lines = stage.http.get(done + query, headers=NDJSON).text.splitlines()
     assert [json.loads(line)["index"] for line in lines] == [2, 4, 5]
+
+
+def test_each_field_is_read_alone_as_in_the_whole_record(stage: Any, done: str) -> None:
+    whole = stage.get(done + "/records")["records"]
+    assert tuple(whole[0]) == RECORD_FIELDS
+    for field in RECORD_FIELDS:
+        alone = stage.get(f"{done}/records?fields={field}")["records"]
+        assert alone == [{field: record[field]} for record in whole], field
+
+
+def test_chosen_fields_stand_in_their_order_in_every_form(stage: Any, done: str) -> None:
+    query = "/records?fields=error,index,value&cursor=2&limit=2&state=succeeded,failed"
+    page = stage.http.get(done + query)
+    error = {"type": "ValueError", "message": "no", "traceback": "Traceback ..."}
+    expected = [
+        {"error": None, "index": 2, "value": 2},
+        {"error": error, "index": 3, "value": None},
+    ]
+    assert page.get_json() == {"records": expected, "next": "4"}
+    assert "fields=error%2Cindex%2Cvalue" in page.headers["Link"]
+    lines = stage.http.get(done + query, headers=NDJSON).text.splitlines()
+    assert [json.loads(line) for line in lines] == expected
+    assert list(json.loads(lines[0])) == ["error", "index", "value"]
+    table = stage.http.get(done + query, headers=CSV).text
+    assert table.splitlines() == [
+        "error_type,error_message,index,value",
+        ",,2,2",
+        "ValueError,no,3,",
+    ]
+
+
+def test_items_that_never_ran_have_the_chosen_fields_too(stage: Any) -> None:
+    job_id = stage.post(task="echo", items=["a", "b", "c"], batches=3)["id"]
+    stage.run(job_id, 1)
+    stage.http.post(f"/v1/jobs/{job_id}/cancel")
+    found = stage.get(f"/v1/jobs/{job_id}/records?fields=item,attempt")["records"]
+    assert found == [
+        {"item": "a", "attempt": 0},
+        {"item": "b", "attempt": 1},
+        {"item": "c", "attempt": 0},
+    ]
+
+
+def test_a_column_that_is_not_asked_for_is_not_decoded(stage: Any, done: str) -> None:
+    job_id = done.rpartition("/")[2]
+    for batch in (0, 1):
+        name = keys.batch_key(job_id, batch) + ":blocks"
+        columns = msgpack.unpackb(
+            zlib.decompress(stage.redis.lindex(name, 0)), strict_map_key=False
+        )
+        stage.redis.lset(name, 0, zlib.compress(msgpack.packb(columns | {"v": "rubbish", "L": 0})))
+    found = stage.get(done + "/records?fields=index,wall_s")["records"]
+    assert found == [{"index": index, "wall_s": 2e-6} for index in range(10)]
+    assert stage.get(done + "/records")["records"] == []
 
 
 def test_a_page_may_not_be_as_long_as_a_stream(stage: Any, done: str) -> None:

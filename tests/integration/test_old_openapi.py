@@ -45,6 +45,7 @@ CHANGED: dict[str, str] = {
     "+//v1/jobs/delete": "and deleted",
     "+//v1/classes": "the load of classes of workers is sampled",
     "+//v1/jobs/{job_id}/errors": "failures are grouped by their cause",
+    "!//v1/jobs/{job_id}/records/get/parameters*": "records are read in part",
     "+//v1/jobs/{job_id}/values": "values are read without their records",
     "+//v1/jobs/{job_id}/report": "a job as one file",
     "+//v1/comparisons/{comparison_id}/report": "a comparison as one file",

@@ -143,12 +143,19 @@ class Client:
         what = f"job {_id(job)}"
         return Job(wait_ended(self._transport, f"/v1/jobs/{_id(job)}", what, wait_s))
 
-    def records(self, job: Job | str, states: Sequence[str] = ()) -> Iterator[JsonObject]:
-        """Iterate over the records by item index, as they stream in (bounded memory)."""
-        job_id = _id(job)
+    def records(
+        self, job: Job | str, states: Sequence[str] = (), fields: Sequence[str] = ()
+    ) -> Iterator[JsonObject]:
+        """Iterate over the records by item index, as they stream in (bounded memory).
+
+        Args:
+            states: only records in one of these states.
+            fields: only these fields of each record.
+        """
+        query = {"state": ",".join(states), "fields": ",".join(fields)}
         with self._transport.stream(
-            f"/v1/jobs/{job_id}/records",
-            query={"state": ",".join(states)} if states else {},
+            f"/v1/jobs/{_id(job)}/records",
+            query={name: text for name, text in query.items() if text},
             headers={"Accept": "application/x-ndjson"},
         ) as answer:
             for line in answer.iter_lines():

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from batchpool.backends.facts import facts_of
 from batchpool.comparisons.analysis.run_facts import BatchRun, JobRun, TaskRun
-from batchpool.ledger.records import RecordDocument
+from batchpool.ledger.blocks.record_fields import RecordDocument
 from batchpool.ledger.reservations import Holder
 from batchpool.ledger.values.comparison_entries import RunStart, SlotHolder
 from batchpool.ledger.values.job_entries import BatchEntry, JobEntry

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from batchpool.json_value import JsonObject
-from batchpool.ledger.records import RecordDocument
+from batchpool.ledger.blocks.record_fields import RecordDocument
 from batchpool.model import RecordState
 
 FAILURES: frozenset[RecordState] = frozenset({"failed", "timeout", "crashed"})

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from batchpool.json_value import JsonObject
-from batchpool.ledger.records import RecordDocument
+from batchpool.ledger.blocks.record_fields import RecordDocument
 from batchpool.ledger.values.job_entries import JobEntry
 
 LANES_FROM = 1

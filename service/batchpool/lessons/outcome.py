@@ -6,7 +6,7 @@ from statistics import median
 
 from batchpool.comparisons.aggregation import show_comparison_summary
 from batchpool.jobs.aggregation import show_summary
-from batchpool.ledger.records import RecordDocument
+from batchpool.ledger.blocks.record_fields import RecordDocument
 from batchpool.ledger.values.comparison_entries import ComparisonEntry, RunFacts, Sample
 from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.lessons.catalogue import Lesson

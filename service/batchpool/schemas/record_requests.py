@@ -6,8 +6,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from batchpool.model import RECORD_STATES
 from batchpool.schemas.job_requests import Request, int_from_text
+from batchpool.schemas.record_responses import Record
 
 _STATE = f"({'|'.join(RECORD_STATES)})"
+_FIELD = f"({'|'.join(Record.model_fields)})"
 
 
 def _known_states(text: str) -> str:
@@ -17,12 +19,28 @@ def _known_states(text: str) -> str:
     return text
 
 
+def _known_fields(text: str) -> str:
+    names = text.split(",")
+    unknown = sorted(set(names) - set(Record.model_fields))
+    if unknown:
+        known = ", ".join(Record.model_fields)
+        raise ValueError(f"unknown field {unknown[0][:80]!r}; known: {known}")
+    if len(set(names)) < len(names):
+        raise ValueError("must name each field once")
+    return text
+
+
 RecordLimit = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(int_from_text)]
 Index = Annotated[int, Field(ge=0, le=100_000_000), BeforeValidator(int_from_text)]
 States = Annotated[
     str,
     Field(max_length=80, json_schema_extra={"pattern": f"^{_STATE}(,{_STATE})*$"}),
     AfterValidator(_known_states),
+]
+Fields = Annotated[
+    str,
+    Field(max_length=400, json_schema_extra={"pattern": f"^{_FIELD}(,{_FIELD})*$"}),
+    AfterValidator(_known_fields),
 ]
 
 
@@ -34,6 +52,14 @@ class RecordsQuery(Request):
     )
     cursor: Index = 0
     state: States | None = Field(None, description="one or more states, separated by commas")
+    fields: Fields | None = Field(
+        None, description="only these fields of each record, separated by commas"
+    )
+
+    @property
+    def chosen(self) -> tuple[str, ...] | None:
+        """The names in `fields`, in their order."""
+        return tuple(self.fields.split(",")) if self.fields else None
 
     @property
     def states(self) -> frozenset[str] | None:

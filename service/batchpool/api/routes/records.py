@@ -2,9 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 from flask import Blueprint, Response
 
@@ -23,7 +23,7 @@ from batchpool.api.problems import TooManyDownloads, field_problem
 from batchpool.jobs.csv_cell import csv_cell
 from batchpool.jobs.failures import FAILURES, MOST_READ, show_failures
 from batchpool.jobs.trace import trace_events
-from batchpool.ledger.records import RECORD_FIELDS, RecordDocument
+from batchpool.ledger.blocks.record_fields import RECORD_FIELDS, RecordDocument
 from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.schemas.job_requests import NoQuery
 from batchpool.schemas.record_requests import RecordsQuery
@@ -42,15 +42,7 @@ MOST_ON_A_PAGE = 10_000
 LINES = 500
 """Records in one chunk of a stream."""
 
-CSV_COLUMNS = (
-    *(
-        column
-        for field in RECORD_FIELDS
-        if field not in ("item", "tries")
-        for column in (("error_type", "error_message") if field == "error" else (field,))
-    ),
-    "item",
-)
+CSV_FIELDS = (*(field for field in RECORD_FIELDS if field not in ("item", "tries")), "item")
 
 
 @blueprint.get("/<job_id>/records")
@@ -69,9 +61,10 @@ def stream_records(job: JobEntry, query: RecordsQuery, media_type: str) -> Respo
     Raises:
         Unavailable: all downloads are in use.
     """
-    records = service().records.stream(job, query.cursor, query.states)
+    fields = query.chosen
+    records = service().records.stream(job, query.cursor, query.states, fields)
     encode_rows = _csv if media_type == CSV else _ndjson
-    return stream_text(encode_rows(islice(records, query.limit)), media_type)
+    return stream_text(encode_rows(islice(records, query.limit), fields), media_type)
 
 
 @blueprint.get("/<job_id>/trace")
@@ -118,7 +111,8 @@ def _page(job: JobEntry, query: RecordsQuery) -> Response:
 
 
 def _made_page(job: JobEntry, query: RecordsQuery, limit: int) -> Response:
-    records, cursor = service().records.page(job, query.cursor, limit, query.states)
+    found = service().records.page(job, query.cursor, limit, query.states, query.chosen)
+    records, cursor = _chosen(found[0], query.chosen), found[1]
     following = None if cursor is None else str(cursor)
     # One by one: encoding all of a large page in one call would keep other threads waiting.
     rows = ",".join(map(encode, records))
@@ -153,29 +147,48 @@ def stream_text(chunks: Iterator[str], media_type: str) -> Response:
     return response
 
 
-def _ndjson(records: Iterable[RecordDocument]) -> Iterator[str]:
-    for chunk in _chunks(records):
+def _chosen(
+    records: Iterable[RecordDocument], fields: Sequence[str] | None
+) -> Iterator[Mapping[str, object]]:
+    """The records, each with these fields only."""
+    for record in records:
+        whole = cast(Mapping[str, object], record)
+        yield {name: whole[name] for name in fields} if fields else whole
+
+
+def _ndjson(
+    records: Iterable[RecordDocument], fields: Sequence[str] | None = None
+) -> Iterator[str]:
+    for chunk in _chunks(_chosen(records, fields)):
         yield "".join(encode(record) + "\n" for record in chunk)
 
 
-def _csv(records: Iterable[RecordDocument]) -> Iterator[str]:
-    yield ",".join(CSV_COLUMNS) + "\r\n"
+def _csv(records: Iterable[RecordDocument], fields: Sequence[str] | None = None) -> Iterator[str]:
+    columns = [column for field in fields or CSV_FIELDS for column in _csv_columns(field)]
+    yield ",".join(columns) + "\r\n"
     for chunk in _chunks(records):
         text = io.StringIO()
-        csv.writer(text).writerows(map(csv_cell, _csv_row(record)) for record in chunk)
+        rows = (map(csv_cell, _csv_row(record, fields or CSV_FIELDS)) for record in chunk)
+        csv.writer(text).writerows(rows)
         yield text.getvalue()
 
 
-def _csv_row(record: RecordDocument) -> list[Any]:
-    error = record["error"]
-    row = {
-        **record,
-        "error_type": error["type"] if error else None,
-        "error_message": error["message"] if error else None,
-        "item": encode(record["item"]),
-        "value": encode(record["value"]) if record["state"] == "succeeded" else None,
-    }
-    return [row[column] for column in CSV_COLUMNS]
+def _csv_columns(field: str) -> tuple[str, ...]:
+    return ("error_type", "error_message") if field == "error" else (field,)
+
+
+def _csv_row(record: RecordDocument, fields: Sequence[str]) -> Iterator[object]:
+    for field in fields:
+        match field:
+            case "error":
+                error = record["error"]
+                yield from (error["type"], error["message"]) if error else (None, None)
+            case "item" | "tries":
+                yield encode(record[field])
+            case "value":
+                yield encode(record["value"]) if record["state"] == "succeeded" else None
+            case _:
+                yield cast(Mapping[str, object], record)[field]
 
 
 def _trace(job: JobEntry, records: Iterable[RecordDocument]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from batchpool.charts import numbers
 from batchpool.charts.share_bar import draw_utilisation
-from batchpool.ledger.records import RecordDocument
+from batchpool.ledger.blocks.record_fields import RecordDocument
 from batchpool.model import RECORD_STATES
 from batchpool.pages.jobs.progress import done
 from batchpool.pages.text import sentence

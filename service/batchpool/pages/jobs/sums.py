@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from batchpool.backends.facts import BACKENDS
 from batchpool.charts import numbers
-from batchpool.ledger.records import RecordDocument
+from batchpool.ledger.blocks.record_fields import RecordDocument
 from batchpool.schemas.job_responses import Job
 
 MOST_ITEMS = 20_000

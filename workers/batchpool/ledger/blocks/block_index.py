@@ -6,11 +6,10 @@ import msgpack
 
 from batchpool.ledger import keys
 from batchpool.ledger.blocks.block_head import BlockHead
-from batchpool.ledger.blocks.record_codec import decode_block
+from batchpool.ledger.blocks.record_fields import RecordDocument, read_records
 from batchpool.ledger.broken import UNPARSABLE, Broken
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.values.job_entries import BatchEntry
-from batchpool.model import Outcome
 
 
 class BlockIndex:
@@ -18,6 +17,7 @@ class BlockIndex:
 
     Args:
         states: only blocks that have records of these are opened; None: all.
+        fields: of the records, as in `read_records`.
     """
 
     def __init__(
@@ -26,10 +26,12 @@ class BlockIndex:
         job_id: str,
         batch: BatchEntry,
         states: Collection[str] | None = None,
+        fields: Collection[str] | None = None,
     ) -> None:
         self._redis: Commands = redis
         self._broken = Broken(redis)
-        self._count = batch.count
+        self._batch = batch
+        self._fields = fields
         self._blocks = keys.batch_key(job_id, batch.index) + ":blocks"
         raw = redis.lrange(keys.batch_key(job_id, batch.index) + ":heads", 0, -1)
         heads = [(at, self._head(at, text)) for at, text in enumerate(raw)]
@@ -41,10 +43,10 @@ class BlockIndex:
             and 1 <= head.epoch <= len(batch.epochs)
             and (not states or head.has_any(states))
         }
-        self._decoded: dict[int, list[Outcome]] = {}
+        self._decoded: dict[int, list[RecordDocument]] = {}
 
-    def load(self, window: range) -> dict[int, tuple[int, Outcome]]:
-        """Index -> (epoch, outcome) of the records within `window` of the blocks that are opened.
+    def load(self, window: range) -> dict[int, RecordDocument]:
+        """Index -> record, without its item, within `window` of the blocks that are opened.
 
         Those have other records too.
         """
@@ -57,10 +59,10 @@ class BlockIndex:
         self._decoded = {at: self._decoded[at] for at in wanted if at in self._decoded}
         self._decode([at for at in wanted if at not in self._decoded])
         return {
-            outcome.index: (self._heads[at].epoch, outcome)
+            record["index"]: record
             for at in wanted
-            for outcome in self._decoded[at]
-            if outcome.index in window
+            for record in self._decoded[at]
+            if record["index"] in window
         }
 
     def _decode(self, missing: Sequence[int]) -> None:
@@ -69,11 +71,11 @@ class BlockIndex:
                 pipe.lindex(self._blocks, at)
             for at, block in zip(missing, pipe.execute(), strict=True):
                 # None: the job was deleted, or has expired, while it was being read.
-                self._decoded[at] = self._outcomes(at, block) if block else []
+                self._decoded[at] = self._records(at, block) if block else []
 
-    def _outcomes(self, at: int, block: bytes) -> list[Outcome]:
+    def _records(self, at: int, block: bytes) -> list[RecordDocument]:
         try:
-            return list(decode_block(block, most=self._count))
+            return read_records(block, self._batch, self._heads[at].epoch, self._fields)
         except (*UNPARSABLE, msgpack.UnpackException) as error:
             self._broken.note_error("block", self._blocks, b"%d" % at, error)
             return []

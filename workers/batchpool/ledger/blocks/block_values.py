@@ -1,6 +1,6 @@
 """Read the values of a job by item index, in bounded memory, without the rest of its records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgpack
@@ -8,7 +8,7 @@ from redis import Redis
 
 from batchpool.ledger import keys
 from batchpool.ledger.blocks.block_head import BlockHead
-from batchpool.ledger.blocks.record_codec import BlockValues, decode_values
+from batchpool.ledger.blocks.record_codec import RecordColumns
 from batchpool.ledger.broken import UNPARSABLE, Broken
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.values.job_entries import BatchEntry, JobEntry
@@ -29,6 +29,17 @@ class _Head(NamedTuple):
     last: int
 
 
+class _Values(NamedTuple):
+    """The values of a block; `states` are positions in RECORD_STATES."""
+
+    indices: Sequence[int]
+    states: bytes
+    values: list[Any]
+
+
+_NONE = _Values((), b"", [])
+
+
 class ValuesReader:
     """Reads the values of the jobs of one Redis."""
 
@@ -45,7 +56,7 @@ class ValuesReader:
         key = keys.batch_key(job_id, batch.index)
         raw = self._redis.lrange(f"{key}:heads", 0, -1)
         heads = [head for at, text in enumerate(raw) if (head := self._head(key, at, text))]
-        kept: dict[int, BlockValues] = {}
+        kept: dict[int, _Values] = {}
         stop = batch.first + batch.count
         for start in range(batch.first, stop, WINDOW):
             values = [NO_VALUE] * min(WINDOW, stop - start)
@@ -65,17 +76,19 @@ class ValuesReader:
             return None
         return _Head(at, head.first, head.last)
 
-    def _load(self, key: str, at: int, batch: BatchEntry) -> BlockValues:
+    def _load(self, key: str, at: int, batch: BatchEntry) -> _Values:
         block = self._redis.lindex(f"{key}:blocks", at)
         try:
-            # None: the job was deleted, or has expired, while it was being read.
-            return decode_values(block, most=batch.count) if block else BlockValues((), b"", [])
+            if not block:
+                return _NONE  # The job was deleted, or has expired, while it was being read.
+            columns = RecordColumns(block, "v", most=batch.count)
+            return _Values(columns.indices, columns.state_codes, columns.values())
         except (*UNPARSABLE, msgpack.UnpackException) as error:
             self._broken.note_error("block", f"{key}:blocks", b"%d" % at, error)
-            return BlockValues((), b"", [])
+            return _NONE
 
 
-def _fill(values: list[Any], window: range, block: BlockValues) -> None:
+def _fill(values: list[Any], window: range, block: _Values) -> None:
     """Put those values of a block into the list that belong into its window."""
     indices, states, found = block
     if isinstance(indices, range) and not any(states):

@@ -25,12 +25,20 @@ import msgpack
 from batchpool.json_value import JsonObject
 from batchpool.ledger.blocks.columns import Columns, is_uniform
 from batchpool.ledger.blocks.compression import decompress
-from batchpool.model import RECORD_STATES, ExecutionSite, Outcome
+from batchpool.model import (
+    RECORD_STATES,
+    ExecutionSite,
+    FailedAttempt,
+    Outcome,
+    RecordState,
+    TaskError,
+)
 
 MOST_RECORDS = 10_000_000
 MOST_BYTES = 256 << 20
 """What a block may hold: many times what a runner puts into one."""
 
+_ALWAYS = "nfis"
 _STATE_CODE = {state: code for code, state in enumerate(RECORD_STATES)}
 
 
@@ -74,40 +82,58 @@ def encode_columns(made: Columns, epoch_start_ns: int) -> bytes:
     return zlib.compress(msgpack.packb(columns), 1)
 
 
-def decode_block(
-    block: bytes, epoch_start_ns: int = 0, most: int = MOST_RECORDS
-) -> Iterator[Outcome]:
-    """The outcomes of a block, by index; starts count from `epoch_start_ns`.
+class RecordColumns:
+    """The columns of one block, of which only the wanted ones are decoded.
 
     Args:
-        most: a block that claims to have more is broken.
+        wanted: letters of those besides the indices and states.
+        most: a block that claims to have more records is broken.
 
     Raises:
-        ValueError: of that, and other errors of reading a block that is broken.
+        ValueError: of that, and other errors of reading a block that is broken; each column, when
+            it is first asked for.
     """
-    columns, indices, states = _unpack(block, most)
-    count = columns["n"]
-    table = [ExecutionSite(*site) for site in columns["L"]]
-    sites = columns.get("l") or bytes(count)
-    seen = loads(columns["g"]) if "g" in columns else [None] * count
-    values = loads(columns["v"])
-    starts = accumulate(columns["o"])
-    errors, attempts = columns.get("e", {}), columns.get("a", {})
-    for at, start in enumerate(starts):
-        attempt, tries = attempts.get(at, (1, ()))
-        yield Outcome(
-            index=indices[at],
-            state=RECORD_STATES[states[at]],
-            value=values[at],
-            error=errors.get(at),
-            site=table[sites[at]],
-            started_ns=start + epoch_start_ns,
-            wall_ns=columns["w"][at],
-            cpu_ns=columns["c"][at],
-            sum_seen=seen[at],
-            attempt=attempt,
-            tries=tuple(tries),
-        )
+
+    def __init__(self, block: bytes, wanted: str, most: int = MOST_RECORDS) -> None:
+        self._raw, self.indices, self.state_codes = _unpack(block, most, wanted)
+
+    def states(self) -> list[RecordState]:
+        return [RECORD_STATES[code] for code in self.state_codes]
+
+    def values(self) -> list[Any]:
+        return self._json("v")
+
+    def sums_seen(self) -> list[Any]:
+        return self._json("g") if "g" in self._raw else [None] * len(self.indices)
+
+    def sites(self) -> list[ExecutionSite]:
+        table = [ExecutionSite(*site) for site in self._raw["L"]]
+        return [table[code] for code in self._raw.get("l") or bytes(len(self.indices))]
+
+    def starts_ns(self) -> Iterator[int]:
+        """Since the start of the epoch."""
+        return accumulate(self._raw["o"])
+
+    def walls_ns(self) -> list[int]:
+        return list(self._raw["w"])
+
+    def cpus_ns(self) -> list[int]:
+        return list(self._raw["c"])
+
+    def errors(self) -> list[TaskError | None]:
+        found = self._raw.get("e", {})
+        return [found.get(at) for at in range(len(self.indices))]
+
+    def attempts(self) -> list[tuple[int, Sequence[FailedAttempt]]]:
+        """The number of each record's attempt, and the failed ones before it."""
+        found = self._raw.get("a", {})
+        return [found.get(at, (1, ())) for at in range(len(self.indices))]
+
+    def _json(self, letter: str) -> list[Any]:
+        found = loads(self._raw[letter])
+        if not isinstance(found, list) or len(found) != len(self.indices):
+            raise ValueError("a column of the block has not as many values as there are records")
+        return found
 
 
 class BlockTimes(NamedTuple):
@@ -132,9 +158,9 @@ def decode_times(block: bytes, most: int = MOST_RECORDS) -> BlockTimes:
     """The times of a block, without its values; starts count from that of its epoch.
 
     Raises:
-        ValueError: as `decode_block`.
+        ValueError: as `RecordColumns`.
     """
-    columns, indices, states = _unpack(block, most)
+    columns, indices, states = _unpack(block, most, "Llowcag")
     table = [ExecutionSite(*site) for site in columns["L"]]
     sites = columns.get("l") or bytes(columns["n"])
     if not 0 <= min(sites) <= max(sites) < len(table) or max(states) >= len(RECORD_STATES):
@@ -152,33 +178,23 @@ def decode_times(block: bytes, most: int = MOST_RECORDS) -> BlockTimes:
     )
 
 
-class BlockValues(NamedTuple):
-    """The values of a block; `states` are positions in RECORD_STATES."""
-
-    indices: Sequence[int]
-    states: bytes
-    values: list[Any]
-
-
-def decode_values(block: bytes, most: int = MOST_RECORDS) -> BlockValues:
-    """The values of a block, without all else.
-
-    Raises:
-        ValueError: as `decode_block`.
-    """
-    columns, indices, states = _unpack(block, most)
-    values = loads(columns["v"])
-    if not isinstance(values, list) or len(values) != len(indices):
-        raise ValueError("the block has not as many values as records")
-    return BlockValues(indices, states, values)
-
-
-def _unpack(block: bytes, most: int) -> tuple[JsonObject, Sequence[int], bytes]:
-    """The columns of a block, its indices and its states."""
-    columns = msgpack.unpackb(decompress(block, MOST_BYTES), strict_map_key=False)
+def _unpack(block: bytes, most: int, wanted: str) -> tuple[JsonObject, Sequence[int], bytes]:
+    """The wanted columns of a block, its indices and its states."""
+    data = decompress(block, MOST_BYTES)
+    unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=MOST_BYTES)
+    unpacker.feed(data)
+    columns: JsonObject = {}
+    for _ in range(unpacker.read_map_header()):
+        name = unpacker.unpack()
+        if name in _ALWAYS or name in wanted:
+            columns[name] = unpacker.unpack()
+        else:
+            unpacker.skip()
+    if unpacker.tell() != len(data):
+        raise ValueError("something follows the columns of the block")
     count, first = columns["n"], columns["f"]
-    lengths = {len(columns[name]) for name in "wcol" if name in columns}
-    if not 0 < count <= most or lengths != {count}:
+    lengths = {len(columns[name]) for name in "wcolis" if name in columns}
+    if not 0 < count <= most or lengths - {count}:
         raise ValueError(f"{count} records are said to be in the block")
     indices = list(accumulate(columns["i"])) if "i" in columns else range(first, first + count)
     return columns, indices, columns.get("s") or bytes(count)

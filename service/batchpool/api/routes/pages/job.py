@@ -95,7 +95,9 @@ def get_records_file(job_id: str, kind: str) -> Response:
     entry = service().jobs.load(check_job_id(job_id))
     if entry is None:
         raise no_such_job(job_id)
-    response = stream_records(entry, RecordsQuery(limit=None, state=_state()), DOWNLOADS[kind])
+    response = stream_records(
+        entry, RecordsQuery(limit=None, state=_state(), fields=None), DOWNLOADS[kind]
+    )
     name = f"{job_id}.{kind}"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
