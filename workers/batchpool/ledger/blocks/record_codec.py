@@ -180,9 +180,8 @@ def decode_times(block: bytes, most: int = MOST_RECORDS) -> BlockTimes:
 
 def _unpack(block: bytes, most: int, wanted: str) -> tuple[JsonObject, Sequence[int], bytes]:
     """The wanted columns of a block, its indices and its states."""
-    data = decompress(block, MOST_BYTES)
     unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=MOST_BYTES)
-    unpacker.feed(data)
+    unpacker.feed(decompress(block, MOST_BYTES))
     columns: JsonObject = {}
     for _ in range(unpacker.read_map_header()):
         name = unpacker.unpack()
@@ -190,8 +189,6 @@ def _unpack(block: bytes, most: int, wanted: str) -> tuple[JsonObject, Sequence[
             columns[name] = unpacker.unpack()
         else:
             unpacker.skip()
-    if unpacker.tell() != len(data):
-        raise ValueError("something follows the columns of the block")
     count, first = columns["n"], columns["f"]
     lengths = {len(columns[name]) for name in "wcolis" if name in columns}
     if not 0 < count <= most or lengths - {count}:
