@@ -10,7 +10,8 @@ import pytest
 from batchpool.api.openapi import openapi_document
 from batchpool.pages.guides.reference import address_of, build_reference
 from batchpool.schemas.comparison_requests import ComparisonRequest
-from batchpool.schemas.job_requests import JobRequest, read_model
+from batchpool.schemas.job_requests import JobRequest
+from batchpool.schemas.reading import read_model
 from tests.integration.test_pages import HTML, check_page
 
 

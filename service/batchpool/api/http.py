@@ -10,7 +10,7 @@ from flask import Response, request
 
 from batchpool.api.problems import NotFound, Problem
 from batchpool.json_value import JsonObject
-from batchpool.schemas.job_requests import RequestT, read_model
+from batchpool.schemas.reading import RequestT, read_model
 from batchpool.schemas.refusals import invalid_field
 
 JSON = "application/json"

@@ -7,7 +7,6 @@ from batchpool.backends.facts import BACKENDS, BackendFacts
 from batchpool.comparisons.analysis.significance import rounds_needed
 from batchpool.comparisons.arms import find_reference, name_arms, read_arms
 from batchpool.comparisons.planning import ARM_FIELDS
-from batchpool.comparisons.refusals import nested
 from batchpool.jobs.admission import Limits, capable_classes, check_request, complete, shown_count
 from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.items_digest import summarize_items
@@ -23,6 +22,7 @@ from batchpool.schemas.comparison_requests import (
     job_of,
 )
 from batchpool.schemas.job_requests import JobRequest
+from batchpool.schemas.reading import nested
 from batchpool.schemas.refusals import FieldError, InvalidFields, invalid_field
 
 MOST_ITEMS = 100_000

@@ -4,11 +4,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, count, product
-from typing import TypeVar
 
 from batchpool.backends.facts import BACKENDS
 from batchpool.comparisons.planning import ARM_FIELDS
-from batchpool.comparisons.refusals import nested
 from batchpool.ledger.values.comparison_entries import ArmSpec
 from batchpool.schemas.comparison_requests import (
     MOST_ARMS,
@@ -16,15 +14,13 @@ from batchpool.schemas.comparison_requests import (
     ComparisonRequest,
     GridRequest,
 )
-from batchpool.schemas.job_requests import Request, read_model
-from batchpool.schemas.refusals import InvalidFields, invalid_field
+from batchpool.schemas.reading import read_part
+from batchpool.schemas.refusals import invalid_field
 
 MOST_COMBINATIONS = 10_000
 
 NAMING_FIELDS = ("pool", "dispatch", "start_method", "chunksize", "shared_sum")
 """The fields that a name adds to backend, batches and concurrency, where arms differ in them."""
-
-RequestT = TypeVar("RequestT", bound=Request)
 
 
 def read_arms(request: ComparisonRequest) -> list[tuple[str, ArmRequest]]:
@@ -34,19 +30,12 @@ def read_arms(request: ComparisonRequest) -> list[tuple[str, ArmRequest]]:
         InvalidFields: an arm cannot be read, or there are too few or too many.
     """
     if request.grid is not None:
-        grid = _read("grid", GridRequest, request.grid)
+        grid = read_part("grid", GridRequest, request.grid)
         return [("grid", arm) for arm in expand_grid(grid)]
     return [
-        (f"arms.{index}", _read(f"arms.{index}", ArmRequest, arm))
+        (f"arms.{index}", read_part(f"arms.{index}", ArmRequest, arm))
         for index, arm in enumerate(request.arms or ())
     ]
-
-
-def _read(field: str, model: type[RequestT], body: object) -> RequestT:
-    try:
-        return read_model(model, body)
-    except InvalidFields as refusal:
-        raise InvalidFields(nested(field, refusal.errors)) from None
 
 
 def expand_grid(grid: GridRequest) -> list[ArmRequest]:
@@ -66,7 +55,7 @@ def expand_grid(grid: GridRequest) -> list[ArmRequest]:
     for values in product(*(getattr(grid, name) for name in axes)):
         arm = _applicable(dict(zip(axes, values, strict=True)))
         if grid.in_flight in (None, _in_flight(arm)):
-            arms.setdefault(repr(sorted(arm.items(), key=str)), _read("grid", ArmRequest, arm))
+            arms.setdefault(repr(sorted(arm.items(), key=str)), read_part("grid", ArmRequest, arm))
     if not 2 <= len(arms) <= MOST_ARMS:
         kept = f" with {grid.in_flight} tasks in flight" if grid.in_flight else ""
         raise invalid_field(

@@ -13,7 +13,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from batchpool.json_value import JsonObject
-from batchpool.schemas.job_requests import shown
+from batchpool.schemas.reading import shown
 from batchpool.schemas.refusals import MOST_ERRORS, FieldError, InvalidFields
 
 LOG = logging.getLogger("batchpool.api")

@@ -25,7 +25,8 @@ from batchpool.schemas.fields import (
     Seconds,
     refuse_control_characters,
 )
-from batchpool.schemas.job_requests import JobQuery, JobRequest, Limit, Request
+from batchpool.schemas.job_requests import JobQuery, JobRequest, Limit
+from batchpool.schemas.reading import Request
 
 MOST_ARMS = 20
 MOST_RUNS = 200

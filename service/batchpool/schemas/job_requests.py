@@ -1,32 +1,22 @@
 """Request models of jobs: bodies and query strings with their bounds."""
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from batchpool.backends.facts import BACKENDS
 from batchpool.model import START_METHODS, JobState
 from batchpool.schemas.fields import Concurrency, Count, Items, Labels, Params, Retries, Seconds
-from batchpool.schemas.refusals import MOST_ERRORS, FieldError, InvalidFields
-
-
-class Request(BaseModel):
-    """A body or a query string: unknown fields are an error."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+from batchpool.schemas.reading import Request
 
 
 def _known(names: Iterable[str]) -> Any:
@@ -86,7 +76,6 @@ class JobRequest(Request):
 
 
 # Few digits: the bounds of all fields that are read by this are far below a billion.
-_NAMED_FIELD = re.compile(r"`(\w+)`")
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,8})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
@@ -185,95 +174,3 @@ class EventsQuery(Request):
 
 class NoQuery(Request):
     """A route that takes no query parameters."""
-
-
-RequestT = TypeVar("RequestT", bound=Request)
-
-
-def read_model(model: type[RequestT], body: Any) -> RequestT:
-    """Validate a body or query string as a `model`.
-
-    Raises:
-        InvalidFields: names the fields that are wrong.
-    """
-    if not isinstance(body, Mapping):
-        raise InvalidFields([FieldError("", f"must be an object, got {_kind(body)}")])
-    known = dict.fromkeys(field.alias or name for name, field in model.model_fields.items())
-    # Checked here, not by pydantic: a megabyte of unknown names would make 100,000 error objects.
-    unknown = [name for name in body if name not in known]
-    errors = [
-        FieldError(str(name)[:80], f"unknown field; known: {', '.join(known) or 'none'}")
-        for name in unknown[:MOST_ERRORS]
-    ]
-    errors += [FieldError("", "unknown field")] * (len(unknown) - len(errors))
-    try:
-        found = model.model_validate({name: body[name] for name in body if name in known})
-    except ValidationError as error:
-        raise InvalidFields(
-            errors
-            + [
-                _field_error(details, body)
-                for details in error.errors(include_url=False, include_input=False)
-            ]
-        ) from None
-    if errors:
-        raise InvalidFields(errors)
-    return found
-
-
-def _field_error(details: ErrorDetails, body: Mapping[str, Any]) -> FieldError:
-    # The rest of the path is pydantic's own: tags of the members of a union.
-    path = [str(part) for part in details["loc"][:1]]
-    message = _message(details)
-    if message.startswith("must ") and ", got " not in message and path and path[0] in body:
-        message += f", got {shown(body[path[0]])}"
-    # A message about several fields names them; it is reported under the first.
-    named = _NAMED_FIELD.search(message)
-    return FieldError(".".join(path) or (named[1] if named else ""), message)
-
-
-_MESSAGES = {
-    "missing": "is required",
-    "string_type": "must be a string",
-    "bool_type": "must be true or false",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "finite_number": "must be a finite number",
-    "literal_error": "must be {expected}",
-    "greater_than": "must be greater than {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be less than {lt:g}",
-    "less_than_equal": "must be at most {le:.15g}",
-    "string_too_short": "must not be empty",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "must match {pattern}",
-}
-"""By pydantic's types of errors; its own texts begin otherwise, and differ between its versions."""
-
-
-def _message(details: ErrorDetails) -> str:
-    text = _MESSAGES.get(details["type"])
-    if text is None:
-        return details["msg"].removeprefix("Value error, ")
-    return text.format_map(details.get("ctx", {}))
-
-
-def _kind(value: Any) -> str:
-    kinds = {
-        list: "an array",
-        dict: "an object",
-        str: "a string",
-        bool: "a boolean",
-        type(None): "null",
-    }
-    return kinds.get(type(value), "a number")
-
-
-def shown(value: Any) -> str:
-    """A value as messages show it, never long."""
-    if isinstance(value, list | dict):
-        return _kind(value)
-    if isinstance(value, int) and value.bit_length() > 200:
-        return "a very large number"
-    text = json.dumps(value) if value in (None, True, False) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

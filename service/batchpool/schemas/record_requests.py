@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from batchpool.model import RECORD_STATES
-from batchpool.schemas.job_requests import Request, int_from_text
+from batchpool.schemas.job_requests import int_from_text
+from batchpool.schemas.reading import Request
 from batchpool.schemas.record_responses import Record
 
 _STATE = f"({'|'.join(RECORD_STATES)})"

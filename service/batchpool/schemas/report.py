@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from batchpool.schemas.job_requests import Request
+from batchpool.schemas.reading import Request
 
 
 class ReportQuery(Request):

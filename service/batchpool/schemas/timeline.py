@@ -6,8 +6,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from batchpool.model import JobState
 from batchpool.schemas.fields import YEAR_S
-from batchpool.schemas.job_requests import Request, int_from_text, number_from_text
+from batchpool.schemas.job_requests import int_from_text, number_from_text
 from batchpool.schemas.job_responses import Instant, Number, ResponseModel
+from batchpool.schemas.reading import Request
 
 Since = Annotated[float, Field(ge=0, le=10 * YEAR_S), BeforeValidator(number_from_text)]
 Width = Annotated[int, Field(ge=100, le=4000), BeforeValidator(int_from_text)]

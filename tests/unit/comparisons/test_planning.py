@@ -20,7 +20,7 @@ from batchpool.jobs.refusals import NoWorkerSeen
 from batchpool.ledger.values.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.values.comparison_entries import ComparisonSpec
 from batchpool.schemas.comparison_requests import ComparisonRequest
-from batchpool.schemas.job_requests import read_model
+from batchpool.schemas.reading import read_model
 from batchpool.schemas.refusals import InvalidFields
 from tests.integration import conftest as documents
 

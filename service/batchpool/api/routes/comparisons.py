@@ -38,7 +38,8 @@ from batchpool.schemas.comparison_requests import (
     ComparisonsQuery,
 )
 from batchpool.schemas.comparison_responses import Comparison
-from batchpool.schemas.job_requests import EventsQuery, NoQuery, read_model
+from batchpool.schemas.job_requests import EventsQuery, NoQuery
+from batchpool.schemas.reading import read_model
 
 blueprint = Blueprint("comparisons", __name__, url_prefix="/v1/comparisons")
 

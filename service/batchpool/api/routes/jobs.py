@@ -41,8 +41,8 @@ from batchpool.schemas.job_requests import (
     JobRequest,
     JobsQuery,
     NoQuery,
-    read_model,
 )
+from batchpool.schemas.reading import read_model
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 

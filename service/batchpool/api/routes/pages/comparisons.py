@@ -19,7 +19,8 @@ from batchpool.pages.comparisons.listing import build_list, comparison_line
 from batchpool.pages.comparisons.view import build_comparison
 from batchpool.pages.frame import Live
 from batchpool.schemas.comparison_requests import ComparisonsQuery
-from batchpool.schemas.job_requests import NoQuery, read_model
+from batchpool.schemas.job_requests import NoQuery
+from batchpool.schemas.reading import read_model
 
 blueprint = Blueprint("comparison_pages", __name__, url_prefix="/comparisons")
 

@@ -27,7 +27,8 @@ from batchpool.pages.forms.comparison_form import (
 )
 from batchpool.pages.forms.job_form import Checked, build_job_form, job_body
 from batchpool.schemas.comparison_requests import ComparisonRequest
-from batchpool.schemas.job_requests import JobRequest, read_model
+from batchpool.schemas.job_requests import JobRequest
+from batchpool.schemas.reading import read_model
 from batchpool.schemas.refusals import FieldError, InvalidFields, Refusal
 
 blueprint = Blueprint("forms_page", __name__)

@@ -23,7 +23,8 @@ from batchpool.pages.jobs.listing import (
     build_confirmation,
     build_job_list,
 )
-from batchpool.schemas.job_requests import JobsFilter, JobsQuery, read_model
+from batchpool.schemas.job_requests import JobsFilter, JobsQuery
+from batchpool.schemas.reading import read_model
 from batchpool.timestamps import rfc3339
 
 blueprint = Blueprint("jobs_page", __name__)

@@ -13,7 +13,7 @@ from batchpool.model import TERMINAL_STATES
 from batchpool.pages.frame import Live
 from batchpool.pages.guides.lesson import build_lesson
 from batchpool.schemas.comparison_requests import ComparisonRequest
-from batchpool.schemas.job_requests import read_model
+from batchpool.schemas.reading import read_model
 from batchpool.schemas.refusals import Refusal
 
 blueprint = Blueprint("lessons_page", __name__)
