@@ -9,8 +9,8 @@ from typing import Any
 
 from batchpool.client import Client, Job
 from batchpool.ledger.connection import connect
-from batchpool.model import ExecutionSite, Outcome
 from batchpool.stack.local_stack import LocalStack
+from benchmarks.item_loop import bare_loop
 from benchmarks.process_usage import MB, Peaks, watching
 
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -43,7 +43,7 @@ def measure(stack: LocalStack, client: Client, quick: bool) -> str:
         for size in random.sample(sizes, len(sizes)):
             print(f"W6: round {number + 1} of {_ROUNDS}, {size.count:,}", file=sys.stderr)
             _measure(stack, client, size)
-    bare = _bare_rate(100_000)
+    bare = 100_000 / bare_loop(100_000)
     return "\n".join([*_table(sizes, bare), "", *_verdicts(sizes), ""])
 
 
@@ -76,23 +76,6 @@ def _run(client: Client, count: int) -> Job:
     job = client.wait(client.submit("echo", count=count, **_SPEC))
     assert job.succeeded and job.sum == count * (count - 1) // 2, job.data
     return job
-
-
-def _bare_rate(count: int) -> float:
-    """Items/s of a bare loop that calls a function and creates the same records."""
-    site = ExecutionSite(1, 1, 1, "bare", 0)
-    started = time.perf_counter()
-    records = []
-    for index in range(count):
-        begun, cpu = time.monotonic_ns(), time.thread_time_ns()
-        value = _echo(index)
-        taken, used = time.monotonic_ns() - begun, time.thread_time_ns() - cpu
-        records.append(Outcome(index, "succeeded", value, None, site, begun, taken, used))
-    return len(records) / (time.perf_counter() - started)
-
-
-def _echo(item: int) -> int:
-    return item
 
 
 _HEAD = (

@@ -4,10 +4,11 @@ import threading
 from time import monotonic
 from typing import Any, cast
 
+from batchpool.execution.record_buffer import MOST_WAITING
 from batchpool.ledger.ownership import Block, Claim, Ending, Ownership
 from batchpool.ledger.values.job_entries import Tally
 from batchpool.model import ExecutionSite, Outcome, RunSpec
-from batchpool.runner.record_writer import BLOCK_RECORDS, MOST_PENDING, RecordWriter
+from batchpool.runner.record_writer import BLOCK_BYTES, BLOCK_RECORDS, RecordWriter
 
 LANE = ExecutionSite(1, 1, 1, "MainThread", 0)
 
@@ -17,15 +18,19 @@ class Taken:
 
     def __init__(self) -> None:
         self.records = 0
+        self.sizes: list[int] = []
 
     def flush(self, claim: Claim, block: Block, tally: Tally, ending: Ending | None) -> str:
         self.records += block.size
+        self.sizes.append(block.size)
         return "ok"
 
 
 def _flusher(taken: Taken, count: int) -> RecordWriter:
     claim = Claim("j", 0, "t", 1, RunSpec("echo"), 0, count, False, frozenset(), Tally(), 0, 60_000)
-    return RecordWriter(cast(Ownership, taken), claim, 0, running=lambda: 0)
+    writer = RecordWriter(cast(Ownership, taken), claim, 0, running=lambda: 0)
+    writer.buffer.has_taker = True
+    return writer
 
 
 def _outcomes(first: int, count: int) -> list[Outcome]:
@@ -35,10 +40,10 @@ def _outcomes(first: int, count: int) -> list[Outcome]:
 
 def test_a_lane_waits_while_the_flusher_is_far_behind() -> None:
     taken = Taken()
-    flusher = _flusher(taken, MOST_PENDING + 10)
-    flusher.add_from_thread(_outcomes(0, MOST_PENDING))
-    last = _outcomes(MOST_PENDING, 10)
-    lane = threading.Thread(target=flusher.add_from_thread, args=(last,))
+    flusher = _flusher(taken, MOST_WAITING + 10)
+    flusher.buffer.add(_outcomes(0, MOST_WAITING))
+    last = _outcomes(MOST_WAITING, 10)
+    lane = threading.Thread(target=flusher.buffer.add, args=(last,))
     lane.start()
     lane.join(0.2)
     assert lane.is_alive()
@@ -47,7 +52,7 @@ def test_a_lane_waits_while_the_flusher_is_far_behind() -> None:
     lane.join(10)
     assert not lane.is_alive()
     flusher.close(None)
-    assert taken.records == MOST_PENDING + 10
+    assert taken.records == MOST_WAITING + 10
 
 
 def test_lanes_that_add_while_others_take_lose_nothing() -> None:
@@ -57,7 +62,7 @@ def test_lanes_that_add_while_others_take_lose_nothing() -> None:
 
     def add(first: int) -> None:
         for outcome in _outcomes(first, each):
-            flusher.add_from_thread([outcome])
+            flusher.buffer.add([outcome])
 
     threads = [threading.Thread(target=add, args=(lane * each,)) for lane in range(lanes)]
     for thread in threads:
@@ -68,3 +73,12 @@ def test_lanes_that_add_while_others_take_lose_nothing() -> None:
     flusher.close(None)
     assert taken.records == lanes * each
     assert flusher.counts == {"succeeded": lanes * each}
+
+
+def test_blocks_are_cut_by_what_their_values_take() -> None:
+    taken = Taken()
+    flusher = _flusher(taken, 7)
+    text = "x" * (BLOCK_BYTES // 3 + 1)
+    flusher.buffer.add(o._replace(value=text) for o in _outcomes(0, 7))
+    flusher.close(None)
+    assert taken.sizes == [3, 3, 1]

@@ -57,7 +57,9 @@ class EventLoop(InProcess):
         slots = min(self.batch.concurrency, len(indices))
         async with asyncio.TaskGroup() as group:
             for number in range(slots):
-                slot = CoroutineSlot(self.work, current_site(), self.slot(number), main)
+                slot = CoroutineSlot(
+                    self.work, current_site(), self.slot(number), main, self.batch.outcomes.put
+                )
                 group.create_task(self._consume(remaining, slot), name=f"slot-{number}")
 
     async def _consume(self, remaining: Iterator[int], slot: CoroutineSlot) -> None:
@@ -67,12 +69,12 @@ class EventLoop(InProcess):
             index = next(remaining, None)
             if index is None:
                 return
-            outcome = await run_item_async(slot, index, batch.item(index))
-            batch.outcomes.add_one(outcome)
+            started_ns = await run_item_async(slot, index, batch.item(index))
             # A task that never awaits would keep the loop to itself.
-            if outcome.started_ns - yielded_ns > _YIELD_EVERY_NS:
+            if started_ns - yielded_ns > _YIELD_EVERY_NS:
+                batch.outcomes.wait_for_sink()
                 await asyncio.sleep(0)
-                yielded_ns = outcome.started_ns
+                yielded_ns = started_ns
 
 
 def _end_leftovers(loop: asyncio.AbstractEventLoop) -> bool:

@@ -4,9 +4,11 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
+from batchpool.execution.record_buffer import RecordBuffer
+from batchpool.execution.run_item import Put, Row, make_outcome
 from batchpool.model import FailedAttempt, Outcome
 
-Sink = Callable[[list[Outcome]], None]
+Sink = Callable[[Sequence[Outcome]], None]
 Closed = Literal["drained", "failed_fast", "broken"]
 
 
@@ -35,8 +37,12 @@ class OutcomeCollector:
     the first final failure sets the stop flag.
     """
 
-    def __init__(self, sink: Sink, stop_flag: StopFlag, first: int, count: int) -> None:
-        self._sink = sink
+    def __init__(
+        self, sink: Sink | RecordBuffer, stop_flag: StopFlag, first: int, count: int
+    ) -> None:
+        self._buffer = sink if isinstance(sink, RecordBuffer) else None
+        self._sink = sink.add if isinstance(sink, RecordBuffer) else sink
+        self._listener: Sink | None = None
         self._stop_flag = stop_flag
         self._first = first
         self._answered = bytearray(count)
@@ -56,21 +62,31 @@ class OutcomeCollector:
 
     def add_listener(self, listener: Sink) -> None:
         """Call `listener` with each final outcome before the sink."""
-        sink = self._sink
+        self._listener = listener
 
-        def pass_on(outcomes: list[Outcome]) -> None:
-            listener(outcomes)
-            sink(outcomes)
+    @property
+    def put(self) -> Put:
+        """Takes the record of an item that ran in this process, where none runs twice.
 
-        self._sink = pass_on
+        Of those that need no judgement only the buffer knows: they do not count as answered.
+        """
+        if self._buffer is None or not self._simple:
+            return self._put_judged
+        return self._put_heard if self._listener else self._buffer.put
 
-    def add_one(self, outcome: Outcome) -> None:
-        """Add one outcome from this process, where no item runs twice."""
-        if self._simple:
-            self._answered[outcome[0] - self._first] = 1
-            self._sink([outcome])
-        else:
-            self.add((outcome,))
+    def _put_judged(self, row: Row) -> bool:
+        self.add((make_outcome(row),))
+        return True
+
+    def _put_heard(self, row: Row) -> None:
+        assert self._buffer is not None and self._listener is not None
+        self._listener((make_outcome(row),))
+        self._buffer.put(row)
+
+    def wait_for_sink(self) -> None:
+        """Wait while what was put is not taken fast enough."""
+        if self._buffer is not None:
+            self._buffer.wait()
 
     def add(self, outcomes: Iterable[Outcome]) -> int:
         """Add outcomes, some of which may have come before; returns how many were new."""
@@ -82,8 +98,7 @@ class OutcomeCollector:
                 final = fresh
             else:
                 final = [o for o in map(self._judge, fresh) if o is not None]
-        if final:
-            self._sink(final)
+        self._pass_on(final)
         return len(fresh)
 
     def is_answered(self, index: int) -> bool:
@@ -114,8 +129,13 @@ class OutcomeCollector:
         """Pass on the failed items kept for a retry, which will not come."""
         failed = [self._with_history(outcome) for outcome in self._pending_retry.values()]
         self._pending_retry.clear()
-        if failed:
-            self._sink(failed)
+        self._pass_on(failed)
+
+    def _pass_on(self, outcomes: Sequence[Outcome]) -> None:
+        if outcomes:
+            if self._listener:
+                self._listener(outcomes)
+            self._sink(outcomes)
 
     def _judge(self, outcome: Outcome) -> Outcome | None:
         if outcome.state in ("failed", "timeout"):

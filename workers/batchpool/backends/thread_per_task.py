@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 
 from batchpool.backends.base import Batch, InProcess
+from batchpool.backends.item_loop import run_until_stopped
 from batchpool.errors import LimitReached
-from batchpool.execution.run_item import current_site, run_item
 from batchpool.system.limits import start_thread
 
 _Ended = SimpleQueue[tuple[int, threading.Thread]]
@@ -64,9 +64,7 @@ class ThreadPerTask(InProcess):
 
     def _run_item(self, index: int, slot: int, ended: "_Ended") -> None:
         try:
-            item = self.batch.item(index)
-            outcome = run_item(self.work, current_site(), self.slot(slot), index, item)
-            self.batch.outcomes.add_one(outcome)
+            run_until_stopped(self.batch, self.work, self.slot(slot), (index,))
         except BaseException as exc:  # only the sink can raise here: a task's errors are data
             self._broken = exc
             self.batch.stop_flag.close("broken")

@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from itertools import chain
 
 from batchpool.backends.base import InProcess
+from batchpool.backends.item_loop import run_until_stopped
 from batchpool.execution.in_flight import RunningSlot
-from batchpool.execution.run_item import current_site, run_item
 from batchpool.system.interpreter import gil_enabled
 from batchpool.system.limits import FewerThreads
 
@@ -83,30 +84,16 @@ class ThreadPool(InProcess):
         for _ in self._executor.map(lambda _: run_items(shared, indices, size), range(threads)):
             pass
 
-    def _run_items(self, shared: SharedIterator, indices: Sequence[int], size: int) -> None:
-        batch, work, take, item = self.batch, self.work, shared.take, self.batch.item
-        slot, site, stop_flag, outcomes = (
-            self._local.slot,
-            current_site(),
-            batch.stop_flag,
-            batch.outcomes,
-        )
+    def _run_items(self, taken: Iterator[int], indices: Sequence[int], size: int) -> None:
         try:
-            while not stop_flag.closed:
-                try:
-                    index = take()
-                except StopIteration:
-                    return
-                outcomes.add_one(run_item(work, site, slot, index, item(index)))
+            run_until_stopped(self.batch, self.work, self._local.slot, taken)
         except BaseException:
-            stop_flag.close("broken")
+            self.batch.stop_flag.close("broken")
             raise
 
     def _run_chunks(self, shared: SharedIterator, indices: Sequence[int], size: int) -> None:
-        for start in shared:
-            self._run_items(SharedIterator(indices[start : start + size]), indices, size)
-            if self.batch.stop_flag.closed:
-                return
+        chunks = (indices[start : start + size] for start in shared)
+        self._run_items(chain.from_iterable(chunks), indices, size)
 
     def _submit(self, indices: Sequence[int]) -> None:
         window = threading.BoundedSemaphore(self.batch.concurrency * _SUBMITTED_PER_SLOT)
@@ -130,10 +117,7 @@ class ThreadPool(InProcess):
             raise broken[0]
 
     def _run_submitted(self, index: int) -> None:
-        batch = self.batch
-        if not batch.stop_flag.closed:
-            slot, item = self._local.slot, batch.item(index)
-            batch.outcomes.add_one(run_item(self.work, current_site(), slot, index, item))
+        run_until_stopped(self.batch, self.work, self._local.slot, (index,))
 
 
 def _assign_slot(local: threading.local, free_slots: Iterator[RunningSlot]) -> None:

@@ -22,9 +22,10 @@ from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from batchpool.execution.outbox import split_records
+from batchpool.execution.run_item import Row, make_outcome
 from batchpool.model import ExecutionSite, Outcome
 
 _HEADER = struct.Struct("=III")
@@ -137,11 +138,10 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
-def to_record(outcome: Outcome) -> bytes:
-    """An outcome without its execution site, which the child's hello named."""
-    index, state, value, error, _, started_ns, wall_ns, cpu_ns, seen, _, _ = outcome
-    row: Any = (index, state, value, error, started_ns, wall_ns, cpu_ns, seen)
-    return marshal.dumps(row)
+def to_record(row: Row) -> bytes:
+    """The fields of an outcome without its execution site, which the child's hello named."""
+    index, state, value, error, _, started_ns, wall_ns, cpu_ns, seen, _, _ = row
+    return marshal.dumps((index, state, value, error, started_ns, wall_ns, cpu_ns, seen))
 
 
 def to_outcomes(data: bytes, site: ExecutionSite) -> list[Outcome]:
@@ -165,5 +165,6 @@ def _short(path: Path) -> Iterator[str]:
 def _to_outcome(record: memoryview, site: ExecutionSite) -> Outcome:
     # marshal is read from our own children only, never from Redis or the network.
     index, state, value, error, started_ns, wall_ns, cpu_ns, seen = marshal.loads(record)  # noqa: S302
-    row = (index, state, value, error, site, started_ns, wall_ns, cpu_ns, seen, 1, ())
-    return tuple.__new__(Outcome, row)
+    return make_outcome(
+        (index, state, value, error, site, started_ns, wall_ns, cpu_ns, seen, 1, ())
+    )

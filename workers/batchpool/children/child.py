@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from batchpool.errors import CodeChanged, LimitReached
 from batchpool.execution import forks
 from batchpool.execution.generators import reseed_generators
 from batchpool.execution.outbox import NOT_YET_NS, Outbox, outbox_path, pack_record
-from batchpool.execution.run_item import Work, current_site, run_item
+from batchpool.execution.run_item import Row, Work, current_site, run_items
 from batchpool.execution.shared_sum import FileSum, SharedSum, child_sum
 from batchpool.model import ExecutionSite, Outcome
 from batchpool.system.cpython_internals import count_threads
@@ -36,6 +36,7 @@ from batchpool.tasks.user_modules import is_current
 
 _SEND_AT_ONCE_NS = 2_000_000
 _SEND_AFTER_NS = 20_000_000
+_ERROR, _START, _WALL = map(Outcome._fields.index, ("error", "started_ns", "wall_ns"))
 
 
 class ChildSetup(NamedTuple):
@@ -81,6 +82,7 @@ class Child:
         self._work: Work
         self._sum: SharedSum | None = None
         self._sent_ns = monotonic_ns()
+        self._stops = False
 
     def work_for(self, order: BatchOrder) -> Work:
         """The function of a batch, made once per batch; module globals of its sum start anew."""
@@ -121,37 +123,47 @@ class Child:
 
     def run_chunk(self, order: BatchOrder, chunk: int, indices: Sequence[int], items: Any) -> None:
         """Run items until they are done, or the chunk is revoked."""
-        work, site, words, slot = (
-            self.work_for(order),
-            self.site,
-            self.outbox.words,
-            self.outbox.words,
-        )
-        for index, item in zip(indices, items, strict=True):
-            # Written before the chunk is checked for being revoked, so that a parent that revokes
-            # and then sees another item here knows that this one will not begin.
-            slot[0] = NOT_YET_NS
-            slot[1] = index + 1
-            if words[2] >= chunk:
-                slot[1] = 0
-                break
-            outcome = run_item(work, site, slot, index, item)
-            self._keep(outcome)
-            if order.stop_on_failure and outcome.error is not None:
-                break
+        work = self.work_for(order)
+        self._stops = False
+        pairs = self._pairs(chunk, zip(indices, items, strict=True))
+        put = self._keep_and_judge if order.stop_on_failure else self._keep
+        run_items(work, self.site, self.outbox.words, pairs, put)
         self._report_threads()
         self._send(FrameKind.CHUNK, chunk)
 
-    def _keep(self, outcome: Outcome) -> None:
-        record = to_record(outcome)
+    def _pairs(self, chunk: int, pairs: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+        words = self.outbox.words
+        for pair in pairs:
+            # Written before the chunk is checked for being revoked, so that a parent that revokes
+            # and then sees another item here knows that this one will not begin.
+            words[0] = NOT_YET_NS
+            words[1] = pair[0] + 1
+            if words[2] >= chunk:
+                words[1] = 0
+                return
+            yield pair
+            if self._stops:
+                return
+
+    def _keep_and_judge(self, row: Row) -> bool:
+        self._stops = row[_ERROR] is not None
+        return self._keep(row)
+
+    def _keep(self, row: Row) -> bool:
+        """Keep a record until it is sent; returns whether anything was sent."""
+        record, is_sent = to_record(row), False
         if not self.outbox.put(record):
             self._send(FrameKind.ROWS)
             if not self.outbox.put(record):
                 self.channel.send(FrameKind.ROWS, 0, pack_record(record))
-        ended_ns = outcome.started_ns + outcome.wall_ns
-        if outcome.wall_ns > _SEND_AT_ONCE_NS or ended_ns - self._sent_ns > _SEND_AFTER_NS:
+            is_sent = True
+        wall_ns = row[_WALL]
+        ended_ns = row[_START] + wall_ns
+        if wall_ns > _SEND_AT_ONCE_NS or ended_ns - self._sent_ns > _SEND_AFTER_NS:
             self._send(FrameKind.ROWS)
             self._sent_ns = ended_ns
+            is_sent = True
+        return is_sent
 
     def _send(self, kind: FrameKind, number: int = 0) -> None:
         self.channel.send(kind, number, self.outbox.unsent())

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Self
 from batchpool.execution import forks
 from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.result_encoding import ValueRefused, task_error, to_json_value
-from batchpool.execution.run_item import TASK_TIMEOUT, Work, make_outcome
+from batchpool.execution.run_item import TASK_TIMEOUT, Put, Work
 from batchpool.execution.shared_sum import Number, RacySum, add_or_keep, to_json_number
-from batchpool.model import ExecutionSite, Outcome, RecordState, TaskError
+from batchpool.model import ExecutionSite, RecordState, TaskError
 
 
 class CpuMeter:
@@ -73,10 +73,15 @@ class CoroutineSlot(NamedTuple):
     slot: RunningSlot
     main: "asyncio.Task[Any]"
     """The task of the whole run: when it is cancelled, so is everything."""
+    put: Put
 
 
-async def run_item_async(own: CoroutineSlot, index: int, item: Any) -> Outcome:
-    """Run one item in the loop and return its outcome; never raises what the task raised."""
+async def run_item_async(own: CoroutineSlot, index: int, item: Any) -> int:
+    """Run one item in the loop and put its record; never raises what the task raised.
+
+    Returns:
+        when it was started (ns).
+    """
     work, slot = own.work, own.slot
     state: RecordState = "succeeded"
     value: Any = None
@@ -104,7 +109,8 @@ async def run_item_async(own: CoroutineSlot, index: int, item: Any) -> Outcome:
             state, error = "timeout", timeout_error(work.timeout_s)
     row = (index, state, value, error, own.site, started_ns, wall_ns, metered.cpu_ns, seen, 1, ())
     slot[1] = 0
-    return make_outcome(row)
+    own.put(row)
+    return started_ns
 
 
 def timeout_error(timeout_s: float | None) -> TaskError:

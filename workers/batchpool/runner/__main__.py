@@ -108,7 +108,7 @@ class Runner:
             return RunnerReply("broken", why, untouched=True)
         try:
             writer = self._writer_for(assignment, context.folder)
-            writer.add([_as_outcome(item, assignment) for item in assignment.crashed])
+            writer.buffer.add(_as_outcome(item, assignment) for item in assignment.crashed)
             spec = BatchSpec(
                 run=assignment.claim.run,
                 items=self._load_items(assignment.claim),
@@ -119,9 +119,11 @@ class Runner:
             # Clients that wait for the batch need not wait for the search for leaks.
             with leak_check(context, facts) as check_leaks:
                 meter = UsageMeter() if spec.run.measure else None
-                sink = writer.add_from_thread if facts.in_process else writer.add
+                writer.buffer.has_taker = facts.in_process
                 with _FlushThread(self._link, writer, self.tick, context, facts.in_process):
-                    report = run_batch(spec, sink=sink, context=context, check_leaks=False).report
+                    report = run_batch(
+                        spec, sink=writer.buffer, context=context, check_leaks=False
+                    ).report
                 usage = meter.usage(read_peak(context.folder)) if meter else None
                 return _close(writer, assignment, report, usage, check_leaks)
         except OwnershipLost as refusal:

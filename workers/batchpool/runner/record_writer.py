@@ -1,15 +1,15 @@
 """Write a running batch's records to the ledger in blocks, soon after they were made."""
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
 from json import dumps
-from operator import itemgetter
+from typing import Any
 
 from batchpool.errors import EngineError
 from batchpool.exact_sum import ExactSum
+from batchpool.execution.record_buffer import RecordBuffer
 from batchpool.ledger.blocks.columns import Columns, count_states, is_uniform
 from batchpool.ledger.connection import UNREACHABLE
 from batchpool.ledger.ownership import EMPTY_BLOCK, Block, Claim, Ending, Ownership, make_block_of
@@ -20,12 +20,11 @@ FLUSH_AFTER_S = 0.1
 BLOCK_RECORDS = 4096
 BLOCK_BYTES = 4 << 20
 """A block is closed when the values in it reach this size as JSON."""
-MOST_PENDING = 4 * BLOCK_RECORDS
-CATCH_UP_S = 0.001
 RETRY_AFTER_S = 0.5
 MOST_PIDS = 1000
 _SMALL = frozenset({int, float, bool, type(None)})
-_value_of = itemgetter(Outcome._fields.index("value"))
+_FIELDS = len(Outcome._fields)
+_VALUE = Outcome._fields.index("value")
 
 
 class OwnershipLost(Exception):
@@ -33,7 +32,7 @@ class OwnershipLost(Exception):
 
 
 class RecordWriter:
-    """Takes outcomes from any thread; writes them, in order, from the thread that calls `tick`.
+    """Takes records by its buffer; writes them, in order, from the thread that calls `tick`.
 
     A block is sent again under its id until the ledger has confirmed it.
     """
@@ -51,8 +50,7 @@ class RecordWriter:
         self._epoch_start_ns = epoch_start_ns
         self._running = running
         self._clock = clock
-        # No lock: backends append at one end while `tick` takes from the other.
-        self._pending: deque[Outcome] = deque()
+        self.buffer = RecordBuffer()
         self._unsent: list[tuple[Block, Tally]] = []
         self._blocks = 0
         self._totals = _Totals(claim.tally)
@@ -74,22 +72,10 @@ class RecordWriter:
         """Records by state over the whole batch, those of earlier epochs included."""
         return {str(state): count for state, count in self._totals.counts.items()}
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        self._pending.extend(outcomes)
-
-    def add_from_thread(self, outcomes: Sequence[Outcome]) -> None:
-        """The same from another thread than that of `tick`: waits while `tick` is behind.
-
-        Else threads that run no-ops would leave `tick` no time, and records would pile up.
-        """
-        self._pending.extend(outcomes)
-        while len(self._pending) > MOST_PENDING:
-            time.sleep(CATCH_UP_S)
-
     @property
     def is_behind(self) -> bool:
         """Whether a whole block waits to be written."""
-        return len(self._pending) >= BLOCK_RECORDS
+        return len(self.buffer) >= BLOCK_RECORDS
 
     def tick(self) -> None:
         """Write what is due; fast when nothing is. An unreachable Redis is no error here.
@@ -130,11 +116,9 @@ class RecordWriter:
                 time.sleep(RETRY_AFTER_S)
 
     def _pack(self) -> None:
-        take = self._pending.popleft
-        pending = [take() for _ in range(len(self._pending))]
-        for part in _split_blocks(pending):
+        for part in _split_blocks(self.buffer.take()):
             self._blocks += 1
-            made = Columns.of(part)
+            made = Columns.of_fields(part)
             self._totals.add(made)
             block = make_block_of(self._claim, self._blocks, made, self._epoch_start_ns)
             # The tally goes with its block: it must not count what a later block still carries.
@@ -159,22 +143,22 @@ class RecordWriter:
         self._shown_running = tally.running
 
 
-def _split_blocks(outcomes: Sequence[Outcome]) -> Iterator[list[Outcome]]:
-    rest = iter(outcomes)
-    while part := list(islice(rest, BLOCK_RECORDS)):
-        if _SMALL.issuperset(map(type, map(_value_of, part))):
+def _split_blocks(fields: list[Any]) -> Iterator[list[Any]]:
+    """Cut records that lie flat into parts, each for one block."""
+    block = BLOCK_RECORDS * _FIELDS
+    for start in range(0, len(fields), block):
+        part = fields[start : start + block]
+        values = part[_VALUE::_FIELDS]
+        if _SMALL.issuperset(map(type, values)):
             yield part
             continue
-        block, size = [], 0
-        for outcome in part:
-            block.append(outcome)
-            if isinstance(outcome.value, str | list | dict):
-                size += len(dumps(outcome.value))
-            if size >= BLOCK_BYTES:
-                yield block
-                block, size = [], 0
-        if block:
-            yield block
+        size = begin = 0
+        for at, value in enumerate(values, 1):
+            if isinstance(value, str | list | dict):
+                size += len(dumps(value))
+            if size >= BLOCK_BYTES or at == len(values):
+                yield part[begin * _FIELDS : at * _FIELDS]
+                begin, size = at, 0
 
 
 class _Totals:

@@ -35,6 +35,7 @@ from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import NO_SHARED_SUM, BackendFacts, facts_of
 from batchpool.backends.outcomes import OutcomeCollector, Sink
 from batchpool.errors import LimitReached, SpecError, UnsupportedBackend, UnsupportedOption
+from batchpool.execution.record_buffer import RecordBuffer
 from batchpool.model import (
     DISPATCHES,
     ON_ERRORS,
@@ -73,7 +74,7 @@ class BatchResult:
 def run_batch(
     spec: BatchSpec,
     *,
-    sink: Sink | None = None,
+    sink: Sink | RecordBuffer | None = None,
     context: RunnerContext | None = None,
     backoff: Backoff = full_jitter,
     check_leaks: bool = True,
@@ -98,7 +99,7 @@ def run_batch(
         facts = check_run(spec.run, context.registry[spec.run.task])
         outcomes: list[Outcome] = []
         indices = pending_of(spec)
-        batch = make_batch(spec, context, sink or outcomes.extend, len(indices))
+        batch = make_batch(spec, context, outcomes.extend if sink is None else sink, len(indices))
         with leak_check(context, facts) if check_leaks else nullcontext():
             report = _run_within_limits(load_backend(facts.name)(batch), indices, backoff)
         return BatchResult(replace(report, end_ns=monotonic_ns()), outcomes)
@@ -120,7 +121,9 @@ def leak_check(context: RunnerContext, facts: BackendFacts) -> Iterator[Callable
         context.check_leaks(threads)
 
 
-def make_batch(spec: BatchSpec, context: RunnerContext, sink: Sink, items: int) -> Batch:
+def make_batch(
+    spec: BatchSpec, context: RunnerContext, sink: Sink | RecordBuffer, items: int
+) -> Batch:
     task = context.registry[spec.run.task]
     params = context.registry.params_of(task.name, spec.run.params)
     stop_flag = context.new_stop_flag()

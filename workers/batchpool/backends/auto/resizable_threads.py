@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from batchpool.backends.auto.shared_items import SharedItems
 from batchpool.backends.base import Batch
+from batchpool.backends.item_loop import run_until_stopped
 from batchpool.errors import LimitReached
 from batchpool.execution.in_flight import RunningSlot
-from batchpool.execution.run_item import Work, current_site, run_item
+from batchpool.execution.run_item import Work
 from batchpool.system.limits import start_thread
 
 
@@ -118,19 +119,12 @@ class ResizableThreads:
                 self._leave(number)
 
     def _run_items(self, number: int) -> None:
-        batch, work, items = self._batch, self._work, self._items
-        slot, site, stop_flag, outcomes = (
-            self._slot(number),
-            current_site(),
-            batch.stop_flag,
-            batch.outcomes,
-        )
+        run_until_stopped(self._batch, self._work, self._slot(number), self._take(number))
+
+    def _take(self, number: int) -> Iterator[int]:
         # The highest numbers are surplus: of two threads that see one too many, only one must end.
-        while not stop_flag.closed and number < self._wanted:
-            index = items.take_one()
-            if index is None:
-                return
-            outcomes.add_one(run_item(work, site, slot, index, batch.item(index)))
+        while number < self._wanted and (index := self._items.take_one()) is not None:
+            yield index
 
     def _leave(self, number: int) -> None:
         self._leaving.append(self._threads.pop(number))

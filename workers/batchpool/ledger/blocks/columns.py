@@ -1,7 +1,7 @@
 """Outcomes as columns: what is paid for every item is paid once, in C."""
 
-from collections.abc import Sequence
-from operator import itemgetter
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from batchpool.model import ExecutionSite, FailedAttempt, Outcome, RecordState, TaskError
@@ -10,22 +10,32 @@ from batchpool.model import ExecutionSite, FailedAttempt, Outcome, RecordState, 
 class Columns(NamedTuple):
     """The outcomes of one block, at least one, sorted by index; each field as in `Outcome`."""
 
-    indices: tuple[int, ...]
-    states: tuple[RecordState, ...]
-    values: tuple[Any, ...]
-    errors: tuple[TaskError | None, ...]
-    sites: tuple[ExecutionSite, ...]
-    starts_ns: tuple[int, ...]
-    walls_ns: tuple[int, ...]
-    cpus_ns: tuple[int, ...]
-    seen: tuple[int | float | None, ...]
-    attempts: tuple[int, ...]
-    tries: tuple[tuple[FailedAttempt, ...], ...]
+    indices: Sequence[int]
+    states: Sequence[RecordState]
+    values: Sequence[Any]
+    errors: Sequence[TaskError | None]
+    sites: Sequence[ExecutionSite]
+    starts_ns: Sequence[int]
+    walls_ns: Sequence[int]
+    cpus_ns: Sequence[int]
+    seen: Sequence[int | float | None]
+    attempts: Sequence[int]
+    tries: Sequence[tuple[FailedAttempt, ...]]
 
     @classmethod
-    def of(cls, outcomes: Sequence[Outcome]) -> "Columns":
+    def of(cls, outcomes: Iterable[Outcome]) -> "Columns":
         """The columns of these outcomes, in any order."""
-        return cls(*zip(*sorted(outcomes, key=itemgetter(0)), strict=True))
+        return cls.of_fields(list(chain.from_iterable(outcomes)))
+
+    @classmethod
+    def of_fields(cls, fields: list[Any]) -> "Columns":
+        """The same of outcomes that lie flat, field after field."""
+        columns = [fields[at :: len(cls._fields)] for at in range(len(cls._fields))]
+        indices = columns[0]
+        if indices != list(range(indices[0], indices[0] + len(indices))):
+            order = sorted(range(len(indices)), key=indices.__getitem__)
+            columns = [list(map(column.__getitem__, order)) for column in columns]
+        return cls(*columns)
 
 
 def is_uniform(column: Sequence[object]) -> bool:

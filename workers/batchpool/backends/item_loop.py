@@ -1,0 +1,33 @@
+"""Run items of a batch one after the other in one thread."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any
+
+from batchpool.backends.base import Batch
+from batchpool.execution.in_flight import RunningSlot
+from batchpool.execution.run_item import Work, current_site, run_items
+
+_BETWEEN_WAITS = 256
+"""Items between two looks at how many records wait: a wait must not count as time of an item."""
+_AT_HAND = (range, list, tuple)
+"""Of anything else, to get an item may take time, which must not count either."""
+
+
+def run_until_stopped(batch: Batch, work: Work, slot: RunningSlot, indices: Iterable[int]) -> None:
+    """Take indices and run their items until none is left or the stop flag is set."""
+    site, put, pairs = current_site(), batch.outcomes.put, _pairs(batch, indices)
+    more = _BETWEEN_WAITS if isinstance(batch.spec.items, _AT_HAND) else 0
+    for pair in pairs:
+        run_items(work, site, slot, chain((pair,), islice(pairs, more)), put)
+        batch.outcomes.wait_for_sink()
+
+
+def _pairs(batch: Batch, indices: Iterable[int]) -> Iterator[tuple[int, Any]]:
+    stop_flag, items, first = batch.stop_flag, batch.spec.items, batch.spec.first
+    if stop_flag.closed:
+        return
+    for index in indices:
+        yield index, items[index - first]
+        if stop_flag.closed:
+            return
