@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from batchpool.ledger.blocks.item_codec import ItemsBroken
+from batchpool.ledger.blocks.stored_items import StoredItems
 from batchpool.model import BatchSpec, Outcome, RunSpec
 from batchpool.runner.run_batch import run_batch
 from batchpool.system.process_tree import children_of, is_alive
@@ -39,6 +41,21 @@ def test_a_drained_batch_takes_no_more_items(way: Any, context: Any) -> None:
     assert result.report.drained
     assert 5 <= len(outcomes) < 100
     assert {outcome.state for outcome in outcomes} == {"succeeded"}
+
+
+def test_a_batch_ends_where_its_items_cannot_be_read(way: Any, context: Any) -> None:
+    """Items of large batches are read while it runs, so that one may turn out to be missing."""
+
+    def load(block: int, part: int) -> list[float]:
+        if part > 1:
+            raise ItemsBroken("gone")
+        return [0.0] * 4
+
+    outcomes: list[Outcome] = []
+    spec = spec_of(way, "sleep", StoredItems(load, 0, 300), params={"seconds": 0.0})
+    with pytest.raises((ItemsBroken, ExceptionGroup)):
+        run_batch(spec, sink=outcomes.extend, context=context)
+    assert {outcome.state for outcome in outcomes} <= {"succeeded"} and len(outcomes) <= 8
 
 
 def test_on_error_stop_takes_no_more_items(way: Any, context: Any) -> None:

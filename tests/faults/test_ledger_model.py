@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,7 +28,9 @@ from hypothesis.stateful import (
 from batchpool.comparisons.readability import quarantine_of
 from batchpool.exact_sum import ExactSum
 from batchpool.ledger import keys
+from batchpool.ledger.blocks.item_upload import ItemUpload
 from batchpool.ledger.connection import connect
+from batchpool.ledger.job_creation import CapacityLimits, UploadLost
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import (
     EMPTY_BLOCK,
@@ -106,6 +109,31 @@ class LedgerMachine(RuleBasedStateMachine):
         self.jobs.create(new, lambda pipe: None)
         self.models[job_id] = Modelled()
         return job_id
+
+    @rule(target=jobs_made, parts=SIZES, lost=st.booleans(), dry_run=st.booleans())
+    def submit_uploaded(self, parts: list[int], lost: bool, dry_run: bool) -> Any:
+        """Submit items that have come in parts, unless they are gone by then."""
+        job_id, given = f"j{len(self.models)}", list(range(100, 100 + sum(parts)))
+        upload = ItemUpload(self.redis, job_id, CapacityLimits(1000))
+        for at, size in enumerate(parts):
+            first = sum(parts[:at])
+            upload.add(json.dumps(given[first : first + size]), size)
+        assert self.jobs.load(job_id) is None
+        ranges = [(0, len(given))]
+        new = NewJob(job_id, job_spec(), ranges, upload.finished(), "c", 3600, 3600, 3600)
+        if lost:
+            self.redis.delete(keys.UPLOAD + job_id)
+            with pytest.raises(UploadLost):
+                self.jobs.create(new, lambda pipe: None, dry_run=dry_run)
+        elif dry_run:
+            assert self.jobs.create(new, lambda pipe: None, dry_run=True).submitted_ms
+            upload.discard()
+        else:
+            self.jobs.create(new, lambda pipe: None)
+            assert list(self.jobs.items(job_id, 0, len(given))) == given
+            self.models[job_id] = Modelled()
+        assert not self.redis.exists(keys.UPLOAD + job_id)
+        return job_id if job_id in self.models else multiple()
 
     @rule(
         target=holders,

@@ -9,9 +9,18 @@ import pytest
 from redis import Redis
 
 from batchpool.ledger import keys
+from batchpool.ledger.blocks.item_codec import ItemsBroken
+from batchpool.ledger.blocks.item_upload import ItemUpload
+from batchpool.ledger.blocks.stored_items import StoredItems
 from batchpool.ledger.broken import Broken
 from batchpool.ledger.events import Events
-from batchpool.ledger.job_creation import IdempotencyKey, KeyReused
+from batchpool.ledger.job_creation import (
+    CapacityLimits,
+    IdempotencyKey,
+    KeyReused,
+    QueueFull,
+    UploadLost,
+)
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import (
     EMPTY_BLOCK,
@@ -328,6 +337,63 @@ def test_listed_items_come_back_across_blocks(redis: Redis) -> None:
     assert jobs.items("j", 4090, 20) == given[4090:4110]
     assert jobs.items("j", 0, 9000) == given
     assert claim(redis, 1).listed
+
+
+def uploaded(redis: Redis, parts: list[list[Any]], room: int = 100_000) -> ItemUpload:
+    upload = ItemUpload(redis, "j", CapacityLimits(room))
+    for items in parts:
+        upload.add(json.dumps(items), len(items))
+    return upload
+
+
+def test_uploaded_items_belong_to_a_job_or_to_nobody(redis: Redis) -> None:
+    given = [{"n": n} for n in range(5000)]
+    # As large items come: blocks in several parts.
+    upload = uploaded(redis, [given[:10], given[10:4000], given[4000:4096], given[4096:]])
+    assert 590 < redis.ttl("bp:upload:j") <= 600 and redis.keys("bp:job*") == []
+    jobs = create(redis, items=upload.finished(), ranges=[(0, 4500), (4500, 500)])
+    assert redis.ttl("bp:job:j:items") == -1 and redis.keys("bp:upload*") == []
+    assert list(jobs.items("j", 0, 5000)) == given
+    assert list(jobs.items("j", 4500, 500)) == given[4500:]
+    assert list(jobs.items("j", 3990, 20)) == given[3990:4010] and claim(redis, 1).listed
+    upload.discard()
+    assert jobs.items("j", 4999, 1) == given[-1:]
+
+
+def test_an_upload_that_has_lost_a_block_makes_no_job(redis: Redis) -> None:
+    upload = uploaded(redis, [[1], [2]])
+    redis.delete("bp:upload:j")
+    with pytest.raises(UploadLost):
+        upload.add("[3]", 1)
+    with pytest.raises(UploadLost):
+        create(redis, items=upload.finished(), ranges=[(0, 2)])
+    assert redis.keys("bp:*") == []
+
+
+def test_an_upload_ends_where_no_more_items_may_wait(redis: Redis) -> None:
+    with pytest.raises(QueueFull, match="5 of 4"):
+        uploaded(redis, [[1, 2], [3, 4], [5]], room=4)
+    assert redis.hlen("bp:upload:j") == 2
+
+
+@pytest.mark.parametrize("size", [3, 5000])
+def test_items_of_many_blocks_are_read_as_they_are_needed(redis: Redis, size: int) -> None:
+    given = list(range(80_000))
+    parts = [given[at : at + min(size, 4096)] for at in range(0, 4096 * 19, 4096)]
+    upload = ItemUpload(redis, "j", CapacityLimits(100_000))
+    for part in parts:
+        rest = given[part[0] + len(part) : part[0] + 4096]
+        for items in (part, rest):
+            if items:
+                upload.add(json.dumps(items), len(items))
+    jobs = create(redis, items=upload.finished(), ranges=[(0, 70_000)])
+    items = jobs.items("j", 100, 70_000)
+    assert isinstance(items, StoredItems)
+    assert list(items) == given[100:70_100] and items[50_000:50_003] == given[50_100:50_103]
+    assert items[-1] == given[70_099] and len(items) == 70_000
+    redis.hdel("bp:job:j:items", "1", "1.1")
+    with pytest.raises(ItemsBroken):
+        items[5000]
 
 
 def test_an_idempotency_key_makes_one_job_and_refuses_another_body(redis: Redis) -> None:

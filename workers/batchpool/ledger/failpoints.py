@@ -11,6 +11,7 @@ from pathlib import Path
 
 STEPS = (
     "pop",
+    "upload",
     "create",
     "requeue",
     "claim",

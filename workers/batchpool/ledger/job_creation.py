@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from batchpool.json_value import JsonObject
 from batchpool.ledger import keys
-from batchpool.ledger.values.job_entries import NewJob
+from batchpool.ledger.values.job_entries import NewJob, UploadedItems
 
 RECORD_BYTES = 32
 """Expected size of a record that is not written yet: 7 to 20 were measured for numbers."""
@@ -44,6 +44,10 @@ class QueueFull(LimitExceeded):
 
 class MemoryFull(LimitExceeded):
     """Too few bytes would be left in Redis for the results of the jobs that it has."""
+
+
+class UploadLost(Exception):
+    """Items of an upload are gone: the next ones did not come in time."""
 
 
 class Created(NamedTuple):
@@ -91,6 +95,10 @@ class CapacityLimits:
     queued_items: int
     memory_share: float = 0.85
 
+    def as_json(self) -> JsonObject:
+        """The limits as the scripts read them."""
+        return {"record_bytes": RECORD_BYTES, **self.__dict__}
+
 
 def create_arguments(
     new: NewJob,
@@ -98,22 +106,38 @@ def create_arguments(
     queueing: Sequence[Sequence[Any]],
     key: IdempotencyKey | None,
     room: CapacityLimits | None,
+    dry_run: bool = False,
 ) -> list[Any]:
     """The arguments of create.lua.
 
     Args:
-        blocks: the items, packed.
+        blocks: the items, packed, unless they came before.
         queueing: the commands that put the batches into their queue, word by word.
     """
+    order = _order(new, len(blocks), key, room) | {"dry_run": dry_run}
+    spec = json.dumps(new.spec.to_json(), separators=(",", ":"))
+    commands = [word for words in queueing for word in (len(words), *words)]
+    return [json.dumps(order), spec, *blocks, *commands]
+
+
+def _order(
+    new: NewJob, blocks: int, key: IdempotencyKey | None, room: CapacityLimits | None
+) -> JsonObject:
     order: JsonObject = {
         "items": sum(count for _, count in new.ranges),
         "ranges": new.ranges,
-        "blocks": len(blocks),
+        "blocks": blocks,
+        "bytes": 0,
         "queue": new.queue,
         "timeout_ms": int(new.timeout_s * 1000),
         "queue_timeout_ms": int(new.queue_timeout_s * 1000),
         "ttl_ms": int(new.result_ttl_s * 1000),
     }
+    if isinstance(new.items, UploadedItems):
+        if new.items.key:
+            order |= {"upload": new.items.key, "blocks": new.items.blocks}
+        else:
+            order["bytes"] = new.items.stored_bytes
     if new.queues:
         order["queues"] = list(new.queues)
     if new.leader:
@@ -122,25 +146,35 @@ def create_arguments(
         value = f"{new.id} {key.body_sha256}"
         order["once"] = {"name": key.name, "value": value, "ttl_s": key.ttl_s}
     if room:
-        order["room"] = {"record_bytes": RECORD_BYTES, **room.__dict__}
-    spec = json.dumps(new.spec.to_json(), separators=(",", ":"))
-    commands = [word for words in queueing for word in (len(words), *words)]
-    return [json.dumps(order), spec, *blocks, *commands]
+        order["room"] = room.as_json()
+    return order
 
 
 def parse_created(job_id: str, answer: Sequence[bytes], key: IdempotencyKey | None) -> Created:
     """Read the answer of create.lua.
 
     Raises:
-        KeyReused, KeyBroken, LimitExceeded: nothing was written.
+        KeyReused, KeyBroken, LimitExceeded, UploadLost: nothing was written.
     """
     word, *rest = answer
     if word == b"again" and key:
         return Created(key.first_id(rest[0]), None)
     if word in (b"exists", b"stale"):
         return Created(job_id, None)
+    check_room(answer)
+    return Created(job_id, int(rest[0]))
+
+
+def check_room(answer: Sequence[bytes]) -> None:
+    """Read what a script answers that has written nothing.
+
+    Raises:
+        LimitExceeded, UploadLost: why.
+    """
+    word, *rest = answer
     if word == b"queued":
         raise QueueFull(*map(int, rest))
     if word == b"memory":
         raise MemoryFull(*map(int, rest))
-    return Created(job_id, int(rest[0]))
+    if word == b"lost":
+        raise UploadLost

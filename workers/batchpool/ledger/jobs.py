@@ -1,6 +1,8 @@
 """Jobs: written in one step, read as of one moment, cancelled and deleted."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
 from json import loads
 from typing import Any, Literal, NamedTuple
 
@@ -13,10 +15,12 @@ from batchpool.ledger.blocks.item_codec import (
     ITEMS_PER_BLOCK,
     ItemsBroken,
     pack_items,
+    part_field,
     unpack_items,
 )
+from batchpool.ledger.blocks.stored_items import KEPT_PARTS, StoredItems, patiently
 from batchpool.ledger.broken import UNPARSABLE, Broken, is_about_data
-from batchpool.ledger.connection import Commands
+from batchpool.ledger.connection import UNREACHABLE, Commands
 from batchpool.ledger.events import wait_for_entry
 from batchpool.ledger.job_creation import (
     CapacityLimits,
@@ -27,7 +31,13 @@ from batchpool.ledger.job_creation import (
 )
 from batchpool.ledger.newest_first import page_of_ids
 from batchpool.ledger.scripts import LuaScript
-from batchpool.ledger.values.job_entries import JobEntry, NewJob, parse_batch, parse_job
+from batchpool.ledger.values.job_entries import (
+    JobEntry,
+    NewJob,
+    UploadedItems,
+    parse_batch,
+    parse_job,
+)
 from batchpool.ledger.values.job_spec import JobSpec
 
 HASHES_PER_READ = 1000
@@ -73,21 +83,23 @@ class Jobs:
         enqueue: Callable[[Pipeline], None],
         key: IdempotencyKey | None = None,
         room: CapacityLimits | None = None,
+        dry_run: bool = False,
     ) -> Created:
         """Write a job and what `enqueue` adds in one step; return the job that exists now.
 
-        An existing job with this id stays as it is.
+        An existing job with this id stays as it is. A dry run writes nothing, and raises the same.
 
         Raises:
             KeyReused, KeyBroken: `key` was used for another body, or that is not known.
             LimitExceeded: the job would exceed the limits of `room`.
+            UploadLost: its items came before, and some are gone.
         """
         # Only recorded: the script carries it out in the same step.
         with self._redis.pipeline(transaction=False) as pipe:
             enqueue(pipe)
             queueing = [words for words, _ in pipe.command_stack]
-        blocks = pack_items(new.items or ())
-        args = create_arguments(new, blocks, queueing, key, room)
+        blocks = pack_items(() if isinstance(new.items, UploadedItems) else new.items or ())
+        args = create_arguments(new, blocks, queueing, key, room, dry_run)
         return parse_created(new.id, self._create(keys.job_key(new.id), args), key)
 
     def load(self, job_id: str) -> JobEntry | None:
@@ -164,14 +176,44 @@ class Jobs:
             pipe.exists(key + ":items")
             return any(pipe.execute())
 
-    def items(self, job_id: str, first: int, count: int) -> Sequence[Any]:
-        """The items with the indices first … first + count - 1.
+    def items(
+        self, job_id: str, first: int, count: int, retry_after_s: float | None = None
+    ) -> Sequence[Any]:
+        """The items with the indices first … first + count - 1; many are read as they are needed.
 
+        Args:
+            retry_after_s: the pause after which Redis is asked again when it cannot be reached;
+                default: that is an error, now and while items are read.
         Raises:
             ItemsBroken: they cannot be read.
         """
         last = first + count - 1
         numbers = range(first // ITEMS_PER_BLOCK, last // ITEMS_PER_BLOCK + 1)
+        read, load_part = self._read_blocks, self._load_part
+        if retry_after_s is not None:
+            read = patiently(read, UNREACHABLE, retry_after_s)
+            load_part = patiently(load_part, UNREACHABLE, retry_after_s)
+        key = keys.job_key(job_id) + ":items"
+        load = partial(load_part, key)
+        few = len(numbers) <= KEPT_PARTS
+        listed, raw = read(job_id, numbers if few else numbers[:1])
+        if not listed and raw[0] is None:
+            return range(first, first + count)
+        if not few:
+            return StoredItems(load, first, count)
+        # A list is quicker, and what is broken is found before anything runs.
+        blocks = [self._unpacked(key, *each) for each in zip(map(str, numbers), raw, strict=True)]
+        whole = [ITEMS_PER_BLOCK] * (len(numbers) - 1) + [last % ITEMS_PER_BLOCK + 1]
+        missing = sum(max(0, need - len(b)) for need, b in zip(whole, blocks, strict=True))
+        if not missing:
+            skip = first % ITEMS_PER_BLOCK
+            return list(chain.from_iterable(blocks))[skip : skip + count]
+        if not any(self._redis.hexists(key, part_field(number, 1)) for number in numbers):
+            raise ItemsBroken(f"{missing} of the items {first} to {last} are missing")
+        return StoredItems(load, first, count)
+
+    def _read_blocks(self, job_id: str, numbers: range) -> tuple[bool, list[bytes | None]]:
+        """Whether the job says that it has blocks, and those with these numbers."""
         key = keys.job_key(job_id)
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hexists(key, "item_blocks")
@@ -179,24 +221,19 @@ class Jobs:
             listed, raw = pipe.execute(raise_on_error=False)
         if isinstance(raw, Exception) and not is_about_data(raw):
             raise raw
-        if not listed and isinstance(raw, list) and raw[0] is None:
-            return range(first, first + count)
-        blocks = raw if isinstance(raw, list) else [None] * len(numbers)
-        skip = first - numbers[0] * ITEMS_PER_BLOCK
-        items = self._unpacked(key + ":items", numbers, blocks)[skip : skip + count]
-        if len(items) < count:
-            raise ItemsBroken(f"{count - len(items)} of the items {first} to {last} are missing")
-        return items
+        readable = isinstance(raw, list)
+        return bool(listed) or not readable, raw if readable else [None] * len(numbers)
 
-    def _unpacked(self, key: str, numbers: range, blocks: Sequence[bytes | None]) -> list[Any]:
-        items: list[Any] = []
-        for number, block in zip(numbers, blocks, strict=True):
-            try:
-                items += unpack_items(block)
-            except ItemsBroken as error:
-                self.broken.note_error("block", key, b"%d" % number, error)
-                raise
-        return items
+    def _load_part(self, key: str, block: int, part: int) -> Sequence[Any]:
+        field = part_field(block, part)
+        return self._unpacked(key, field, self._redis.hget(key, field))
+
+    def _unpacked(self, key: str, field: str, block: bytes | None) -> list[Any]:
+        try:
+            return unpack_items(block)
+        except ItemsBroken as error:
+            self.broken.note_error("block", key, field.encode(), error)
+            raise
 
     def cancel(self, job_id: str) -> str:
         """Cancel a job: `cancelled` (each time while it runs), `terminal` or `missing`."""

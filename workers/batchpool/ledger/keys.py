@@ -1,7 +1,8 @@
 """Names of the ledger's keys, built from generated ids and never from input.
 
 bp:job:<id>             hash: state, spec, limits, counters of its batches
-bp:job:<id>:items       hash: block number -> compressed JSON list (none for `count` jobs)
+bp:job:<id>:items       hash: block of items -> compressed JSON list (none for `count` jobs)
+bp:upload:<id>          hash with a time to live: the same of items whose job is still to come
 bp:job:<id>:events      stream: what changed
 bp:job:<id>:end         stream: one entry, once the job has ended
 bp:job:<id>:<n>         hash: one batch: state, owner, tally, epochs, report
@@ -57,6 +58,7 @@ WORKERS = "bp:workers"
 PROBE = "bp:probe"
 CLASSES = "bp:classes"
 ONCE = "bp:once:"
+UPLOAD = "bp:upload:"
 COMPARISON = "bp:cmp:"
 RESERVED = "bp:reserved"
 COUNTS = "bp:counts"

@@ -119,7 +119,10 @@ class Records:
             if record is None or not wanted.takes(record["state"]):
                 continue
             if items:
-                record["item"] = items[index - window.start]
+                try:
+                    record["item"] = items[index - window.start]
+                except ItemsBroken:
+                    return
             yield record
 
 

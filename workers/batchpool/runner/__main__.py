@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import replace
@@ -27,7 +26,7 @@ from batchpool.execution.generators import find_generators
 from batchpool.execution.in_flight import IN_FLIGHT_NAME, read_in_flight_table
 from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
 from batchpool.ledger import failpoints as failpoints
-from batchpool.ledger.connection import UNREACHABLE, connect
+from batchpool.ledger.connection import connect
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import Claim, Ownership
 from batchpool.model import BatchReport, BatchSpec, ExecutionSite, Outcome, TaskError, Usage
@@ -166,11 +165,7 @@ class Runner:
     def _load_items(self, claim: Claim) -> Sequence[Any]:
         if not claim.listed:
             return range(claim.first, claim.first + claim.count)
-        while True:
-            try:
-                return self._jobs.items(claim.job_id, claim.first, claim.count)
-            except UNREACHABLE:
-                time.sleep(RETRY_AFTER_S)
+        return self._jobs.items(claim.job_id, claim.first, claim.count, RETRY_AFTER_S)
 
 
 class _FlushThread:

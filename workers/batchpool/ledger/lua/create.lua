@@ -1,8 +1,9 @@
 -- Writes a job, unless it is there already, its Idempotency-Key was used, there is no room for it, or
 -- it is a comparison's and `leader` does not lead any more ({'stale'}).
--- ARGV: the order as JSON, the spec, blocks of items, then the queue's commands, each after the
--- number of its words. Answers {'made', now}, {'exists'}, {'again', what was stored for the key},
--- {'queued', items that would wait, most} or {'memory', bytes that would be used, most}.
+-- ARGV: the order as JSON, the spec, blocks of items unless the hash `upload` has them already, then
+-- the queue's commands, each after the number of its words. A `dry_run` stops before it writes.
+-- Answers {'made', now}, {'exists'}, {'again', what was stored for the key}, {'lost'} where blocks of
+-- the upload are gone, or what `no_room` says.
 local order = cjson.decode(ARGV[1])
 local once, room = order.once, order.room
 
@@ -14,21 +15,10 @@ if redis.call('EXISTS', job) == 1 then return {'exists'} end
 if order.leader and redis.call('HGET', 'bp:cmp:leader', 'token') ~= order.leader then
   return {'stale'}
 end
-local counts = redis.call('HMGET', 'bp:counts', 'queued_items', 'open_items')
-local queued, open = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
-if room then
-  if queued + order.items > room.queued_items then
-    return {'queued', queued + order.items, room.queued_items}
-  end
-  -- The job itself is in used_memory already, as the arguments of this very call.
-  local info = redis.call('INFO', 'memory')
-  local used = tonumber(string.match(info, '\nused_memory:(%d+)'))
-  local most = tonumber(string.match(info, '\nmaxmemory:(%d+)'))
-  local to_come = (open + order.items) * room.record_bytes
-  if most > 0 and used + to_come > most * room.memory_share then
-    return {'memory', used + to_come, math.floor(most * room.memory_share)}
-  end
-end
+local full = room and no_room(room, order.items, order.bytes)
+if full then return full end
+if order.upload and redis.call('HLEN', order.upload) ~= order.blocks then return {'lost'} end
+if order.dry_run then return {'made', tostring(now_ms())} end
 
 local now = now_ms()
 local queue_deadline = now + order.queue_timeout_ms
@@ -50,9 +40,12 @@ redis.call('ZADD', 'bp:jobs', now, job)
 emit('job', '')
 
 local at = 3
-for block = 0, order.blocks - 1 do
-  redis.call('HSET', job .. ':items', block, ARGV[at])
-  at = at + 1
+if order.upload then
+  redis.call('RENAME', order.upload, job .. ':items')
+  redis.call('PERSIST', job .. ':items')
+else
+  for block = 0, order.blocks - 1 do redis.call('HSET', job .. ':items', block, ARGV[at + block]) end
+  at = at + order.blocks
 end
 while at <= #ARGV do
   local words = tonumber(ARGV[at])

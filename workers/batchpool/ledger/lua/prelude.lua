@@ -17,6 +17,20 @@ local function count(what, by) redis.call('HINCRBY', 'bp:counts', what, by) end
 -- steps that free some, and those without which the work that is under way would come to nothing.
 local function needs_no_room() redis.call('ZREM', 'bp:leases', '') end
 
+-- What leaves no room for so many items more, which take `bytes` that are not in Redis yet: the answer
+-- {'queued', items that would wait, most} or {'memory', bytes that would be used, most}, else nil.
+local function no_room(room, items, bytes)
+  local counts = redis.call('HMGET', 'bp:counts', 'queued_items', 'open_items')
+  local queued = tonumber(counts[1] or 0) + items
+  if queued > room.queued_items then return {'queued', queued, room.queued_items} end
+  -- The arguments of this very call are in used_memory already.
+  local info = redis.call('INFO', 'memory')
+  local most = tonumber(string.match(info, '\nmaxmemory:(%d+)')) * room.memory_share
+  local used = tonumber(string.match(info, '\nused_memory:(%d+)')) + bytes
+               + (tonumber(counts[2] or 0) + items) * room.record_bytes
+  if most > 0 and used > most then return {'memory', used, math.floor(most)} end
+end
+
 -- The version of the job's task in the versions, {"TASK":"16 digits",...}, that a worker has; nil
 -- where it has none. The names of tasks are plain, so that the JSON need not be decoded.
 local function code_in(versions, spec)

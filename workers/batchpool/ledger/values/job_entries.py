@@ -131,6 +131,25 @@ class JobEntry:
 
 
 @dataclass(frozen=True)
+class UploadedItems:
+    """Items that came before their job.
+
+    Args:
+        key: the hash that has them; None if they were only counted, for a dry run.
+        blocks: fields of the hash.
+        stored_bytes: their size, compressed.
+    """
+
+    key: str | None
+    count: int
+    blocks: int
+    stored_bytes: int
+
+    def __len__(self) -> int:
+        return self.count
+
+
+@dataclass(frozen=True)
 class NewJob:
     """A job to be written: `ranges` are (first index, count) of its batches, without gaps.
 
@@ -142,7 +161,7 @@ class NewJob:
     id: str
     spec: JobSpec
     ranges: Sequence[tuple[int, int]]
-    items: Sequence[Any] | None
+    items: Sequence[Any] | UploadedItems | None
     queue: str
     timeout_s: float
     queue_timeout_s: float
