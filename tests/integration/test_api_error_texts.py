@@ -283,7 +283,7 @@ def test_failures_behind_the_api(stage: Any, error: Exception, status: int, says
 def test_event_streams_in_use(stage: Any) -> None:
     path = f"/v1/jobs/{stage.post(**JOB)['id']}/events"
     streams = [stage.http.get(path, buffered=False) for _ in range(3)]
-    says = "all 3 event streams are in use; poll with ?wait= instead"
+    says = "all 3 streams are in use; poll with ?wait= instead"
     assert detail(stage.http.get(path), 503) == says
     for stream in streams:
         stream.close()

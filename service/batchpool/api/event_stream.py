@@ -54,15 +54,30 @@ def stream_events(context: ApiContext, source: EventSource, last_event_id: str |
     Raises:
         Problem: 503 if all streams are in use, or `source.missing`.
     """
+    last_seen = request.headers.get("Last-Event-ID") or last_event_id
+    return live_response(context, lambda: _open(context, source, last_seen), EVENT_STREAM)
+
+
+def live_response(
+    context: ApiContext, begin: Callable[[], Iterator[str]], media_type: str
+) -> Response:
+    """Text that goes on while a job runs; it occupies one of the streams until it is closed.
+
+    Args:
+        begin: called once there is a place.
+
+    Raises:
+        Problem: 503 if all streams are in use, or what `begin` raises.
+    """
     if not context.streams.acquire():
         most = context.settings.max_event_streams
-        raise Unavailable(f"all {most} event streams are in use; poll with ?wait= instead", 5)
+        raise Unavailable(f"all {most} streams are in use; poll with ?wait= instead", 5)
     try:
-        stream = _open(context, source, request.headers.get("Last-Event-ID") or last_event_id)
+        stream = begin()
     except BaseException:
         context.streams.release()
         raise
-    response = Response(stream, content_type=f"{EVENT_STREAM}; charset=utf-8")
+    response = Response(stream, content_type=f"{media_type}; charset=utf-8")
     response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     # Not in the generator's `finally`: a generator that was never started does not run it.
     response.call_on_close(context.streams.release)

@@ -31,7 +31,8 @@ class ApiSettings(ServiceSettings):
     max_event_streams: int = setting(
         "BATCHPOOL_API_MAX_EVENT_STREAMS",
         32,
-        "event streams open at once; one more is answered 503. Each takes a thread",
+        "streams of events and of records that follow a job, open at once; one more is answered "
+        "503. Each takes a thread",
         (0, 1024),
     )
     max_waits: int = setting(
@@ -73,7 +74,7 @@ class ApiSettings(ServiceSettings):
     event_heartbeat_s: float = setting(
         "BATCHPOOL_EVENT_HEARTBEAT_S",
         15.0,
-        "a comment is sent on an event stream that was silent for so long",
+        "a comment, or a cursor, is sent on a stream that was silent for so long",
         (0.1, 600),
     )
     redis_timeout_s: float = setting(

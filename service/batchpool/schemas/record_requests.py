@@ -57,6 +57,13 @@ class RecordsQuery(Request):
         None, description="only these fields of each record, separated by commas"
     )
 
+    follow: Literal["0", "1"] = Field(
+        "0", description="1: NDJSON of the records as they are written, until the job has ended"
+    )
+    after: Annotated[str, Field(max_length=4000)] | None = Field(
+        None, description="with `follow`: a cursor that such a stream gave; what follows it is sent"
+    )
+
     @property
     def chosen(self) -> tuple[str, ...] | None:
         """The names in `fields`, in their order."""

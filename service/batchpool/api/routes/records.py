@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 from flask import Blueprint, Response
 
 from batchpool.api.context import service
+from batchpool.api.event_stream import live_response
 from batchpool.api.http import (
     JSON,
     check_job_id,
@@ -20,8 +21,10 @@ from batchpool.api.http import (
     read_query,
 )
 from batchpool.api.problems import TooManyDownloads, field_problem
+from batchpool.api.record_stream import RecordStream
 from batchpool.jobs.csv_cell import csv_cell
 from batchpool.jobs.failures import FAILURES, MOST_READ, show_failures
+from batchpool.jobs.records_cursor import decode_cursor
 from batchpool.jobs.trace import trace_events
 from batchpool.ledger.blocks.record_fields import RECORD_FIELDS, RecordDocument
 from batchpool.ledger.values.job_entries import JobEntry
@@ -47,12 +50,36 @@ CSV_FIELDS = (*(field for field in RECORD_FIELDS if field not in ("item", "tries
 
 @blueprint.get("/<job_id>/records")
 def get_records(job_id: str) -> Response:
-    media_type = negotiate((JSON, NDJSON, CSV))
     query = read_query(RecordsQuery)
+    if query.follow == "1":
+        return _follow(job_id, query)
+    if query.after is not None:
+        raise field_problem("after", "can only be given with follow=1")
+    media_type = negotiate((JSON, NDJSON, CSV))
     job = _load(job_id)
     if media_type == JSON:
         return _page(job, query)
     return stream_records(job, query, media_type)
+
+
+def _follow(job_id: str, query: RecordsQuery) -> Response:
+    negotiate((NDJSON,))
+    for name in sorted(query.model_fields_set & {"cursor", "limit"}):
+        raise field_problem(name, "cannot be given with follow=1, which sends all records")
+    context = service()
+
+    def begin() -> Iterator[str]:
+        seen = context.jobs.load_snapshot(check_job_id(job_id))
+        if seen is None:
+            raise no_such_job(job_id)
+        batches = seen.job.batches
+        try:
+            positions = decode_cursor(query.after, batches) if query.after else [0] * len(batches)
+        except ValueError as error:
+            raise field_problem("after", str(error)) from None
+        return RecordStream(context, query, job_id, positions).lines(seen)
+
+    return live_response(context, begin, NDJSON)
 
 
 def stream_records(job: JobEntry, query: RecordsQuery, media_type: str) -> Response:

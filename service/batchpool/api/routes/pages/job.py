@@ -96,7 +96,7 @@ def get_records_file(job_id: str, kind: str) -> Response:
     if entry is None:
         raise no_such_job(job_id)
     response = stream_records(
-        entry, RecordsQuery(limit=None, state=_state(), fields=None), DOWNLOADS[kind]
+        entry, RecordsQuery.model_validate({"state": _state()}), DOWNLOADS[kind]
     )
     name = f"{job_id}.{kind}"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
