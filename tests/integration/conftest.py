@@ -200,7 +200,7 @@ class Stage:
             for at, item in enumerate(items)
         ]
         for block in order(outcomes):
-            flusher.add(block)
+            flusher.buffer.add(block)
             flusher.close(None)
         report = Report(
             effective_concurrency=claim.run.concurrency,
