@@ -6,7 +6,8 @@ import click
 
 from batchpool.cli.exit_codes import exit_codes
 from batchpool.cli.options import url_option
-from batchpool.client.client import Client, Missing
+from batchpool.client.client import Client
+from batchpool.client.job_results import Missing
 
 
 @click.command()

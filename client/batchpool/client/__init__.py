@@ -8,11 +8,15 @@ from batchpool.client.errors import (
     Conflict,
     InvalidInput,
     InvalidRequest,
+    ItemsFailed,
     NotFound,
+    RemoteTraceback,
+    TaskFailed,
     Unavailable,
     Unreachable,
     WaitTimeout,
 )
+from batchpool.client.executor import JobExecutor
 from batchpool.client.resources import Event, Job
 
 __all__ = [
@@ -24,8 +28,12 @@ __all__ = [
     "Event",
     "InvalidInput",
     "InvalidRequest",
+    "ItemsFailed",
     "Job",
+    "JobExecutor",
     "NotFound",
+    "RemoteTraceback",
+    "TaskFailed",
     "Unavailable",
     "Unreachable",
     "WaitTimeout",

@@ -1,21 +1,24 @@
 """The Python client of the HTTP API."""
 
-import json
 import math
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
+from batchpool.client import job_results
 from batchpool.client.comparisons import Comparison, Comparisons
 from batchpool.client.errors import Unavailable
+from batchpool.client.executor import JobExecutor
 from batchpool.client.follow import LONGEST_WAIT_S, follow_events, wait_ended
+from batchpool.client.job_results import Missing
+from batchpool.client.ordered_values import ordered_values
 from batchpool.client.resources import Event, Job
+from batchpool.client.task_names import task_name
 from batchpool.client.transport import Call, Transport, request_body
 from batchpool.json_value import JsonObject
 
-Missing = Literal["fail", "null", "skip"]
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
@@ -100,22 +103,22 @@ class Client:
         return self.wait(job, left_s)
 
     def _submit(self, body: JsonObject, key: str | None, wait_s: float) -> Job:
-        return Job(
-            self._transport.json(
-                Call(
-                    "POST",
-                    "/v1/jobs",
-                    query={"wait": f"{wait_s:.3f}"} if wait_s > 0 else None,
-                    body=body,
-                    headers={"Idempotency-Key": key or uuid.uuid4().hex},
-                    extra_timeout_s=wait_s,
-                )
-            )
+        call = Call(
+            "POST",
+            "/v1/jobs",
+            query={"wait": f"{wait_s:.3f}"} if wait_s > 0 else None,
+            body=body,
+            headers={"Idempotency-Key": key or uuid.uuid4().hex},
+            extra_timeout_s=wait_s,
         )
+        return self._bound(self._transport.json(call))
+
+    def _bound(self, document: JsonObject) -> Job:
+        return Job(document, self._transport)
 
     def job(self, job: Job | str) -> Job:
         """Load the current state of a job."""
-        return Job(self._transport.json(Call("GET", f"/v1/jobs/{_id(job)}")))
+        return self._bound(self._transport.json(Call("GET", f"/v1/jobs/{_id(job)}")))
 
     def jobs(
         self,
@@ -132,7 +135,7 @@ class Client:
             limit: the size of a page.
         """
         query = {"state": state, "task": task, "label": label, "limit": limit}
-        return map(Job, self._transport.pages("/v1/jobs", "jobs", query))
+        return map(self._bound, self._transport.pages("/v1/jobs", "jobs", query))
 
     def wait(self, job: Job | str, wait_s: float | None = None) -> Job:
         """Wait until the job has ended, by long polling, and return it.
@@ -141,7 +144,7 @@ class Client:
             WaitTimeout: it has not ended within `wait_s`.
         """
         what = f"job {_id(job)}"
-        return Job(wait_ended(self._transport, f"/v1/jobs/{_id(job)}", what, wait_s))
+        return self._bound(wait_ended(self._transport, f"/v1/jobs/{_id(job)}", what, wait_s))
 
     def records(
         self, job: Job | str, states: Sequence[str] = (), fields: Sequence[str] = ()
@@ -152,15 +155,7 @@ class Client:
             states: only records in one of these states.
             fields: only these fields of each record.
         """
-        query = {"state": ",".join(states), "fields": ",".join(fields)}
-        with self._transport.stream(
-            f"/v1/jobs/{_id(job)}/records",
-            query={name: text for name, text in query.items() if text},
-            headers={"Accept": "application/x-ndjson"},
-        ) as answer:
-            for line in answer.iter_lines():
-                if line:
-                    yield json.loads(line)
+        return job_results.records(self._transport, _id(job), states, fields)
 
     def values(self, job: Job | str, missing: Missing = "fail") -> Iterator[Any]:
         """Iterate over what the tasks returned, by item index, as they stream in.
@@ -170,12 +165,7 @@ class Client:
         Raises:
             Conflict: items have no value, and `missing` is `fail`.
         """
-        with self._transport.stream(
-            f"/v1/jobs/{_id(job)}/values",
-            query={"missing": missing},
-            headers={"Accept": "application/x-ndjson"},
-        ) as answer:
-            yield from map(json.loads, answer.iter_lines())
+        return job_results.values(self._transport, _id(job), missing)
 
     def events(self, job: Job | str) -> Iterator[Event]:
         """Iterate over the job's events until it has ended; reconnects when the stream is cut."""
@@ -194,18 +184,59 @@ class Client:
     def cancel(self, job: Job | str) -> Job:
         """Cancel a queued or running job."""
         job_id = _id(job)
-        return Job(self._transport.json(Call("POST", f"/v1/jobs/{job_id}/cancel")))
+        return self._bound(self._transport.json(Call("POST", f"/v1/jobs/{job_id}/cancel")))
 
     def retry(self, job: Job | str) -> Job:
         """Submit a new job of the items that did not succeed."""
-        job_id = _id(job)
-        key = {"Idempotency-Key": uuid.uuid4().hex}
-        return Job(self._transport.json(Call("POST", f"/v1/jobs/{job_id}/retry", headers=key)))
+        return self._bound(job_results.retry(self._transport, _id(job)))
 
     def delete(self, job: Job | str) -> None:
         """Delete a job that has ended."""
         job_id = _id(job)
         self._transport.call(Call("DELETE", f"/v1/jobs/{job_id}"))
+
+    # -- calls
+
+    def map(
+        self,
+        task: object,
+        items: Iterable[Any],
+        *,
+        return_exceptions: bool = False,
+        **spec: Any,
+    ) -> Iterator[Any]:
+        """Submit a job and iterate over its values in the order of the items, as they arrive.
+
+        Who closes the iterator before its end cancels the job.
+
+        Args:
+            task: the name of a task, or a function declared with `@task`.
+            return_exceptions: give the exception of an item in place of its value.
+            spec: any other field of `POST /v1/jobs`.
+        Raises:
+            InvalidInput: an item or param is not JSON; `.field` names it.
+            InvalidRequest: the service cannot run that; `.fields` names the fields.
+            ItemsFailed: items have no value; raised at the first of them, once the job has ended.
+        """
+        name, given = task_name(task), list(items)
+        if not given:
+            return iter(())
+        job = self.submit(name, items=given, **spec)
+        return ordered_values(self._transport, job, return_exceptions=return_exceptions)
+
+    def executor(
+        self, task: object | None = None, *, max_jobs: int = 8, **spec: Any
+    ) -> JobExecutor:
+        """Return a `concurrent.futures.Executor`: `submit(task, item)` runs an item of a job.
+
+        Args:
+            task: the only task that it runs; without one, each call names its own.
+            max_jobs: jobs under way at once; further calls wait, and can be cancelled.
+            spec: any other field of `POST /v1/jobs`, for each of its jobs.
+        Raises:
+            InvalidInput: a param is not JSON.
+        """
+        return JobExecutor(self._transport, task, max_jobs, spec)
 
     # -- comparisons
 

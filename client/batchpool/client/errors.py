@@ -9,6 +9,8 @@ BatchpoolError
 │   ├── Conflict           409
 │   └── Unavailable        429, 503, 507: not now (.retry_after_s)
 ├── WaitTimeout            the job has not ended in time
+├── TaskFailed             an item has no value (.error_type, .message)
+├── ItemsFailed            items of a map have none; an ExceptionGroup (.counts, .job_id)
 ├── NoRedis                no Redis server can be used on this machine
 └── StackFailed            the local stack did not come up
 """
@@ -80,6 +82,39 @@ class Unavailable(ApiError):
 
 class WaitTimeout(BatchpoolError):
     """The job did not end within the time given by the caller."""
+
+
+class TaskFailed(BatchpoolError):
+    """An item has no value: its task raised, timed out or crashed, or it was cancelled.
+
+    `error_type` is the name of the exception's class with its module, or `timeout`, `crashed`,
+    `cancelled`. The traceback is that of the cause, a `RemoteTraceback`.
+    """
+
+    def __init__(self, error_type: str, message: str) -> None:
+        self.error_type = error_type
+        self.message = message
+        super().__init__(f"{error_type}: {message}" if message else error_type)
+
+
+class RemoteTraceback(Exception):
+    """The traceback of a task as text: the cause of what its exception is raised as here."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(text)
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+class ItemsFailed(BatchpoolError, ExceptionGroup[Exception]):
+    """Items of a job have no value: the first exception of each type, as an exception group."""
+
+    counts: Mapping[str, int]
+    """The number of items by type of error, the most frequent first."""
+
+    job_id: str
 
 
 class NoRedis(BatchpoolError):

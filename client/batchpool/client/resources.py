@@ -1,8 +1,15 @@
 """Resources that the client returns: Job, Event and their base class."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
+from batchpool.client import job_results
+from batchpool.client.errors import BatchpoolError
+from batchpool.client.job_html import job_html
+from batchpool.client.job_results import Missing
+from batchpool.client.records_frame import records_frame
+from batchpool.client.transport import Transport
 from batchpool.json_value import JsonObject
 
 TERMINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
@@ -41,8 +48,12 @@ class Resource:
         return self.state == "succeeded"
 
 
+@dataclass(frozen=True, repr=False)
 class Job(Resource):
     """A job; `data` is the whole JSON document."""
+
+    transport: Transport | None = field(default=None, compare=False)
+    """How its results are loaded; None for a job that was made of a document alone."""
 
     @property
     def sum(self) -> int | float | None:
@@ -70,6 +81,51 @@ class Job(Resource):
         """Wall, CPU and queue times in seconds, and the parallelism."""
         times: JsonObject = self.data["timing"]
         return times
+
+    def values(self, missing: Missing = "fail", *, merged: bool = False) -> Iterator[Any]:
+        """Iterate over what the tasks returned, by item index, as they stream in.
+
+        Args:
+            missing: for items without a value: raise, give None, or leave them out.
+            merged: of a retry: the values of the first job, by its item index, where those that
+                the retries returned stand in the places that had none.
+        Raises:
+            Conflict: items have no value, and `missing` is `fail`; merged, it is `BatchpoolError`.
+        """
+        read = job_results.merged_values if merged else job_results.values
+        return read(self._sender(), self.id, missing)
+
+    def errors(self) -> list[JsonObject]:
+        """Load the failures, grouped by type and place: the groups of `GET /v1/jobs/{id}/errors`.
+
+        Each has the `type`, its `count`, the `frame` of the task's code, the first `indices`, and
+        `samples` with message and traceback.
+        """
+        return job_results.error_groups(self._sender(), self.id)
+
+    def retry(self) -> "Job":
+        """Submit a new job of the items that did not succeed; `values(merged=True)` has all."""
+        return Job(job_results.retry(self._sender(), self.id), self.transport)
+
+    def to_pandas(self) -> Any:
+        """Return the records as a `pandas.DataFrame` by item index.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        return records_frame(job_results.records(self._sender(), self.id))
+
+    def _repr_html_(self) -> str:
+        """Show the job in a notebook: one line, and its timeline once items have run."""
+        chart = (
+            None if self.transport is None else job_results.timeline_svg(self.transport, self.id)
+        )
+        return job_html(repr(self), chart)
+
+    def _sender(self) -> Transport:
+        if self.transport is None:
+            raise BatchpoolError(f"{self!r} has no client; load it with client.job({self.id!r})")
+        return self.transport
 
 
 @dataclass(frozen=True)

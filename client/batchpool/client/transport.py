@@ -44,6 +44,7 @@ class Call:
     path: str
     query: Query | None = None
     body: Any = None
+    """A JSON object, or bytes that are one."""
     headers: Mapping[str, str] | None = None
     extra_timeout_s: float = 0.0
     retry_on_503: bool = False
@@ -101,7 +102,8 @@ class Transport:
     def call(self, call: Call) -> httpx.Response:
         """Send a request and return the response; a problem document is raised as an `ApiError`."""
 
-        content = None if call.body is None else encode_json(call.body)
+        is_encoded = call.body is None or isinstance(call.body, bytes)
+        content = call.body if is_encoded else encode_json(call.body)
         headers = {**(_JSON if content is not None else {}), **(call.headers or {})}
 
         def ask() -> httpx.Response:
@@ -223,6 +225,15 @@ def encode_json(body: Mapping[str, Any]) -> bytes:
     except (ValueError, TypeError, RecursionError) as error:
         field, value = _first_bad(body)
         raise InvalidInput(field, _reason(value, error)) from None
+
+
+def encode_item(item: Any) -> bytes:
+    """Encode one item as JSON.
+
+    Raises:
+        InvalidInput: it is not JSON.
+    """
+    return encode_json({"item": item})[len('{"item":') : -1]
 
 
 def _dump(value: Any) -> bytes:
