@@ -158,7 +158,9 @@ def _class(kind: type) -> Iterator[str]:
     bases = ", ".join(base.__name__ for base in kind.__bases__ if base is not object)
     yield f"## {kind.__name__}" + (f"({bases})" if bases else "")
     yield _docstring(kind)
-    for name, member in vars(kind).items():
+    own = [each for each in kind.__mro__ if each.__module__.startswith("batchpool.")]
+    members = ((name, member) for each in own for name, member in vars(each).items())
+    for name, member in members:
         if name.startswith("_"):
             continue
         if isinstance(member, property):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from batchpool.client.errors import WaitTimeout
 from batchpool.client.follow import wait_ended
 from batchpool.client.resources import Job
-from batchpool.client.transport import Transport
+from batchpool.client.transport import Query, Transport
 from batchpool.json_value import JsonObject
 
 _PAGE = 1000
@@ -19,7 +19,7 @@ def records_as_made(transport: Transport, job: Job) -> Iterator[JsonObject]:
     seen = bytearray(job.progress["total"])
     first, pause_s, done = 0, _SHORTEST_WAIT_S, job.done
     while first >= 0:
-        query = {"limit": _PAGE, "cursor": first, "fields": _FIELDS}
+        query: Query = {"limit": _PAGE, "cursor": first, "fields": _FIELDS}
         for record in transport.pages(f"{path}/records", "records", query):
             if not seen[record["index"]]:
                 seen[record["index"]] = 1

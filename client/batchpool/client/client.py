@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from batchpool.client import job_results
 from batchpool.client.comparisons import Comparison, Comparisons
-from batchpool.client.errors import Unavailable
 from batchpool.client.executor import JobExecutor
 from batchpool.client.follow import LONGEST_WAIT_S, follow_events, wait_ended
+from batchpool.client.inventory import Inventory
 from batchpool.client.job_results import Missing
 from batchpool.client.ordered_values import ordered_values
 from batchpool.client.resources import Event, Job
@@ -22,7 +22,7 @@ from batchpool.json_value import JsonObject
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
-class Client:
+class Client(Inventory):
     """Client of one batchpool service.
 
     A service that has never answered raises `Unreachable` at once; one that answered before
@@ -265,42 +265,6 @@ class Client:
         """
         ordered = self.comparisons.submit(request_body(task, count, items, spec, arms))
         return self.comparisons.wait(ordered, wait_s)
-
-    # -- what is there
-
-    def workers(self) -> list[JsonObject]:
-        """List the live workers."""
-        return list(self._transport.json(Call("GET", "/v1/workers"))["workers"])
-
-    def backends(self) -> list[JsonObject]:
-        """List the backends, and what each can enforce."""
-        return list(self._transport.json(Call("GET", "/v1/backends"))["backends"])
-
-    def tasks(self) -> list[JsonObject]:
-        """List the tasks, with the JSON Schema of their params."""
-        return list(self._transport.json(Call("GET", "/v1/tasks"))["tasks"])
-
-    def lessons(self) -> list[JsonObject]:
-        """List the guided experiments; `order` of each is the body of a comparison."""
-        return list(self._transport.json(Call("GET", "/v1/lessons"))["lessons"])
-
-    def lesson_run(self, lesson: str, comparison: Comparison | str) -> JsonObject:
-        """Load what a comparison that ran a lesson showed so far."""
-        found = comparison if isinstance(comparison, str) else comparison.id
-        return dict(self._transport.json(Call("GET", f"/v1/lessons/{lesson}/{found}")))
-
-    def lesson_file(self, lesson: str, comparison: Comparison | str) -> str:
-        """Load what a run of a lesson showed as one HTML file."""
-        found = comparison if isinstance(comparison, str) else comparison.id
-        call = Call("GET", f"/v1/lessons/{lesson}/{found}", headers={"Accept": "text/html"})
-        return self._transport.call(call).text
-
-    def ready(self) -> JsonObject:
-        """Load `/readyz`, whether its `status` is good or bad."""
-        try:
-            return dict(self._transport.json(Call("GET", "/readyz")))
-        except Unavailable as error:
-            return error.problem
 
 
 def _id(job: Job | str) -> str:
