@@ -110,7 +110,7 @@ def test_the_python_client_goes_as_shown(
 ) -> None:
     code = block("python", "import Client")
     exec(code.replace("http://127.0.0.1:8000", stack.url), {})
-    assert capsys.readouterr().out == "28\n"
+    assert capsys.readouterr().out == "28 ['a', 'b']\n3\n"
 
 
 def test_the_task_of_ones_own_runs_as_shown(stack: LocalStack) -> None:

@@ -16,7 +16,7 @@ from batchpool.client.job_results import Missing
 from batchpool.client.ordered_values import ordered_values
 from batchpool.client.resources import Event, Job
 from batchpool.client.task_names import task_name
-from batchpool.client.transport import Call, Transport, request_body
+from batchpool.client.transport import Call, Transport, check_seconds, request_body
 from batchpool.json_value import JsonObject
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -94,6 +94,7 @@ class Client(Inventory):
             InvalidRequest: the service cannot run that; `.fields` names the fields.
             WaitTimeout: it has not ended within `wait_s`.
         """
+        check_seconds(wait_s=wait_s)
         begun = time.monotonic()
         poll_s = min(LONGEST_WAIT_S, math.inf if wait_s is None else wait_s)
         job = self._submit(request_body(task, count, items, spec), None, poll_s)
@@ -263,6 +264,7 @@ class Client(Inventory):
             InvalidRequest: the service cannot run that; `.fields` names the fields.
             WaitTimeout: it has not ended within `wait_s`.
         """
+        check_seconds(wait_s=wait_s)
         ordered = self.comparisons.submit(request_body(task, count, items, spec, arms))
         return self.comparisons.wait(ordered, wait_s)
 

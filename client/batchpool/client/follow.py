@@ -9,7 +9,7 @@ import httpx
 
 from batchpool.client.errors import Unavailable, Unreachable, WaitTimeout
 from batchpool.client.resources import TERMINAL_STATES, Event
-from batchpool.client.transport import Call, Transport
+from batchpool.client.transport import Call, Transport, check_seconds
 
 # The service's cap is 60; an API that dies in mid-wait is asked anew, for as long again.
 LONGEST_WAIT_S = 30.0
@@ -21,7 +21,9 @@ def wait_ended(transport: Transport, path: str, what: str, wait_s: float | None)
 
     Raises:
         WaitTimeout: it has not ended within `wait_s`.
+        InvalidInput: `wait_s` is NaN.
     """
+    check_seconds(wait_s=wait_s)
     deadline = None if wait_s is None else time.monotonic() + wait_s
     while True:
         left_s = LONGEST_WAIT_S if deadline is None else deadline - time.monotonic()

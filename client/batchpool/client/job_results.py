@@ -46,7 +46,7 @@ def merged_values(transport: Transport, job_id: str, missing: Missing = "fail") 
             failures of some causes only, so that its items cannot be placed.
     """
     jobs = [_load(transport, job_id)]
-    while (retried := jobs[0]["spec"]["retry_of"]) is not None:
+    while (retried := jobs[0]["spec"].get("retry_of")) is not None:
         jobs.insert(0, _load(transport, retried))
     total = jobs[0]["progress"]["total"]
     lacking = jobs[-1]["progress"]["total"] - jobs[-1]["progress"]["succeeded"]

@@ -1,6 +1,7 @@
 """Resources that the client returns: Job, Event and their base class."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,14 +118,17 @@ class Job(Resource):
 
     def _repr_html_(self) -> str:
         """Show the job in a notebook: one line, and its timeline once items have run."""
-        chart = (
-            None if self.transport is None else job_results.timeline_svg(self.transport, self.id)
-        )
+        chart = None
+        if self.transport is not None:
+            with suppress(BatchpoolError):
+                chart = job_results.timeline_svg(self.transport, self.id)
         return job_html(repr(self), chart)
 
     def _sender(self) -> Transport:
         if self.transport is None:
-            raise BatchpoolError(f"{self!r} has no client; load it with client.job({self.id!r})")
+            raise BatchpoolError(
+                f"job {self.id} has no client here: client.job({self.id!r}) loads it"
+            )
         return self.transport
 
 

@@ -8,6 +8,7 @@ from batchpool.client.errors import ItemsFailed, RemoteTraceback, TaskFailed
 from batchpool.json_value import JsonObject
 
 MOST_SAMPLES = 20
+_SHOWN_TYPES = 5
 
 
 def item_error(record: JsonObject, job_id: str) -> Exception:
@@ -56,7 +57,8 @@ class Failures:
     def as_error(self) -> ItemsFailed:
         """Make the exception of all that were added, at least one."""
         counts = dict(self._counts.most_common())
-        by_type = ", ".join(f"{count} × {kind}" for kind, count in counts.items())
+        shown = [f"{count} × {kind}" for kind, count in counts.items()]
+        by_type = ", ".join(shown[:_SHOWN_TYPES] + ["…"] * (len(shown) > _SHOWN_TYPES))
         text = f"{self._counts.total()} of {self._total} items of job {self._job_id} have no value"
         found = ItemsFailed(f"{text}: {by_type}", list(self._first.values()))
         found.counts, found.job_id = counts, self._job_id

@@ -1,6 +1,7 @@
 """Send one request with retries; turn problem documents into exceptions."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Transport:
     """Sends requests; retries for a while once a service that has answered is unreachable."""
 
     def __init__(self, url: str, retry_for_s: float, timeout_s: float) -> None:
+        check_seconds(retry_for_s=retry_for_s, timeout_s=timeout_s)
         self._timeout_s = timeout_s
         self._url = url
         self._retry_for_s = retry_for_s
@@ -225,6 +227,17 @@ def encode_json(body: Mapping[str, Any]) -> bytes:
     except (ValueError, TypeError, RecursionError) as error:
         field, value = _first_bad(body)
         raise InvalidInput(field, _reason(value, error)) from None
+
+
+def check_seconds(**given: float | None) -> None:
+    """Refuse a time that is no number, with which no wait would end.
+
+    Raises:
+        InvalidInput: one is NaN.
+    """
+    for name, value in given.items():
+        if value is not None and math.isnan(value):
+            raise InvalidInput(name, "must be a number of seconds, got NaN")
 
 
 def encode_item(item: Any) -> bytes:

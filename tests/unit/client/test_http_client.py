@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -250,3 +251,47 @@ def test_a_long_job_is_waited_for_and_no_longer_than_asked(script: Script) -> No
         with pytest.raises(WaitTimeout):
             client.run("echo", count=3, wait_s=0.001)
     assert [verb for verb, *_ in script.seen] == ["POST", "GET", "POST", "GET"]
+
+
+def executed_document(state: str = "succeeded") -> dict[str, Any]:
+    return job_document(state, progress={"total": 1, "pending": 0, "running": 0, "succeeded": 1})
+
+
+RECORD = {"index": 0, "state": "succeeded", "value": 7, "error": None}
+
+
+def test_a_call_whose_answer_is_lost_is_sent_again_with_its_key(
+    script: Script, client: Client
+) -> None:
+    script.answer(200, job_document())
+    client.job("j1")
+    script.drop()
+    script.answer(202, executed_document())
+    script.answer(200, {"records": [RECORD], "next": None})
+    with client.executor("echo", backend="sequential") as executor:
+        assert executor.submit("echo", {"a": "é"}).result(10) == 7
+    first, second = script.seen[1:3]
+    assert first[2]["Idempotency-Key"] == second[2]["Idempotency-Key"]
+    assert first[3] == second[3]
+    assert json.loads(first[3]) == {
+        "task": "echo",
+        "backend": "sequential",
+        "items": [{"a": "é"}],
+    }
+
+
+def test_calls_wait_while_the_queue_is_full(script: Script, client: Client) -> None:
+    script.answer(429, {"title": "Too many queued items"}, Retry_After="0.01")
+    script.answer(202, executed_document())
+    script.answer(200, {"records": [RECORD], "next": None})
+    with client.executor() as executor:
+        assert executor.submit("echo", 1).result(10) == 7
+    assert len({headers.get("Idempotency-Key") for _, _, headers, _ in script.seen[:2]}) == 1
+
+
+def test_a_call_without_a_record_has_an_exception(script: Script, client: Client) -> None:
+    script.answer(202, executed_document())
+    script.answer(200, {"records": [], "next": None})
+    with client.executor() as executor:
+        error = executor.submit("echo", 1).exception(10)
+    assert isinstance(error, BrokenExecutor) and "no record of it" in str(error)

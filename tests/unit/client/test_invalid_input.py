@@ -33,6 +33,20 @@ def test_what_is_not_json_is_named(spec: dict[str, Any], field: str, says: str) 
     assert isinstance(refused.value, ValueError)
 
 
+def test_a_time_that_is_no_number_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(InvalidInput, match="retry_for_s: must be a number of seconds, got NaN"):
+        Client(retry_for_s=math.nan)
+    with Client("http://127.0.0.1:9") as client:
+        asks = (
+            lambda: client.run("echo", count=1, wait_s=math.nan),
+            lambda: client.wait("j1", math.nan),
+            lambda: client.compare("echo", [], count=1, wait_s=math.nan),
+        )
+        for ask in asks:
+            with pytest.raises(InvalidInput, match="wait_s: must be a number of seconds"):
+                ask()
+
+
 def test_a_job_is_shown_in_one_short_line() -> None:
     progress = {"total": 5, "pending": 1, "running": 1, "succeeded": 3}
     data = {"id": "1a21", "state": "running", "sum": 6, "progress": progress, "batches": [{}] * 99}
