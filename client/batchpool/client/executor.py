@@ -8,7 +8,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from typing import Any
 
 from batchpool.client.arrivals import records_as_made
-from batchpool.client.errors import ApiError, Unavailable
+from batchpool.client.errors import ApiError, Unavailable, Unreachable
 from batchpool.client.gathering import Gathering, TaskCall
 from batchpool.client.resources import Job
 from batchpool.client.task_errors import item_error
@@ -124,10 +124,10 @@ class JobExecutor(Executor):
         try:
             if failure is None:
                 self._deliver(self._post(calls), calls)
-        except ApiError as error:
-            failure = error
-        except Exception as error:
+        except Unreachable as error:
             self._broken_by = failure = error
+        except Exception as error:
+            failure = error
         finally:
             for call in calls:
                 if not call.future.done():
