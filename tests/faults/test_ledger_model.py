@@ -7,7 +7,7 @@ ledger is the real one, on a real Valkey.
 import json
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 from batchpool.comparisons.readability import quarantine_of
 from batchpool.exact_sum import ExactSum
 from batchpool.ledger import keys
+from batchpool.ledger.blocks.columns import Columns
 from batchpool.ledger.blocks.item_upload import ItemUpload
 from batchpool.ledger.connection import connect
 from batchpool.ledger.job_creation import CapacityLimits, UploadLost
@@ -46,6 +47,8 @@ from batchpool.ledger.records import Records
 from batchpool.ledger.recovery import Recovery
 from batchpool.ledger.values.job_entries import JobEntry, NewJob, Tally
 from batchpool.model import TERMINAL_STATES, ExecutionSite, Outcome
+from batchpool.reducers.reducer import Reducer
+from batchpool.reducers.reduction import BatchReductions, Reduction, merge
 from tests.integration.conftest import start_valkey, wait_until_answering
 from tests.support.job_specs import job_spec
 
@@ -53,18 +56,30 @@ OWNER = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil
 LANE = ExecutionSite(2, 1, 3, "MainThread", 0)
 VERSIONS = [f'{{"echo":"{digit * 16}"}}' for digit in "12"]
 JUNK_MEMBERS = [b"\xff\xfe", b"bp:job:j0", b"bp:job:j0|", b"bp:job:j0|-1", b"bp:job:j0|9999999999"]
+REDUCE = {
+    "mean": Reducer("mean"),
+    "top": Reducer("top", k=3),
+    "max": Reducer("max"),
+    "values": Reducer("count_values"),
+}
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=3)
 
 
 @dataclass
 class Holder:
-    """A claim as its owner knows it, and how many blocks it has handed in."""
+    """A claim as its owner knows it, and how many blocks it has handed in.
+
+    `reductions` continue from the claim, as the runner's do.
+    """
 
     claim: Claim
     values: dict[int, Any]
     codes: str
     blocks: int = 0
     has_closed: bool = False
+
+    def __post_init__(self) -> None:
+        self.reductions = BatchReductions(self.claim.run.reduce, self.claim.reduced)
 
 
 @dataclass
@@ -105,7 +120,7 @@ class LedgerMachine(RuleBasedStateMachine):
         job_id = f"j{len(self.models)}"
         firsts = [sum(sizes[:at]) for at in range(len(sizes))]
         ranges = list(zip(firsts, sizes, strict=True))
-        new = NewJob(job_id, job_spec(), ranges, None, "c", 3600, 3600, 3600)
+        new = NewJob(job_id, job_spec(reduce=REDUCE), ranges, None, "c", 3600, 3600, 3600)
         self.jobs.create(new, lambda pipe: None)
         self.models[job_id] = Modelled()
         return job_id
@@ -120,7 +135,7 @@ class LedgerMachine(RuleBasedStateMachine):
             upload.add(json.dumps(given[first : first + size]), size)
         assert self.jobs.load(job_id) is None
         ranges = [(0, len(given))]
-        new = NewJob(job_id, job_spec(), ranges, upload.finished(), "c", 3600, 3600, 3600)
+        new = NewJob(job_id, job_spec(reduce=REDUCE), ranges, upload.finished(), "c", 3600, 3600, 3600)
         if lost:
             self.redis.delete(keys.UPLOAD + job_id)
             with pytest.raises(UploadLost):
@@ -179,6 +194,7 @@ class LedgerMachine(RuleBasedStateMachine):
         holder.blocks += 1
         made = [Outcome(at, "succeeded", v, None, LANE, 1, 1, 1) for at, v in values.items()]
         block = make_block(claim, holder.blocks, made, 0)
+        block = replace(block, reduced=holder.reductions.add(*Columns.of(made).succeeded()))
         mine = {at: v for at, v in (holder.values | values).items() if at in own}
         tally = Tally({"succeeded": len(mine)}, sum=exact(mine.values()))
         answer = self.owner.flush(claim, block, tally)
@@ -370,6 +386,7 @@ class LedgerMachine(RuleBasedStateMachine):
             for batch in job.batches:
                 sums.merge(ExactSum.parse(batch.tally.sum))
             assert sums.text() == exact(model.recorded.values())
+            assert reduced_of(job) == reduced_from(model.recorded)
             for batch, state in model.ended.items():
                 assert job.batches[batch].state == state
             found_twice = {batch.index for batch in job.batches if batch.second_try}
@@ -420,6 +437,19 @@ class LedgerMachine(RuleBasedStateMachine):
 
 def batch_is_free(model: Modelled, batch: int) -> bool:
     return batch not in model.owners and batch not in model.ended
+
+
+def reduced_of(job: JobEntry) -> dict[str, Any]:
+    return {
+        name: merge(reducer, [batch.reduced.get(name) for batch in job.batches]).show()
+        for name, reducer in job.spec.reduce.items()
+    }
+
+
+def reduced_from(recorded: dict[int, Any]) -> dict[str, Any]:
+    indices = sorted(recorded)
+    whole = BatchReductions(REDUCE, {}).add(indices, [recorded[at] for at in indices])
+    return {name: Reduction.parse(REDUCE[name], whole.get(name)).show() for name in REDUCE}
 
 
 def exact(values: Any) -> str:

@@ -37,6 +37,8 @@ from batchpool.ledger.records import Records
 from batchpool.ledger.recovery import Recovery
 from batchpool.ledger.values.job_entries import JobEntry, NewJob, Tally
 from batchpool.model import ExecutionSite, Outcome, TaskError
+from batchpool.reducers.reducer import Reducer
+from batchpool.reducers.reduction import BatchReductions, merge
 from tests.support.job_specs import job_spec
 
 OWNER = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil": True}
@@ -75,8 +77,50 @@ def tally(*indices: int) -> Tally:
     return Tally({"succeeded": len(indices)}, sum=str(sum(indices)))
 
 
+def reduced(owned: Claim, number: int, *indices: int) -> Block:
+    """The same with the states of the reducers of its job."""
+    made = BatchReductions(owned.run.reduce, owned.reduced)
+    return replace(block(owned, number, *indices), reduced=made.add(indices, indices))
+
+
 def expire_lease(redis: Redis, batch: int = 0) -> None:
     redis.zadd(keys.LEASES, {f"{keys.job_key('j')}|{batch}": 1})
+
+
+REDUCE = {"most": Reducer("max"), "all": Reducer("count"), "whole": Reducer("mean", of="/x")}
+
+
+def shown(job: JobEntry | None) -> Any:
+    assert job
+    states = [batch.reduced for batch in job.batches]
+    return {
+        name: merge(reducer, [each.get(name) for each in states]).show()["value"]
+        for name, reducer in job.spec.reduce.items()
+    }
+
+
+def test_states_of_reducers_go_with_their_block_and_to_the_next_owner(redis: Redis) -> None:
+    jobs, owner = create(redis, spec=replace(SPEC, reduce=REDUCE)), Ownership(redis)
+    owned = claim(redis)
+    first = reduced(owned, 1, 0, 3)
+    assert [owner.flush(owned, first, tally(0, 3)) for _ in range(2)] == ["ok", "again"]
+    assert shown(jobs.load("j")) == {"most": {"value": 3, "index": 3}, "all": 2, "whole": None}
+    expire_lease(redis)
+    Recovery(redis).expire_leases()
+    assert owner.flush(owned, reduced(owned, 2, 1), tally(0, 1, 3)) == "stale"
+    successor = claim(redis)
+    assert successor.reduced == first.reduced
+    last = reduced(successor, 1, 1, 2)
+    assert set(last.reduced) == {"all", "whole"}
+    ending = Ending("succeeded", {})
+    assert owner.flush(successor, last, tally(0, 1, 2, 3), ending) == "ok"
+    found = jobs.load("j")
+    assert shown(found) == {"most": {"value": 3, "index": 3}, "all": 4, "whole": None}
+    # A list of jobs does not show it, so it does not read it.
+    (listed,) = jobs.load_many(["j"])
+    assert listed and found and listed.batches == [replace(found.batches[0], reduced={})]
+    assert 0 < redis.pttl("bp:job:j:0:reduced") <= redis.pttl("bp:job:j:0")
+    assert jobs.delete("j") == "deleted" and not redis.exists("bp:job:j:0:reduced")
 
 
 def test_a_block_is_taken_once_however_often_it_is_sent(redis: Redis) -> None:

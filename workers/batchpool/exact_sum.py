@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from fractions import Fraction
 from math import isfinite
+from operator import mul
 from typing import Any
 
 # Python refuses decimal texts of ints beyond 4300 digits; hex is never refused, and linear.
@@ -61,6 +62,18 @@ class ExactSum:
         if ints:
             self.add(sum(ints))
 
+    def add_squares(self, values: Sequence[int | float]) -> None:
+        """Add the square of each number; floats must be finite."""
+        ints = [value for value in values if isinstance(value, int)]
+        if ints:
+            self.add(sum(map(mul, ints, ints)))
+        for value in values:
+            if isinstance(value, float):
+                numerator, denominator = value.as_integer_ratio()
+                self.has_floats = True
+                self.is_empty = False
+                self._add_fraction(numerator * numerator, 2 * (denominator.bit_length() - 1))
+
     def merge(self, other: "ExactSum") -> None:
         """Add another sum to this one."""
         self.has_floats = self.has_floats or other.has_floats
@@ -112,6 +125,10 @@ class ExactSum:
             return self._numerator / (1 << self._shift)
         except OverflowError:
             return round(Fraction(self._numerator, 1 << self._shift))
+
+    def fraction(self) -> Fraction:
+        """The sum, not rounded; 0 if it is empty."""
+        return Fraction(self._numerator, 1 << self._shift)
 
     def _add_fraction(self, numerator: int, shift: int) -> None:
         if shift > self._shift:

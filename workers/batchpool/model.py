@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypedDict
 
 from batchpool.json_value import JsonObject
+from batchpool.reducers.reducer import Reducer
 
 
 class Phases(TypedDict):
@@ -142,6 +143,8 @@ class RunSpec:
     on_error: str = "continue"
     measure: bool = False
     """Whether the report has the resources that the batch used."""
+    reduce: dict[str, Reducer] = field(default_factory=dict)
+    """By name."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """How outcomes get from the lanes to the ledger when there are many of them."""
 
 import threading
+from dataclasses import replace
 from time import monotonic
 from typing import Any, cast
 
@@ -8,6 +9,8 @@ from batchpool.execution.record_buffer import MOST_WAITING
 from batchpool.ledger.ownership import Block, Claim, Ending, Ownership
 from batchpool.ledger.values.job_entries import Tally
 from batchpool.model import ExecutionSite, Outcome, RunSpec
+from batchpool.reducers.reducer import Reducer
+from batchpool.reducers.reduction import BatchReductions, merge
 from batchpool.runner.record_writer import BLOCK_BYTES, BLOCK_RECORDS, RecordWriter
 
 LANE = ExecutionSite(1, 1, 1, "MainThread", 0)
@@ -19,16 +22,22 @@ class Taken:
     def __init__(self) -> None:
         self.records = 0
         self.sizes: list[int] = []
+        self.reduced: dict[str, bytes] = {}
 
     def flush(self, claim: Claim, block: Block, tally: Tally, ending: Ending | None) -> str:
         self.records += block.size
         self.sizes.append(block.size)
+        self.reduced |= block.reduced
         return "ok"
 
 
+def _claim(count: int) -> Claim:
+    run = RunSpec("echo")
+    return Claim("j", 0, "t", 1, run, 0, count, False, frozenset(), Tally(), 0, 60_000)
+
+
 def _flusher(taken: Taken, count: int) -> RecordWriter:
-    claim = Claim("j", 0, "t", 1, RunSpec("echo"), 0, count, False, frozenset(), Tally(), 0, 60_000)
-    writer = RecordWriter(cast(Ownership, taken), claim, 0, running=lambda: 0)
+    writer = RecordWriter(cast(Ownership, taken), _claim(count), 0, running=lambda: 0)
     writer.buffer.has_taker = True
     return writer
 
@@ -82,3 +91,23 @@ def test_blocks_are_cut_by_what_their_values_take() -> None:
     flusher.buffer.add(o._replace(value=text) for o in _outcomes(0, 7))
     flusher.close(None)
     assert taken.sizes == [3, 3, 1]
+
+
+def test_reducers_take_what_succeeded_after_what_was_stored() -> None:
+    reducers = {"sum": Reducer("sum"), "lost": Reducer("count", of="/x")}
+    stored = BatchReductions(reducers, {}).add([9], [100])
+    taken = Taken()
+    run = RunSpec("echo", reduce=reducers)
+    claim = replace(_claim(12), run=run, reduced=stored)
+    writer = RecordWriter(cast(Ownership, taken), claim, 0, running=lambda: 0)
+    failed = Outcome(3, "failed", None, None, LANE, 0, 1, 1)
+    writer.buffer.add([*_outcomes(0, 3), failed, *_outcomes(4, 2)])
+    writer.close(None)
+    assert taken.records == 6
+    found = {name: merge(each, [taken.reduced[name]]).show() for name, each in reducers.items()}
+    assert found["sum"] == _shown(100 + 0 + 1 + 2 + 4 + 5)
+    assert found["lost"] == _shown(0) | {"skipped": {"count": 6, "first_index": 0}}
+
+
+def _shown(value: int) -> dict[str, Any]:
+    return {"value": value, "skipped": {"count": 0, "first_index": None}, "overflow": 0}

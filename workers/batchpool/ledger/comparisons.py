@@ -16,7 +16,7 @@ from batchpool.ledger.connection import Commands
 from batchpool.ledger.events import wait_for_entry
 from batchpool.ledger.job_creation import Created, IdempotencyKey, QueueFull
 from batchpool.ledger.newest_first import page_of_ids, readable_ids
-from batchpool.ledger.scripts import LuaScript
+from batchpool.ledger.scripts import LuaScript, mapping
 from batchpool.ledger.values.comparison_entries import (
     ComparisonEntry,
     ComparisonSpec,
@@ -261,7 +261,7 @@ def _snapshot(comparison_id: str, now_ms: int, raw: list[Any] | bytes) -> Compar
     if isinstance(raw, bytes):
         raise ValueError(raw.decode(errors="replace"))
     event, flat, samples, analysis = raw
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    fields = mapping(flat)
     entry = _parse(comparison_id, fields, samples, analysis or None)
     return ComparisonSnapshot(entry, now_ms, event.decode())
 

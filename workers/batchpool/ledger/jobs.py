@@ -30,7 +30,7 @@ from batchpool.ledger.job_creation import (
     parse_created,
 )
 from batchpool.ledger.newest_first import page_of_ids
-from batchpool.ledger.scripts import LuaScript
+from batchpool.ledger.scripts import LuaScript, mapping
 from batchpool.ledger.values.job_entries import (
     JobEntry,
     NewJob,
@@ -109,20 +109,20 @@ class Jobs:
 
     def load_snapshot(self, job_id: str) -> Snapshot | None:
         """The job and its batches, all as of the same moment."""
-        return self._load_first([job_id])[0]
+        return self._load_first([job_id], with_reduced=True)[0]
 
     def load_many(self, job_ids: Sequence[str]) -> list[JobEntry | None]:
-        """The jobs with these ids, each as `load` returns it, in few round trips."""
+        """The jobs with these ids without what was reduced, in few round trips."""
         found: list[JobEntry | None] = []
         while len(found) < len(job_ids):
-            seen = self._load_first(job_ids[len(found) :])
+            seen = self._load_first(job_ids[len(found) :], with_reduced=False)
             found += [snapshot.job if snapshot else None for snapshot in seen]
         return found
 
-    def _load_first(self, job_ids: Sequence[str]) -> list[Snapshot | None]:
+    def _load_first(self, job_ids: Sequence[str], with_reduced: bool) -> list[Snapshot | None]:
         """The first of these jobs: at least one, and as many as block Redis for a moment only."""
         names = [keys.job_key(job_id) for job_id in job_ids]
-        now, *found = self._read(names[0], [HASHES_PER_READ, *names])
+        now, *found = self._read(names[0], [HASHES_PER_READ, int(with_reduced), *names])
         return [
             self._snapshot(job_id, int(now), raw)
             for job_id, raw in zip(job_ids, found, strict=False)
@@ -279,10 +279,8 @@ def _snapshot(job_id: str, now_ms: int, raw: list[Any] | bytes | None) -> Snapsh
     if isinstance(raw, bytes):
         raise ValueError(raw.decode(errors="replace"))
     event, job, *batches = raw
-    hashes = [_mapping(flat) for flat in batches]
-    entries = [parse_batch(index, fields) for index, fields in enumerate(hashes)]
-    return Snapshot(parse_job(job_id, _mapping(job), entries), now_ms, event.decode())
-
-
-def _mapping(flat: list[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+    entries = [
+        parse_batch(index, mapping(fields), mapping(states))
+        for index, (fields, states) in enumerate(batches)
+    ]
+    return Snapshot(parse_job(job_id, mapping(job), entries), now_ms, event.decode())

@@ -9,6 +9,7 @@ bp:job:<id>:<n>         hash: one batch: state, owner, tally, epochs, report
 bp:job:<id>:<n>:bits    bitmap of recorded items
 bp:job:<id>:<n>:heads   list: a small JSON header per block: epoch, indices, states, times
 bp:job:<id>:<n>:blocks  list: the blocks themselves, compressed columns
+bp:job:<id>:<n>:reduced hash: name of a reducer -> its state, of what is recorded
 bp:jobs                 zset: job key by time of submission
 bp:finished             zset: job or comparison key by the time at which its keys expire
 bp:deadlines            zset: job key by its next limit

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from json import dumps, loads
 from typing import Any, Literal, NamedTuple
 
@@ -15,7 +15,7 @@ from batchpool.ledger.blocks.block_head import BlockHead
 from batchpool.ledger.blocks.columns import Columns
 from batchpool.ledger.blocks.record_codec import encode_columns
 from batchpool.ledger.broken import UNPARSABLE, Broken, is_about_data
-from batchpool.ledger.scripts import LuaScript
+from batchpool.ledger.scripts import LuaScript, mapping
 from batchpool.ledger.values.job_entries import Owner, Report, Tally
 from batchpool.ledger.values.job_spec import JobSpec
 from batchpool.model import Outcome, RunSpec, TaskError
@@ -37,7 +37,8 @@ class Claim:
 
     `done` holds the job-wide indices that are recorded already; `listed` says that the items were
     given one by one; `claimed_ms` is Redis' time, `left_ms` what was left of the job's limit then;
-    `in_flight` what a former owner, which died, ran when it last renewed its lease.
+    `in_flight` what a former owner, which died, ran when it last renewed its lease; `reduced` the
+    states of reducers by name.
     """
 
     job_id: str
@@ -53,6 +54,7 @@ class Claim:
     claimed_ms: int
     left_ms: int
     in_flight: frozenset[int] = frozenset()
+    reduced: dict[str, bytes] = field(default_factory=dict)
 
 
 class Renewal(NamedTuple):
@@ -73,13 +75,17 @@ class Renewal(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """Records to be written; sent again under the same id when an answer was lost."""
+    """Records to be written; sent again under the same id when an answer was lost.
+
+    `reduced` are the states of the reducers that they changed, by name.
+    """
 
     id: str
     head: str
     payload: bytes
     size: int
     segments: list[tuple[int, bytes]]
+    reduced: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,8 +149,8 @@ class Ownership:
     def _claimed(self, job_id: str, batch: int, answer: list[Any]) -> Claim | str:
         if answer[0] == b"no":
             return str(answer[1].decode())
-        _, now, token, spec, deadline, listed, flat, bitmap = answer
-        raw = dict(zip(flat[::2], flat[1::2], strict=True))
+        _, now, token, spec, deadline, listed, flat, bitmap, reduced = answer
+        raw = mapping(flat)
         first = int(raw[b"first"])
         return Claim(
             job_id=job_id,
@@ -160,6 +166,7 @@ class Ownership:
             claimed_ms=int(now),
             left_ms=int(deadline) - int(now),
             in_flight=frozenset(map(int, loads(raw.get(b"in_flight", b"[]")))),
+            reduced={name.decode(): state for name, state in mapping(reduced).items()},
         )
 
     def flush(self, claim: Claim, block: Block, tally: Tally, ending: Ending | None = None) -> str:
@@ -171,6 +178,7 @@ class Ownership:
         segments = [part for segment in block.segments for part in segment]
         args = [claim.batch, claim.token, block.id, block.head, block.payload, block.size]
         args += [tally.dump(), len(block.segments), *segments, *_ending_args(ending)]
+        args += [part for pair in block.reduced.items() for part in pair]
         return str(self._flush(keys.job_key(claim.job_id), args).decode())
 
     def renew(self, claim: Claim, in_flight: str = "") -> Renewal:

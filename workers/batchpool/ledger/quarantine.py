@@ -38,6 +38,7 @@ _PART_TYPES = {
     "bits": "string",
     "heads": "list",
     "blocks": "list",
+    "reduced": "hash",
     "samples": "list",
     "slots": "hash",
     "analysis": "string",

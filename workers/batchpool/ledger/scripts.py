@@ -14,6 +14,11 @@ _FOLDER = files(__package__) / "lua"
 _PRELUDE = (_FOLDER / "prelude.lua").read_text()
 
 
+def mapping(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """The fields of a hash, which scripts answer as a list."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
 class LuaScript:
     """The script `name`.lua, bound to a client; its first key is that of a job or comparison."""
 

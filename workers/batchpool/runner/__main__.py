@@ -156,10 +156,10 @@ class Runner:
     def _writer_for(self, assignment: Assignment, folder: Path) -> RecordWriter:
         claim = assignment.claim
         if self._writer is None or self._token != claim.token:
-            self._token = claim.token
             self._writer = RecordWriter(
                 self._ownership, claim, assignment.claimed_ns, running=lambda: _count_busy(folder)
             )
+            self._token = claim.token
         return self._writer
 
     def _load_items(self, claim: Claim) -> Sequence[Any]:

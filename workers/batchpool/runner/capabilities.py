@@ -17,7 +17,7 @@ from batchpool.tasks.decorator import Task
 from batchpool.tasks.load_errors import MOST_ERROR_CHARS, MOST_ERRORS, LoadError, printable
 from batchpool.tasks.registry import Registry
 
-SPEC_VERSION = 3
+SPEC_VERSION = 4
 """Of the stored spec; workers of another version have queues of their own."""
 MOST_SCHEMA_BYTES = 256 * 1024
 

@@ -15,6 +15,7 @@ from batchpool.ledger.connection import UNREACHABLE
 from batchpool.ledger.ownership import EMPTY_BLOCK, Block, Claim, Ending, Ownership, make_block_of
 from batchpool.ledger.values.job_entries import Tally
 from batchpool.model import Outcome
+from batchpool.reducers.reduction import BatchReductions
 
 FLUSH_AFTER_S = 0.1
 BLOCK_RECORDS = 4096
@@ -54,6 +55,7 @@ class RecordWriter:
         self._unsent: list[tuple[Block, Tally]] = []
         self._blocks = 0
         self._totals = _Totals(claim.tally)
+        self._reductions = BatchReductions(claim.run.reduce, claim.reduced)
         self._next_try = clock() + FLUSH_AFTER_S
         self._shown_running = 0
 
@@ -121,6 +123,8 @@ class RecordWriter:
             made = Columns.of_fields(part)
             self._totals.add(made)
             block = make_block_of(self._claim, self._blocks, made, self._epoch_start_ns)
+            if self._reductions:
+                block = replace(block, reduced=self._reductions.add(*made.succeeded()))
             # The tally goes with its block: it must not count what a later block still carries.
             self._unsent.append((block, self._totals.tally()))
 

@@ -1,7 +1,7 @@
 """Outcomes as columns: what is paid for every item is paid once, in C."""
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, compress
 from typing import Any, NamedTuple
 
 from batchpool.model import ExecutionSite, FailedAttempt, Outcome, RecordState, TaskError
@@ -36,6 +36,13 @@ class Columns(NamedTuple):
             order = sorted(range(len(indices)), key=indices.__getitem__)
             columns = [list(map(column.__getitem__, order)) for column in columns]
         return cls(*columns)
+
+    def succeeded(self) -> tuple[Sequence[int], Sequence[Any]]:
+        """The indices and values of the items that succeeded."""
+        if self.states.count("succeeded") == len(self.states):
+            return self.indices, self.values
+        chosen = [state == "succeeded" for state in self.states]
+        return list(compress(self.indices, chosen)), list(compress(self.values, chosen))
 
 
 def is_uniform(column: Sequence[object]) -> bool:

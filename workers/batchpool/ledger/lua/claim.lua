@@ -1,7 +1,8 @@
 -- ARGV: n, random part of the token, lease ms, the owner as JSON, the token of the epoch that this
 -- one follows on the same worker or '', why that one ended, the versions of tasks there as JSON or '',
 -- why the batch is begun a second time, or ''.
--- Answers {'no', reason} or {'yes', now, token, spec, deadline, listed, batch's fields, bitmap}.
+-- Answers {'no', reason} or {'yes', now, token, spec, deadline, listed, batch's fields, bitmap,
+-- states of reducers by name}.
 local n, key = ARGV[1], batch_key(ARGV[1])
 local f = redis.call('HMGET', key, 'state', 'token')
 local state = f[1]
@@ -12,7 +13,8 @@ local function claimed(now, token)
   return {'yes', tostring(now), token, redis.call('HGET', job, 'spec'),
           redis.call('HGET', job, 'deadline_ms'),
           redis.call('HEXISTS', job, 'item_blocks') + redis.call('EXISTS', job .. ':items'),
-          redis.call('HGETALL', key), redis.call('GET', key .. ':bits') or ''}
+          redis.call('HGETALL', key), redis.call('GET', key .. ':bits') or '',
+          redis.call('HGETALL', key .. ':reduced')}
 end
 
 -- The answer to this very claim was lost: its owner asks once more.

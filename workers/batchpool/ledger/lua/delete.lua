@@ -4,7 +4,7 @@ if not state then return 'missing' end
 if state == 'queued' or state == 'running' then return 'running' end
 for n = 0, batches() - 1 do
   local k = batch_key(n)
-  redis.call('UNLINK', k, k .. ':bits', k .. ':heads', k .. ':blocks')
+  redis.call('UNLINK', k, k .. ':bits', k .. ':heads', k .. ':blocks', k .. ':reduced')
 end
 redis.call('UNLINK', job, job .. ':items', job .. ':events', job .. ':end')
 redis.call('ZREM', 'bp:jobs', job)

@@ -1,5 +1,6 @@
 -- ARGV: n, token, block id, header, payload, records in it, tally, number of bit segments,
--- (byte offset, bytes) of each, then to end the batch: state or '', rest, error, report, stop.
+-- (byte offset, bytes) of each, then to end the batch: state or '', rest, error, report, stop; then
+-- (name, state) of each reducer whose state the block changed.
 -- A block is taken whole or refused whole. Answers ok, again (this block is there already),
 -- stale (somebody else owns the batch), double (an item is recorded already) or short (a batch
 -- wants to end, all recorded, and has items without a record, or succeeded without their success).
@@ -35,6 +36,7 @@ if state ~= '' and (rest == '' or state == 'succeeded') then
   if state == 'succeeded' and tonumber(succeeded) ~= items then return 'short' end
 end
 
+for a = last + 6, #ARGV, 2 do redis.call('HSET', key .. ':reduced', ARGV[a], ARGV[a + 1]) end
 for _, m in ipairs(merged) do redis.call('SETRANGE', key .. ':bits', m[1], m[2]) end
 if block ~= '' then
   redis.call('RPUSH', key .. ':heads', ARGV[4])

@@ -112,7 +112,7 @@ end
 local function expire_job(now)
   local ttl = tonumber(redis.call('HGET', job, 'ttl_ms'))
   for n = 0, batches() - 1 do
-    for _, part in ipairs({'', ':bits', ':heads', ':blocks'}) do
+    for _, part in ipairs({'', ':bits', ':heads', ':blocks', ':reduced'}) do
       redis.call('PEXPIRE', batch_key(n) .. part, ttl)
     end
   end

@@ -1,6 +1,6 @@
--- Jobs with their batches, each as they stand at one moment. ARGV: most hashes to be read, then the
--- jobs' keys. Answers {now, then for each job false, the error of a key of the wrong type, or
--- {last event, fields, fields of each batch}};
+-- Jobs with their batches, each as they stand at one moment. ARGV: most hashes to be read, 1 to read
+-- the states of reducers too, then the jobs' keys. Answers {now, then for each job false, the error
+-- of a key of the wrong type, or {last event, fields, {fields, states by name} of each batch}};
 -- jobs are left off at the end when the limit is reached, but never all.
 -- A script and no MULTI: before version 7, a full Redis refuses even reads in one.
 local failed
@@ -14,8 +14,8 @@ local function try(...)
 end
 
 local answers, hashes = {tostring(now_ms())}, 0
-for at = 2, #ARGV do
-  if at > 2 and hashes >= tonumber(ARGV[1]) then break end
+for at = 3, #ARGV do
+  if at > 3 and hashes >= tonumber(ARGV[1]) then break end
   local key, found = ARGV[at], false
   failed = nil
   local fields = try('HGETALL', key)
@@ -27,7 +27,8 @@ for at = 2, #ARGV do
       local batch = try('HGETALL', key .. ':' .. n)
       -- The number may be wrong: what is not there ends the loop.
       if not batch or #batch == 0 then break end
-      found[#found + 1] = batch
+      local states = ARGV[2] == '1' and try('HGETALL', key .. ':' .. n .. ':reduced') or {}
+      found[#found + 1] = {batch, states}
     end
     hashes = hashes + #found
   end

@@ -113,6 +113,8 @@ class BatchEntry:
     refused: int
     second_try: str | None = None
     leftovers: tuple[str, ...] = ()
+    reduced: dict[str, bytes] = field(default_factory=dict)
+    """States of reducers by name, as far as they were read."""
 
 
 @dataclass(frozen=True)
@@ -213,8 +215,10 @@ def _maybe_int(raw: bytes | None) -> int | None:
     return None if raw is None else int(raw)
 
 
-def parse_batch(index: int, raw: Mapping[bytes, bytes]) -> BatchEntry:
-    """Read a batch from the fields of its hash."""
+def parse_batch(
+    index: int, raw: Mapping[bytes, bytes], reduced: Mapping[bytes, bytes]
+) -> BatchEntry:
+    """Read a batch from the fields of its hash, and from that of the states of its reducers."""
     error, rest = raw.get(b"error"), raw.get(b"rest")
     if not 0 <= int(raw[b"count"]) <= MOST_ITEMS:
         raise ValueError(f"batch {index} is said to have {int(raw[b'count'])} items")
@@ -238,6 +242,7 @@ def parse_batch(index: int, raw: Mapping[bytes, bytes]) -> BatchEntry:
         refused=int(raw.get(b"refused", 0)),
         second_try=_maybe_text(raw.get(b"second_try")),
         leftovers=tuple(map(str, loads(raw.get(b"leftovers") or b"[]"))),
+        reduced={name.decode(): state for name, state in reduced.items()},
     )
 
 

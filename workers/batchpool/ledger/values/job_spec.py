@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 from batchpool.json_value import JsonObject, JsonValue
 from batchpool.model import RunSpec
+from batchpool.reducers.reducer import Reducer
 
-_LEFT_OUT_IF_NONE = ("retry_of", "comparison")
+_LEFT_OUT_IF_EMPTY = ("reduce", "retry_of", "comparison")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class JobSpec(JsonValue):
         count: the number of items.
         timeout_s: from the first claim, over all retries.
         queue_timeout_s: while queued or parked.
+        reduce: what becomes of the values, by name.
         measure: whether batches report the CPU time and memory that they used.
         retry_of: the id of the job whose items it runs again.
         comparison: the run that it is; None for a job that a user has ordered.
@@ -66,13 +68,14 @@ class JobSpec(JsonValue):
     on_error: str = "continue"
     measure: bool = False
     labels: dict[str, str] = field(default_factory=dict)
+    reduce: dict[str, Reducer] = field(default_factory=dict)
     retry_of: str | None = None
     comparison: ComparisonRun | None = None
 
     def to_json(self) -> JsonObject:
         found = super().to_json()
-        for name in _LEFT_OUT_IF_NONE:
-            if found[name] is None:
+        for name in _LEFT_OUT_IF_EMPTY:
+            if not found[name]:
                 del found[name]
         return found
 
@@ -92,4 +95,5 @@ class JobSpec(JsonValue):
             retries=self.retries,
             on_error=self.on_error,
             measure=self.measure,
+            reduce=self.reduce,
         )
