@@ -135,7 +135,9 @@ class LedgerMachine(RuleBasedStateMachine):
             upload.add(json.dumps(given[first : first + size]), size)
         assert self.jobs.load(job_id) is None
         ranges = [(0, len(given))]
-        new = NewJob(job_id, job_spec(reduce=REDUCE), ranges, upload.finished(), "c", 3600, 3600, 3600)
+        new = NewJob(
+            job_id, job_spec(reduce=REDUCE), ranges, upload.finished(), "c", 3600, 3600, 3600
+        )
         if lost:
             self.redis.delete(keys.UPLOAD + job_id)
             with pytest.raises(UploadLost):
