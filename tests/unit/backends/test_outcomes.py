@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from batchpool.backends.outcomes import OutcomeCollector, StopFlag
+from batchpool.backends.outcomes import OutcomeCollector
 from batchpool.execution.record_buffer import RecordBuffer
+from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import ExecutionSite, Outcome, RecordState, TaskError
 
 LANE = ExecutionSite(1, 2, 3, "MainThread", 0)
@@ -82,7 +83,8 @@ def test_giving_up_passes_on_what_was_held() -> None:
 
 
 def test_what_needs_no_judgement_goes_straight_to_the_buffer() -> None:
-    buffer, heard = RecordBuffer(), []
+    buffer = RecordBuffer()
+    heard: list[Outcome] = []
     collector = OutcomeCollector(buffer, StopFlag(), first=10, count=5)
     collector.configure(retries=0, stop=False)
     assert not collector.put(outcome(10))

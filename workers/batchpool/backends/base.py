@@ -10,10 +10,11 @@ from typing import Any, Self
 
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import facts_of
-from batchpool.backends.outcomes import OutcomeCollector, StopFlag
-from batchpool.execution.in_flight import InFlightTable, RunningSlot
+from batchpool.backends.outcomes import OutcomeCollector
+from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.run_item import Work
 from batchpool.execution.shared_sum import IN_PROCESS, Number, SharedSum
+from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import AutoChoice, BatchSpec, RunSpec
 from batchpool.tasks.decorator import Task
 
@@ -112,11 +113,11 @@ class InProcess(Backend):
     def __init__(self, batch: Batch) -> None:
         super().__init__(batch)
         self._open = ExitStack()
-        self._in_flight: InFlightTable | None = None
         self.sum = self.make_sum()
         assert batch.task.run is not None or batch.task.run_async is not None
         self.work = Work(
             function=batch.task.run or batch.task.run_async or batch.task,
+            stop_flag=batch.stop_flag,
             args=batch.args,
             add=self.sum.add if self.sum is not None else None,
         )
@@ -131,13 +132,7 @@ class InProcess(Backend):
 
     def slot(self, number: int) -> RunningSlot:
         """The slot of that number, in a file that the parent can read."""
-        return self.in_flight.slot(number)
-
-    @property
-    def in_flight(self) -> InFlightTable:
-        """The slots of the batch, once entered."""
-        assert self._in_flight is not None
-        return self._in_flight
+        return self.batch.context.in_flight.slot(number)
 
     @property
     def slots(self) -> int:
@@ -145,8 +140,9 @@ class InProcess(Backend):
         return self.batch.concurrency
 
     def __enter__(self) -> Self:
-        in_flight = InFlightTable(self.batch.context.in_flight_path, self.slots)
-        self._in_flight = self._open.enter_context(in_flight)
+        in_flight = self.batch.context.in_flight
+        in_flight.open(self.slots)
+        self._open.callback(in_flight.clear)
         return self
 
     def __exit__(

@@ -10,11 +10,11 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from batchpool.backends.outcomes import StopFlag
 from batchpool.children.pool_cache import PoolCache
 from batchpool.children.start_methods import multiprocessing_helper_pids, stop_helpers
 from batchpool.errors import ContextClosed
-from batchpool.execution.in_flight import IN_FLIGHT_NAME, is_any_in_flight
+from batchpool.execution.in_flight import IN_FLIGHT_NAME, InFlightTable, is_any_in_flight
+from batchpool.execution.stop_flag import StopFlag
 from batchpool.system.cpython_internals import count_threads, fork_server_pid
 from batchpool.system.package_threads import PackageThreads
 from batchpool.system.process_control import become_subreaper, kill_orphans
@@ -42,6 +42,7 @@ class RunnerContext:
 
     Attributes:
         registry: the tasks.
+        in_flight: the items that run in this process, see `read_in_flight_table`.
         folder: a private folder for sockets and mapped files; made here unless one is given.
         must_restart_because: why this process must be replaced after the batch, or None. A
             task left something in it that cannot be removed, a thread.
@@ -78,6 +79,7 @@ class RunnerContext:
         self._made_folder = folder is None
         self.folder = folder or make_temp_folder("batchpool-")
         self.pools = PoolCache(self.registry, self.folder, self.call_on_idle)
+        self.in_flight = InFlightTable(self.folder / IN_FLIGHT_NAME)
         self._kept: dict[type, Any] = {}
         self.has_flush_thread = False
         self._numbers = itertools.count(1)
@@ -88,11 +90,6 @@ class RunnerContext:
         self._stop_flag: StopFlag | None = None
         self._draining = False
         self._closed = False
-
-    @property
-    def in_flight_path(self) -> Path:
-        """The in-flight table of this process, see `read_in_flight_table`."""
-        return self.folder / IN_FLIGHT_NAME
 
     def drain(self) -> None:
         """Take no further item, in this batch and in later ones; running items may finish."""
@@ -192,6 +189,7 @@ class RunnerContext:
         if not self._closed:
             self._closed = True
             self.pools.close()
+            self.in_flight.close()
             if not self._has_found_server:
                 stop_helpers(tracker_too=self.owns_process)
             if self.owns_process:

@@ -24,6 +24,7 @@ class EventLoop(InProcess):
         assert batch.task.run_async is not None
         self.work = Work(
             function=batch.task.run_async,
+            stop_flag=batch.stop_flag,
             args=batch.args,
             add=self.sum.add if self.sum is not None else None,
             timeout_s=batch.run.task_timeout_s,

@@ -18,16 +18,13 @@ def run_until_stopped(batch: Batch, work: Work, slot: RunningSlot, indices: Iter
     """Take indices and run their items until none is left or the stop flag is set."""
     site, put, pairs = current_site(), batch.outcomes.put, _pairs(batch, indices)
     more = _BETWEEN_WAITS if isinstance(batch.spec.items, _AT_HAND) else 0
-    for pair in pairs:
+    while not batch.stop_flag.closed and (pair := next(pairs, None)):
         run_items(work, site, slot, chain((pair,), islice(pairs, more)), put)
         batch.outcomes.wait_for_sink()
 
 
 def _pairs(batch: Batch, indices: Iterable[int]) -> Iterator[tuple[int, Any]]:
-    stop_flag, items, first = batch.stop_flag, batch.spec.items, batch.spec.first
-    if stop_flag.closed:
-        return
-    for index in indices:
-        yield index, items[index - first]
-        if stop_flag.closed:
-            return
+    items, first = batch.spec.items, batch.spec.first
+    if isinstance(indices, range) and isinstance(items, _AT_HAND):
+        return zip(indices, items[indices.start - first : indices.stop - first], strict=True)
+    return ((index, items[index - first]) for index in indices)

@@ -2,32 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
 
 from batchpool.execution.record_buffer import RecordBuffer
 from batchpool.execution.run_item import Put, Row, make_outcome
+from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import FailedAttempt, Outcome
 
 Sink = Callable[[Sequence[Outcome]], None]
-Closed = Literal["drained", "failed_fast", "broken"]
-
-
-class StopFlag:
-    """Whether items may still be taken; once closed it stays so, for the first reason given.
-
-    `closed` is a plain attribute: backends read it before each item.
-    """
-
-    __slots__ = ("closed", "reason")
-
-    def __init__(self) -> None:
-        self.closed = False
-        self.reason: Closed | None = None
-
-    def close(self, reason: Closed) -> None:
-        """Let no further item be taken; running items may finish."""
-        self.reason = self.reason or reason
-        self.closed = True
 
 
 class OutcomeCollector:

@@ -79,19 +79,20 @@ class ThreadPool(InProcess):
     def _map(self, indices: Sequence[int]) -> None:
         size = self.batch.run.chunksize or 1
         run_items = self._run_items if size == 1 else self._run_chunks
-        shared = SharedIterator(indices if size == 1 else range(0, len(indices), size))
-        threads = min(self.batch.concurrency, -(-len(indices) // size))
+        starts = indices if size == 1 else range(0, len(indices), size)
+        threads = min(self.batch.concurrency, len(starts))
+        shared = starts if threads == 1 else SharedIterator(starts)
         for _ in self._executor.map(lambda _: run_items(shared, indices, size), range(threads)):
             pass
 
-    def _run_items(self, taken: Iterator[int], indices: Sequence[int], size: int) -> None:
+    def _run_items(self, taken: Iterable[int], indices: Sequence[int], size: int) -> None:
         try:
             run_until_stopped(self.batch, self.work, self._local.slot, taken)
         except BaseException:
             self.batch.stop_flag.close("broken")
             raise
 
-    def _run_chunks(self, shared: SharedIterator, indices: Sequence[int], size: int) -> None:
+    def _run_chunks(self, shared: Iterable[int], indices: Sequence[int], size: int) -> None:
         chunks = (indices[start : start + size] for start in shared)
         self._run_items(chain.from_iterable(chunks), indices, size)
 

@@ -22,6 +22,7 @@ from batchpool.execution.generators import reseed_generators
 from batchpool.execution.outbox import NOT_YET_NS, Outbox, outbox_path, pack_record
 from batchpool.execution.run_item import Row, Work, current_site, run_items
 from batchpool.execution.shared_sum import FileSum, SharedSum, child_sum
+from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import ExecutionSite, Outcome
 from batchpool.system.cpython_internals import count_threads
 from batchpool.system.interpreter_state import InterpreterState
@@ -82,7 +83,6 @@ class Child:
         self._work: Work
         self._sum: SharedSum | None = None
         self._sent_ns = monotonic_ns()
-        self._stops = False
 
     def work_for(self, order: BatchOrder) -> Work:
         """The function of a batch, made once per batch; module globals of its sum start anew."""
@@ -96,7 +96,7 @@ class Child:
                 self._sum.close()
             self._sum = child_sum(order.shared_sum, order.sum_path)
             add = None if self._sum is None else self._sum.add
-            self._work = Work(task.run, args, add)
+            self._work = Work(task.run, StopFlag(), args, add)
             self._order_number = order.number
         return self._work
 
@@ -124,7 +124,6 @@ class Child:
     def run_chunk(self, order: BatchOrder, chunk: int, indices: Sequence[int], items: Any) -> None:
         """Run items until they are done, or the chunk is revoked."""
         work = self.work_for(order)
-        self._stops = False
         pairs = self._pairs(chunk, zip(indices, items, strict=True))
         put = self._keep_and_judge if order.stop_on_failure else self._keep
         run_items(work, self.site, self.outbox.words, pairs, put)
@@ -142,11 +141,10 @@ class Child:
                 words[1] = 0
                 return
             yield pair
-            if self._stops:
-                return
 
     def _keep_and_judge(self, row: Row) -> bool:
-        self._stops = row[_ERROR] is not None
+        if row[_ERROR] is not None:
+            self._work.stop_flag.close("failed_fast")
         return self._keep(row)
 
     def _keep(self, row: Row) -> bool:

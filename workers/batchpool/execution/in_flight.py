@@ -8,8 +8,7 @@ deadlines, and by the worker to find out what ran in a runner that died.
 import mmap
 import struct
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
 from batchpool.system.mapped_file import reserve_space
@@ -46,42 +45,49 @@ _SLOT = struct.Struct("=qq")
 
 
 class InFlightTable:
-    """The slots of one process in a file of their own; a context manager.
+    """The slots of one process in a file of their own, which is kept from batch to batch.
 
-    Promises: after `close()` no descriptor or mapping is left, even if a slot is still referenced.
+    To make and unmap a file costs as much as a hundred no-ops. A slot cannot be written to after
+    `clear()`, and after `close()` no descriptor or mapping is left, even if a slot is referenced.
     """
 
-    def __init__(self, path: Path, count: int) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        with open(path, "w+b") as file:
-            reserve_space(file.fileno(), _SLOT.size * count)
-            self._map = mmap.mmap(file.fileno(), _SLOT.size * count)
+        self._map: mmap.mmap | None = None
+        self._slots: list[memoryview] = []
+
+    def open(self, count: int) -> None:
+        """Have so many slots, all of them empty."""
+        # A task may have removed the file.
+        if self._map is None or len(self._map) < _SLOT.size * count or not self.path.exists():
+            self.close()
+            with open(self.path, "w+b") as file:
+                reserve_space(file.fileno(), _SLOT.size * count)
+                self._map = mmap.mmap(file.fileno(), _SLOT.size * count)
         with memoryview(self._map) as view, view.cast("q") as numbers:
             self._slots = [numbers[2 * number : 2 * number + 2] for number in range(count)]
 
     def slot(self, number: int) -> RunningSlot:
-        """The slot of that number; it cannot be written to after `close()`."""
+        """The slot of that number."""
         return self._slots[number]
+
+    def clear(self) -> None:
+        """Empty all slots, and let nobody write to them any more."""
+        for slot in self._slots:
+            slot[0] = slot[1] = 0
+            # Not left to reference counts: a slot that is kept somewhere, if only in a cycle that
+            # the garbage collector has not looked at yet, would keep the mapping, and its
+            # descriptor, or name an item that runs in no batch.
+            slot.release()
+        self._slots.clear()
 
     def close(self) -> None:
         """Remove the file and the mapping."""
-        self.path.unlink(missing_ok=True)
-        # Not left to reference counts: a slot that is kept somewhere, if only in a cycle that the
-        # garbage collector has not looked at yet, would keep the mapping and its descriptor.
-        for slot in self._slots:
-            slot.release()
-        self._map.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        frames: TracebackType | None,
-    ) -> None:
-        self.close()
+        self.clear()
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+            self.path.unlink(missing_ok=True)
 
 
 def read_in_flight_table(path: Path) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ from batchpool.execution import forks
 from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.result_encoding import ValueRefused, task_error, to_json_value
 from batchpool.execution.shared_sum import Add
+from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import ExecutionSite, Outcome, RecordState, TaskError
 
 TASK_TIMEOUT = "task_timeout"
@@ -30,6 +31,8 @@ class Work(NamedTuple):
     """What all items of a batch have in common where they run."""
 
     function: Callable[..., Any]
+    stop_flag: StopFlag
+    """Once it is set, no further item is taken."""
     args: tuple[Any, ...]
     """What the function gets besides the item: the params, or nothing."""
     add: Add | None = None
@@ -65,7 +68,7 @@ def run_items(
     The slot covers an item until its record is made. Where nothing but our own microsecond lies
     between two items, the end of one is the start of the next: to read the clock costs as much.
     """
-    function, args, add = work.function, work.args, work.add
+    function, stop_flag, args, add, _ = work
     is_chained, started_ns, cpu_ns = False, 0, 0
     for index, item in pairs:
         if not is_chained:
@@ -94,6 +97,8 @@ def run_items(
         slot[1] = 0
         is_chained = not put(row) and is_chained
         started_ns, cpu_ns = ended_ns, cpu_end_ns
+        if stop_flag.closed:
+            return
 
 
 def _failed(exc: BaseException) -> Result:

@@ -76,7 +76,7 @@ class Auto(InProcess):
         super().__enter__()
         self.batch.context.has_flush_thread = True
         # Its own slots, not `self.slot`: that would be a cycle, which keeps the batch in memory.
-        self._threads = ResizableThreads(self.batch, self.work, self.in_flight.slot)
+        self._threads = ResizableThreads(self.batch, self.work, self.batch.context.in_flight.slot)
         return self
 
     def __exit__(self, *exc: object) -> None:
