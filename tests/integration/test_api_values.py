@@ -77,6 +77,8 @@ def test_blocks_in_any_order_across_windows_give_each_value_in_its_place(
     stage.run(job_id, 1, order=lambda found: [found[40:], found[:11], found[11:40]])
     expected = list(range(1000, 1000 + count))
     assert stage.get(f"/v1/jobs/{job_id}/values") == expected
+    for first in (1, 6, 49, 50, 57, 99, 100):
+        assert stage.get(f"/v1/jobs/{job_id}/values?cursor={first}") == expected[first:]
     lines = stage.http.get(f"/v1/jobs/{job_id}/values", headers=NDJSON).text
     assert lines == "".join(f"{value}\n" for value in expected)
 

@@ -83,6 +83,26 @@ def test_values_are_printed_a_line_each_or_refused_whole(stack: LocalStack) -> N
     assert "2 of 2 items have no value" in refused.stderr
 
 
+@pytest.mark.parametrize("follow", [(), ("--follow",)])
+def test_records_are_printed_a_line_each(stack: LocalStack, follow: tuple[str, ...]) -> None:
+    given = '[7, "two\\nlines\\u001b[31m", null]'
+    job_id = run(stack.url, "submit", "echo", "--items", "-", stdin=given).stdout.strip()
+    run(stack.url, "watch", job_id)
+    table = run(stack.url, "records", job_id, *follow)
+    rows = [line.split("\t") for line in table.stdout.splitlines()]
+    assert rows[0][:3] == ["index", "state", "value"]
+    assert [row[:3] for row in rows[1:]] == [
+        ["0", "succeeded", "7"],
+        ["1", "succeeded", '"two\\nlines\\u001b[31m"'],
+        ["2", "succeeded", "null"],
+    ]
+    lines = run(stack.url, "records", job_id, "--json", *follow).stdout.splitlines()
+    assert [json.loads(line)["value"] for line in lines] == json.loads(given)
+    assert run(stack.url, "records", job_id, "--state", "failed", "--json", *follow).stdout == ""
+    unknown = run(stack.url, "records", job_id, "--state", "lost", *follow)
+    assert unknown.returncode == 2 and "unknown state 'lost'" in unknown.stderr
+
+
 @pytest.mark.parametrize("source", ["--items", "--lines"])
 def test_items_come_from_stdin(stack: LocalStack, source: str) -> None:
     told = run(stack.url, "submit", "echo", source, "-", "--watch", "--json", stdin="5\n6\n")

@@ -29,7 +29,7 @@ from batchpool.cli.extras import needs_extra
 from batchpool.cli.lesson import lesson
 from batchpool.cli.options import announce, json_option, url_option
 from batchpool.cli.report import report
-from batchpool.cli.values import values
+from batchpool.cli.results import records, values
 from batchpool.client.client import Client
 
 
@@ -292,4 +292,5 @@ def _follow_comparison(client: Client, comparison_id: str, as_format: str | None
 
 main.add_command(lesson)
 main.add_command(values)
+main.add_command(records)
 main.add_command(report)

@@ -12,8 +12,8 @@ from batchpool.client.comparisons import Comparison, Comparisons
 from batchpool.client.executor import JobExecutor
 from batchpool.client.follow import LONGEST_WAIT_S, follow_events, wait_ended
 from batchpool.client.inventory import Inventory
-from batchpool.client.job_results import Missing
 from batchpool.client.ordered_values import ordered_values
+from batchpool.client.reading import Missing, read_records, read_values, stream_records
 from batchpool.client.resources import Event, Job
 from batchpool.client.task_names import task_name
 from batchpool.client.transport import Call, Transport, check_seconds, request_body
@@ -34,9 +34,8 @@ class Client(Inventory):
         self, url: str = DEFAULT_URL, *, retry_for_s: float = 15.0, timeout_s: float = 30.0
     ) -> None:
         self.url = url.rstrip("/")
-        self._retry_for_s = retry_for_s
         self._transport = Transport(self.url, retry_for_s, timeout_s)
-        self.comparisons = Comparisons(self._transport, retry_for_s)
+        self.comparisons = Comparisons(self._transport)
 
     def __enter__(self) -> Self:
         return self
@@ -156,7 +155,21 @@ class Client(Inventory):
             states: only records in one of these states.
             fields: only these fields of each record.
         """
-        return job_results.records(self._transport, _id(job), states, fields)
+        return read_records(self._transport, _id(job), states, fields)
+
+    def stream(
+        self, job: Job | str, states: Sequence[str] = (), fields: Sequence[str] = ()
+    ) -> Iterator[JsonObject]:
+        """Iterate over the records as the job makes them, until it has ended.
+
+        Those of one batch come in the order in which they were written. A stream that is cut goes
+        on by itself: no record comes twice, and none is missed.
+
+        Raises:
+            NotFound: the job was deleted, or has expired.
+            Unreachable: the stream was cut, and nothing answered for `retry_for_s`.
+        """
+        return stream_records(self._transport, _id(job), states, fields)
 
     def values(self, job: Job | str, missing: Missing = "fail") -> Iterator[Any]:
         """Iterate over what the tasks returned, by item index, as they stream in.
@@ -166,12 +179,12 @@ class Client(Inventory):
         Raises:
             Conflict: items have no value, and `missing` is `fail`.
         """
-        return job_results.values(self._transport, _id(job), missing)
+        return read_values(self._transport, _id(job), missing)
 
     def events(self, job: Job | str) -> Iterator[Event]:
         """Iterate over the job's events until it has ended; reconnects when the stream is cut."""
         path = f"/v1/jobs/{_id(job)}/events"
-        return follow_events(self._transport, path, f"job {_id(job)}", self._retry_for_s)
+        return follow_events(self._transport, path, f"job {_id(job)}")
 
     def timeline(self, job: Job | str) -> JsonObject:
         """Load when each item ran and where: bars, or bins where they are many."""

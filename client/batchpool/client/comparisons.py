@@ -40,9 +40,8 @@ class Comparison(Resource):
 class Comparisons:
     """The comparisons of one service, as `Client.comparisons`."""
 
-    def __init__(self, transport: Transport, retry_for_s: float) -> None:
+    def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._retry_for_s = retry_for_s
 
     def submit(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Comparison:
         """Submit a comparison and return it as accepted.
@@ -78,7 +77,7 @@ class Comparisons:
     def events(self, comparison: Comparison | str) -> Iterator[Event]:
         """Iterate over its events until it has ended; reconnects when the stream is cut."""
         what, path = f"comparison {_id(comparison)}", f"{_path(comparison)}/events"
-        return follow_events(self._transport, path, what, self._retry_for_s)
+        return follow_events(self._transport, path, what)
 
     def export(self, comparison: Comparison | str, format: str) -> str:
         """Return the results as text: `json`, `markdown`, `csv` or `hyperfine` (JSON)."""

@@ -5,9 +5,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import httpx
-
-from batchpool.client.errors import Unavailable, Unreachable, WaitTimeout
+from batchpool.client.errors import WaitTimeout
+from batchpool.client.reading import go_on
 from batchpool.client.resources import TERMINAL_STATES, Event
 from batchpool.client.transport import Call, Transport, check_seconds
 
@@ -41,29 +40,29 @@ def wait_ended(transport: Transport, path: str, what: str, wait_s: float | None)
         time.sleep(max(0.0, min(_BUSY_PAUSE_S, poll_s) - (time.monotonic() - asked)))
 
 
-def follow_events(
-    transport: Transport, path: str, what: str, retry_for_s: float
-) -> Iterator[Event]:
+class _Events:
+    """The events of a job or comparison."""
+
+    def __init__(self, transport: Transport, path: str) -> None:
+        self._transport = transport
+        self._path = path
+        self._headers = {"Accept": "text/event-stream"}
+        self.ended = False
+
+    def read(self) -> Iterator[Event]:
+        with self._transport.stream(self._path, headers=self._headers) as answer:
+            for event in parse_events(answer.iter_lines()):
+                if event.id is not None:
+                    self._headers["Last-Event-ID"] = event.id
+                self.ended = event.type == "end"
+                yield event
+                if self.ended:
+                    return
+
+
+def follow_events(transport: Transport, path: str, what: str) -> Iterator[Event]:
     """Iterate over the events at `path` until the last one; reconnects when the stream is cut."""
-    last_id: str | None = None
-    cut_since: float | None = None
-    while True:
-        headers = {"Accept": "text/event-stream"}
-        if last_id is not None:
-            headers["Last-Event-ID"] = last_id
-        try:
-            with transport.stream(path, headers=headers) as answer:
-                for event in parse_events(answer.iter_lines()):
-                    cut_since = None
-                    last_id = event.id or last_id
-                    yield event
-                    if event.type == "end":
-                        return
-        except (httpx.TransportError, Unavailable) as error:
-            cut_since = cut_since or time.monotonic()
-            if time.monotonic() - cut_since > retry_for_s:
-                raise Unreachable(f"the event stream of {what} broke: {error}") from error
-            time.sleep(0.2)
+    return go_on(_Events(transport, path), f"event stream of {what}", transport.retry_for_s)
 
 
 def parse_events(lines: Iterable[str]) -> Iterator[Event]:

@@ -1,38 +1,18 @@
 """What one job has: its records, values, failures and timeline, and a retry of its failures."""
 
 import heapq
-import json
 import uuid
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any
 
 from batchpool.client.errors import BatchpoolError
+from batchpool.client.reading import Missing, read_records
 from batchpool.client.transport import Call, Transport
 from batchpool.json_value import JsonObject
 
-Missing = Literal["fail", "null", "skip"]
-_LINES = {"Accept": "application/x-ndjson"}
 _NOT_SUCCEEDED = ("failed", "timeout", "crashed", "cancelled")
-
-
-def records(
-    transport: Transport, job_id: str, states: Sequence[str] = (), fields: Sequence[str] = ()
-) -> Iterator[JsonObject]:
-    """Iterate over the records by item index, as they stream in."""
-    query = {"state": ",".join(states), "fields": ",".join(fields)}
-    given = {name: text for name, text in query.items() if text}
-    return _lines(transport, f"/v1/jobs/{job_id}/records", given)
-
-
-def values(transport: Transport, job_id: str, missing: Missing = "fail") -> Iterator[Any]:
-    """Iterate over the values by item index, as they stream in.
-
-    Raises:
-        Conflict: items have no value, and `missing` is `fail`.
-    """
-    return _lines(transport, f"/v1/jobs/{job_id}/values", {"missing": missing})
 
 
 def merged_values(transport: Transport, job_id: str, missing: Missing = "fail") -> Iterator[Any]:
@@ -66,11 +46,11 @@ def merged_values(transport: Transport, job_id: str, missing: Missing = "fail") 
 def _filled(transport: Transport, jobs: Sequence[JsonObject]) -> Iterator[tuple[int, Any]]:
     """Index and value of each item of the first job that has a value, there or in a retry."""
     job_id = jobs[0]["id"]
-    succeeded = records(transport, job_id, ["succeeded"], ["index", "value"])
+    succeeded = read_records(transport, job_id, ["succeeded"], ["index", "value"])
     own = ((each["index"], each["value"]) for each in succeeded)
     if len(jobs) == 1:
         return own
-    gaps = [each["index"] for each in records(transport, job_id, _NOT_SUCCEEDED, ["index"])]
+    gaps = [each["index"] for each in read_records(transport, job_id, _NOT_SUCCEEDED, ["index"])]
     if len(gaps) != jobs[1]["progress"]["total"]:
         raise BatchpoolError(
             f"job {jobs[1]['id']} retried {jobs[1]['progress']['total']} of the {len(gaps)} items "
@@ -104,8 +84,3 @@ def timeline_svg(transport: Transport, job_id: str) -> bytes:
 
 def _load(transport: Transport, job_id: str) -> JsonObject:
     return dict(transport.json(Call("GET", f"/v1/jobs/{job_id}")))
-
-
-def _lines(transport: Transport, path: str, query: dict[str, str]) -> Iterator[Any]:
-    with transport.stream(path, query=query, headers=_LINES) as answer:
-        yield from map(json.loads, filter(None, answer.iter_lines()))

@@ -5,10 +5,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from batchpool.client import job_results
+from batchpool.client import job_results, reading
 from batchpool.client.errors import BatchpoolError
 from batchpool.client.job_html import job_html
-from batchpool.client.job_results import Missing
+from batchpool.client.reading import Missing
 from batchpool.client.records_frame import records_frame
 from batchpool.client.transport import Transport
 from batchpool.json_value import JsonObject
@@ -93,7 +93,7 @@ class Job(Resource):
         Raises:
             Conflict: items have no value, and `missing` is `fail`; merged, it is `BatchpoolError`.
         """
-        read = job_results.merged_values if merged else job_results.values
+        read = job_results.merged_values if merged else reading.read_values
         return read(self._sender(), self.id, missing)
 
     def errors(self) -> list[JsonObject]:
@@ -114,7 +114,7 @@ class Job(Resource):
         Raises:
             ImportError: pandas is not installed.
         """
-        return records_frame(job_results.records(self._sender(), self.id))
+        return records_frame(reading.read_records(self._sender(), self.id))
 
     def _repr_html_(self) -> str:
         """Show the job in a notebook: one line, and its timeline once items have run."""

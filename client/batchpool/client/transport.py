@@ -72,7 +72,7 @@ class Transport:
         check_seconds(retry_for_s=retry_for_s, timeout_s=timeout_s)
         self._timeout_s = timeout_s
         self._url = url
-        self._retry_for_s = retry_for_s
+        self.retry_for_s = retry_for_s
         self._answered = False
         try:
             # trust_env off: a proxy for the way out has no business with a service on this machine.
@@ -145,7 +145,7 @@ class Transport:
                     raise Unreachable(f"no answer from {self._url}: {reason}") from error
             except httpx.InvalidURL as error:
                 raise BatchpoolError(f"{self._url!r} is not a URL: {error}") from None
-            deadline = deadline or time.monotonic() + self._retry_for_s
+            deadline = deadline or time.monotonic() + self.retry_for_s
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, 2.0)
 

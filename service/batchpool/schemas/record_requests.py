@@ -82,3 +82,4 @@ class ValuesQuery(Request):
         description="for items without a value: answer 409 with their number, "
         "put null in their place, or leave them out",
     )
+    cursor: Index = Field(0, description="the index of the item to begin with")

@@ -204,7 +204,7 @@ def test_records_are_read_line_by_line(script: Script, client: Client) -> None:
     found = list(client.records("j1", ["failed", "crashed"]))
     assert found == [{"index": 0}, {"index": 1}]
     _, path, headers, _ = script.seen[0]
-    assert path == "/v1/jobs/j1/records?state=failed%2Ccrashed"
+    assert path == "/v1/jobs/j1/records?state=failed%2Ccrashed&cursor=0"
     assert headers["Accept"] == "application/x-ndjson"
 
 

@@ -25,7 +25,7 @@ def get_values(job_id: str) -> Response:
         raise no_such_job(job_id)
     if query.missing == "fail":
         _check_whole(job)
-    windows = _present(service().values.windows(job), query.missing)
+    windows = _present(service().values.windows(job, query.cursor), query.missing)
     return stream_text(
         _as_lines(windows) if media_type == NDJSON else _as_list(windows), media_type
     )

@@ -47,18 +47,22 @@ class ValuesReader:
         self._redis: Commands = redis
         self._broken = Broken(redis)
 
-    def windows(self, job: JobEntry) -> Iterator[list[Any]]:
-        """The values by item index in lists of at most `WINDOW`, `NO_VALUE` where there is none."""
-        for batch in job.batches:
-            yield from self._batch(job.id, batch)
+    def windows(self, job: JobEntry, first: int = 0) -> Iterator[list[Any]]:
+        """The values from the index `first` on in lists of at most `WINDOW`.
 
-    def _batch(self, job_id: str, batch: BatchEntry) -> Iterator[list[Any]]:
+        `NO_VALUE` stands where there is none.
+        """
+        for batch in job.batches:
+            if first < batch.first + batch.count:
+                yield from self._batch(job.id, batch, max(first, batch.first))
+
+    def _batch(self, job_id: str, batch: BatchEntry, first: int) -> Iterator[list[Any]]:
         key = keys.batch_key(job_id, batch.index)
         raw = self._redis.lrange(f"{key}:heads", 0, -1)
         heads = [head for at, text in enumerate(raw) if (head := self._head(key, at, text))]
         kept: dict[int, _Values] = {}
         stop = batch.first + batch.count
-        for start in range(batch.first, stop, WINDOW):
+        for start in range(first, stop, WINDOW):
             values = [NO_VALUE] * min(WINDOW, stop - start)
             window = range(start, start + len(values))
             wanted = [h.at for h in heads if h.first < window.stop and h.last >= window.start]
