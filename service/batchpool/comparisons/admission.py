@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from batchpool.backends.facts import BACKENDS, BackendFacts
-from batchpool.comparisons.analysis.significance import rounds_needed
+from batchpool.comparisons.analysis.significance import rounds_for_interval, rounds_needed
 from batchpool.comparisons.arms import find_reference, name_arms, read_arms
+from batchpool.comparisons.conditions import CONFIDENCE, read_conditions
 from batchpool.comparisons.planning import ARM_FIELDS
 from batchpool.jobs.admission import Limits, capable_classes, check_request, complete, shown_count
 from batchpool.jobs.fleet import Fleet
@@ -87,7 +88,9 @@ def admit_comparison(
         min_effect=request.min_effect,
         timeout_s=request.timeout_s,
         labels=request.labels,
+        fail_unless=tuple(request.fail_unless),
     )
+    read_conditions(spec.fail_unless, [arm.name for arm in named])
     _check_workers(spec, chosen.id, fleet)
     return AdmittedComparison(spec, chosen.id)
 
@@ -103,6 +106,12 @@ def _check_size(request: ComparisonRequest) -> None:
 
 def _check_rounds(request: ComparisonRequest, arms: int) -> None:
     needed = rounds_needed(arms)
+    if request.fail_unless and request.rounds < (least := rounds_for_interval(CONFIDENCE)):
+        raise invalid_field(
+            "rounds",
+            f"must be {least} to {MOST_ROUNDS} with fail_unless, got {request.rounds}: with fewer "
+            f"there is no {CONFIDENCE:.0%} interval",
+        )
     runs = (arms + 1) * request.rounds
     if request.rounds < needed:
         raise invalid_field(

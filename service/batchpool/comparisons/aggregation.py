@@ -40,6 +40,7 @@ def show_comparison(entry: ComparisonEntry, now_ms: int) -> Comparison:
         warnings=analysis.warnings if analysis else None,
         grid=analysis.grid if analysis else None,
         model=analysis.model if analysis else None,
+        conditions=analysis.conditions if analysis else None,
         statistics=analysis.statistics if analysis else None,
         conclusion=analysis.conclusion if analysis else _without_analysis(entry),
         environment=entry.environment.to_json() if entry.environment else None,
@@ -71,6 +72,7 @@ def _spec(spec: ComparisonSpec) -> ComparisonSpecInfo:
         warmup=spec.warmup,
         seed=spec.seed,
         min_effect=spec.min_effect,
+        fail_unless=list(spec.fail_unless),
         timeout_s=spec.timeout_s,
         labels=spec.labels,
     )

@@ -33,6 +33,8 @@ MOST_RUNS = 200
 MOST_ROUNDS = 100
 MOST_WARMUP = 5
 MOST_NAME_CHARS = 60
+MOST_CONDITIONS = 10
+MOST_CONDITION_CHARS = 200
 DEFAULT_ROUNDS = 10
 DEFAULT_MIN_EFFECT = 0.03
 DEFAULT_TIMEOUT_S = 600.0
@@ -100,6 +102,13 @@ Numbers = Annotated[Any, _AXIS, _list_of({"type": "integer", "minimum": 1})]
 StartMethods = Annotated[Any, _AXIS, _list_of({"enum": list(START_METHODS)})]
 Dispatches = Annotated[Any, _AXIS, _list_of({"enum": list(DISPATCHES)})]
 Pools = Annotated[Any, _AXIS, _list_of({"enum": list(POOLS)})]
+
+
+ConditionText = Annotated[
+    str,
+    Field(min_length=1, max_length=MOST_CONDITION_CHARS),
+    AfterValidator(refuse_control_characters),
+]
 
 
 class GridRequest(Request):
@@ -180,6 +189,10 @@ class ComparisonRequest(Request):
     ) = Field(None, description="name or index of an arm; default: the first sequential, else 0")
     min_effect: Annotated[float, Field(ge=0, lt=1), NUMBER] = Field(
         DEFAULT_MIN_EFFECT, description="the smallest difference that gets a verdict"
+    )
+    fail_unless: Annotated[list[ConditionText], Field(max_length=MOST_CONDITIONS)] = Field(
+        default_factory=list,
+        description="what it must show of the arms' speeds: `process-pool:2 > 1.5 * sequential`",
     )
     timeout_s: Seconds = Field(DEFAULT_TIMEOUT_S, description="of each run")
     labels: Labels = Field(default_factory=dict)

@@ -50,6 +50,7 @@ class ComparisonSpecInfo(ResponseModel):
     warmup: int
     seed: int = Field(description="of the order of the runs, and of the bootstrap")
     min_effect: float
+    fail_unless: list[str] = Field(description="what it must show, as ordered")
     timeout_s: float = Field(description="of each run")
     labels: dict[str, str]
 
@@ -147,6 +148,35 @@ class FindingInfo(ResponseModel):
     message: str
 
 
+ConditionOutcome = Literal["passed", "failed", "not proven"]
+
+
+class SpeedRatio(ResponseModel):
+    """Speed of one arm / speed of another, by round; a speed is 1 / wall time."""
+
+    value: float
+    low: float | None = Field(description="end of the exact 99 % interval; null: too few rounds")
+    high: float | None
+    rounds: int
+
+
+class ConditionResult(ResponseModel):
+    """Whether the comparison shows what it had to."""
+
+    condition: str = Field(description="as ordered")
+    outcome: ConditionOutcome = Field(
+        description="passed: the whole interval is above `least`; failed: all of it is below"
+    )
+    fast: str = Field(description="the arm that must be faster")
+    slow: str
+    least: float = Field(description="of the speed of `fast` / the speed of `slow`")
+    ratio: SpeedRatio | None
+    rounds_needed: int | None = Field(
+        description="when not proven: with how many rounds it would be decided, if known"
+    )
+    why: str
+
+
 class SampleInfo(ResponseModel):
     """One run that has ended; `facts` is the input of the analysis."""
 
@@ -183,6 +213,7 @@ class Analysis(ResponseModel):
     warnings: list[FindingInfo]
     grid: JsonObject | None
     model: JsonObject | None
+    conditions: list[ConditionResult] = Field(default_factory=list)
     statistics: JsonObject
     conclusion: list[str]
 
@@ -196,6 +227,7 @@ class Comparison(ComparisonSummary):
     warnings: list[FindingInfo] | None
     grid: JsonObject | None = Field(description="batches × concurrency, at equal tasks in flight")
     model: JsonObject | None = Field(description="fits of Amdahl's law and the USL")
+    conditions: list[ConditionResult] | None = Field(description="of `fail_unless`, in its order")
     statistics: JsonObject | None
     conclusion: list[str] | None
     environment: JsonObject | None

@@ -10,6 +10,7 @@ from batchpool.comparisons.analysis.bootstrap import NOMINAL, RESAMPLES, mad, ou
 from batchpool.comparisons.analysis.checks import CheckInput, Finding, run_checks
 from batchpool.comparisons.analysis.checks.base import Severity
 from batchpool.comparisons.analysis.conclusion import conclude
+from batchpool.comparisons.analysis.condition_outcomes import judge_conditions
 from batchpool.comparisons.analysis.scalability_fit import scalability_models
 from batchpool.comparisons.analysis.scale_out_grid import grid_of
 from batchpool.comparisons.analysis.significance import holm
@@ -78,6 +79,7 @@ def analyse(comparison: ComparisonData) -> Analysis:
         warnings=[_info(data, each) for each in findings if each.severity == "warning"],
         grid=grid.model_dump() if grid else None,
         model=models.model_dump(exclude_unset=True, by_alias=True) if models else None,
+        conditions=judge_conditions(data, findings),
         statistics={"interval": NOMINAL, "resamples": RESAMPLES, "seed": spec.seed},
         conclusion=conclude(data, results, findings),
     )

@@ -1,5 +1,6 @@
 """Distribution-free tests: the exact Wilcoxon signed-rank test, and Holm's adjustment."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -25,6 +26,34 @@ def signed_rank_p(differences: Sequence[float]) -> float:
     ways = _ways(doubled)
     smaller = min(upper, whole - upper)
     return min(1.0, 2 * sum(ways[: smaller + 1]) / (1 << len(doubled)))
+
+
+def signed_rank_interval(values: Sequence[float], share: float) -> tuple[float, float] | None:
+    """The interval of the middle of `values` that the signed-rank test does not refuse, exact.
+
+    Its ends are two of the means of all pairs. None when there are too few values for that share:
+    99 % needs 8.
+
+    Source: Hollander, Wolfe and Chicken, Nonparametric Statistical Methods (2014), section 3.3.
+    """
+    count = len(values)
+    allowed = (1 - share) / 2 * (1 << count)
+    passed, cut = 0, 0
+    for times in _ways(range(1, count + 1)):
+        passed += times
+        if passed > allowed:
+            break
+        cut += 1
+    if cut == 0:
+        return None
+    ordered = sorted(values)
+    means = sorted((a + b) / 2 for at, a in enumerate(ordered) for b in ordered[at:])
+    return means[cut - 1], means[-cut]
+
+
+def rounds_for_interval(share: float) -> int:
+    """The fewest values of which `signed_rank_interval` gives an interval."""
+    return math.ceil(1 - math.log2(1 - share))
 
 
 def _doubled_ranks(ordered: Sequence[float]) -> list[int]:

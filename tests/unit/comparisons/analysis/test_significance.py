@@ -4,7 +4,13 @@ import random
 
 import pytest
 
-from batchpool.comparisons.analysis.significance import holm, rounds_needed, signed_rank_p
+from batchpool.comparisons.analysis.significance import (
+    holm,
+    rounds_for_interval,
+    rounds_needed,
+    signed_rank_interval,
+    signed_rank_p,
+)
 
 # scipy 1.16: stats.wilcoxon(x, method="exact"), with ties an exhaustive PermutationMethod.
 _SCIPY = [
@@ -56,3 +62,21 @@ def test_rounds_needed_is_the_first_count_with_a_p_that_holm_can_accept(
 ) -> None:
     assert rounds_needed(arms) == rounds
     assert 2 / 2**rounds * (arms - 1) <= 0.05 < 2 / 2 ** (rounds - 1) * (arms - 1)
+
+
+@pytest.mark.parametrize("share", [0.9, 0.95, 0.99])
+@pytest.mark.parametrize("count", [8, 10, 15])
+def test_the_interval_has_what_the_test_does_not_refuse(share: float, count: int) -> None:
+    rng = random.Random(count)
+    values = [rng.gauss(1, 1) for _ in range(count)]
+    low, high = signed_rank_interval(values, share) or (0.0, 0.0)
+    inside, outside = (low + 1e-9, high - 1e-9), (low - 1e-9, high + 1e-9)
+    assert all(signed_rank_p([v - at for v in values]) > 1 - share for at in inside)
+    assert all(signed_rank_p([v - at for v in values]) <= 1 - share for at in outside)
+
+
+@pytest.mark.parametrize(("share", "least"), [(0.95, 6), (0.99, 8)])
+def test_too_few_values_have_no_interval(share: float, least: int) -> None:
+    assert rounds_for_interval(share) == least
+    assert signed_rank_interval([0.1] * (least - 1), share) is None
+    assert signed_rank_interval([0.1] * least, share) == pytest.approx((0.1, 0.1))

@@ -46,6 +46,7 @@ class ComparisonSpec(JsonValue):
         seed: of the order of the runs, and of the bootstrap.
         min_effect: a smaller difference is no verdict.
         timeout_s: of each run.
+        fail_unless: what it must show of the arms' speeds, as text.
     """
 
     task: str
@@ -61,6 +62,7 @@ class ComparisonSpec(JsonValue):
     min_effect: float
     timeout_s: float
     labels: dict[str, str]
+    fail_unless: tuple[str, ...] = ()
 
     @property
     def workers_needed(self) -> int:
