@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from batchpool.cli.demo import CPU_ROUNDS, SIX_WAYS, SLEEP_ITEMS, SLEEP_S, standard_library
+from batchpool.cli.demo.run import CPU_ROUNDS, SIX_WAYS, SLEEP_ITEMS, SLEEP_S, standard_library
 from tests.support.sampling import full
 from tests.support.waiting import check_time
 

@@ -50,7 +50,7 @@ def lesson(name: str | None, output: Path | None, as_json: bool, url: str) -> No
 
 
 def _run(client: Client, found: JsonObject) -> JsonObject:
-    from batchpool.cli.comparison_output import follow_comparison
+    from batchpool.cli.comparison.output import follow_comparison
 
     submitted = client.comparisons.submit(found["order"])
     announce("comparison", submitted.id)

@@ -104,9 +104,9 @@ def doctor(as_json: bool) -> None:
 @needs_extra("local")
 def demo(as_json: bool) -> None:
     """Run the notebook's six variants and one job on real input, on a stack of its own."""
-    from batchpool.cli.demo import run_demo
-    from batchpool.cli.demo_file import write_demo_file
-    from batchpool.cli.demo_output import print_demo
+    from batchpool.cli.demo.file import write_demo_file
+    from batchpool.cli.demo.output import print_demo
+    from batchpool.cli.demo.run import run_demo
 
     with exit_codes():
         report = run_demo(os.environ)
@@ -271,7 +271,7 @@ def compare(task: str | None, body: TextIO | None, as_json: bool, url: str, **re
 
 
 def _follow_comparison(client: Client, comparison_id: str, as_format: str | None) -> None:
-    from batchpool.cli.comparison_output import follow_comparison, print_comparison
+    from batchpool.cli.comparison.output import follow_comparison, print_comparison
     from batchpool.cli.output import print_error, stdout_console
 
     path = f"{client.url}/v1/comparisons/{comparison_id}"

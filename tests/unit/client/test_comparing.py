@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from batchpool.cli.arguments import comparison_request, parse_arm, read_document
-from batchpool.cli.comparison_output import follow_comparison, print_comparison
+from batchpool.cli.comparison.output import follow_comparison, print_comparison
 from batchpool.client.comparisons import Comparison
 from batchpool.client.resources import Event
 

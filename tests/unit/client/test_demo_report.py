@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from batchpool.charts.timeline_arms import ArmRun
-from batchpool.cli.demo_file import write_demo_file
-from batchpool.cli.demo_output import print_demo
-from batchpool.cli.demo_report import (
+from batchpool.cli.demo.file import write_demo_file
+from batchpool.cli.demo.output import print_demo
+from batchpool.cli.demo.report import (
     DemoReport,
     Row,
     Section,

@@ -13,8 +13,8 @@ import psutil
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from batchpool.cli.demo_file import load_runs
-from batchpool.cli.demo_report import DemoReport, Row, Section, median_row, row_of
+from batchpool.cli.demo.file import load_runs
+from batchpool.cli.demo.report import DemoReport, Row, Section, median_row, row_of
 from batchpool.cli.output import stderr_console
 from batchpool.client.client import Client
 from batchpool.client.errors import BatchpoolError

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from batchpool.cli.demo_report import DemoReport, Row, Section
+from batchpool.cli.demo.report import DemoReport, Row, Section
 from batchpool.cli.output import stdout_console
 
 TITLES = ("way", "wall", "speedup", "parallelism", "PIDs", "workers", "sum", "global saw", "so")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from batchpool.cli.demo_output import TITLES, cells_of
-from batchpool.cli.demo_report import DemoReport, Section
+from batchpool.cli.demo.output import TITLES, cells_of
+from batchpool.cli.demo.report import DemoReport, Section
 from batchpool.client.client import Client
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""`batchpool compare`: order, follow, show and list comparisons."""
