@@ -163,7 +163,7 @@ def test_events_are_snapshots_that_end_with_the_comparison(stage: Any) -> None:
     assert again.count("event:") == 1
 
 
-@pytest.mark.parametrize("form", ["markdown", "csv", "hyperfine"])
+@pytest.mark.parametrize("form", ["markdown", "csv", "hyperfine", "card"])
 def test_without_results_there_is_nothing_to_export(stage: Any, form: str) -> None:
     path = f"{PATH}/{post(stage)['id']}"
     assert "format=json" in refusal(stage.http.get(f"{path}?format={form}"), 409)["detail"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -228,6 +229,70 @@ def test_a_comparison_that_cannot_be_is_refused_with_the_reason(stack: LocalStac
     told = run(stack.url, "compare", "echo", "--count", "4", "--arm", "sequential")
     assert told.returncode == 2
     assert "must have 2 to 20" in told.stderr
+
+
+SLEEPS = ("compare", "sleep", "--count", "4", "--param", "seconds=0.03", "--rounds", "8")
+ARMS = ("--arm", "sequential", "--arm", "thread-pool:4")
+
+
+def proven(printed: str) -> bool:
+    """Whether the machine was quiet enough for a verdict."""
+    return "not proven" not in printed
+
+
+def test_a_condition_that_holds_is_exit_code_0_and_has_a_card(
+    stack: LocalStack, tmp_path: Path
+) -> None:
+    holds = ("--fail-unless", "thread-pool:4 > 1.2 * sequential")
+    told = run(stack.url, *SLEEPS, *ARMS, *holds, "--card", str(tmp_path / "a.svg"), COLUMNS="80")
+    assert told.returncode == (0 if proven(told.stdout) else 4), told.stdout
+    assert "thread-pool:4 > 1.2 * sequential: " in told.stdout
+    assert max(map(len, told.stdout.splitlines())) <= 80
+    card = (tmp_path / "a.svg").read_text()
+    assert "thread-pool:4 &gt; 1.2 * sequential" in card
+    (listed,) = json.loads(run(stack.url, "compare", "list", "--limit", "1", "--json").stdout)
+    shown = run(stack.url, "compare", "show", listed["id"], "--card", str(tmp_path / "a.json"))
+    assert "thread-pool:4 > 1.2 * sequential: " in shown.stdout
+    again = json.loads((tmp_path / "a.json").read_text())["command"]
+    repeated = run(stack.url, *shlex.split(again)[1:], "--json")
+    assert repeated.returncode in (0, 4), repeated.stderr
+    spec = json.loads(repeated.stdout)["spec"]
+    assert spec == listed["spec"]
+
+
+def test_a_condition_fails_only_if_it_fails_twice(stack: LocalStack) -> None:
+    fails = ("--fail-unless", "sequential > 1.2 * thread-pool:4", "--confirm")
+    told = run(stack.url, *SLEEPS, *ARMS, *fails)
+    assert told.returncode == (1 if proven(told.stdout) else 4), told.stdout
+    twice = "failed once, measured again after" in told.stderr
+    assert told.stderr.count("comparison ") == 1 + twice
+    assert twice or not proven(told.stdout)
+
+
+def test_a_condition_on_too_little_is_refused_or_not_proven(stack: LocalStack) -> None:
+    wrong = run(stack.url, *SLEEPS, *ARMS, "--fail-unless", "threads > sequential")
+    assert (wrong.returncode, "unknown arm 'threads'" in wrong.stderr) == (2, True)
+    equal = ("--arm", "thread-pool:4,name=a", "--arm", "thread-pool:4,name=b")
+    told = run(stack.url, *SLEEPS, *equal, "--fail-unless", "a > b")
+    assert told.returncode == 4, told.stdout
+    assert "not proven a > b" in told.stdout
+
+
+def test_a_grid_is_every_combination(stack: LocalStack) -> None:
+    axes = ("--grid", "backend=thread-pool,threading", "--grid", "concurrency=1,2")
+    told = run(stack.url, *SLEEPS[:-1], "99", *axes)
+    assert told.returncode == 2 and "4 arms" in told.stderr
+    both = run(stack.url, *SLEEPS, *ARMS, *axes)
+    assert both.returncode == 2 and "give --arm or --grid" in both.stderr
+
+
+def test_a_comparison_is_cancelled_by_its_id(stack: LocalStack) -> None:
+    with Client(stack.url) as client:
+        arms = [{"backend": "sequential"}, {"backend": "thread-pool"}]
+        found = client.comparisons.submit({"task": "sleep", "count": 9, "arms": arms})
+    told = run(stack.url, "compare", "cancel", found.id)
+    assert told.returncode == 0 and told.stdout.startswith(found.id)
+    assert run(stack.url, "compare", "cancel", found.id).returncode == 2
 
 
 def test_a_lesson_counts_what_was_lost_in_80_columns(stack: LocalStack, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_arms_get_verdicts_from_interleaved_runs_and_nothing_is_left(crew: Stack
     # Four items on each arm: on one lane, and on up to four.
     chart = crew.stage.http.get(f"{PATH}/{ended['id']}/report?chart=timelines").text
     assert chart.count("<style>") == 1 and 2 <= chart.count('class="wall"') <= 5
-    for form in ("markdown", "csv", "hyperfine"):
+    for form in ("markdown", "csv", "hyperfine", "card"):
         text = crew.stage.http.get(f"{PATH}/{ended['id']}?format={form}").text
         assert "thread-pool 4" in text
     accepted = crew.stage.http.get(f"{PATH}/{ended['id']}", headers={"Accept": "text/csv"})

@@ -94,6 +94,9 @@ def at_rest(part: Any) -> Any:
 CHANGED = {
     "!*/sum: 0 -> None": "the sum of no numbers is null",
     "+*/waiting_for": "jobs say what they wait for",
+    "+*/fail_unless": "comparisons have conditions",
+    "+*/conditions": "comparisons have conditions",
+    "+*/links/card": "a comparison is exported as a card",
     "+*/sum_text": "the sum as text, beside it",
     "+*/batches/*/second_try": "second tries are shown",
     "+*/batches/*/leftovers": "what tasks left behind is shown",

@@ -3,6 +3,7 @@
 from batchpool.charts.heat_map import Cell, Grid
 from batchpool.charts.queue_curve import Sample
 from batchpool.charts.ratio_dots import ArmRatio
+from batchpool.charts.result_card import Card, CardRow
 from batchpool.charts.scaling_curve import Law, Point
 from batchpool.charts.stacked_parts import ArmParts
 from batchpool.charts.timeline_arms import ArmRun
@@ -21,6 +22,23 @@ ARMS = (
     ArmRatio("process-pool 4", 1.89, 1.31, 2.24, (1.3, 2.2, 1.95, 1.83, 2.24, 1.6), "faster", True),
     ArmRatio("multiprocessing 4", 0.61, 0.55, 0.7, (0.6, 0.55, 0.7, 0.62), "slower"),
     ArmRatio("asyncio 4", 1.4, 1.2, 1.6, (1.2, 1.6, 1.5), None),
+)
+
+CARD = Card(
+    "Take process-pool 4. It is 1.89 times as fast as sequential.",
+    "cpu, 8 items; 10 rounds, seed 7; Python 3.14.0 without the GIL; 2 CPUs; batchpool 0.2.0",
+    (
+        CardRow("sequential", 0.655, 1.0, "reference"),
+        CardRow("threading 4", 0.701, 0.92, "no difference shown"),
+        CardRow("process-pool 4", 0.347, 1.89, "faster", True),
+        CardRow("an arm that failed & has a long name of its own", None, None, "no verdict"),
+    ),
+    (
+        ("passed", "process-pool:4 > 1.2 * sequential (above 1.2)"),
+        ("failed", "threading:4 > 1.2 * sequential (below 1.2)"),
+        ("not proven", "threading:4 > 0.95 * sequential (0.95 is within the interval)"),
+    ),
+    "batchpool compare cpu --count 8 --arm sequential:1x1 --arm threading:1x4 --seed 7 --rounds 10",
 )
 
 PARTS = (

@@ -50,6 +50,15 @@ def parse_arm(text: str) -> dict[str, Any]:
     return arm | parse_params(more)
 
 
+def parse_grid(axes: Iterable[str]) -> dict[str, Any]:
+    """Parse `NAME=VALUE[,VALUE...]` pairs, as `concurrency=1,2,4`; `in_flight` has one value."""
+    pairs = parse_params(axes, as_text=True)
+    grid = {name: [_json_or_text(each) for each in text.split(",")] for name, text in pairs.items()}
+    if "in_flight" in grid:
+        grid["in_flight"] = _json_or_text(pairs["in_flight"])
+    return grid
+
+
 def read_document(source: TextIO) -> dict[str, Any]:
     """Read a file that holds one JSON object."""
     try:
@@ -112,12 +121,18 @@ def comparison_request(
     if sum(source is not None for source in (count, items, lines)) > 1:
         raise click.UsageError("give one of --count, --items and --lines")
     arms = [parse_arm(arm) for arm in given.pop("arms")]
+    grid, conditions = parse_grid(given.pop("grid", ())), list(given.pop("fail_unless", ()))
+    if arms and grid:
+        raise click.UsageError("give --arm or --grid, not both")
     params, labels = parse_params(given.pop("params")), given.pop("labels")
     order = order | {name: value for name, value in given.items() if value is not None}
     if task is not None:
         order["task"] = task
-    if arms:
-        order["arms"] = arms
+    if arms or grid:
+        order = {name: value for name, value in order.items() if name not in ("arms", "grid")}
+        order |= {"arms": arms} if arms else {"grid": grid}
+    if conditions:
+        order["fail_unless"] = conditions
     if params:
         order["params"] = order.get("params", {}) | params
     if labels:

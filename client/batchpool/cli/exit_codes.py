@@ -16,6 +16,7 @@ from batchpool.client.errors import (
 
 JOB_FAILED = 1
 UNREACHABLE = 3
+NOT_PROVEN = 4
 INTERRUPTED = 130
 
 

@@ -1,9 +1,10 @@
 """The command `batchpool`: data on stdout, progress on stderr, one exit code per outcome.
 
 0  it worked, and the job succeeded
-1  the job did not succeed, or the stack did not come up
+1  the job did not succeed, a condition of a comparison failed, or the stack did not come up
 2  what was asked for cannot be done that way
 3  the service cannot be reached, or cannot take it now
+4  a comparison proves neither that its conditions hold nor that they do not
 """
 
 import json
@@ -17,13 +18,8 @@ from typing import Any, TextIO
 
 import click
 
-from batchpool.cli.arguments import (
-    comparison_request,
-    parse_params,
-    read_document,
-    read_items,
-    read_lines,
-)
+from batchpool.cli.arguments import parse_params, read_items, read_lines
+from batchpool.cli.comparison.commands import compare
 from batchpool.cli.exit_codes import JOB_FAILED, exit_codes, way_on
 from batchpool.cli.extras import needs_extra
 from batchpool.cli.lesson import lesson
@@ -223,73 +219,7 @@ def _watch(client: Client, job_id: str, as_json: bool) -> None:
         sys.exit(JOB_FAILED)
 
 
-@main.command()
-@click.argument("task", required=False)
-@click.option(
-    "--file",
-    "body",
-    type=click.File(encoding="utf-8"),
-    help="The order as JSON, as for POST /v1/comparisons; options win over it. - is stdin.",
-)
-@click.option(
-    "--arm",
-    "arms",
-    multiple=True,
-    metavar="BACKEND[:[BATCHESx]CONCURRENCY][,NAME=VALUE...]",
-    help="One way to run it, e.g. thread-pool:4, or process-pool:2x4,pool=fresh.",
-)
-@click.option("--count", type=int, help="Run the items 0 … N-1 in each run.", metavar="N")
-@click.option("--items", type=click.File(encoding="utf-8"), help="As for submit.")
-@click.option("--lines", type=click.File(encoding="utf-8"), help="As for submit.")
-@click.option(
-    "--param", "params", multiple=True, metavar="NAME=VALUE", help="VALUE is JSON or text."
-)
-@click.option("--label", "labels", multiple=True, metavar="NAME=TEXT")
-@click.option("--rounds", type=int, help="Each runs every arm once, in shuffled order.")
-@click.option("--warmup", type=int, help="Rounds before those that count.")
-@click.option("--seed", type=int, help="Of the order and of the bootstrap.")
-@click.option("--reference", help="The arm, by name, that the others are compared with.")
-@click.option("--min-effect", type=float, help="A smaller difference is no verdict.")
-@click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="Of each run.")
-@click.option(
-    "--format",
-    "as_format",
-    type=click.Choice(["markdown", "csv", "hyperfine", "json"]),
-    help="Print the results in this form.",
-)
-@json_option
-@url_option
-def compare(task: str | None, body: TextIO | None, as_json: bool, url: str, **rest: Any) -> None:
-    """Run TASK under several arms in interleaved rounds and recommend one."""
-    as_format = rest.pop("as_format")
-    as_format = "json" if as_json else as_format
-    order = comparison_request(task, read_document(body) if body else {}, rest)
-    with exit_codes(), Client(url) as client:
-        submitted = client.comparisons.submit(order)
-        announce("comparison", submitted.id)
-        _follow_comparison(client, submitted.id, as_format)
-
-
-def _follow_comparison(client: Client, comparison_id: str, as_format: str | None) -> None:
-    from batchpool.cli.comparison.output import follow_comparison, print_comparison
-    from batchpool.cli.output import print_error, stdout_console
-
-    path = f"{client.url}/v1/comparisons/{comparison_id}"
-    with way_on("comparison", comparison_id, f"GET {path} shows it"):
-        follow_comparison(client.comparisons.events(comparison_id))
-    comparison = client.comparisons.get(comparison_id)
-    if as_format == "json":
-        click.echo(json.dumps(comparison.data, indent=2))
-    elif as_format is not None and comparison.succeeded:
-        click.echo(client.comparisons.export(comparison, as_format), nl=False)
-    else:
-        print_comparison(stdout_console(), comparison)
-    if not comparison.succeeded:
-        error = comparison["error"] or {"type": comparison.state, "message": "no verdict"}
-        print_error(f"{error['type']}: {error['message']}")
-        sys.exit(JOB_FAILED)
-
-
+main.add_command(compare)
 main.add_command(lesson)
 main.add_command(values)
 main.add_command(records)

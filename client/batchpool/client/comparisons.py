@@ -32,6 +32,11 @@ class Comparison(Resource):
         return {arm["name"]: arm["verdict"] for arm in self.arms}
 
     @property
+    def conditions(self) -> list[JsonObject]:
+        """Outcome of each condition of `fail_unless`; empty until the end."""
+        return list(self.data.get("conditions") or ())
+
+    @property
     def conclusion(self) -> list[str]:
         """The conclusion in sentences; empty until the end."""
         return list(self.data.get("conclusion") or ())
@@ -80,13 +85,19 @@ class Comparisons:
         return follow_events(self._transport, path, what)
 
     def export(self, comparison: Comparison | str, format: str) -> str:
-        """Return the results as text: `json`, `markdown`, `csv` or `hyperfine` (JSON)."""
+        """Return the results as text: `json`, `markdown`, `csv`, `hyperfine` or `card`."""
         call = Call("GET", _path(comparison), query={"format": format}, headers={"Accept": "*/*"})
         return self._transport.call(call).text
 
     def report(self, comparison: Comparison | str) -> str:
         """Return the report: one HTML file that loads nothing and opens from a disk."""
         call = Call("GET", f"{_path(comparison)}/report", headers={"Accept": "text/html"})
+        return self._transport.call(call).text
+
+    def card(self, comparison: Comparison | str) -> str:
+        """Return the result card: an SVG picture that stands alone."""
+        path = f"{_path(comparison)}/report"
+        call = Call("GET", path, query={"chart": "card"}, headers={"Accept": "image/svg+xml"})
         return self._transport.call(call).text
 
     def cancel(self, comparison: Comparison | str) -> Comparison:

@@ -191,7 +191,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "get",
         "/v1/comparisons/{comparison_id}",
-        "Show a comparison, or wait for its end; as JSON, Markdown, CSV or hyperfine's JSON",
+        "Show a comparison, or wait for its end; as JSON, Markdown, CSV or other forms",
         answer=comparison_answers.Comparison,
         query=requests.ComparisonQuery,
         problems=(404, 406, 409, 422, 503),

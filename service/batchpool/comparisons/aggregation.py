@@ -17,7 +17,7 @@ from batchpool.schemas.comparison_responses import (
 from batchpool.schemas.job_responses import ErrorInfo, ItemsInfo
 from batchpool.timestamps import rfc3339
 
-FORMATS = ("markdown", "csv", "hyperfine")
+FORMATS = ("markdown", "csv", "hyperfine", "card")
 
 
 def results_of(entry: ComparisonEntry) -> Results | None:

@@ -104,10 +104,31 @@ Dispatches = Annotated[Any, _AXIS, _list_of({"enum": list(DISPATCHES)})]
 Pools = Annotated[Any, _AXIS, _list_of({"enum": list(POOLS)})]
 
 
-ConditionText = Annotated[
-    str,
-    Field(min_length=1, max_length=MOST_CONDITION_CHARS),
-    AfterValidator(refuse_control_characters),
+def _plain_conditions(value: Any) -> Any:
+    if type(value) is not list:
+        raise ValueError("must be a list of conditions")
+    if len(value) > MOST_CONDITIONS:
+        raise ValueError(f"must have at most {MOST_CONDITIONS} conditions, got {len(value)}")
+    for index, text in enumerate(value):
+        if type(text) is not str or not 1 <= len(text) <= MOST_CONDITION_CHARS:
+            raise ValueError(
+                f"must be a list of texts of 1 to {MOST_CONDITION_CHARS} characters, "
+                f"got {shown(text)} at {index}"
+            )
+        refuse_control_characters(text)
+    return value
+
+
+Conditions = Annotated[
+    Any,
+    BeforeValidator(_plain_conditions),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "maxItems": MOST_CONDITIONS,
+            "items": {"type": "string", "minLength": 1, "maxLength": MOST_CONDITION_CHARS},
+        }
+    ),
 ]
 
 
@@ -190,7 +211,7 @@ class ComparisonRequest(Request):
     min_effect: Annotated[float, Field(ge=0, lt=1), NUMBER] = Field(
         DEFAULT_MIN_EFFECT, description="the smallest difference that gets a verdict"
     )
-    fail_unless: Annotated[list[ConditionText], Field(max_length=MOST_CONDITIONS)] = Field(
+    fail_unless: Conditions = Field(
         default_factory=list,
         description="what it must show of the arms' speeds: `process-pool:2 > 1.5 * sequential`",
     )
@@ -236,6 +257,6 @@ class ComparisonsQuery(Request):
 class ComparisonQuery(JobQuery):
     """`GET /v1/comparisons/{id}`"""
 
-    format: Literal["json", "markdown", "csv", "hyperfine"] | None = Field(
+    format: Literal["json", "markdown", "csv", "hyperfine", "card"] | None = Field(
         None, description="default: by the Accept header; only json before there are results"
     )

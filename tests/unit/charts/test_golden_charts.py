@@ -15,6 +15,7 @@ from batchpool.charts import (
     heat_map,
     queue_curve,
     ratio_dots,
+    result_card,
     scaling_curve,
     share_bar,
     stacked_parts,
@@ -44,6 +45,7 @@ CHARTS: dict[str, Callable[[], str]] = {
     "timeline": lambda: timeline.draw(samples.takeover()),
     "timeline-narrow": lambda: timeline.draw(samples.takeover(), width=360),
     "timeline-binned": lambda: timeline.draw(samples.binned()),
+    "result-card": lambda: result_card.draw(samples.CARD),
     "timeline-arms": lambda: timeline_arms.draw(samples.arm_runs()),
 }
 TABLES: dict[str, Callable[[], Table]] = {

@@ -1,6 +1,6 @@
 """Print a comparison: a progress bar while it runs, then the result table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -11,8 +11,10 @@ from rich.text import Text
 from batchpool.cli.output import stderr_console
 from batchpool.client.comparisons import Comparison
 from batchpool.client.resources import Event
+from batchpool.json_value import JsonObject
 
 _STYLES = {"faster": "bold green", "slower": "bold red"}
+_OUTCOMES = {"passed": "bold green", "failed": "bold red", "not proven": "bold yellow"}
 _LEAST_SHARE = 0.005
 """Parts that are below this share of every arm's time have no column."""
 
@@ -57,6 +59,11 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     """Print the conclusion, then the data behind it."""
     for sentence in comparison.conclusion:
         console.print(sentence, style="bold", markup=False)
+    for each in comparison.conditions:
+        outcome = Text(each["outcome"], _OUTCOMES[each["outcome"]])
+        console.print(outcome, Text(f"{each['condition']}: {each['why']}"))
+        if each["rounds_needed"]:
+            console.print(f"  about {each['rounds_needed']} rounds would decide it", style="dim")
     if comparison.arms:
         console.print()
         console.print(_arms_table(comparison))
@@ -64,10 +71,36 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
             console.print()
             console.print(parts)
     for name, style in (("guard", "red"), ("warnings", "yellow")):
-        for finding in comparison.data.get(name) or ():
-            whom = f"{finding['arm']}: " if finding["arm"] else ""
-            console.print(f"  {whom}{finding['message']}", style=style, markup=False)
+        for text in _findings(comparison.data.get(name) or ()):
+            console.print(f"  {text}", style=style, markup=False)
     console.print(_footer(comparison), style="dim", markup=False)
+
+
+def _findings(findings: Iterable[JsonObject]) -> Iterator[str]:
+    for each in findings:
+        own = f"{each['arm']}: " if each["arm"] else ""
+        yield own + str(each["message"]).removeprefix(own)
+
+
+def print_comparisons(console: Console, found: Iterable[Comparison]) -> None:
+    """Print a line for each comparison."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("id", "state"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("task", overflow="fold")
+    for name in ("items", "arms", "runs"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in found:
+        spec, done = each["spec"], each.progress
+        table.add_row(
+            each.id,
+            each.state,
+            Text(spec["task"]),
+            str(spec["items"]["count"]),
+            str(len(spec["arms"])),
+            f"{done['done']}/{done['runs']}",
+        )
+    console.print(table)
 
 
 def _arms_table(comparison: Comparison) -> Table:
@@ -76,7 +109,7 @@ def _arms_table(comparison: Comparison) -> Table:
     table.add_column("arm", overflow="fold", min_width=10)
     for name in ("median", "± MAD", "speedup", "nominal 95 %", "p (Holm)"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    table.add_column("verdict", min_width=13)
     for arm in comparison.arms:
         speedup, ratio = arm["speedup"], arm["ratio"]
         is_reference = arm["index"] == comparison["spec"]["reference"]

@@ -27,6 +27,7 @@ from batchpool.comparisons.aggregation import (
     show_comparison_summary,
 )
 from batchpool.comparisons.analysis.exports import to_csv, to_hyperfine, to_markdown
+from batchpool.comparisons.analysis.result_card import result_card
 from batchpool.comparisons.listing import list_comparisons
 from batchpool.comparisons.readability import show_readable
 from batchpool.ledger import keys
@@ -111,6 +112,8 @@ def _in_format(name: str, snapshot: ComparisonSnapshot, headers: dict[str, str])
     if name == "hyperfine":
         document = to_hyperfine(results).model_dump(exclude_unset=True)
         return json_response(document, headers=headers)
+    if name == "card":
+        return json_response(result_card(results).model_dump(), headers=headers)
     text, media_type = (to_csv(results), CSV) if name == "csv" else (to_markdown(results), MARKDOWN)
     return Response(text, headers=headers, content_type=f"{media_type}; charset=utf-8")
 

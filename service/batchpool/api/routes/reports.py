@@ -18,10 +18,13 @@ from batchpool.api.page_response import HTML, running_version
 from batchpool.api.problems import field_problem
 from batchpool.api.routes.pages.job import JobParts
 from batchpool.api.use_cases.load_timeline import load_arm_runs, load_timeline
+from batchpool.comparisons.aggregation import results_of, show_comparison
+from batchpool.comparisons.analysis.result_card import result_card
 from batchpool.jobs.aggregation import show_job
 from batchpool.jobs.timeline.view import Window
 from batchpool.model import TERMINAL_STATES
 from batchpool.pages.chart_card import ChartCard
+from batchpool.pages.comparisons.card import card_picture
 from batchpool.pages.comparisons.view import build_comparison
 from batchpool.pages.jobs.charts import job_charts
 from batchpool.pages.one_file import chart_file, chart_policy, file_policy, render_file
@@ -61,7 +64,11 @@ def get_comparison_report(comparison_id: str) -> Response:
     runs = load_arm_runs(context, entry) if entry.state in TERMINAL_STATES else []
     view = build_comparison(entry, snapshot.now_ms, runs)
     if query.chart is not None:
-        return _chart((*view.top, *view.beside, *view.wide, *view.last), query.chart)
+        cards = [*view.top, *view.beside, *view.wide, *view.last]
+        if results := results_of(entry):
+            shown = show_comparison(entry, snapshot.now_ms)
+            cards.append(card_picture(shown, result_card(results)))
+        return _chart(cards, query.chart)
     return _file("report_comparison.html", f"comparison-{entry.id}", snapshot.now_ms, view=view)
 
 

@@ -56,6 +56,11 @@ def to_markdown(results: Results) -> str:
             [_arm_row(arm) for arm in analysis.arms],
         ),
     ]
+    if analysis.conditions:
+        rows = [
+            [_plain(each.condition), each.outcome, _plain(each.why)] for each in analysis.conditions
+        ]
+        lines += ["", *_table(("condition", "outcome", "why"), rows)]
     if parts := [(arm.name, arm.parts) for arm in analysis.arms if arm.parts]:
         names = list(parts[0][1])
         head = ("seconds of", *(name.removesuffix("_s") for name in names))

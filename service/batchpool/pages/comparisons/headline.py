@@ -1,7 +1,7 @@
 """The conclusion of a comparison: the arm to take, how sure that is, and why; pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from batchpool.charts import numbers
@@ -44,6 +44,17 @@ def headline(comparison: Comparison, left_s: float | None) -> Headline:
     """
     if comparison.state not in TERMINAL_STATES:
         return Headline(*progress_sentence(comparison, left_s))
+    found = _conclusion(comparison)
+    return replace(found, rows=(*_conditions(comparison), *found.rows))
+
+
+def _conditions(comparison: Comparison) -> Iterator[tuple[str, str]]:
+    """Each thing that the comparison had to show, with its outcome as the word beside it."""
+    for each in comparison.conditions or ():
+        yield each.outcome.capitalize(), f"{each.condition}: {numbers.tidy(each.why)}."
+
+
+def _conclusion(comparison: Comparison) -> Headline:
     best = best_arm(comparison)
     sentences = comparison.conclusion or []
     if best is not None and best.speedup is not None:
