@@ -37,6 +37,12 @@ class Comparison(Resource):
         return list(self.data.get("conditions") or ())
 
     @property
+    def outcome(self) -> str | None:
+        """The worst outcome of its conditions: failed, not proven or passed; None without any."""
+        outcomes = {each["outcome"] for each in self.conditions}
+        return next((each for each in ("failed", "not proven", "passed") if each in outcomes), None)
+
+    @property
     def conclusion(self) -> list[str]:
         """The conclusion in sentences; empty until the end."""
         return list(self.data.get("conclusion") or ())

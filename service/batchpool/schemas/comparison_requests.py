@@ -26,7 +26,7 @@ from batchpool.schemas.fields import (
     refuse_control_characters,
 )
 from batchpool.schemas.job_requests import JobQuery, JobRequest, Limit
-from batchpool.schemas.reading import Request
+from batchpool.schemas.reading import Request, shown
 
 MOST_ARMS = 20
 MOST_RUNS = 200

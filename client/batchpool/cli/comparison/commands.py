@@ -89,11 +89,11 @@ def run(task: str | None, body: TextIO | None, as_json: bool, url: str, **rest: 
     order = comparison_request(task, read_document(body) if body else {}, rest)
     with exit_codes(), Client(url) as client:
         found = _measure(client, order)
-        if confirm and _outcome(found) == "failed":
+        if confirm and found.outcome == "failed":
             _announce_second(found)
             # Another order of the runs; the conditions fail only if they fail both times.
             found = _measure(client, order | {"seed": found["spec"]["seed"] ^ 1})
-            if _outcome(found) == "passed":
+            if found.outcome == "passed":
                 _print(client, found, as_format, card)
                 _end_not_proven("failed the first time and passed the second time")
         _print(client, found, as_format, card)
@@ -175,12 +175,6 @@ def _print(client: Client, found: Comparison, as_format: str | None, card: Path 
         print_comparison(stdout_console(), found)
 
 
-def _outcome(found: Comparison) -> str:
-    """The worst outcome of its conditions: failed, not proven or passed."""
-    outcomes = {each["outcome"] for each in found.conditions}
-    return next((name for name in ("failed", "not proven") if name in outcomes), "passed")
-
-
 def _exit(found: Comparison) -> None:
     from batchpool.cli.output import print_error
 
@@ -188,9 +182,9 @@ def _exit(found: Comparison) -> None:
         error = found["error"] or {"type": found.state, "message": "no verdict"}
         print_error(f"{error['type']}: {error['message']}")
         sys.exit(JOB_FAILED)
-    if _outcome(found) == "failed":
+    if found.outcome == "failed":
         sys.exit(JOB_FAILED)
-    if _outcome(found) == "not proven":
+    if found.outcome == "not proven":
         sys.exit(NOT_PROVEN)
 
 

@@ -29,6 +29,9 @@ class PhaseTimes:
     end_s: float
 
 
+_HALF_NS = 5e-10
+
+
 class TaskTime(NamedTuple):
     """The time of one task and its parts; waiting and contention are None without a baseline."""
 
@@ -139,8 +142,9 @@ def _spans(
 ) -> Iterator[tuple[float, float, int]]:
     """Spans of time in which the number of tasks in flight does not change, with that number."""
     steps = [*cuts, *((task.start_s, 1) for task in tasks), *((task.end_s, -1) for task in tasks)]
-    # At one moment ends come before starts: a slot that continues at once is one slot, not two.
-    steps.sort()
+    # A slot that continues at once is one slot, not two: at one moment ends come before starts, and
+    # an end that was added up as a float may be a little late.
+    steps.sort(key=lambda step: step[0] + _HALF_NS * step[1])
     in_flight = 0
     for (start_s, step), (end_s, _) in pairwise(steps):
         in_flight += step

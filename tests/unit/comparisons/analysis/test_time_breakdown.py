@@ -1,5 +1,7 @@
 """Where the time goes, from phases and intervals."""
 
+from itertools import pairwise
+
 import pytest
 
 from batchpool.comparisons.analysis.time_breakdown import (
@@ -87,3 +89,14 @@ def test_a_slot_that_continues_at_once_is_one_slot() -> None:
     assert most_in_flight([*tasks, *follow]) == 1
     assert most_in_flight([*tasks, *tasks]) == 2
     assert most_in_flight([]) == 0
+
+
+def test_a_chain_of_odd_times_is_one_slot() -> None:
+    # Starts and wall times are whole nanoseconds; their sums as floats are not.
+    starts_ns = [7 * 30_000_333 * n + n * n for n in range(1000)]
+    chain = [
+        TaskTime(0.1 + start / 1e9, (end - start) / 1e9, 0, None, None)
+        for start, end in pairwise(starts_ns)
+    ]
+    assert any(a.end_s > b.start_s for a, b in pairwise(chain))
+    assert most_in_flight(chain) == 1
