@@ -8,7 +8,7 @@ pytest loads it by itself. What it needs besides pytest is imported when a test 
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from batchpool.client import Client
     from batchpool.client.comparisons import Comparison
+    from batchpool.json_value import JsonObject
 
 _MARKER = (
     "compare(*conditions, task, arms, confirm=False, **order): run the comparison and fail unless "
@@ -89,7 +90,7 @@ def _measure(client: "Client", marker: pytest.Mark) -> "tuple[Comparison, str | 
     return found, "not proven" if found.outcome == "passed" else found.outcome
 
 
-def _arm(arm: str | Mapping[str, Any]) -> Mapping[str, Any]:
+def _arm(arm: "str | JsonObject") -> "JsonObject":
     import click
 
     from batchpool.cli.arguments import parse_arm

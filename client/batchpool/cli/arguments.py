@@ -7,6 +7,8 @@ from typing import Any, TextIO
 
 import click
 
+from batchpool.json_value import JsonObject
+
 
 def parse_params(pairs: Iterable[str], *, as_text: bool = False) -> dict[str, Any]:
     """Parse NAME=VALUE pairs; a value is parsed as JSON if it is JSON, else kept as text."""
@@ -50,7 +52,7 @@ def parse_arm(text: str) -> dict[str, Any]:
     return arm | parse_params(more)
 
 
-def parse_grid(axes: Iterable[str]) -> dict[str, Any]:
+def parse_grid(axes: Iterable[str]) -> JsonObject:
     """Parse `NAME=VALUE[,VALUE...]` pairs, as `concurrency=1,2,4`; `in_flight` has one value."""
     pairs = parse_params(axes, as_text=True)
     grid = {name: [_json_or_text(each) for each in text.split(",")] for name, text in pairs.items()}

@@ -14,6 +14,7 @@ from batchpool.cli.exit_codes import JOB_FAILED, NOT_PROVEN, exit_codes, way_on
 from batchpool.cli.options import announce, json_option, url_option, write_output
 from batchpool.client.client import Client
 from batchpool.client.comparisons import Comparison
+from batchpool.json_value import JsonObject
 
 _card_option = click.option(
     "--card",
@@ -145,7 +146,7 @@ def cancel(comparison: str, as_json: bool, url: str) -> None:
         click.echo(json.dumps(found.data, indent=2) if as_json else f"{found.id} {found.state}")
 
 
-def _measure(client: Client, order: dict[str, Any]) -> Comparison:
+def _measure(client: Client, order: JsonObject) -> Comparison:
     """Submit a comparison, follow it and load it when it has ended."""
     from batchpool.cli.comparison.output import follow_comparison
 
