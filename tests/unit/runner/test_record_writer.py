@@ -5,7 +5,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any, cast
 
-from batchpool.execution.record_buffer import MOST_WAITING
+from batchpool.execution.record_buffer import DUE_FROM, MOST_WAITING
 from batchpool.ledger.ownership import Block, Claim, Ending, Ownership
 from batchpool.ledger.values.job_entries import Tally
 from batchpool.model import ExecutionSite, Outcome, RunSpec
@@ -111,3 +111,11 @@ def test_reducers_take_what_succeeded_after_what_was_stored() -> None:
 
 def _shown(value: int) -> dict[str, Any]:
     return {"value": value, "skipped": {"count": 0, "first_index": None}, "overflow": 0}
+
+
+def test_many_records_wake_the_taker() -> None:
+    flusher = _flusher(Taken(), 2 * DUE_FROM)
+    flusher.buffer.add(_outcomes(0, DUE_FROM - 1))
+    assert not flusher.buffer.is_due.is_set()
+    flusher.buffer.add(_outcomes(DUE_FROM, 1))
+    assert flusher.buffer.is_due.is_set()

@@ -183,7 +183,7 @@ class _FlushThread:
         self._context = context
         self._writer = writer
         self._tick = tick
-        self._done = threading.Event()
+        self._is_done = False
         self._thread = threading.Thread(target=self._run, name="flusher") if needed else None
 
     def __enter__(self) -> None:
@@ -196,13 +196,19 @@ class _FlushThread:
                 start_thread(self._thread)
 
     def __exit__(self, *exc: object) -> None:
-        self._done.set()
+        self._is_done = True
+        self._writer.buffer.is_due.set()
         if self._thread:
             self._thread.join()
 
     def _run(self) -> None:
         try:
-            while not self._done.wait(0 if self._writer.is_behind else FLUSH_AFTER_S / 2):
+            is_due = self._writer.buffer.is_due
+            while True:
+                is_due.wait(0 if self._writer.is_behind else FLUSH_AFTER_S / 2)
+                is_due.clear()
+                if self._is_done:
+                    return
                 self._tick()
         except OwnershipLost as refusal:
             # No thread can be ended from here: the worker kills this process on this reply. But it
