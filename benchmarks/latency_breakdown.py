@@ -14,7 +14,7 @@ from batchpool.ledger.connection import connect
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.values.job_entries import NewJob
 from batchpool.ledger.values.job_spec import ItemsSummary, JobSpec
-from batchpool.queue.rq_queue import enqueue
+from batchpool.queue.rq_queue import enqueue_commands
 from batchpool.stack.local_stack import LocalStack
 from benchmarks.peers import PEERS, Driven
 from benchmarks.redis_servers import redis_server
@@ -121,7 +121,7 @@ def _create(redis: Redis, jobs: Jobs) -> None:
     # For a class that no worker has: nobody takes it while the next parts are measured.
     job_id = f"bench{uuid.uuid4().hex[:19]}"
     new = NewJob(job_id, _SPEC, [(0, 1)], None, _NOBODY, 60, 60, 60)
-    jobs.create(new, lambda pipe: enqueue(redis, pipe, _NOBODY, [(job_id, 0)], 60))
+    jobs.create(new, enqueue_commands(_NOBODY, [(job_id, 0)]))
     jobs.cancel(job_id)
     jobs.delete(job_id)
 

@@ -29,7 +29,7 @@ from batchpool.ledger.presence import Presence
 from batchpool.ledger.values.job_entries import NewJob
 from batchpool.ledger.values.job_spec import ItemsSummary, JobSpec
 from batchpool.model import TERMINAL_STATES
-from batchpool.queue.rq_queue import enqueue
+from batchpool.queue.rq_queue import enqueue_commands
 from batchpool.stack.folders import DataFolder
 from batchpool.stack.redis_server import choose_redis, server_command
 
@@ -68,7 +68,7 @@ def _our_latency(redis: Redis) -> Callable[[], float]:
         started = time.perf_counter()
         job_id = uuid.uuid4().hex
         new = NewJob(job_id, spec, [(0, 1)], None, known.id, 60, 60, 60)
-        jobs.create(new, lambda pipe: enqueue(redis, pipe, known.id, [(job_id, 0)], 60))
+        jobs.create(new, enqueue_commands(known.id, [(job_id, 0)]))
         last = "0-0"
         while (entry := jobs.load(job_id)) and entry.state not in TERMINAL_STATES:
             last = ([last] + [event_id for event_id, _ in events.read(job_id, last, 5000)])[-1]

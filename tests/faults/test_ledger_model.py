@@ -121,7 +121,7 @@ class LedgerMachine(RuleBasedStateMachine):
         firsts = [sum(sizes[:at]) for at in range(len(sizes))]
         ranges = list(zip(firsts, sizes, strict=True))
         new = NewJob(job_id, job_spec(reduce=REDUCE), ranges, None, "c", 3600, 3600, 3600)
-        self.jobs.create(new, lambda pipe: None)
+        self.jobs.create(new)
         self.models[job_id] = Modelled()
         return job_id
 
@@ -141,12 +141,12 @@ class LedgerMachine(RuleBasedStateMachine):
         if lost:
             self.redis.delete(keys.UPLOAD + job_id)
             with pytest.raises(UploadLost):
-                self.jobs.create(new, lambda pipe: None, dry_run=dry_run)
+                self.jobs.create(new, dry_run=dry_run)
         elif dry_run:
-            assert self.jobs.create(new, lambda pipe: None, dry_run=True).submitted_ms
+            assert self.jobs.create(new, dry_run=True).submitted_ms
             upload.discard()
         else:
-            self.jobs.create(new, lambda pipe: None)
+            self.jobs.create(new)
             assert list(self.jobs.items(job_id, 0, len(given))) == given
             self.models[job_id] = Modelled()
         assert not self.redis.exists(keys.UPLOAD + job_id)

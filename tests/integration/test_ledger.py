@@ -58,7 +58,7 @@ def create(redis: Redis, job_id: str = "j", **changes: Any) -> Jobs:
         "result_ttl_s": 60,
     }
     jobs = Jobs(redis)
-    jobs.create(NewJob(**fields | changes), lambda pipe: None)
+    jobs.create(NewJob(**fields | changes))
     return jobs
 
 
@@ -444,12 +444,12 @@ def test_an_idempotency_key_makes_one_job_and_refuses_another_body(redis: Redis)
     jobs = Jobs(redis)
     new = NewJob("a", SPEC, [(0, 1)], None, "c", 60, 60, 60)
     key = IdempotencyKey("anyone POST /v1/jobs", "k", "hash")
-    assert jobs.create(new, lambda pipe: None, key).job_id == "a"
+    assert jobs.create(new, (), key).job_id == "a"
     replay = NewJob("b", SPEC, [(0, 1)], None, "c", 60, 60, 60)
-    assert jobs.create(replay, lambda pipe: None, key) == ("a", None)
+    assert jobs.create(replay, (), key) == ("a", None)
     assert jobs.load("b") is None
     with pytest.raises(KeyReused):
-        jobs.create(replay, lambda pipe: None, IdempotencyKey(key.scope, "k", "other"))
+        jobs.create(replay, (), IdempotencyKey(key.scope, "k", "other"))
 
 
 def test_deleting_leaves_no_key_behind(redis: Redis) -> None:

@@ -117,11 +117,11 @@ def test_a_job_of_a_former_leader_is_not_made(redis: Redis, comparisons: Compari
         spec = job_spec(count=2)
         return NewJob(job_id, spec, ranges, None, "c", 9, 9, 9, queues=queues, leader=leader)
 
-    assert jobs.create(new("a" * 24, "0:late"), lambda pipe: None).submitted_ms is None
+    assert jobs.create(new("a" * 24, "0:late")).submitted_ms is None
     assert jobs.load("a" * 24) is None and not redis.exists(keys.WAITING, keys.JOBS)
-    assert jobs.create(new("b" * 24, token), lambda pipe: None).submitted_ms
+    assert jobs.create(new("b" * 24, token)).submitted_ms
     made = jobs.load("b" * 24)
     assert made and [batch.queue for batch in made.batches] == ["c~x~0", "c~x~1"]
     # A second driver that decides the same makes nothing either.
-    assert jobs.create(new("b" * 24, token), lambda pipe: None).submitted_ms is None
+    assert jobs.create(new("b" * 24, token)).submitted_ms is None
     assert redis.zcard(keys.WAITING) == 2

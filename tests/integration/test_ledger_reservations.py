@@ -30,7 +30,7 @@ def offered(reservations: Reservations, slot: int = 0) -> WorkerSlot:
 def make_job(redis: Redis, job_id: str = "j", batches: int = 1, **spec: Any) -> Any:
     ranges = [(index, 1) for index in range(batches)]
     new = NewJob(job_id, job_spec(**spec), ranges, None, "c", 60, 60, 60)
-    return Jobs(redis).create(new, lambda pipe: None)
+    return Jobs(redis).create(new)
 
 
 def claim(redis: Redis, host: str, batch: int = 0, follows: Claim | None = None) -> Claim:

@@ -78,7 +78,6 @@ def test_a_batch_whose_worker_died_between_pop_and_claim_is_put_back(
     watched.run(4)
     assert _ids(stage) == [f"{job['id']}-0"]
     assert _ids(stage, QUEUE + ":intermediate") == []
-    assert stage.redis.exists(f"rq:job:{job['id']}-0")
 
 
 def test_a_queue_that_is_whole_is_left_alone(stage: Any, watched: Watched) -> None:
@@ -170,8 +169,8 @@ def test_jobs_whose_time_is_up_leave_nothing_behind(stage: Any, watched: Watched
     for key in stage.redis.keys("bp:job:*"):
         stage.redis.pexpire(key, 1)
     stage.redis.zadd("bp:finished", {f"bp:job:{job['id']}": 1})
-    # A worker takes the RQ job out when it is done with the batch; the stage has none.
-    stage.redis.delete(QUEUE, f"rq:job:{job['id']}-0")
+    # A worker takes the batch out of the queue; the stage has none.
+    stage.redis.delete(QUEUE)
     watched.clock.now_s += 10
     watched.run()
     assert stage.get("/v1/jobs")["jobs"] == []
@@ -184,11 +183,13 @@ def test_a_cancelled_job_does_not_stay_in_a_queue_that_nobody_reads(
     cancelled = stage.post(task="echo", count=2, batches=2)["id"]
     waiting = stage.post(task="echo", count=1)["id"]
     stage.http.post(f"/v1/jobs/{cancelled}/cancel")
+    # Former versions stored an RQ job for each batch.
+    stage.redis.hset(f"rq:job:{cancelled}-0", "origin", "batchpool")
     stage.redis.rpush(QUEUE, "what is this", b"\xff")
     watched.run(25)
     stage.redis.lrem(QUEUE, 0, b"\xff")
     assert _ids(stage) == [f"{waiting}-0"]
-    assert stage.redis.keys("rq:job:*") == [f"rq:job:{waiting}-0".encode()]
+    assert stage.redis.keys("rq:job:*") == []
 
 
 def test_what_a_worker_popped_and_left_behind_is_swept_once_the_batch_has_ended(
@@ -201,7 +202,6 @@ def test_what_a_worker_popped_and_left_behind_is_swept_once_the_batch_has_ended(
     stage.http.post(f"/v1/jobs/{job}/cancel")
     watched.run(25)
     assert _ids(stage, QUEUE + ":intermediate") == []
-    assert stage.redis.keys("rq:job:*") == []
 
 
 def test_two_reconcilers_at_once_do_no_harm(stage: Any, redis_url: str) -> None:

@@ -79,9 +79,7 @@ class Driver:
         job_id, queue = f"{self.jobs:024x}", self.private(taken)
         spec = job_spec("sleep", params={"seconds": seconds}, count=count)
         new = NewJob(job_id, spec, [(0, count)], None, queue, 60, 60, 60)
-        Jobs(self.redis).create(
-            new, lambda pipe: rq_queue.enqueue(self.redis, pipe, queue, [(job_id, 0)], 60)
-        )
+        Jobs(self.redis).create(new, rq_queue.enqueue_commands(queue, [(job_id, 0)]))
         return job_id
 
     def worker_of(self, job_id: str) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from redis import Redis
-from redis.client import Pipeline
 
 from batchpool.comparisons.analysis.run_facts import TaskRun, baseline_times, run_facts
 from batchpool.comparisons.duration import expected_s
@@ -180,11 +179,12 @@ class ComparisonExecution:
             leader=leader,
         )
 
-        def enqueue(pipe: Pipeline) -> None:
-            for batch, queue in enumerate(queues):
-                rq_queue.enqueue(self._redis, pipe, queue, [(job_id, batch)], QUEUE_TIMEOUT_S)
-
-        self._jobs.create(new, enqueue)
+        queueing = [
+            command
+            for batch, queue in enumerate(queues)
+            for command in rq_queue.enqueue_commands(queue, [(job_id, batch)])
+        ]
+        self._jobs.create(new, queueing)
 
     def poll_run(
         self, entry: ComparisonEntry, now_ms: int, leader: str
@@ -206,8 +206,7 @@ class ComparisonExecution:
         self._run = replace(self._run, job_exists=True)
         if snapshot.job.state not in TERMINAL_STATES:
             self._replace_lost_workers(entry, snapshot.job, now_ms)
-            self._jobs.has_ended(job_id, BLOCK_MS)
-            snapshot = self._jobs.load_snapshot(job_id)
+            snapshot = self._jobs.wait_ended(job_id, BLOCK_MS) or self._jobs.load_snapshot(job_id)
         if snapshot is None:
             return True, None
         ended = snapshot.job.state in TERMINAL_STATES

@@ -192,7 +192,7 @@ class Reconciler:
             by_class.setdefault(batch.queue, []).append((batch.job_id, batch.batch))
         for class_id, members in by_class.items():
             failpoint("before requeue")
-            rq_queue.enqueue_again(self._redis, class_id, members, QUEUE_TTL_S)
+            rq_queue.enqueue_again(self._redis, class_id, members)
             failpoint("after requeue")
 
     def _sweep(self) -> None:

@@ -17,7 +17,7 @@ def claim_of(count: int, done: frozenset[int] = frozenset()) -> Claim:
 
 
 def batch_of(count: int, done: frozenset[int] = frozenset()) -> ClaimedBatch:
-    return ClaimedBatch(claim_of(count, done), 0, 1.0, lambda: None)
+    return ClaimedBatch(claim_of(count, done), 0, 1.0)
 
 
 def test_without_a_crash_there_is_one_assignment_that_closes() -> None:
@@ -45,7 +45,7 @@ def test_after_a_crash_the_rest_runs_first_then_each_suspect_alone_then_the_end(
 
 def test_what_ran_when_a_worker_died_runs_together_after_the_rest_and_before_suspects() -> None:
     claim = replace(claim_of(6, frozenset({0})), in_flight=frozenset({0, 1, 2}))
-    batch = ClaimedBatch(claim, 0, 1.0, lambda: None)
+    batch = ClaimedBatch(claim, 0, 1.0)
     assignment = batch.next_assignment()
     assert (assignment.skip, assignment.close) == ({1, 2}, False)
     assert batch.in_flight([3]) == "[1, 2, 3]", "whoever is next is to put them off too"
@@ -61,7 +61,7 @@ def test_what_ran_when_a_worker_died_runs_together_after_the_rest_and_before_sus
 
 def test_nothing_is_put_off_where_nothing_else_is_left() -> None:
     claim = replace(claim_of(3, frozenset({0})), in_flight=frozenset({1, 2}))
-    assert ClaimedBatch(claim, 0, 1.0, lambda: None).next_assignment() == Assignment(claim, 0)
+    assert ClaimedBatch(claim, 0, 1.0).next_assignment() == Assignment(claim, 0)
 
 
 def test_an_item_is_given_up_after_three_crashes_alone_and_no_neighbour_is_blamed() -> None:

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from batchpool.json_value import JsonObject
 from batchpool.ledger import keys
+from batchpool.ledger.scripts import counted_words
 from batchpool.ledger.values.job_entries import NewJob, UploadedItems
 
 RECORD_BYTES = 32
@@ -103,7 +104,7 @@ class CapacityLimits:
 def create_arguments(
     new: NewJob,
     blocks: Sequence[bytes],
-    queueing: Sequence[Sequence[Any]],
+    queueing: Iterable[Sequence[Any]],
     key: IdempotencyKey | None,
     room: CapacityLimits | None,
     dry_run: bool = False,
@@ -116,8 +117,7 @@ def create_arguments(
     """
     order = _order(new, len(blocks), key, room) | {"dry_run": dry_run}
     spec = json.dumps(new.spec.to_json(), separators=(",", ":"))
-    commands = [word for words in queueing for word in (len(words), *words)]
-    return [json.dumps(order), spec, *blocks, *commands]
+    return [json.dumps(order), spec, *blocks, *counted_words(queueing)]
 
 
 def _order(

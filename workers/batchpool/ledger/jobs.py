@@ -1,14 +1,13 @@
 """Jobs: written in one step, read as of one moment, cancelled and deleted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain
 from json import loads
 from typing import Any, Literal, NamedTuple
 
 from redis import Redis
-from redis.client import Pipeline
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from batchpool.ledger import keys
 from batchpool.ledger.blocks.item_codec import (
@@ -21,7 +20,6 @@ from batchpool.ledger.blocks.item_codec import (
 from batchpool.ledger.blocks.stored_items import KEPT_PARTS, StoredItems, patiently
 from batchpool.ledger.broken import UNPARSABLE, Broken, is_about_data
 from batchpool.ledger.connection import UNREACHABLE, Commands
-from batchpool.ledger.events import wait_for_entry
 from batchpool.ledger.job_creation import (
     CapacityLimits,
     Created,
@@ -80,24 +78,23 @@ class Jobs:
     def create(
         self,
         new: NewJob,
-        enqueue: Callable[[Pipeline], None],
+        queueing: Iterable[Sequence[Any]] = (),
         key: IdempotencyKey | None = None,
         room: CapacityLimits | None = None,
         dry_run: bool = False,
     ) -> Created:
-        """Write a job and what `enqueue` adds in one step; return the job that exists now.
+        """Write a job and carry out `queueing` in one step; return the job that exists now.
 
         An existing job with this id stays as it is. A dry run writes nothing, and raises the same.
+
+        Args:
+            queueing: the commands that put the batches into their queues, word by word.
 
         Raises:
             KeyReused, KeyBroken: `key` was used for another body, or that is not known.
             LimitExceeded: the job would exceed the limits of `room`.
             UploadLost: its items came before, and some are gone.
         """
-        # Only recorded: the script carries it out in the same step.
-        with self._redis.pipeline(transaction=False) as pipe:
-            enqueue(pipe)
-            queueing = [words for words, _ in pipe.command_stack]
         blocks = pack_items(() if isinstance(new.items, UploadedItems) else new.items or ())
         args = create_arguments(new, blocks, queueing, key, room, dry_run)
         return parse_created(new.id, self._create(keys.job_key(new.id), args), key)
@@ -122,7 +119,8 @@ class Jobs:
     def _load_first(self, job_ids: Sequence[str], with_reduced: bool) -> list[Snapshot | None]:
         """The first of these jobs: at least one, and as many as block Redis for a moment only."""
         names = [keys.job_key(job_id) for job_id in job_ids]
-        now, *found = self._read(names[0], [HASHES_PER_READ, int(with_reduced), *names])
+        how = "whole" if with_reduced else "summary"
+        now, *found = self._read(names[0], [HASHES_PER_READ, how, *names])
         return [
             self._snapshot(job_id, int(now), raw)
             for job_id, raw in zip(job_ids, found, strict=False)
@@ -140,9 +138,23 @@ class Jobs:
         state = self._redis.hget(keys.job_key(job_id), "state")
         return state.decode() if state else None
 
-    def has_ended(self, job_id: str, block_ms: int) -> bool:
-        """Whether the job has ended; waits up to `block_ms` for that. False for an unknown job."""
-        return wait_for_entry(self._redis, keys.job_key(job_id) + ":end", block_ms)
+    def wait_ended(self, job_id: str, block_ms: int) -> Snapshot | None:
+        """The job, once it has ended; None if it has not within `block_ms`, or is unknown.
+
+        It is read in the same round trip: the server goes on with that as soon as the job ends.
+        """
+        key = keys.job_key(job_id)
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.xread({key + ":end": "0-0"}, count=1, block=max(1, block_ms))
+            self._read.add_to(pipe, key, [HASHES_PER_READ, "ended", key])
+            ended, answer = pipe.execute(raise_on_error=False)
+        if isinstance(answer, NoScriptError):
+            return self.load_snapshot(job_id) if ended else None
+        for error in (ended, answer):
+            if isinstance(error, Exception):
+                raise error
+        now, raw = answer
+        return self._snapshot(job_id, int(now), raw)
 
     def load_headers(self, job_ids: Sequence[str]) -> list[Header | None]:
         """State and spec of jobs, to filter a list by, at a fraction of the cost of whole jobs."""

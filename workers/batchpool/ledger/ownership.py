@@ -1,7 +1,7 @@
 """Steps of the owner of a batch: claim, flush blocks of records, renew, end, release."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from json import dumps, loads
 from typing import Any, Literal, NamedTuple
@@ -15,7 +15,7 @@ from batchpool.ledger.blocks.block_head import BlockHead
 from batchpool.ledger.blocks.columns import Columns
 from batchpool.ledger.blocks.record_codec import encode_columns
 from batchpool.ledger.broken import UNPARSABLE, Broken, is_about_data
-from batchpool.ledger.scripts import LuaScript, mapping
+from batchpool.ledger.scripts import LuaScript, counted_words, mapping
 from batchpool.ledger.values.job_entries import Owner, Report, Tally
 from batchpool.ledger.values.job_spec import JobSpec
 from batchpool.model import Outcome, RunSpec, TaskError
@@ -123,6 +123,7 @@ class Ownership:
         codes: str = "",
         second_try: str = "",
         nonce: str = "",
+        unqueueing: Iterable[Sequence[str]] = (),
     ) -> Claim | str:
         """Claim a batch; or say why not: missing, unreadable, ended, OTHER_VERSION, or its state.
 
@@ -133,11 +134,13 @@ class Ownership:
             second_try: why no item began under that claim; NO_SECOND_TRY if one was recorded or
                 the batch was begun twice.
             nonce: of an earlier call whose answer was lost; if it took effect, this is its answer.
+            unqueueing: the commands that take the batch's message out of its queue; they are
+                carried out in the same step, but for a batch that is unreadable.
         """
         token, reason = follows.token if follows else "", BROKEN if second_try else CRASHED
         known = {**owner, "lease_ms": self._lease_ms}
         args = [batch, nonce or new_nonce(), self._lease_ms, dumps(known), token, reason]
-        args += [codes, second_try]
+        args += [codes, second_try, *counted_words(unqueueing)]
         try:
             return self._claimed(job_id, batch, self._claim(keys.job_key(job_id), args))
         except (ResponseError, *UNPARSABLE) as error:

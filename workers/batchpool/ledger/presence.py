@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 from redis import Redis
 
@@ -15,6 +16,17 @@ from batchpool.ledger.values.load_samples import LoadSample
 SAMPLE_EVERY_S = 5.0
 MOST_SAMPLES = 180
 SAMPLES_TTL_S = 2 * int(MOST_SAMPLES * SAMPLE_EVERY_S)
+
+
+# Announcements are read twice a second and change seldom; to check one takes a millisecond.
+@lru_cache(2048)
+def _parse_worker(raw: bytes) -> LiveWorker:
+    return LiveWorker.from_json(json.loads(raw)).checked()
+
+
+@lru_cache(64)
+def _parse_class(raw: bytes) -> WorkerCapabilities:
+    return WorkerCapabilities.from_json(json.loads(raw)).checked()
 
 
 class Presence:
@@ -54,7 +66,7 @@ class Presence:
         for name, value in zip(names, values, strict=True):
             try:
                 if value:
-                    found.append(LiveWorker.from_json(json.loads(value)).checked())
+                    found.append(_parse_worker(value))
             except UNPARSABLE as error:
                 self._broken.note_error("member", keys.WORKERS, name, error)
         return found
@@ -77,7 +89,7 @@ class Presence:
         classes = []
         for name, raw in sorted(found.items()):
             try:
-                classes.append(WorkerCapabilities.from_json(json.loads(raw)).checked())
+                classes.append(_parse_class(raw))
             except UNPARSABLE as error:
                 self._broken.note_error("member", keys.CLASSES, name, error)
         return classes

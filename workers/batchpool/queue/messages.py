@@ -1,6 +1,6 @@
 """Messages to workers, encoded as RQ jobs and decoded in this module alone.
 
-The id of a batch's RQ job says everything. A reservation goes through the queue of a class to any
+A batch is an id in a queue and nothing else. A reservation goes through the queue of a class to any
 worker of it, a release to the worker that has the slot.
 """
 
@@ -16,8 +16,7 @@ from rq.job import Job
 from batchpool.ledger.broken import is_about_data
 from batchpool.ledger.reservations import WorkerSlot
 
-# Names of functions. A plain RQ worker that reads such a queue fails on them.
-RUN_BATCH = "batchpool.worker.rq_worker.run_batch_message"
+# Names of functions.
 RESERVE = "batchpool.worker.rq_worker.reserve"
 RELEASE = "batchpool.worker.rq_worker.release"
 
@@ -79,11 +78,9 @@ def is_ours(name: str) -> bool:
     return bool(_BATCH.fullmatch(name)) or is_about_a_slot(name)
 
 
-def encode(message: Message) -> Envelope:
-    """Encode a message as an RQ job."""
+def encode(message: Reserve | Release) -> Envelope:
+    """Encode a message about a slot as an RQ job."""
     match message:
-        case RunBatch(job_id, batch):
-            return Envelope(rq_id(job_id, batch), RUN_BATCH, [job_id, batch])
         case Reserve(of):
             return Envelope(reserve_id(of.comparison_id, of.slot), RESERVE, list(of))
         case Release(of):

@@ -10,14 +10,15 @@ from rq.job import Job
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
 from batchpool.ledger.broken import Broken
+from batchpool.ledger.connection import Commands
 from batchpool.ledger.keys import QUEUE
-from batchpool.queue.messages import Envelope, Release, Reserve, RunBatch, encode, rq_id
+from batchpool.queue.messages import Release, Reserve, encode, rq_id
 
-NO_TIMEOUT = -1
-"""RQ's own alarm stays off: the worker keeps the deadline of the job, in Redis' time."""
-
-LEAST_TTL_S = 3600
 MESSAGE_TTL_S = 86_400
+_POPPED = ":intermediate"
+"""The end of the key of the list of what was popped from a queue and not dealt with yet."""
+MOST_WORDS = 1000
+"""Ids in one command: a script that carries it out cannot unpack many thousands."""
 
 
 def queue_name(class_id: str) -> str:
@@ -25,32 +26,56 @@ def queue_name(class_id: str) -> str:
     return QUEUE + class_id
 
 
-def enqueue(
-    redis: Redis,
-    pipe: Pipeline,
-    class_id: str,
-    batches: Iterable[tuple[str, int]],
-    ttl_s: float,
-    at_front: bool = False,
-) -> None:
-    """Add RQ jobs for (job id, batch) to `pipe`: no round trip, and nothing is imported.
+def enqueue_commands(
+    class_id: str, batches: Iterable[tuple[str, int]], at_front: bool = False
+) -> list[list[str]]:
+    """The commands that put (job id, batch) into the queue of a class, word by word.
+
+    An id says everything, so no RQ job is stored for it: that was a third of what a job cost Redis.
 
     Args:
         at_front: before what waits already.
-        ttl_s: after this time in the queue RQ may forget them; the ledger ends the batch itself.
     """
-    ttl = max(LEAST_TTL_S, int(ttl_s) + LEAST_TTL_S)
-    datas = [
-        _job_data(encode(RunBatch(job_id, batch)), f"{job_id}/{batch}", ttl, at_front)
-        for job_id, batch in batches
+    names = [rq_id(job_id, batch) for job_id, batch in batches]
+    key, push = _queue_key(class_id), "LPUSH" if at_front else "RPUSH"
+    pushes = range(0, len(names), MOST_WORDS)
+    return [
+        ["SADD", Queue.redis_queues_keys, key],
+        *([push, key, *names[at : at + MOST_WORDS]] for at in pushes),
     ]
-    queue_of(redis, class_id).enqueue_many(datas, pipeline=pipe)
+
+
+def pop(redis: Redis, class_id: str, timeout_s: float) -> str | None:
+    """The id of the next message of a class; None if there is none in time.
+
+    As RQ pops: the id stays among those that were popped until the message has been dealt with.
+
+    Raises:
+        UnicodeDecodeError: it is no id of ours.
+    """
+    key = _queue_key(class_id)
+    commands: Commands = redis
+    name: bytes | None = commands.blmove(key, key + _POPPED, timeout_s, "LEFT", "RIGHT")
+    return None if name is None else name.decode()
+
+
+def unqueueing_commands(class_id: str, name: str) -> list[list[str]]:
+    """The commands, word by word, that forget a message that was popped."""
+    # All copies: a worker that died may have left one. Former versions stored a job for a batch.
+    return [["LREM", _queue_key(class_id) + _POPPED, "0", name], ["UNLINK", Job.key_for(name)]]
 
 
 def send(redis: Redis, class_id: str, message: Reserve | Release) -> None:
     """Put a message for one worker into the queue of a class, replacing an older copy."""
     envelope = encode(message)
-    data = _job_data(envelope, envelope.rq_id, MESSAGE_TTL_S)
+    data = Queue.prepare_data(
+        envelope.function,
+        args=envelope.args,
+        result_ttl=0,
+        ttl=MESSAGE_TTL_S,
+        description=envelope.rq_id,
+        job_id=envelope.rq_id,
+    )
     with redis.pipeline(transaction=True) as pipe:
         _take_out(pipe, class_id, envelope.rq_id)
         queue_of(redis, class_id).enqueue_many([data], pipeline=pipe)
@@ -65,20 +90,6 @@ def queue_of(redis: Redis, class_id: str) -> Queue:
     return queue
 
 
-def _job_data(envelope: Envelope, description: str, ttl_s: int, at_front: bool = False) -> Any:
-    return Queue.prepare_data(
-        envelope.function,
-        args=envelope.args,
-        timeout=NO_TIMEOUT,
-        result_ttl=0,
-        failure_ttl=LEAST_TTL_S,
-        ttl=ttl_s,
-        description=description,
-        job_id=envelope.rq_id,
-        at_front=at_front,
-    )
-
-
 def drop_queue(redis: Redis, class_id: str) -> None:
     """Remove the queue of a class that has ended for good, with everything in it."""
     queued, popped = queued_ids(redis, class_id)
@@ -86,16 +97,15 @@ def drop_queue(redis: Redis, class_id: str) -> None:
     redis.srem(Queue.redis_queues_keys, _queue_key(class_id))
 
 
-def enqueue_again(
-    redis: Redis, class_id: str, batches: Iterable[tuple[str, int]], ttl_s: float
-) -> None:
+def enqueue_again(redis: Redis, class_id: str, batches: Iterable[tuple[str, int]]) -> None:
     """Put batches back into the queue of a class, each once, even if RQ still has some."""
     members = list(batches)
     with redis.pipeline(transaction=True) as pipe:
         for job_id, batch in members:
             _take_out(pipe, class_id, rq_id(job_id, batch))
         # They have waited before: a batch must not wait again because its worker died.
-        enqueue(redis, pipe, class_id, members, ttl_s, at_front=True)
+        for words in enqueue_commands(class_id, members, at_front=True):
+            cast(Commands, pipe).execute_command(*words)
         pipe.execute()
 
 
@@ -107,7 +117,7 @@ def queued_ids(redis: Redis, class_id: str) -> tuple[frozenset[str], frozenset[s
     key = _queue_key(class_id)
     with redis.pipeline(transaction=True) as pipe:
         pipe.lrange(key, 0, -1)
-        pipe.lrange(key + ":intermediate", 0, -1)
+        pipe.lrange(key + _POPPED, 0, -1)
         waiting, popped = cast(list[list[bytes]], pipe.execute())
     return _decoded(waiting), _decoded(popped)
 
@@ -117,7 +127,7 @@ def key_types(class_ids: Iterable[str]) -> dict[str, str]:
     found = {Queue.redis_queues_keys: "set", REDIS_WORKER_KEYS: "set"}
     for class_id in class_ids:
         key = _queue_key(class_id)
-        found |= {key: "list", key + ":intermediate": "list"}
+        found |= {key: "list", key + _POPPED: "list"}
         found[WORKERS_BY_QUEUE_KEY % queue_name(class_id)] = "set"
     return found
 
@@ -179,7 +189,7 @@ def _queue_key(class_id: str) -> str:
 
 def _take_out(pipe: Pipeline, class_id: str, name: str) -> None:
     pipe.lrem(_queue_key(class_id), 0, _bytes(name))
-    pipe.lrem(_queue_key(class_id) + ":intermediate", 0, _bytes(name))
+    pipe.lrem(_queue_key(class_id) + _POPPED, 0, _bytes(name))
 
 
 def _bytes(name: str | bytes) -> Any:

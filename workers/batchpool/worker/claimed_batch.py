@@ -1,6 +1,6 @@
 """The batch that a worker runs: the only owner of its claim."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from json import dumps
@@ -25,18 +25,14 @@ class ClaimedBatch:
 
     Args:
         claimed_ns: the machine's monotonic clock when the claim was sent.
-        on_claimed: called once, when RQ need not remember the batch any more.
     """
 
-    def __init__(
-        self, claim: Claim, claimed_ns: int, grace_s: float, on_claimed: Callable[[], None]
-    ) -> None:
+    def __init__(self, claim: Claim, claimed_ns: int, grace_s: float) -> None:
         self.claim = claim
         self.announced = "[]"
         self.may_try_again = True
         self.deadlines = BatchDeadlines(claim.left_ms, grace_s)
         self._claimed_ns = claimed_ns
-        self._on_claimed: Callable[[], None] | None = on_claimed
         late = claim.in_flight - claim.done
         self._isolation = CrashIsolation(late if len(claim.done | late) < claim.count else _NONE)
         self._plan = Plan()
@@ -55,12 +51,6 @@ class ClaimedBatch:
             running: what runs now, oldest first.
         """
         return dumps(sorted({*islice(running, MOST_ANNOUNCED), *self._isolation.put_off}))
-
-    def mark_started(self) -> None:
-        """Call `on_claimed`, once."""
-        on_claimed, self._on_claimed = self._on_claimed, None
-        if on_claimed:
-            on_claimed()
 
     def mark_run(self) -> None:
         """Count the items of the last assignment as recorded."""

@@ -19,11 +19,11 @@ import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
+from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
-from batchpool.ledger import keys
 from batchpool.ledger.connection import UNREACHABLE, is_temporary
 from batchpool.ledger.failpoints import failpoint
 from batchpool.ledger.ownership import Ownership
@@ -33,7 +33,7 @@ from batchpool.ledger.reservations import HolderFields, Reservations
 from batchpool.ledger.values.announcements import LiveWorker, WorkerState
 from batchpool.ledger.values.job_entries import WorkerIdentity
 from batchpool.queue.messages import MessageJob, Release, Reserve, RunBatch, decode
-from batchpool.queue.rq_queue import queue_of, set_aside
+from batchpool.queue.rq_queue import forget, pop, queue_of, set_aside, unqueueing_commands
 from batchpool.settings import WorkerSettings
 from batchpool.system.cpus import usable_cpus
 from batchpool.system.interpreter import gil_enabled, python_minor
@@ -48,11 +48,6 @@ VERIFY_EVERY_S = 2
 """How often an idle worker verifies its reservation."""
 
 log = logging.getLogger("batchpool.worker")
-
-
-def run_batch_message(job_id: str, batch: int) -> None:
-    """Named by a batch's RQ job; only this package's worker runs it, through its runner."""
-    raise RuntimeError("a batch is run by 'python -m batchpool.worker', not by a plain RQ worker")
 
 
 class BatchWorker(Worker):
@@ -98,17 +93,25 @@ class BatchWorker(Worker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """RQ's method, which also waits while Redis is full, not only while it is unreachable."""
+        """RQ's method, which also waits while Redis is full, not only while it is unreachable.
+
+        It makes no queue anew for each message, and reads nothing about the server.
+        """
         level = logging.WARNING
+        self.set_state(WorkerStatus.IDLE)
         while True:
-            self._switch_queue()
+            self.heartbeat()
             looks = bool(self._reservation.worker_slot or self._reloads)
-            idle_s = VERIFY_EVERY_S if looks else max_idle_time
+            wait_s = VERIFY_EVERY_S if looks else timeout or self.dequeue_timeout
             try:
-                found = super().dequeue_job_and_maintain_ttl(timeout, idle_s)
-                if found is not None or not looks:
-                    return found
-                self._reservation.verify()
+                name = pop(self.connection, self._reading, wait_s)
+                if name is not None:
+                    job = self.job_class.fetch(name, self.connection, self.serializer)
+                    return job, self._ordered_queues[0]
+                if looks:
+                    self._reservation.verify()
+            except NoSuchJobError:
+                log.debug("a message about a slot was withdrawn")
             except ValueError as error:
                 # It stays among what was popped, where the reconciler finds it.
                 log.error("skipped an RQ message whose id cannot be one: %s", error)
@@ -125,11 +128,11 @@ class BatchWorker(Worker):
         try:
             message = decode(job)
             if isinstance(message, RunBatch):
-                self._execute(*message, on_claimed=lambda: self._forget(job, queue))
+                self._execute(message, job)
                 return
             if message is not None:
                 self._handle_reservation(message)
-            self._forget(job, queue, is_ours=message is not None)
+            self._forget(job, is_ours=message is not None)
         finally:
             self._running = None
 
@@ -156,28 +159,28 @@ class BatchWorker(Worker):
     def _class_id(self) -> str:
         return self._reservation.class_of(self._class.class_id)
 
-    def _execute(self, job_id: str, batch: int, on_claimed: Callable[[], None]) -> None:
-        self._running = f"{job_id}/{batch}"
+    def _execute(self, message: RunBatch, job: Job) -> None:
+        self._running = f"{message.job_id}/{message.batch}"
         started = time.monotonic()
         try:
-            how = self._supervisor.run(job_id, batch, on_claimed)
+            unqueueing = unqueueing_commands(self._reading, job.id)
+            how = self._supervisor.run(*message, unqueueing)
         except UNREACHABLE as error:
             # Claimed or not, the reconciler finds it: by its lease, or as missing.
             how = f"not taken ({error})"
         level = logging.DEBUG if how == "ended" else logging.INFO
         log.log(level, "batch %s: %s after %.3f s", self._running, how, time.monotonic() - started)
+        if how == "unreadable":
+            # Else the claim took it out of the queue.
+            self._forget(job)
 
-    def _forget(self, job: Job, queue: Queue, is_ours: bool = True) -> None:
-        # It is in the ledger now. All copies: a worker that died may have left one.
+    def _forget(self, job: Job, is_ours: bool = True) -> None:
         try:
-            if not is_ours:
-                set_aside(self._ledger, queue.name.removeprefix(keys.QUEUE), job.id)
-                return
             # Over the ledger's client: a batch must not wait for an unreachable Redis.
-            with self._ledger.pipeline(transaction=False) as pipe:
-                pipe.lrem(queue.intermediate_queue_key, 0, job.id)
-                pipe.delete(job.key)
-                pipe.execute()
+            if is_ours:
+                forget(self._ledger, self._reading, [job.id])
+            else:
+                set_aside(self._ledger, self._reading, job.id)
         except RedisError as error:
             log.warning("left the RQ job %s behind: %s", job.id, error)
 

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from batchpool.ledger.connection import UNREACHABLE
@@ -65,18 +65,16 @@ class Supervisor:
         self._grace_s = grace_s
         self.runner = CurrentRunner(heartbeat, draining)
 
-    def run(self, job_id: str, batch: int, on_claimed: Callable[[], None]) -> str:
+    def run(self, job_id: str, batch: int, unqueueing: Sequence[Sequence[str]] = ()) -> str:
         """Claim a batch and run it to its end; returns in a word how it ended.
 
         Args:
-            on_claimed: called once, when RQ need not keep the batch any more; not while others
-                wait for the batch, which may be short.
+            unqueueing: the commands that take its message out of its queue, once it is claimed.
         """
-        claim, claimed_ns = self._first_claim(job_id, batch)
+        claim, claimed_ns = self._first_claim(job_id, batch, unqueueing)
         if isinstance(claim, str):
-            on_claimed()
             return claim
-        owned = ClaimedBatch(claim, claimed_ns, self._grace_s, on_claimed)
+        owned = ClaimedBatch(claim, claimed_ns, self._grace_s)
         try:
             return self._run_to_end(owned)
         except _BatchOver as over:
@@ -93,14 +91,16 @@ class Supervisor:
         """Kill the runner; other workers take over what it runs."""
         self.runner.close()
 
-    def _first_claim(self, job_id: str, batch: int) -> tuple[Claim | str, int]:
+    def _first_claim(
+        self, job_id: str, batch: int, unqueueing: Sequence[Sequence[str]]
+    ) -> tuple[Claim | str, int]:
         """Claim a batch; a claim whose answer was lost is asked for again by its nonce."""
         nonce = new_nonce()
         for _ in range(CLAIM_TRIES - 1):
             with contextlib.suppress(*UNREACHABLE):
-                return self._claim(job_id, batch, nonce)
+                return self._claim(job_id, batch, nonce, unqueueing=unqueueing)
             time.sleep(CHECK_EVERY_S)
-        return self._claim(job_id, batch, nonce)
+        return self._claim(job_id, batch, nonce, unqueueing=unqueueing)
 
     def _claim(
         self,
@@ -109,6 +109,7 @@ class Supervisor:
         nonce: str,
         follows: Claim | None = None,
         second_try: str = "",
+        unqueueing: Sequence[Sequence[str]] = (),
     ) -> tuple[Claim | str, int]:
         """The ledger's reply, and when the batch was claimed, on the monotonic clock here (ns)."""
         try:
@@ -120,7 +121,7 @@ class Supervisor:
         # Before, not after: the answer waits until Redis has synced, the clock there does not.
         claimed_ns = time.monotonic_ns()
         claim = self._ownership.claim(
-            job_id, batch, owner, follows, self.runner.codes, second_try, nonce
+            job_id, batch, owner, follows, self.runner.codes, second_try, nonce, unqueueing
         )
         return claim, claimed_ns
 
@@ -161,7 +162,6 @@ class Supervisor:
         sampler = MemorySampler(runner.pid, runner.folder) if owned.claim.run.measure else None
         while True:
             message = _receive(runner, owned.deadlines.next_check_s(), sampler)
-            owned.mark_started()
             if isinstance(message, RunnerReply):
                 return message
             self._check(runner, owned)

@@ -18,7 +18,7 @@ from batchpool.api.http import (
     no_such_comparison,
     read_query,
 )
-from batchpool.api.long_poll import wait_for_end
+from batchpool.api.long_poll import HasEnd, wait_for_end
 from batchpool.api.problems import Conflict
 from batchpool.api.use_cases.submit_comparison import submit_comparison
 from batchpool.comparisons.aggregation import (
@@ -91,7 +91,12 @@ def get_comparison(comparison_id: str) -> Response:
     wait_s = min(query.wait, context.settings.wait_cap_s)
     with context.waits.acquired(wait_s > 0) as may_wait:
         if may_wait:
-            wait_for_end(context, comparison_id, wait_s, context.comparisons)
+            comparisons = context.comparisons
+            awaited = HasEnd(
+                partial(comparisons.state, comparison_id),
+                partial(comparisons.has_ended, comparison_id),
+            )
+            wait_for_end(context, awaited, wait_s)
     snapshot = context.comparisons.load(comparison_id)
     if snapshot is None:
         raise no_such_comparison(comparison_id)

@@ -21,7 +21,7 @@ from batchpool.api.http import (
     no_such_job,
     read_query,
 )
-from batchpool.api.long_poll import wait_for_end
+from batchpool.api.long_poll import HasEnd, wait_for_end
 from batchpool.api.use_cases.cancel_job import cancel_job
 from batchpool.api.use_cases.delete_job import delete_job
 from batchpool.api.use_cases.retry_job import retry_job
@@ -172,10 +172,11 @@ def _load_ended(
     context: ApiContext, job_id: str, wait_s: float, *, is_new: bool = False
 ) -> tuple[Snapshot | None, dict[str, str]]:
     """The job once it has ended or the wait is over, and further headers."""
+    jobs = context.jobs
     with context.waits.acquired(wait_s > 0) as may_wait:
-        if may_wait:
-            wait_for_end(context, job_id, wait_s, context.jobs, is_new=is_new)
-        seen = context.jobs.load_snapshot(job_id)
+        awaited = HasEnd(partial(jobs.state, job_id), partial(jobs.wait_ended, job_id))
+        seen = wait_for_end(context, awaited, wait_s, is_new=is_new) if may_wait else None
+        seen = seen or jobs.load_snapshot(job_id)
     # No thread was left to wait in: the client should ask again, it is not refused.
     hurried = wait_s > 0 and not may_wait and seen and seen.job.state not in TERMINAL_STATES
     return seen, {"Retry-After": "1"} if hurried else {}

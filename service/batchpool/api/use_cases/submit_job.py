@@ -4,8 +4,6 @@ import secrets
 import time
 from typing import Any, NamedTuple
 
-from redis.client import Pipeline
-
 from batchpool.api.context import ApiContext
 from batchpool.api.problems import StorageFull, TooMuchQueued
 from batchpool.api.settings import ApiSettings
@@ -74,13 +72,11 @@ def store(
         result_ttl_s=context.settings.result_ttl_s,
     )
 
-    def enqueue(pipe: Pipeline) -> None:
-        batches = [(new.id, index) for index in range(len(new.ranges))]
-        rq_queue.enqueue(context.slow_redis, pipe, new.queue, batches, new.queue_timeout_s)
-
+    batches = [(new.id, index) for index in range(len(new.ranges))]
+    queueing = rq_queue.enqueue_commands(new.queue, batches)
     room = CapacityLimits(queued_items=context.settings.max_queued_items)
     try:
-        job_id, submitted_ms = context.jobs_writer.create(new, enqueue, key, room)
+        job_id, submitted_ms = context.jobs_writer.create(new, queueing, key, room)
     except QueueFull as full:
         raise TooMuchQueued(
             f"with this job, {full.used} items would wait for a worker; at most {full.most} can "

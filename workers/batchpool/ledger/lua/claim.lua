@@ -1,15 +1,23 @@
 -- ARGV: n, random part of the token, lease ms, the owner as JSON, the token of the epoch that this
 -- one follows on the same worker or '', why that one ended, the versions of tasks there as JSON or '',
--- why the batch is begun a second time, or ''.
+-- why the batch is begun a second time, or '', then the commands that take the batch's message out of
+-- its queue, whatever the answer is, each after the number of its words.
 -- Answers {'no', reason} or {'yes', now, token, spec, deadline, listed, batch's fields, bitmap,
 -- states of reducers by name}.
 local n, key = ARGV[1], batch_key(ARGV[1])
 local f = redis.call('HMGET', key, 'state', 'token')
 local state = f[1]
-if not state then return {'no', 'missing'} end
+
+local function no(why)
+  carry_out(9, redis.pcall)
+  return {'no', why}
+end
+
+if not state then return no('missing') end
 
 local function claimed(now, token)
   redis.call('ZADD', 'bp:leases', now + tonumber(ARGV[3]), member(n))
+  carry_out(9, redis.pcall)
   return {'yes', tostring(now), token, redis.call('HGET', job, 'spec'),
           redis.call('HGET', job, 'deadline_ms'),
           redis.call('HEXISTS', job, 'item_blocks') + redis.call('EXISTS', job .. ':items'),
@@ -24,19 +32,19 @@ if f[2] and string.sub(f[2], -#ARGV[2] - 1) == ':' .. ARGV[2] then
   return claimed(now, f[2])
 end
 local follows = ARGV[5] ~= '' and f[2] == ARGV[5]
-if state ~= 'queued' and not follows then return {'no', state} end
+if state ~= 'queued' and not follows then return no(state) end
 -- Once, and only while no item was recorded under the claim that this one follows.
 if ARGV[8] ~= '' and (not follows or redis.call('HEXISTS', key, 'second_try') == 1
                       or redis.call('HEXISTS', key, 'block') == 1) then
-  return {'no', 'no second try'}
+  return no('no second try')
 end
 local spec = redis.call('HGET', job, 'spec')
 local code = code_in(ARGV[7], spec)
 local bound = redis.call('HGET', job, 'code')
-if code and bound and bound ~= code then return {'no', 'other version'} end
+if code and bound and bound ~= code then return no('other version') end
 local now = now_ms()
 if follows then end_epoch(n, now, ARGV[6]) end
-if end_if_due(n, now) then return {'no', 'ended'} end
+if end_if_due(n, now) then return no('ended') end
 if ARGV[8] ~= '' then redis.call('HSET', key, 'second_try', ARGV[8]) end
 local epoch = redis.call('HINCRBY', key, 'epoch', 1)
 local token = epoch .. ':' .. ARGV[2]

@@ -47,9 +47,5 @@ else
   for block = 0, order.blocks - 1 do redis.call('HSET', job .. ':items', block, ARGV[at + block]) end
   at = at + order.blocks
 end
-while at <= #ARGV do
-  local words = tonumber(ARGV[at])
-  redis.call(unpack(ARGV, at + 1, at + words))
-  at = at + words + 1
-end
+carry_out(at, redis.call)
 return {'made', tostring(now)}

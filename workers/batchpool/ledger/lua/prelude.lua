@@ -76,6 +76,16 @@ local function stored_for(name)
   return found
 end
 
+-- Carries out by `run`, redis.call or pcall, the commands in ARGV from `at` on, each after the number
+-- of its words.
+local function carry_out(at, run)
+  while ARGV[at] do
+    local last = at + tonumber(ARGV[at])
+    run(unpack(ARGV, at + 1, last))
+    at = last + 1
+  end
+end
+
 -- The holder of a comparison's slot; nil where there is none, or none that can be read.
 local function holder_in(text)
   local is_json, holder = pcall(cjson.decode, text or '')

@@ -1,6 +1,7 @@
--- Jobs with their batches, each as they stand at one moment. ARGV: most hashes to be read, 1 to read
--- the states of reducers too, then the jobs' keys. Answers {now, then for each job false, the error
--- of a key of the wrong type, or {last event, fields, {fields, states by name} of each batch}};
+-- Jobs with their batches, each as they stand at one moment. ARGV: most hashes to be read; summary,
+-- whole, which reads the states of reducers too, or ended, the same of jobs that have; then the jobs'
+-- keys. Answers {now, then for each job false, the error of a key of the wrong type, or
+-- {last event, fields, {fields, states by name} of each batch}};
 -- jobs are left off at the end when the limit is reached, but never all.
 -- A script and no MULTI: before version 7, a full Redis refuses even reads in one.
 local failed
@@ -18,7 +19,9 @@ for at = 3, #ARGV do
   if at > 3 and hashes >= tonumber(ARGV[1]) then break end
   local key, found = ARGV[at], false
   failed = nil
-  local fields = try('HGETALL', key)
+  local state = ARGV[2] == 'ended' and try('HGET', key, 'state')
+  local is_open = state == 'queued' or state == 'running'
+  local fields = not is_open and not failed and try('HGETALL', key)
   if fields and #fields > 0 then
     local newest = (try('XREVRANGE', key .. ':events', '+', '-', 'COUNT', 1) or {})[1]
     found = {newest and newest[1] or '0-0', fields}
@@ -27,7 +30,7 @@ for at = 3, #ARGV do
       local batch = try('HGETALL', key .. ':' .. n)
       -- The number may be wrong: what is not there ends the loop.
       if not batch or #batch == 0 then break end
-      local states = ARGV[2] == '1' and try('HGETALL', key .. ':' .. n .. ':reduced') or {}
+      local states = ARGV[2] ~= 'summary' and try('HGETALL', key .. ':' .. n .. ':reduced') or {}
       found[#found + 1] = {batch, states}
     end
     hashes = hashes + #found
