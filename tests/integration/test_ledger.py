@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -141,6 +142,38 @@ def test_a_block_with_an_item_that_is_recorded_is_refused_whole(redis: Redis) ->
     job = jobs.load("j")
     assert job and job.batches[0].tally.counts == {"succeeded": 2}
     assert [r["index"] for r in Records(redis).stream(job)] == [0, 2]
+
+
+def test_a_claim_takes_its_message_out_of_the_queue_whatever_it_answers(redis: Redis) -> None:
+    create(redis)
+    popped = ["LREM", "popped", "0", "j-0"]
+    for expected in (Claim, str):
+        redis.rpush("popped", "j-0", "other", "j-0")
+        found = Ownership(redis).claim("j", 0, OWNER, unqueueing=[popped])
+        assert isinstance(found, expected)
+        assert redis.lrange("popped", 0, -1) == [b"other"] and redis.delete("popped")
+
+
+def test_a_queue_of_the_wrong_type_does_not_stop_a_claim_halfway(redis: Redis) -> None:
+    create(redis)
+    redis.set("popped", "others' data")
+    found = Ownership(redis).claim("j", 0, OWNER, unqueueing=[["LREM", "popped", "0", "j-0"]])
+    assert isinstance(found, Claim) and found.epoch == 1
+
+
+@pytest.mark.parametrize("knows_script", [True, False])
+def test_waiting_for_the_end_gives_the_job_as_it_ended(redis: Redis, knows_script: bool) -> None:
+    jobs, owner = create(redis), Ownership(redis)
+    assert jobs.wait_ended("j", 1) is None and jobs.wait_ended("nobody", 1) is None
+    owned = claim(redis)
+    assert jobs.wait_ended("j", 1) is None
+    if not knows_script:
+        redis.script_flush()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(jobs.wait_ended, "j", 5000)
+        owner.flush(owned, block(owned, 1, 0, 1, 2, 3), tally(0, 1, 2, 3), done())
+        seen = waiting.result()
+    assert seen and seen.job.state == "succeeded" and seen.job.batches[0].tally.recorded == 4
 
 
 def test_an_owner_whose_batch_was_taken_writes_nothing(redis: Redis) -> None:

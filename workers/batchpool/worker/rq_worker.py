@@ -1,7 +1,7 @@
 """The worker's RQ loop: pops batches with BLMOVE and passes each to the supervisor.
 
-RQ only delivers a batch. Its owner, its end and its re-runs are kept in
-the ledger, so RQ's registries, results, retries and its command channel are left out.
+RQ only delivers a batch. Its owner, its end and its re-runs are kept in the ledger, so RQ's
+registries, results, retries and its command channel are left out.
 
 A comparison's messages come the same way: `reserve` through the queue of the class, and from then
 on batches, and at last `release`, through a queue that only the worker with the slot reads.
@@ -93,10 +93,7 @@ class BatchWorker(Worker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """RQ's method, which also waits while Redis is full, not only while it is unreachable.
-
-        It makes no queue anew for each message, and reads nothing about the server.
-        """
+        """RQ's method, which also waits while Redis is full; it makes no queue per message."""
         level = logging.WARNING
         self.set_state(WorkerStatus.IDLE)
         while True:
