@@ -1,4 +1,4 @@
-"""Submit a job: admit it and store it with its RQ jobs in one step."""
+"""Submit a job: admit it, store it and queue its batches in one step."""
 
 import secrets
 import time
@@ -60,7 +60,7 @@ def store(
     items: list[Any] | None,
     key: IdempotencyKey | None = None,
 ) -> SubmittedJob:
-    """Write a planned job, and its RQ jobs, in one step."""
+    """Write a planned job, and queue its batches, in one step."""
     new = NewJob(
         id=new_job_id(),
         spec=plan.spec,
