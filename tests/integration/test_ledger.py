@@ -477,9 +477,9 @@ def test_an_idempotency_key_makes_one_job_and_refuses_another_body(redis: Redis)
     jobs = Jobs(redis)
     new = NewJob("a", SPEC, [(0, 1)], None, "c", 60, 60, 60)
     key = IdempotencyKey("anyone POST /v1/jobs", "k", "hash")
-    assert jobs.create(new, (), key).job_id == "a"
+    assert jobs.create(new, (), key).name == "a"
     replay = NewJob("b", SPEC, [(0, 1)], None, "c", 60, 60, 60)
-    assert jobs.create(replay, (), key) == ("a", None)
+    assert jobs.create(replay, (), key) == ("a", None, "")
     assert jobs.load("b") is None
     with pytest.raises(KeyReused):
         jobs.create(replay, (), IdempotencyKey(key.scope, "k", "other"))

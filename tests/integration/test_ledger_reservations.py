@@ -138,7 +138,7 @@ def test_an_existing_job_is_not_written_again(redis: Redis) -> None:
     claim(redis, "h1")
     counts = redis.hgetall(keys.COUNTS)
     again = make_job(redis, labels={"a": "2"}, batches=3)
-    assert (again.job_id, again.submitted_ms) == ("j", None)
+    assert (again.name, again.submitted_ms) == ("j", None)
     job = Jobs(redis).load("j")
     assert job and job.state == "running" and len(job.batches) == 1
     assert job.spec.labels == {"a": "1"}

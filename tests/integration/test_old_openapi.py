@@ -41,6 +41,7 @@ CHANGED: dict[str, str] = {
     "+//readyz/*/accepting": "accepting and running are told apart",
     "+//readyz/*/running": "accepting and running are told apart",
     "+*/properties/waiting_for": "jobs say what they wait for",
+    "+//v1/jobs/bulk": "several jobs are submitted at once",
     "+//v1/jobs/cancel": "jobs are cancelled by filters",
     "+//v1/jobs/delete": "and deleted",
     "+//v1/classes": "the load of classes of workers is sampled",

@@ -28,8 +28,8 @@ def json_response(
     return Response(encode(body), status, headers=dict(headers or {}), content_type=JSON)
 
 
-def problem_response(problem: Problem) -> Response:
-    """The response of a problem, by RFC 9457."""
+def problem_document(problem: Problem) -> JsonObject:
+    """A problem of the current request, by RFC 9457."""
     body: JsonObject = {
         "type": "about:blank",
         "title": problem.title,
@@ -39,8 +39,14 @@ def problem_response(problem: Problem) -> Response:
     }
     if problem.errors:
         body["errors"] = [error._asdict() for error in problem.errors]
+    return body
+
+
+def problem_response(problem: Problem) -> Response:
+    """The response of a problem."""
     headers = dict(problem.headers) | {"Cache-Control": "no-store"}
-    return Response(encode(body), problem.status, headers=headers, content_type=PROBLEM)
+    text = encode(problem_document(problem))
+    return Response(text, problem.status, headers=headers, content_type=PROBLEM)
 
 
 def read_query(model: type[RequestT]) -> RequestT:

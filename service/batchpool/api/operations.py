@@ -60,6 +60,16 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=(400, 406, 409, 413, 415, 422, 429, 503, 507),
     ),
     Operation(
+        "post",
+        "/v1/jobs/bulk",
+        "Submit up to 1,000 jobs: those that are not refused are stored in one step",
+        207,
+        answers.SubmittedJobs,
+        body=models.JobsRequest,
+        headers=_KEY,
+        problems=(400, 406, 409, 413, 415, 422, 429, 503, 507),
+    ),
+    Operation(
         "get",
         "/v1/jobs",
         "List jobs, newest first",

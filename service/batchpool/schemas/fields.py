@@ -12,6 +12,10 @@ from pydantic import (
 MAX_RETRIES = 20
 
 
+MAX_JOBS = 1000
+"""In one request."""
+
+
 MAX_CONCURRENCY = 10_000
 
 
@@ -97,6 +101,17 @@ Retries = Annotated[int, Field(ge=0, le=MAX_RETRIES), WHOLE_NUMBER]
 
 
 Seconds = Annotated[float, Field(gt=0, le=YEAR_S), NUMBER]
+
+
+def _few_jobs(value: Any) -> Any:
+    if type(value) is not list:
+        raise ValueError("must be a list of jobs")
+    if not 1 <= len(value) <= MAX_JOBS:
+        raise ValueError(f"must have 1 to {MAX_JOBS} jobs, got {len(value)}")
+    return value
+
+
+FEW_JOBS = BeforeValidator(_few_jobs)
 
 
 # Kept as parsed: a model of the list would copy it and report each of a million items on its own.

@@ -10,12 +10,23 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SkipValidation,
     model_validator,
 )
 
 from batchpool.backends.facts import BACKENDS
 from batchpool.model import START_METHODS, JobState
-from batchpool.schemas.fields import Concurrency, Count, Items, Labels, Params, Retries, Seconds
+from batchpool.schemas.fields import (
+    FEW_JOBS,
+    MAX_JOBS,
+    Concurrency,
+    Count,
+    Items,
+    Labels,
+    Params,
+    Retries,
+    Seconds,
+)
 from batchpool.schemas.reading import Request
 
 
@@ -73,6 +84,14 @@ class JobRequest(Request):
     def total(self) -> int:
         """The number of items."""
         return len(self.items) if self.items is not None else self.count or 0
+
+
+class JobsRequest(Request):
+    """Jobs to be stored in one step; a job that is refused does not refuse the others."""
+
+    jobs: Annotated[
+        list[SkipValidation[JobRequest]], Field(min_length=1, max_length=MAX_JOBS), FEW_JOBS
+    ]
 
 
 # Few digits: the bounds of all fields that are read by this are far below a billion.

@@ -239,6 +239,21 @@ class Job(JobSummary):
     batches: list[Batch]
 
 
+class SubmittedJob(ResponseModel):
+    """The answer to one of several jobs: `status` is that of a request with this job alone."""
+
+    status: int
+    id: str | None = Field(description="of the job; null if it was refused")
+    job: Job | None = Field(description="null if it was refused, or deleted since")
+    problem: ProblemDocument | None = Field(description="why it was refused")
+
+
+class SubmittedJobs(ResponseModel):
+    """One answer for each job of the request, in their order."""
+
+    jobs: list[SubmittedJob]
+
+
 class BulkAnswer(ResponseModel):
     """Jobs that the reconciler will cancel or delete, in a few seconds."""
 

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from batchpool.json_value import JsonObject
 from batchpool.ledger import keys
+from batchpool.ledger.blocks.item_codec import pack_items
 from batchpool.ledger.scripts import counted_words
 from batchpool.ledger.values.job_entries import NewJob, UploadedItems
 
 RECORD_BYTES = 32
 """Expected size of a record that is not written yet: 7 to 20 were measured for numbers."""
 
-_STORED = re.compile(rb"([0-9A-Za-z-]{1,64}) (\S{1,64})")
+_STORED = re.compile(rb"([0-9A-Za-z-]{1,64}) (\S{1,64})(?: (\S{1,1000}))?")
 
 
 class KeyReused(Exception):
@@ -52,10 +53,11 @@ class UploadLost(Exception):
 
 
 class Created(NamedTuple):
-    """The job that exists now; `submitted_ms` is None if it was made before."""
+    """The job, or bulk of jobs, that exists now; `submitted_ms` is None if it was made before."""
 
-    job_id: str
+    name: str
     submitted_ms: int | None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,14 @@ class IdempotencyKey:
         """The id of the job or comparison that the first request with this key has made.
 
         Raises:
+            KeyReused, KeyBroken: as `read`.
+        """
+        return self.read(stored)[0]
+
+    def read(self, stored: bytes) -> tuple[str, str]:
+        """The id that the first request with this key has stored, and the note beside it.
+
+        Raises:
             KeyReused: that request had another body.
             KeyBroken: it cannot be known.
         """
@@ -86,7 +96,7 @@ class IdempotencyKey:
             raise KeyBroken(self.name)
         if found[2].decode() != self.body_sha256:
             raise KeyReused(self.key)
-        return found[1].decode()
+        return found[1].decode(), (found[3] or b"").decode()
 
 
 @dataclass(frozen=True)
@@ -101,9 +111,22 @@ class CapacityLimits:
         return {"record_bytes": RECORD_BYTES, **self.__dict__}
 
 
+@dataclass(frozen=True)
+class Bulk:
+    """Jobs that are written in one step, all or none of them.
+
+    Args:
+        name: the id that an Idempotency-Key stores for them.
+        note: stored with it, without blanks; a request with the same key gets it back.
+    """
+
+    name: str
+    jobs: Sequence[NewJob]
+    note: str = ""
+
+
 def create_arguments(
-    new: NewJob,
-    blocks: Sequence[bytes],
+    bulk: Bulk,
     queueing: Iterable[Sequence[Any]],
     key: IdempotencyKey | None,
     room: CapacityLimits | None,
@@ -112,45 +135,59 @@ def create_arguments(
     """The arguments of create.lua.
 
     Args:
-        blocks: the items, packed, unless they came before.
-        queueing: the commands that put the batches into their queue, word by word.
+        queueing: the commands that put the batches into their queues, word by word.
     """
-    order = _order(new, len(blocks), key, room) | {"dry_run": dry_run}
-    spec = json.dumps(new.spec.to_json(), separators=(",", ":"))
-    return [json.dumps(order), spec, *blocks, *counted_words(queueing)]
-
-
-def _order(
-    new: NewJob, blocks: int, key: IdempotencyKey | None, room: CapacityLimits | None
-) -> JsonObject:
+    packed = [(new, _blocks_of(new)) for new in bulk.jobs]
     order: JsonObject = {
-        "items": sum(count for _, count in new.ranges),
+        "items": sum(count for new in bulk.jobs for _, count in new.ranges),
+        "bytes": sum(_stored_bytes(new) for new in bulk.jobs),
+        "jobs": [_describe(new, len(blocks)) for new, blocks in packed],
+        "dry_run": dry_run,
+    }
+    if leader := bulk.jobs[0].leader:
+        order["leader"] = leader
+    if key:
+        value = f"{bulk.name} {key.body_sha256} {bulk.note}".rstrip()
+        order["once"] = {"name": key.name, "value": value, "ttl_s": key.ttl_s}
+    if room:
+        order["room"] = room.as_json()
+    texts = [part for new, blocks in packed for part in (_spec_text(new), *blocks)]
+    return [json.dumps(order), *texts, *counted_words(queueing)]
+
+
+def _blocks_of(new: NewJob) -> list[bytes]:
+    """The items, packed, unless they came before."""
+    return pack_items(() if isinstance(new.items, UploadedItems) else new.items or ())
+
+
+def _stored_bytes(new: NewJob) -> int:
+    """Bytes that uploaded items would take, where they were only measured."""
+    items = new.items
+    return items.stored_bytes if isinstance(items, UploadedItems) and not items.key else 0
+
+
+def _describe(new: NewJob, blocks: int) -> JsonObject:
+    described: JsonObject = {
+        "key": keys.job_key(new.id),
         "ranges": new.ranges,
         "blocks": blocks,
-        "bytes": 0,
         "queue": new.queue,
         "timeout_ms": int(new.timeout_s * 1000),
         "queue_timeout_ms": int(new.queue_timeout_s * 1000),
         "ttl_ms": int(new.result_ttl_s * 1000),
     }
-    if isinstance(new.items, UploadedItems):
-        if new.items.key:
-            order |= {"upload": new.items.key, "blocks": new.items.blocks}
-        else:
-            order["bytes"] = new.items.stored_bytes
+    if isinstance(new.items, UploadedItems) and new.items.key:
+        described |= {"upload": new.items.key, "blocks": new.items.blocks}
     if new.queues:
-        order["queues"] = list(new.queues)
-    if new.leader:
-        order["leader"] = new.leader
-    if key:
-        value = f"{new.id} {key.body_sha256}"
-        order["once"] = {"name": key.name, "value": value, "ttl_s": key.ttl_s}
-    if room:
-        order["room"] = room.as_json()
-    return order
+        described["queues"] = list(new.queues)
+    return described
 
 
-def parse_created(job_id: str, answer: Sequence[bytes], key: IdempotencyKey | None) -> Created:
+def _spec_text(new: NewJob) -> str:
+    return json.dumps(new.spec.to_json(), separators=(",", ":"))
+
+
+def parse_created(name: str, answer: Sequence[bytes], key: IdempotencyKey | None) -> Created:
     """Read the answer of create.lua.
 
     Raises:
@@ -158,11 +195,12 @@ def parse_created(job_id: str, answer: Sequence[bytes], key: IdempotencyKey | No
     """
     word, *rest = answer
     if word == b"again" and key:
-        return Created(key.first_id(rest[0]), None)
+        first_id, note = key.read(rest[0])
+        return Created(first_id, None, note)
     if word in (b"exists", b"stale"):
-        return Created(job_id, None)
+        return Created(name, None)
     check_room(answer)
-    return Created(job_id, int(rest[0]))
+    return Created(name, int(rest[0]))
 
 
 def check_room(answer: Sequence[bytes]) -> None:

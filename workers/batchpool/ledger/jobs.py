@@ -13,7 +13,6 @@ from batchpool.ledger import keys
 from batchpool.ledger.blocks.item_codec import (
     ITEMS_PER_BLOCK,
     ItemsBroken,
-    pack_items,
     part_field,
     unpack_items,
 )
@@ -21,6 +20,7 @@ from batchpool.ledger.blocks.stored_items import KEPT_PARTS, StoredItems, patien
 from batchpool.ledger.broken import UNPARSABLE, Broken, is_about_data
 from batchpool.ledger.connection import UNREACHABLE, Commands
 from batchpool.ledger.job_creation import (
+    Bulk,
     CapacityLimits,
     Created,
     IdempotencyKey,
@@ -32,7 +32,6 @@ from batchpool.ledger.scripts import LuaScript, mapping
 from batchpool.ledger.values.job_entries import (
     JobEntry,
     NewJob,
-    UploadedItems,
     parse_batch,
     parse_job,
 )
@@ -95,9 +94,19 @@ class Jobs:
             LimitExceeded: the job would exceed the limits of `room`.
             UploadLost: its items came before, and some are gone.
         """
-        blocks = pack_items(() if isinstance(new.items, UploadedItems) else new.items or ())
-        args = create_arguments(new, blocks, queueing, key, room, dry_run)
-        return parse_created(new.id, self._create(keys.job_key(new.id), args), key)
+        return self.create_all(Bulk(new.id, [new]), queueing, key, room, dry_run)
+
+    def create_all(
+        self,
+        bulk: Bulk,
+        queueing: Iterable[Sequence[Any]] = (),
+        key: IdempotencyKey | None = None,
+        room: CapacityLimits | None = None,
+        dry_run: bool = False,
+    ) -> Created:
+        """Write several jobs as `create` writes one: all of them in one step, or none."""
+        args = create_arguments(bulk, queueing, key, room, dry_run)
+        return parse_created(bulk.name, self._create(keys.job_key(bulk.jobs[0].id), args), key)
 
     def load(self, job_id: str) -> JobEntry | None:
         """The job with its batches."""

@@ -19,13 +19,16 @@ from batchpool.api.http import (
     negotiate,
     next_link,
     no_such_job,
+    problem_document,
     read_query,
 )
 from batchpool.api.long_poll import HasEnd, wait_for_end
+from batchpool.api.problems import Problem
 from batchpool.api.use_cases.cancel_job import cancel_job
 from batchpool.api.use_cases.delete_job import delete_job
 from batchpool.api.use_cases.retry_job import retry_job
 from batchpool.api.use_cases.submit_job import SubmittedJob, submit
+from batchpool.api.use_cases.submit_many import Answer, submit_many
 from batchpool.comparisons.readability import show_readable
 from batchpool.jobs.aggregation import show_job, show_summary
 from batchpool.jobs.listing import list_jobs, matching_ids
@@ -40,6 +43,7 @@ from batchpool.schemas.job_requests import (
     JobQuery,
     JobRequest,
     JobsQuery,
+    JobsRequest,
     NoQuery,
 )
 from batchpool.schemas.reading import read_model
@@ -72,6 +76,33 @@ def post_job() -> Response:
             if seen:
                 return json_response(_shown(seen), 202, headers | _location(submitted.job_id))
     return _accepted(context, submitted)
+
+
+@blueprint.post("/bulk")
+def post_jobs() -> Response:
+    negotiate()
+    read_query(NoQuery)
+    context = service()
+    body = read_body(request, context.settings.max_body_bytes)
+    if context.large_bodies and len(body) > LARGE_BYTES:
+        return context.large_bodies.post(request.path, request.headers, body)
+    answers = submit_many(context, read_model(JobsRequest, parse_json(body)).jobs)
+    return json_response({"jobs": list(map(_answer, answers))}, 207)
+
+
+def _answer(answer: Answer) -> JsonObject:
+    match answer:
+        case Problem(status=status):
+            return {
+                "status": status,
+                "id": None,
+                "job": None,
+                "problem": problem_document(answer),
+            }
+        case str():
+            return {"status": 202, "id": answer, "job": None, "problem": None}
+    shown = show_job(answer, answer.finished_ms or answer.submitted_ms, service().fleets.cached)
+    return {"status": 202, "id": answer.id, "job": shown, "problem": None}
 
 
 @blueprint.get("")

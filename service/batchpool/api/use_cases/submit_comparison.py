@@ -50,7 +50,7 @@ def submit_comparison(context: ApiContext, request: ComparisonRequest) -> Submit
     key = idempotency_key_of(context, request, admitted.spec.items)
     most = context.settings.max_comparisons
     try:
-        comparison_id, _ = context.comparisons_writer.create(new, most, key)
+        comparison_id, *_ = context.comparisons_writer.create(new, most, key)
     except QueueFull as full:
         raise TooMuchQueued(
             f"with this one, {full.used} comparisons would wait or run; at most {full.most} can "

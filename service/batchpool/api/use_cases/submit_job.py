@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from itertools import chain, starmap
 from typing import Any, NamedTuple
 
 from batchpool.api.context import ApiContext
@@ -12,7 +13,9 @@ from batchpool.jobs.admission import Limits, admit
 from batchpool.jobs.fleet import admit_with_fresh_fleet
 from batchpool.jobs.planning import JobPlan
 from batchpool.ledger.job_creation import (
+    Bulk,
     CapacityLimits,
+    Created,
     IdempotencyKey,
     MemoryFull,
     QueueFull,
@@ -61,30 +64,50 @@ def store(
     key: IdempotencyKey | None = None,
 ) -> SubmittedJob:
     """Write a planned job, and queue its batches, in one step."""
-    new = NewJob(
-        id=new_job_id(),
+    new = plan_to_new(context.settings, plan, items, new_job_id())
+    job_id, submitted_ms, _ = create_all(context, Bulk(new.id, [new]), key)
+    return SubmittedJob(job_id, None if submitted_ms is None else new_entry(new, submitted_ms))
+
+
+def plan_to_new(
+    settings: ApiSettings, plan: JobPlan, items: list[Any] | None, job_id: str
+) -> NewJob:
+    """The job to be written for a plan."""
+    return NewJob(
+        id=job_id,
         spec=plan.spec,
         ranges=plan.ranges,
         items=items,
         queue=plan.class_id,
         timeout_s=plan.spec.timeout_s,
         queue_timeout_s=plan.spec.queue_timeout_s,
-        result_ttl_s=context.settings.result_ttl_s,
+        result_ttl_s=settings.result_ttl_s,
     )
 
-    batches = [(new.id, index) for index in range(len(new.ranges))]
-    queueing = rq_queue.enqueue_commands(new.queue, batches)
+
+def create_all(context: ApiContext, bulk: Bulk, key: IdempotencyKey | None) -> Created:
+    """Write jobs, and queue their batches, in one step: all or none.
+
+    Raises:
+        KeyReused: the key was used with another body.
+        Problem: 429 or 507.
+    """
+    by_class: dict[str, list[tuple[str, int]]] = {}
+    for new in bulk.jobs:
+        batches = by_class.setdefault(new.queue, [])
+        batches += [(new.id, index) for index in range(len(new.ranges))]
+    queueing = chain.from_iterable(starmap(rq_queue.enqueue_commands, by_class.items()))
     room = CapacityLimits(queued_items=context.settings.max_queued_items)
+    jobs = "this job" if len(bulk.jobs) == 1 else "these jobs"
     try:
-        job_id, submitted_ms = context.jobs_writer.create(new, queueing, key, room)
+        return context.jobs_writer.create_all(bulk, queueing, key, room)
     except QueueFull as full:
         raise TooMuchQueued(
-            f"with this job, {full.used} items would wait for a worker; at most {full.most} can "
+            f"with {jobs}, {full.used} items would wait for a worker; at most {full.most} can "
             "(BATCHPOOL_MAX_QUEUED_ITEMS)"
         ) from None
     except MemoryFull as full:
         raise StorageFull(
-            f"with this job, Redis would hold {full.used} bytes; jobs can use at most {full.most}. "
+            f"with {jobs}, Redis would hold {full.used} bytes; jobs can use at most {full.most}. "
             "Delete jobs, or wait until some expire"
         ) from None
-    return SubmittedJob(job_id, None if submitted_ms is None else new_entry(new, submitted_ms))
