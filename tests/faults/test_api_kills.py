@@ -68,6 +68,22 @@ def test_an_order_repeated_after_a_kill_is_one_job(
 
 
 @pytest.mark.parametrize("when", POINTS)
+def test_several_jobs_repeated_after_a_kill_are_all_there_once(
+    crew: StackProcesses, tmp_path: Path, when: str
+) -> None:
+    crew.start_workers(1)
+    api = Killed(crew, tmp_path / "mark", f"{when} create")
+    jobs = [{"task": "echo", "count": count} for count in (1, 0, 3)]
+    order: dict[str, Any] = {"json": {"jobs": jobs}, "headers": {"Idempotency-Key": "once"}}
+    api.breaks("POST", "/v1/jobs/bulk", **order)
+    assert crew.redis.zcard(keys.JOBS) == (2 if when == "after" else 0)
+    answers = api.again("POST", "/v1/jobs/bulk", **order).json()["jobs"]
+    assert [each["status"] for each in answers] == [202, 422, 202]
+    assert crew.redis.zcard(keys.JOBS) == 2
+    assert [crew.finish(each["id"])["sum"] for each in answers[::2]] == [0, 3]
+
+
+@pytest.mark.parametrize("when", POINTS)
 def test_a_cancel_repeated_after_a_kill_ends_the_job(
     crew: StackProcesses, tmp_path: Path, when: str
 ) -> None:

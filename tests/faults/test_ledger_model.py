@@ -31,7 +31,7 @@ from batchpool.ledger import keys
 from batchpool.ledger.blocks.columns import Columns
 from batchpool.ledger.blocks.item_upload import ItemUpload
 from batchpool.ledger.connection import connect
-from batchpool.ledger.job_creation import CapacityLimits, UploadLost
+from batchpool.ledger.job_creation import Bulk, CapacityLimits, QueueFull, UploadLost
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import (
     EMPTY_BLOCK,
@@ -124,6 +124,23 @@ class LedgerMachine(RuleBasedStateMachine):
         self.jobs.create(new)
         self.models[job_id] = Modelled()
         return job_id
+
+    @rule(target=jobs_made, sizes=SIZES, has_room=st.booleans())
+    def submit_many(self, sizes: list[int], has_room: bool) -> Any:
+        """Submit a job for each size in one step, all or none."""
+        ids = [f"j{len(self.models) + at}" for at in range(len(sizes))]
+        new = [
+            NewJob(job_id, job_spec(), [(0, size)], None, "c", 3600, 3600, 3600)
+            for job_id, size in zip(ids, sizes, strict=True)
+        ]
+        if not has_room:
+            with pytest.raises(QueueFull):
+                self.jobs.create_all(Bulk("bulk", new), room=CapacityLimits(sum(sizes) - 1))
+            assert self.jobs.load_many(ids) == [None] * len(ids)
+            return multiple()
+        assert self.jobs.create_all(Bulk("bulk", new)).submitted_ms
+        self.models |= {job_id: Modelled() for job_id in ids}
+        return multiple(*ids)
 
     @rule(target=jobs_made, parts=SIZES, lost=st.booleans(), dry_run=st.booleans())
     def submit_uploaded(self, parts: list[int], lost: bool, dry_run: bool) -> Any:

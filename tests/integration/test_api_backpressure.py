@@ -44,6 +44,18 @@ def test_beyond_the_limit_orders_are_429_until_items_are_taken(small: Any) -> No
     assert not refused(small.http.post("/v1/jobs", json={"task": "echo", "count": 3}))
 
 
+def test_jobs_of_one_request_count_together_and_none_is_stored_alone(small: Any) -> None:
+    def post(*counts: int) -> Any:
+        jobs = [{"task": "echo", "count": count} for count in counts]
+        return small.http.post("/v1/jobs/bulk", json={"jobs": jobs})
+
+    before = small.redis.dbsize()
+    response = post(6, 5)
+    assert refused(response) and "with these jobs, 11 items" in response.get_json()["detail"]
+    assert small.redis.dbsize() == before
+    assert post(6, 4).status_code == 207
+
+
 def test_cancelled_jobs_make_room(small: Any) -> None:
     first = small.post(task="echo", count=MOST)
     assert refused(small.http.post("/v1/jobs", json={"task": "echo", "count": 1}))

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from batchpool.client import job_results
 from batchpool.client.comparisons import Comparison, Comparisons
+from batchpool.client.errors import ApiError
 from batchpool.client.executor import JobExecutor
 from batchpool.client.follow import LONGEST_WAIT_S, follow_events, wait_ended
 from batchpool.client.inventory import Inventory
@@ -16,7 +17,7 @@ from batchpool.client.ordered_values import ordered_values
 from batchpool.client.reading import Missing, read_records, read_values, stream_records
 from batchpool.client.resources import Event, Job
 from batchpool.client.task_names import task_name
-from batchpool.client.transport import Call, Transport, check_seconds, request_body
+from batchpool.client.transport import Call, Transport, check_seconds, error_of, request_body
 from batchpool.json_value import JsonObject
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -73,6 +74,27 @@ class Client(Inventory):
             InvalidRequest: the service cannot run that; `.fields` names the fields.
         """
         return self._submit(request_body(task, count, items, spec), idempotency_key, wait_s=0)
+
+    def submit_many(
+        self, jobs: Iterable[JsonObject], *, idempotency_key: str | None = None
+    ) -> list[Job | ApiError]:
+        """Submit up to 1,000 jobs in one step; return each as accepted, or why it was refused.
+
+        Args:
+            jobs: bodies of `POST /v1/jobs`: `{"task": "echo", "count": 3}`.
+        Raises:
+            InvalidInput: an item or param is not JSON; `.field` names its job.
+            InvalidRequest: there are none, or too many.
+            Unavailable: all of them together are too much for now; none was stored.
+        """
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        call = Call("POST", "/v1/jobs/bulk", body={"jobs": list(jobs)}, headers=headers)
+        return [
+            error_of(each["status"], each["problem"])
+            if each["problem"]
+            else self._bound(each["job"] or {"id": each["id"]})
+            for each in self._transport.json(call)["jobs"]
+        ]
 
     def run(
         self,

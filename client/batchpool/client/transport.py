@@ -187,9 +187,14 @@ def _raise_for(answer: httpx.Response) -> NoReturn:
         problem = {"detail": answer.text[:200]}
     if not isinstance(problem, dict):
         problem = {"detail": str(problem)[:200]}
-    if answer.status_code in _LATER:
-        raise Unavailable(answer.status_code, problem, _retry_after_s(answer))
-    raise _ERRORS.get(answer.status_code, ApiError)(answer.status_code, problem)
+    raise error_of(answer.status_code, problem, _retry_after_s(answer))
+
+
+def error_of(status: int, problem: JsonObject, retry_after_s: float | None = None) -> ApiError:
+    """The exception that stands for a problem document."""
+    if status in _LATER:
+        return Unavailable(status, problem, retry_after_s)
+    return _ERRORS.get(status, ApiError)(status, problem)
 
 
 def _retry_after_s(answer: httpx.Response) -> float | None:

@@ -5,7 +5,8 @@ from functools import cache
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from batchpool.api.operations import ANY_PROBLEMS, OPERATIONS, Operation
+from batchpool.api.operation import ANY_PROBLEMS, Operation
+from batchpool.api.operations import OPERATIONS
 from batchpool.json_value import JsonObject
 from batchpool.schemas import inventory_responses as inventory_answers
 from batchpool.schemas import job_responses as answers

@@ -1,10 +1,6 @@
 """The operations of the API: one entry per method and path."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-from pydantic import BaseModel
-
+from batchpool.api.operation import Operation
 from batchpool.schemas import comparison_requests as requests
 from batchpool.schemas import comparison_responses as comparison_answers
 from batchpool.schemas import inventory_responses as inventory_answers
@@ -16,34 +12,9 @@ from batchpool.schemas import record_responses as record_answers
 from batchpool.schemas.report import ReportQuery
 from batchpool.schemas.timeline import Timeline, TimelineQuery
 
-
-@dataclass(frozen=True)
-class Operation:
-    """One verb on one path: what it takes and what it answers.
-
-    Args:
-        problems: statuses that are answered with a problem document.
-        others: further media types of the answer.
-    """
-
-    method: str
-    path: str
-    summary: str
-    status: int = 200
-    answer: type[BaseModel] | None = None
-    body: type[BaseModel] | None = None
-    query: type[BaseModel] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    problems: tuple[int, ...] = ()
-    others: tuple[str, ...] = ()
-
-
-ANY_PROBLEMS = (400, 403, 408, 413, 414, 417, 421, 431, 501)
-"""Statuses of any operation, mostly answered before a route is found."""
-
-
 _READ = (406, 422, 503)
 _ONE = (404, *_READ)
+_SUBMIT = (400, 406, 409, 413, 415, 422, 429, 503, 507)
 _KEY = {"Idempotency-Key": "a request with the same key and body is the same request, for 24 h"}
 
 
@@ -57,7 +28,7 @@ OPERATIONS: tuple[Operation, ...] = (
         body=models.JobRequest,
         query=models.JobQuery,
         headers=_KEY,
-        problems=(400, 406, 409, 413, 415, 422, 429, 503, 507),
+        problems=_SUBMIT,
     ),
     Operation(
         "post",
@@ -67,7 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answers.SubmittedJobs,
         body=models.JobsRequest,
         headers=_KEY,
-        problems=(400, 406, 409, 413, 415, 422, 429, 503, 507),
+        problems=_SUBMIT,
     ),
     Operation(
         "get",
@@ -188,7 +159,7 @@ OPERATIONS: tuple[Operation, ...] = (
         comparison_answers.Comparison,
         body=requests.ComparisonRequest,
         headers=_KEY,
-        problems=(400, 406, 409, 413, 415, 422, 429, 503, 507),
+        problems=_SUBMIT,
     ),
     Operation(
         "get",

@@ -7,7 +7,6 @@ from flask import request
 from batchpool.api.context import ApiContext
 from batchpool.api.problems import field_problem
 from batchpool.jobs.items_digest import canonical_digest
-from batchpool.json_value import JsonObject
 from batchpool.ledger.job_creation import IdempotencyKey
 from batchpool.ledger.values.job_spec import ItemsSummary
 from batchpool.schemas.comparison_requests import ComparisonRequest
@@ -38,19 +37,11 @@ def idempotency_key_of(
     context: ApiContext, asked: JobRequest | ComparisonRequest, items: ItemsSummary
 ) -> IdempotencyKey | None:
     """The key of a request that brings items, which are compared by their hash."""
-    return idempotency_key(context, order_of(asked, items)) if has_idempotency_key() else None
-
-
-def has_idempotency_key() -> bool:
-    """Whether the current request has the header."""
-    return "Idempotency-Key" in request.headers
-
-
-def order_of(asked: JobRequest | ComparisonRequest, items: ItemsSummary) -> JsonObject:
-    """What a job or comparison asks for, with the hash of its items in their place."""
+    if "Idempotency-Key" not in request.headers:
+        return None
     # The request, not its spec: defaults depend on the workers of the moment.
     body = asked.model_dump(exclude={"items"}) | {"items": items.sha256}
     if isinstance(asked, JobRequest) and asked.backend is None:
         # The default of the versions before: keys outlive an upgrade.
         body["backend"] = "thread-pool"
-    return body
+    return idempotency_key(context, body)

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 from batchpool.api.context import ApiContext
 from batchpool.api.problems import Conflict, Problem, problem_of
-from batchpool.api.use_cases.idempotency import has_idempotency_key, idempotency_key, order_of
+from batchpool.api.use_cases.idempotency import idempotency_key
 from batchpool.api.use_cases.submit_job import create_all, job_limits, new_job_id, plan_to_new
 from batchpool.jobs.admission import admit
 from batchpool.jobs.planning import JobPlan
-from batchpool.ledger.job_creation import Bulk, IdempotencyKey
+from batchpool.ledger.job_creation import Bulk
 from batchpool.ledger.values.job_entries import JobEntry, new_entry
 from batchpool.schemas.job_requests import JobRequest
 from batchpool.schemas.reading import read_model
@@ -45,7 +45,8 @@ def submit_many(context: ApiContext, bodies: Sequence[Any]) -> list[Answer]:
     }
     if new:
         mark = f"{sum(1 << index for index in new):x}"
-        key = _key(context, bodies, admitted) if has_idempotency_key() else None
+        # The bodies as they were sent: what is refused now may be admitted in a replay.
+        key = idempotency_key(context, {"jobs": bodies})
         created = create_all(context, Bulk(name, list(new.values()), mark), key)
         if created.submitted_ms is None:
             answers |= _stored_before(context, created.name, int(created.note, 16))
@@ -82,16 +83,6 @@ class _Admission:
 def _id_of(name: str, index: int) -> str:
     """The id of a job of a bulk: its name, but for the last digits."""
     return f"{name[:-_INDEX_DIGITS]}{index:0{_INDEX_DIGITS}x}"
-
-
-def _key(
-    context: ApiContext, bodies: Sequence[Any], admitted: Sequence[_Admitted | Problem]
-) -> IdempotencyKey | None:
-    orders = [
-        order_of(each.request, each.plan.spec.items) if isinstance(each, _Admitted) else body
-        for body, each in zip(bodies, admitted, strict=True)
-    ]
-    return idempotency_key(context, {"jobs": orders})
 
 
 def _stored_before(context: ApiContext, name: str, mark: int) -> dict[int, Answer]:
