@@ -47,6 +47,21 @@ def client(stack: LocalStack) -> Iterator[Client]:
         yield client
 
 
+# -- several jobs
+
+
+def test_several_jobs_are_submitted_at_once_and_refused_one_by_one(client: Client) -> None:
+    orders = [{"task": "echo", "count": 3}, {"task": "echo"}, {"task": "echo", "items": [5]}]
+    first, refused, last = client.submit_many(orders, idempotency_key="k")
+    assert isinstance(first, Job) and isinstance(last, Job)
+    assert [client.wait(job).sum for job in (first, last)] == [3, 5]
+    assert isinstance(refused, InvalidRequest) and list(refused.fields) == ["count"]
+    again = client.submit_many(orders, idempotency_key="k")
+    assert [job.id for job in again if isinstance(job, Job)] == [first.id, last.id]
+    with pytest.raises(InvalidRequest, match="must have 1 to 1000 jobs"):
+        client.submit_many([])
+
+
 # -- map
 
 
