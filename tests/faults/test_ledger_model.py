@@ -130,7 +130,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """Submit a job for each size in one step, all or none."""
         ids = [f"j{len(self.models) + at}" for at in range(len(sizes))]
         new = [
-            NewJob(job_id, job_spec(), [(0, size)], None, "c", 3600, 3600, 3600)
+            NewJob(job_id, job_spec(reduce=REDUCE), [(0, size)], None, "c", 3600, 3600, 3600)
             for job_id, size in zip(ids, sizes, strict=True)
         ]
         if not has_room:
