@@ -135,10 +135,10 @@ class LedgerMachine(RuleBasedStateMachine):
         ]
         if not has_room:
             with pytest.raises(QueueFull):
-                self.jobs.create_all(Bulk("bulk", new), room=CapacityLimits(sum(sizes) - 1))
+                self.jobs.create(Bulk("bulk", new), room=CapacityLimits(sum(sizes) - 1))
             assert self.jobs.load_many(ids) == [None] * len(ids)
             return multiple()
-        assert self.jobs.create_all(Bulk("bulk", new)).submitted_ms
+        assert self.jobs.create(Bulk("bulk", new)).submitted_ms
         self.models |= {job_id: Modelled() for job_id in ids}
         return multiple(*ids)
 

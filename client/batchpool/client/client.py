@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from batchpool.client import job_results
+from batchpool.client.bulk import submit_many
 from batchpool.client.comparisons import Comparison, Comparisons
 from batchpool.client.errors import ApiError
 from batchpool.client.executor import JobExecutor
@@ -17,7 +18,7 @@ from batchpool.client.ordered_values import ordered_values
 from batchpool.client.reading import Missing, read_records, read_values, stream_records
 from batchpool.client.resources import Event, Job
 from batchpool.client.task_names import task_name
-from batchpool.client.transport import Call, Transport, check_seconds, error_of, request_body
+from batchpool.client.transport import Call, Transport, check_seconds, request_body
 from batchpool.json_value import JsonObject
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -83,18 +84,9 @@ class Client(Inventory):
         Args:
             jobs: bodies of `POST /v1/jobs`: `{"task": "echo", "count": 3}`.
         Raises:
-            InvalidInput: an item or param is not JSON; `.field` names its job.
-            InvalidRequest: there are none, or too many.
-            Unavailable: all of them together are too much for now; none was stored.
+            Unavailable: together they are too much for now; none was stored.
         """
-        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
-        call = Call("POST", "/v1/jobs/bulk", body={"jobs": list(jobs)}, headers=headers)
-        return [
-            error_of(each["status"], each["problem"])
-            if each["problem"]
-            else self._bound(each["job"] or {"id": each["id"]})
-            for each in self._transport.json(call)["jobs"]
-        ]
+        return submit_many(self._transport, jobs, idempotency_key)
 
     def run(
         self,

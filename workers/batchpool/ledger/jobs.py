@@ -76,13 +76,13 @@ class Jobs:
 
     def create(
         self,
-        new: NewJob,
+        new: NewJob | Bulk,
         queueing: Iterable[Sequence[Any]] = (),
         key: IdempotencyKey | None = None,
         room: CapacityLimits | None = None,
         dry_run: bool = False,
     ) -> Created:
-        """Write a job and carry out `queueing` in one step; return the job that exists now.
+        """Write jobs and carry out `queueing` in one step, or do nothing; return what exists now.
 
         An existing job with this id stays as it is. A dry run writes nothing, and raises the same.
 
@@ -94,17 +94,7 @@ class Jobs:
             LimitExceeded: the job would exceed the limits of `room`.
             UploadLost: its items came before, and some are gone.
         """
-        return self.create_all(Bulk(new.id, [new]), queueing, key, room, dry_run)
-
-    def create_all(
-        self,
-        bulk: Bulk,
-        queueing: Iterable[Sequence[Any]] = (),
-        key: IdempotencyKey | None = None,
-        room: CapacityLimits | None = None,
-        dry_run: bool = False,
-    ) -> Created:
-        """Write several jobs as `create` writes one: all of them in one step, or none."""
+        bulk = new if isinstance(new, Bulk) else Bulk(new.id, [new])
         args = create_arguments(bulk, queueing, key, room, dry_run)
         return parse_created(bulk.name, self._create(keys.job_key(bulk.jobs[0].id), args), key)
 

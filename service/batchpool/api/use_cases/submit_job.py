@@ -100,7 +100,7 @@ def create_all(context: ApiContext, bulk: Bulk, key: IdempotencyKey | None) -> C
     room = CapacityLimits(queued_items=context.settings.max_queued_items)
     jobs = "this job" if len(bulk.jobs) == 1 else "these jobs"
     try:
-        return context.jobs_writer.create_all(bulk, queueing, key, room)
+        return context.jobs_writer.create(bulk, queueing, key, room)
     except QueueFull as full:
         raise TooMuchQueued(
             f"with {jobs}, {full.used} items would wait for a worker; at most {full.most} can "
