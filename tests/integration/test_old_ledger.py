@@ -97,6 +97,7 @@ CHANGED = {
     "+*/fail_unless": "comparisons have conditions",
     "+*/conditions": "comparisons have conditions",
     "+*/links/card": "a comparison is exported as a card",
+    "+*/reduced": "the values of a job are reduced",
     "+*/sum_text": "the sum as text, beside it",
     "+*/batches/*/second_try": "second tries are shown",
     "+*/batches/*/leftovers": "what tasks left behind is shown",

@@ -40,6 +40,8 @@ CHANGED: dict[str, str] = {
     "+*/batches/items/properties/leftovers": "what tasks left behind is shown",
     "+//readyz/*/accepting": "accepting and running are told apart",
     "+//readyz/*/running": "accepting and running are told apart",
+    "+*/properties/reduce": "the values of a job are reduced",
+    "+*/properties/reduced": "the values of a job are reduced",
     "+*/properties/waiting_for": "jobs say what they wait for",
     "+//v1/jobs/bulk": "several jobs are submitted at once",
     "+//v1/jobs/cancel": "jobs are cancelled by filters",

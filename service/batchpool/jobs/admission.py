@@ -24,6 +24,7 @@ from batchpool.ledger.values.announcements import WorkerCapabilities
 from batchpool.ledger.values.job_spec import ItemsSummary, JobSpec
 from batchpool.model import START_METHODS
 from batchpool.schemas.job_requests import JobRequest
+from batchpool.schemas.reducers import read_reducers
 from batchpool.schemas.refusals import FieldError, InvalidFields, invalid_field
 
 DEFAULT_START_METHOD = "forkserver"
@@ -281,4 +282,5 @@ def _complete_spec(
         on_error=request.on_error,
         measure=request.measure,
         labels=request.labels,
+        reduce=read_reducers(request.reduce, request.batches),
     )

@@ -9,6 +9,7 @@ from batchpool.json_value import JsonObject
 from batchpool.ledger.values.job_entries import BatchEntry, Epoch, JobEntry, Tally
 from batchpool.ledger.values.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, TERMINAL_STATES, TaskError
+from batchpool.reducers.reduction import merge
 from batchpool.timestamps import rfc3339, seconds_between
 
 MOST_NAMED = 1000
@@ -27,6 +28,7 @@ def show_job(
     pids, pids_total = _pids(job.batches)
     workers = list(dict.fromkeys(epoch["worker"] for epoch in _epochs(job.batches)))
     return show_summary(job, now_ms, load_fleet) | {
+        "reduced": _reduced(job),
         "pids": pids,
         "pids_total": pids_total,
         "workers": workers[:MOST_NAMED],
@@ -234,6 +236,13 @@ def _show_epoch(epoch: Epoch) -> JsonObject:
         "started_at": rfc3339(epoch["started_ms"]),
         "ended_at": rfc3339(epoch["ended_ms"]),
         "end_reason": epoch["end_reason"],
+    }
+
+
+def _reduced(job: JobEntry) -> JsonObject:
+    return {
+        name: merge(reducer, (batch.reduced.get(name) for batch in job.batches)).show()
+        for name, reducer in job.spec.reduce.items()
     }
 
 

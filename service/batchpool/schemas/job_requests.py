@@ -28,6 +28,7 @@ from batchpool.schemas.fields import (
     Seconds,
 )
 from batchpool.schemas.reading import Request
+from batchpool.schemas.reducers import Reduce
 
 
 def _known(names: Iterable[str]) -> Any:
@@ -71,6 +72,9 @@ class JobRequest(Request):
     queue_timeout_s: Seconds = Field(86_400, description="while queued or parked")
     retries: Retries = Field(0, description="of a failed item")
     on_error: Literal["continue", "stop"] = "continue"
+    reduce: Reduce = Field(
+        default_factory=dict, description="what becomes of the values, by name: see ReducerSpec"
+    )
     measure: bool = Field(False, description="report the CPU time and memory that batches used")
     labels: Labels = Field(default_factory=dict)
 

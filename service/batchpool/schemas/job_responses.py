@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from batchpool.json_value import JsonObject
 from batchpool.model import BatchState, JobState
+from batchpool.schemas.reducers import ReducerSpec
 
 Number = int | float
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -73,6 +74,7 @@ class Spec(ResponseModel):
     on_error: Literal["continue", "stop"]
     measure: bool = False
     labels: dict[str, str]
+    reduce: dict[str, ReducerSpec] = {}
     retry_of: str | None = None
     comparison: RunInfo | None = None
 
@@ -231,7 +233,26 @@ class JobSummary(ResponseModel):
     links: dict[str, str]
 
 
+class Skipped(ResponseModel):
+    """Items that succeeded with a value that a reducer cannot take."""
+
+    count: int
+    first_index: int | None
+
+
+class Reduced(ResponseModel):
+    """What a reducer has come to; partial while the job runs."""
+
+    value: Any = Field(
+        description="a number; of min and max its value and index, of top and count_values a list; "
+        "of histogram bounds, counts, below and above; null without a value to take"
+    )
+    skipped: Skipped
+    overflow: int = Field(description="of count_values: items whose value had no room")
+
+
 class Job(JobSummary):
+    reduced: dict[str, Reduced] = Field({}, description="by name of the reducer")
     pids: list[int] = Field(description="at most 1000; the same number on two hosts counts twice")
     pids_total: int
     workers: list[str] = Field(description="at most 1000")

@@ -41,7 +41,9 @@ def idempotency_key_of(
         return None
     # The request, not its spec: defaults depend on the workers of the moment.
     body = asked.model_dump(exclude={"items"}) | {"items": items.sha256}
+    # As the versions before had it: keys outlive an upgrade.
     if isinstance(asked, JobRequest) and asked.backend is None:
-        # The default of the versions before: keys outlive an upgrade.
         body["backend"] = "thread-pool"
+    if not body.get("reduce"):
+        body.pop("reduce", None)
     return idempotency_key(context, body)
