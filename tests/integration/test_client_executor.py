@@ -309,6 +309,8 @@ def test_shutdown_without_waiting_lets_all_calls_run(start: Start, doors: Doors)
     first = doors.submit(executor, "a")
     second = executor.submit(calls.double, 2)
     executor.shutdown(wait=False)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.submit(calls.double, 3)
     assert not first.done()
     doors.open("a")
     assert second.result(30) == 4
