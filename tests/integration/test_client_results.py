@@ -28,6 +28,7 @@ from batchpool.stack.local_stack import LocalStack, StackOptions
 from batchpool.system.process_tree import children_of
 from tests.integration.api_process import Api
 from tests.integration.tasks import calls
+from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import check_time, wait_until
 
 TASKS = Path(calls.__file__).parent
@@ -321,15 +322,32 @@ def test_a_cancelled_job_is_an_exception_of_each_call_that_has_no_value(
         assert future.exception(0).error_type == "cancelled"  # type: ignore[union-attr]
 
 
-def test_an_api_that_comes_back_loses_no_call(stack: LocalStack, client: Client) -> None:
-    with client.executor("calls.double") as executor:
-        assert executor.submit("calls.double", 1).result(60) == 2
+def test_an_api_that_comes_back_loses_no_call(
+    stack: LocalStack, client: Client, tmp_path: Path
+) -> None:
+    begun, late = tmp_path / "begun", tmp_path / "late"
+    with client.executor() as executor:
+        items = [{"until": str(late), "begun": str(begun)}, {"until": str(TASKS)}]
+        waits = [executor.submit("calls.wait", item) for item in items]
+        assert waits[1].result(60) == str(TASKS)
         futures = [executor.submit("calls.double", item) for item in range(200)]
         # Its parent starts another one on the same socket.
         for pid in children_of(stack.pids()["api"]):
             os.kill(pid, signal.SIGKILL)
         futures += [executor.submit("calls.double", item) for item in range(200, 400)]
         assert [future.result(60) for future in futures] == [*range(0, 800, 2)]
+        late.touch()
+        assert waits[0].result(60) == str(late)
+
+
+def test_calls_are_answered_where_no_stream_is_free(start_api: Any, crew: StackProcesses) -> None:
+    crew.start_workers(1)
+    api: Api = start_api(environ={"BATCHPOOL_API_MAX_EVENT_STREAMS": "0"})
+    with (
+        Client(f"http://{api.host}:{api.port}", retry_for_s=0.3) as client,
+        client.executor(params={"seconds": 0.5}, concurrency=2) as executor,
+    ):
+        assert list(executor.map("sleep", [3, 4])) == [3, 4]
 
 
 def test_an_executor_whose_api_is_gone_is_broken(start_api: Any, stage: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from typing import Any
 
-from batchpool.client.arrivals import records_as_made
+from batchpool.client.arrivals import Arrivals
 from batchpool.client.errors import ApiError, Unavailable, Unreachable
 from batchpool.client.gathering import Gathering, TaskCall
 from batchpool.client.resources import Job
@@ -156,7 +156,7 @@ class JobExecutor(Executor):
                 time.sleep(error.retry_after_s or 1.0)
 
     def _deliver(self, job: Job, calls: Sequence[TaskCall]) -> None:
-        for record in records_as_made(self._transport, job):
+        for record in Arrivals(self._transport, job):
             future = calls[record["index"]].future
             if record["state"] == "succeeded":
                 future.set_result(record["value"])

@@ -1,10 +1,10 @@
 """The values of a job in the order of its items, as they arrive."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from batchpool.client.arrivals import records_as_made
+from batchpool.client.arrivals import Arrivals
 from batchpool.client.errors import BatchpoolError
 from batchpool.client.resources import Job
 from batchpool.client.task_errors import Failures, item_error
@@ -20,7 +20,7 @@ def ordered_values(
     Raises:
         ItemsFailed: an item has no value; raised once the job has ended, in place of the value.
     """
-    records = _in_order(records_as_made(transport, job))
+    records = _in_order(Arrivals(transport, job))
     try:
         for record in records:
             if record["state"] == "succeeded":
@@ -40,7 +40,7 @@ def ordered_values(
         raise
 
 
-def _in_order(records: Iterator[JsonObject]) -> Iterator[JsonObject]:
+def _in_order(records: Iterable[JsonObject]) -> Iterator[JsonObject]:
     early: dict[int, JsonObject] = {}
     index = 0
     for record in records:

@@ -91,11 +91,13 @@ class Transport:
         """Send a request and return the JSON of the response."""
         return self.call(call).json()
 
-    def pages(self, path: str, name: str, query: Query) -> Iterator[Any]:
+    def pages(
+        self, path: str, name: str, query: Query, *, retry_on_503: bool = False
+    ) -> Iterator[Any]:
         """Iterate over a list, page by page; query parameters that are None are left out."""
         wanted = {key: value for key, value in query.items() if value is not None}
         while True:
-            page = self.json(Call("GET", path, query=wanted))
+            page = self.json(Call("GET", path, query=wanted, retry_on_503=retry_on_503))
             yield from page[name]
             if not page["next"]:
                 return
