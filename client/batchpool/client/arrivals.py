@@ -28,10 +28,10 @@ class Arrivals:
         self._seen = bytearray(job.progress["total"])
 
     def __iter__(self) -> Iterator[JsonObject]:
-        pause_s, has_ended, may_stream = _SHORTEST_WAIT_S, self._job.done, True
-        yield from self._new(self._page())
-        while not has_ended:
-            if may_stream and pause_s > _SHORT_JOB_S:
+        pause_s, has_ended = _SHORTEST_WAIT_S, self._job.done
+        longest_s, may_stream = _SHORT_JOB_S if len(self._seen) <= _PAGE else 0.0, True
+        while True:
+            if may_stream and pause_s > longest_s:
                 try:
                     yield from self._new(stream_records(self._transport, self._job.id, (), _FIELDS))
                     return
@@ -39,9 +39,11 @@ class Arrivals:
                     if not isinstance(error.__cause__, Unavailable):
                         raise
                     may_stream = False
+            yield from self._new(self._page())
+            if has_ended:
+                return
             has_ended = self._wait(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_WAIT_S)
-            yield from self._new(self._page())
 
     def _new(self, records: Iterable[JsonObject]) -> Iterator[JsonObject]:
         for record in records:
