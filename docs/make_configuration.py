@@ -20,7 +20,8 @@ HEAD = ("| variable | default | allowed | meaning |", "| --- | --- | --- | --- |
 INTRODUCTION = """\
 Everything is configured by environment variables. A bad value ends the process at its start with a
 message that names the variable and what is allowed. Durations are in seconds. `docker-compose.yml`
-and `batchpool up` set what their processes need; all else has its default."""
+and `batchpool up` set what their processes need; all else has its default. Compose passes on what
+is set in the shell or in a file `.env` beside it; its workers get all of that file."""
 
 # Read by other programs, or as they are, without bounds.
 PRELOAD = Setting(
@@ -60,6 +61,17 @@ COMPOSE = (
         "BATCHPOOL_TASKS",
         "./examples/tasks",
         "the folder that the workers get as `BATCHPOOL_TASKS_DIR`, read-only",
+    ),
+    Setting(
+        "BATCHPOOL_IMAGE_TAG",
+        "latest",
+        "the tag of the images `batchpool-worker` and `batchpool-service`",
+    ),
+    Setting(
+        "EXTRA_REQUIREMENTS",
+        None,
+        "packages that tasks need, as for `pip install`; built into the image of the workers",
+        default_text="none",
     ),
 )
 TESTS = (

@@ -96,19 +96,23 @@ def docker_engine() -> None:
 @pytest.fixture(scope="session")
 def compose(docker_engine: None) -> Iterator[ComposeStack]:
     project = f"batchpool-test-{uuid.uuid4().hex[:8]}"
-    os.environ["BATCHPOOL_HOST_PORT"] = "0"
+    own = {"BATCHPOOL_HOST_PORT": "0", "BATCHPOOL_IMAGE_TAG": project}
+    os.environ.update(own)
     # The setup runs inside: pytest-docker does not clean up after one that failed half-way.
     with get_docker_services(
         "docker compose", str(ROOT / "docker-compose.yml"), project, [], ["down -v --rmi local"]
     ) as services:
         services._docker_compose.execute("up -d --build --wait --scale worker=3")
         yield ComposeStack(project, services)
-    del os.environ["BATCHPOOL_HOST_PORT"]
+    for name in own:
+        del os.environ[name]
+    # `down --rmi local` keeps images that have names of their own.
+    docker("rmi", f"batchpool-worker:{project}", f"batchpool-service:{project}")
     label = f"--filter=label=com.docker.compose.project={project}"
     left = {
         "containers": docker("ps", "--all", "--quiet", label),
         "volumes": docker("volume", "ls", "--quiet", label),
         "networks": docker("network", "ls", "--quiet", label),
-        "images": docker("images", "--quiet", f"{project}-*"),
+        "images": docker("images", "--quiet", f"*:{project}"),
     }
     assert not any(left.values()), left

@@ -27,10 +27,11 @@ from batchpool.cli.options import announce, json_option, url_option
 from batchpool.cli.report import report
 from batchpool.cli.results import records, values
 from batchpool.client.client import Client
+from batchpool.version import __version__
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="batchpool")
+@click.version_option(__version__)
 def main() -> None:
     """Run batches of tasks with the concurrency backend that the job names."""
 

@@ -10,8 +10,8 @@ from batchpool.api.operations import OPERATIONS
 from batchpool.json_value import JsonObject
 from batchpool.schemas import inventory_responses as inventory_answers
 from batchpool.schemas import job_responses as answers
+from batchpool.version import __version__
 
-VERSION = "1.0"
 _REF = "#/components/schemas/{model}"
 _IDS = ("job_id", "comparison_id", "broken_id", "lesson")
 
@@ -32,7 +32,7 @@ def openapi_document() -> JsonObject:
         paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "batchpool", "version": VERSION, "license": {"name": "MIT"}},
+        "info": {"title": "batchpool", "version": __version__, "license": {"name": "MIT"}},
         "paths": paths,
         "components": {"schemas": found["$defs"]},
     }

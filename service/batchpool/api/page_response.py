@@ -1,7 +1,6 @@
 """HTML responses: frame, fragments, ETags, and the policy of what a page may load."""
 
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 
 from flask import Response, request
 from redis.exceptions import RedisError
@@ -12,6 +11,7 @@ from batchpool.api.readiness import check
 from batchpool.pages.errors import build_error
 from batchpool.pages.frame import Frame, Live, footer_facts
 from batchpool.pages.rendering import render, render_fragments
+from batchpool.version import __version__
 
 HTML = "text/html; charset=utf-8"
 PAGE_HEADERS = {
@@ -72,13 +72,5 @@ def _frame(current: str, live: Live | None) -> Frame:
         workers = context.fleets.cached().workers
         durability = check(context.redis).durability
     except RedisError:
-        return Frame(current, (f"batchpool {running_version()}",), live)
-    return Frame(current, footer_facts(running_version(), workers, durability), live)
-
-
-def running_version() -> str:
-    """The version of the package that runs."""
-    try:
-        return version("batchpool")
-    except PackageNotFoundError:
-        return "(from its folder)"  # As in the images, which install no package.
+        return Frame(current, (f"batchpool {__version__}",), live)
+    return Frame(current, footer_facts(__version__, workers, durability), live)

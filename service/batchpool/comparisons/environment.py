@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
 
 from redis import Redis
@@ -13,6 +12,7 @@ from batchpool.ledger.presence import Presence
 from batchpool.ledger.values.comparison_entries import Environment, EnvironmentWorker
 from batchpool.model import Usage
 from batchpool.timestamps import rfc3339
+from batchpool.version import __version__
 
 ValueT = TypeVar("ValueT")
 
@@ -37,7 +37,7 @@ def describe_environment(
         hosts=sorted(reserved.hosts),
         cpus=sum(_cpus_by_host(workers).values()),
         redis_version=_server(commands.info("server")),
-        batchpool_version=_version(),
+        batchpool_version=__version__,
         git_revision=None if git_revision == "unknown" else git_revision,
         workers=workers,
         started_at=rfc3339(now_ms),
@@ -63,14 +63,6 @@ def _server(info: Mapping[str, object]) -> str:
     if "valkey_version" in info:
         return f"Valkey {info['valkey_version']}"
     return str(info["redis_version"])
-
-
-def _version() -> str | None:
-    try:
-        return version("batchpool")
-    except PackageNotFoundError:
-        # Run from a source tree that was never installed.
-        return None
 
 
 def with_usage(environment: Environment, usages: Iterable[Usage | None]) -> Environment:

@@ -14,7 +14,7 @@ from batchpool.api.http import (
     no_such_job,
     read_query,
 )
-from batchpool.api.page_response import HTML, running_version
+from batchpool.api.page_response import HTML
 from batchpool.api.problems import field_problem
 from batchpool.api.routes.pages.job import JobParts
 from batchpool.api.use_cases.load_timeline import load_arm_runs, load_timeline
@@ -31,6 +31,7 @@ from batchpool.pages.one_file import chart_file, chart_policy, file_policy, rend
 from batchpool.schemas.job_responses import Job
 from batchpool.schemas.report import ReportQuery
 from batchpool.timestamps import rfc3339
+from batchpool.version import __version__
 
 blueprint = Blueprint("reports", __name__, url_prefix="/v1")
 
@@ -88,7 +89,7 @@ def _chart(cards: Sequence[ChartCard], name: str) -> Response:
 
 
 def _file(template: str, name: str, now_ms: int, **view: object) -> Response:
-    text = render_file(template, made_at=rfc3339(now_ms), version=running_version(), **view)
+    text = render_file(template, made_at=rfc3339(now_ms), version=__version__, **view)
     headers = _headers(file_policy(), f"batchpool-{name}.html")
     return Response(text, headers=headers, content_type=HTML)
 
