@@ -17,11 +17,12 @@ def parse_params(pairs: Iterable[str], *, as_text: bool = False) -> dict[str, An
         name, equals, value = pair.partition("=")
         if not (name and equals):
             raise click.UsageError(f"{pair!r} is not of the form NAME=VALUE")
-        params[name] = value if as_text else _json_or_text(value)
+        params[name] = value if as_text else parse_value(value)
     return params
 
 
-def _json_or_text(value: str) -> Any:
+def parse_value(value: str) -> Any:
+    """Parse JSON; what is no JSON is text."""
     try:
         return _from_json(value)
     except (ValueError, RecursionError):
@@ -55,9 +56,9 @@ def parse_arm(text: str) -> dict[str, Any]:
 def parse_grid(axes: Iterable[str]) -> JsonObject:
     """Parse `NAME=VALUE[,VALUE...]` pairs, as `concurrency=1,2,4`; `in_flight` has one value."""
     pairs = parse_params(axes, as_text=True)
-    grid = {name: [_json_or_text(each) for each in text.split(",")] for name, text in pairs.items()}
+    grid = {name: [parse_value(each) for each in text.split(",")] for name, text in pairs.items()}
     if "in_flight" in grid:
-        grid["in_flight"] = _json_or_text(pairs["in_flight"])
+        grid["in_flight"] = parse_value(pairs["in_flight"])
     return grid
 
 

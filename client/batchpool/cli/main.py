@@ -26,6 +26,7 @@ from batchpool.cli.lesson import lesson
 from batchpool.cli.options import announce, json_option, url_option
 from batchpool.cli.report import report
 from batchpool.cli.results import records, values
+from batchpool.cli.run_task import run
 from batchpool.client.client import Client
 from batchpool.version import __version__
 
@@ -221,6 +222,7 @@ def _watch(client: Client, job_id: str, as_json: bool) -> None:
 
 
 main.add_command(compare)
+main.add_command(run)
 main.add_command(lesson)
 main.add_command(values)
 main.add_command(records)

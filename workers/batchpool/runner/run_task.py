@@ -1,0 +1,41 @@
+"""Run a task on some items in this process, without Redis: to debug it, or to test it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from batchpool.backends.context import RunnerContext
+from batchpool.model import BatchSpec, Outcome, RunSpec
+from batchpool.runner.run_batch import run_batch
+from batchpool.tasks.registry import load_tasks
+from batchpool.tasks.sources import TaskSources
+
+
+def run_task(
+    task: str,
+    items: Sequence[Any],
+    params: Mapping[str, Any] | None = None,
+    *,
+    backend: str | None = None,
+    concurrency: int = 1,
+    environ: Mapping[str, str] | None = None,
+) -> list[Outcome]:
+    """Run the task with this name on each item, as a worker's batch does; the outcomes in order.
+
+    Params are checked, and values made JSON data, as in a job. What a task raises is an outcome
+    with the state `failed`.
+
+    Args:
+        backend: default: `sequential`, in this thread, so that a debugger stops in the task;
+            `asyncio` for a task that is only async.
+        environ: where BATCHPOOL_TASKS_DIR and BATCHPOOL_FILES_ROOT are read; default: os.environ.
+    Raises:
+        UnknownTask: no module that was loaded has it.
+        SpecError: the params or options do not fit.
+    """
+    registry = load_tasks(TaskSources.from_env(os.environ if environ is None else environ))
+    chosen = backend or ("asyncio" if registry[task].run is None else "sequential")
+    run = RunSpec(task, params=dict(params or {}), backend=chosen, concurrency=concurrency)
+    with RunnerContext(registry) as context:
+        outcomes = run_batch(BatchSpec(run, list(items)), context=context).outcomes
+    return sorted(outcomes, key=lambda outcome: outcome.index)
