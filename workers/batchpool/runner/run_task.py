@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from batchpool.backends.context import RunnerContext
+from batchpool.json_value import JsonObject
 from batchpool.model import BatchSpec, Outcome, RunSpec
 from batchpool.runner.run_batch import run_batch
 from batchpool.tasks.registry import load_tasks
@@ -14,7 +15,7 @@ from batchpool.tasks.sources import TaskSources
 def run_task(
     task: str,
     items: Sequence[Any],
-    params: Mapping[str, Any] | None = None,
+    params: JsonObject | None = None,
     *,
     backend: str | None = None,
     concurrency: int = 1,
