@@ -11,6 +11,7 @@ import time
 from typing import cast
 
 from batchpool.backends.context import RunnerContext
+from batchpool.execution.item_logs import ItemLogs
 from batchpool.ledger.ownership import Block, Claim, Ending, Ownership
 from batchpool.ledger.values.job_entries import Tally
 from batchpool.model import BatchSpec, ExecutionSite, Outcome, RunSpec
@@ -51,7 +52,7 @@ def _run(context: RunnerContext, backend: str, count: int) -> tuple[float, float
     """CPU seconds of a batch, without and with packing its records."""
     run = RunSpec("echo", backend=backend)
     claim = Claim("j", 0, "t", 1, run, 0, count, False, frozenset(), Tally(), 0, 60_000)
-    writer = RecordWriter(cast(Ownership, _Nowhere()), claim, 0, running=lambda: 0)
+    writer = RecordWriter(cast(Ownership, _Nowhere()), claim, 0, running=lambda: 0, logs=ItemLogs())
     started = time.process_time()
     run_batch(BatchSpec(run, range(count)), sink=writer.buffer, context=context, check_leaks=False)
     ran = time.process_time() - started

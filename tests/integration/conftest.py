@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from batchpool.api.app import create_app
 from batchpool.api.settings import ApiSettings
+from batchpool.execution.item_logs import ItemLogs
 from batchpool.ledger.connection import connect
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import Claim, Ending, Ownership
@@ -194,7 +195,7 @@ class Stage:
         """
         claim = self.claim(job_id, batch)
         items = Jobs(self.redis).items(job_id, claim.first, claim.count)
-        flusher = RecordWriter(Ownership(self.redis), claim, 0, running=lambda: 0)
+        flusher = RecordWriter(Ownership(self.redis), claim, 0, running=lambda: 0, logs=ItemLogs())
         outcomes = [
             _outcome(claim.first + at, item, claim.first + at in fail)
             for at, item in enumerate(items)

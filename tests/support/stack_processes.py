@@ -54,6 +54,8 @@ class StackProcesses:
     environ: dict[str, str] = field(default_factory=dict)
     folder: Path | None = None
     members: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    console: Path | None = None
+    """The file that takes what members print; by default the console of the tests."""
 
     def __enter__(self) -> "StackProcesses":
         return self
@@ -71,11 +73,14 @@ class StackProcesses:
 
     def start(self, module: str, **environ: str) -> subprocess.Popen[bytes]:
         full = {**os.environ, "REDIS_URL": self.url, "BATCHPOOL_LOG_LEVEL": "warning"}
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module],
-            env=full | self.environ | environ,
-            cwd=self.folder,
-        )
+        with open(self.console, "ab") if self.console else contextlib.nullcontext() as console:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", module],
+                env=full | self.environ | environ,
+                cwd=self.folder,
+                stdout=console,
+                stderr=console,
+            )
         self.members.append(process)
         return process
 

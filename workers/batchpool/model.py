@@ -145,6 +145,8 @@ class RunSpec:
     """Whether the report has the resources that the batch used."""
     reduce: dict[str, Reducer] = field(default_factory=dict)
     """By name."""
+    logs: bool = True
+    """Whether what items print and log is kept with their records."""
 
 
 @dataclass(frozen=True)
@@ -152,13 +154,14 @@ class BatchSpec:
     """One batch of a job, as a runner needs it.
 
     `items[k]` is the item with the job-wide index `first + k`; `done` holds the
-    indices that are recorded already and must not run again.
+    indices that are recorded already and must not run again. `job_id` is for the console.
     """
 
     run: RunSpec
     items: Sequence[Any]
     first: int = 0
     done: frozenset[int] = frozenset()
+    job_id: str = ""
 
 
 @dataclass(frozen=True)

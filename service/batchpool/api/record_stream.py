@@ -14,7 +14,6 @@ from batchpool.jobs.records_cursor import encode_cursor
 from batchpool.ledger.blocks.record_fields import RecordDocument
 from batchpool.ledger.blocks.written_records import WrittenRecords, end_of
 from batchpool.ledger.jobs import Snapshot
-from batchpool.ledger.records import Selection
 from batchpool.ledger.values.job_entries import BatchEntry, JobEntry
 from batchpool.model import TERMINAL_STATES
 from batchpool.schemas.record_requests import RecordsQuery
@@ -40,7 +39,7 @@ class RecordStream:
         self._job_id = job_id
         self._positions = positions
         self._fields = query.chosen
-        self._reader = WrittenRecords(context.redis, Selection(query.states, query.chosen))
+        self._reader = WrittenRecords(context.redis, query.wanted)
         self._recorded = [-1] * len(positions)
         self._is_gone = client_is_gone()
         self._last_sent = time.monotonic()

@@ -281,6 +281,7 @@ def _complete_spec(
         retries=request.retries,
         on_error=request.on_error,
         measure=request.measure,
+        logs=request.logs,
         labels=request.labels,
         reduce=read_reducers(request.reduce, request.batches),
     )

@@ -76,6 +76,7 @@ class JobRequest(Request):
         default_factory=dict, description="what becomes of the values, by name: see ReducerSpec"
     )
     measure: bool = Field(False, description="report the CPU time and memory that batches used")
+    logs: bool = Field(True, description="keep with each record what its item prints and logs")
     labels: Labels = Field(default_factory=dict)
 
     @model_validator(mode="after")

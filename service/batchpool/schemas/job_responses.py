@@ -73,6 +73,7 @@ class Spec(ResponseModel):
     retries: int
     on_error: Literal["continue", "stop"]
     measure: bool = False
+    logs: bool = True
     labels: dict[str, str]
     reduce: dict[str, ReducerSpec] = {}
     retry_of: str | None = None

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from batchpool.ledger.blocks.block_index import Selection
 from batchpool.model import RECORD_STATES
 from batchpool.schemas.job_requests import int_from_text
 from batchpool.schemas.reading import Request
@@ -63,6 +64,9 @@ class RecordsQuery(Request):
     after: Annotated[str, Field(max_length=4000)] | None = Field(
         None, description="with `follow`: a cursor that such a stream gave; what follows it is sent"
     )
+    has_log: Literal["0", "1"] = Field(
+        "0", description="1: only records of items that printed or logged something"
+    )
 
     @property
     def chosen(self) -> tuple[str, ...] | None:
@@ -70,8 +74,11 @@ class RecordsQuery(Request):
         return tuple(self.fields.split(",")) if self.fields else None
 
     @property
-    def states(self) -> frozenset[str] | None:
-        return frozenset(self.state.split(",")) if self.state else None
+    def wanted(self) -> Selection:
+        """What is read: with `has_log`, the log too."""
+        fields = (*self.chosen, "log") if self.chosen and self.has_log == "1" else self.chosen
+        states = self.state.split(",") if self.state else None
+        return Selection(states, fields, has_log=self.has_log == "1")
 
 
 class ValuesQuery(Request):

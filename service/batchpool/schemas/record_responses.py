@@ -38,6 +38,10 @@ class Record(ResponseModel):
     wall_s: float | None
     cpu_s: float | None
     sum_seen: Number | None
+    log: str | None = Field(
+        description="what the item printed and logged, at most 8 KiB, with a note where it is cut; "
+        "null if nothing, or with `logs: false`"
+    )
 
 
 class RecordPage(ResponseModel):

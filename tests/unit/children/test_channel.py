@@ -16,6 +16,7 @@ from batchpool.children.channel import (
     to_outcomes,
     to_record,
 )
+from batchpool.execution.item_output import begin_batch, item_logs
 from batchpool.execution.outbox import pack_record
 from batchpool.model import ExecutionSite, Outcome, TaskError
 
@@ -73,7 +74,20 @@ def test_outcomes_come_back_as_they_were() -> None:
         Outcome(4, "failed", None, error, LANE, 5, 6, 7),
     ]
     data = b"".join(pack_record(to_record(outcome)) for outcome in given)
-    assert to_outcomes(data, LANE) == given
+    assert to_outcomes(data, LANE, lambda *log: None) == given
+
+
+def test_a_record_brings_the_log_of_its_item(tmp_path: Path) -> None:
+    begin_batch("", is_kept=True)
+    item_logs.append(3, 5, "printed\n")
+    item_logs.append(9, 5, "of another item")
+    given = [Outcome(index, "succeeded", 1, None, LANE, 5, 6, 7) for index in (3, 4)]
+    data = b"".join(pack_record(to_record(outcome)) for outcome in given)
+    logs: list[tuple[int, int, str]] = []
+    assert to_outcomes(data, LANE, lambda *log: logs.append(log)) == given
+    assert logs == [(3, 5, "printed\n")]
+    assert list(item_logs.waiting) == [9]
+    begin_batch("", is_kept=False)
 
 
 @pytest.mark.parametrize(

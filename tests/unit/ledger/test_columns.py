@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchpool.ledger.blocks.bitmap import bit_segments, set_bits
-from batchpool.ledger.blocks.record_codec import RecordColumns, encode_block
+from batchpool.ledger.blocks.columns import Columns
+from batchpool.ledger.blocks.record_codec import (
+    NO_ROOM,
+    RecordColumns,
+    encode_block,
+    encode_columns,
+)
 from batchpool.model import RECORD_STATES, ExecutionSite, FailedAttempt, Outcome, TaskError
 
 LANES = [
@@ -80,6 +86,15 @@ def test_tries_of_a_retried_item_are_kept() -> None:
     tries = (FailedAttempt(error=ERROR, wall_s=0.5), FailedAttempt(error=ERROR, wall_s=0.25))
     made = [Outcome(3, "succeeded", 1, None, LANES[0], 10, 5, 5, None, 3, tries)]
     assert decode(encode_block(made, 0), 0) == made
+
+
+def test_logs_stand_beside_their_records() -> None:
+    made = Columns.of([Outcome(at, "succeeded", 1, None, LANES[0], 10, 5, 5) for at in range(3)])
+    without = encode_columns(made, 0)
+    block = encode_columns(made, 0, {0: "printed ü\n", 2: None})
+    assert RecordColumns(block, "t").logs() == ["printed ü\n", None, NO_ROOM]
+    assert RecordColumns(without, "t").logs() == [None] * 3
+    assert encode_columns(made, 0, {}) == without
 
 
 def test_a_block_of_no_ops_is_small() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any, cast
 
+from batchpool.execution.item_logs import ItemLogs
 from batchpool.execution.record_buffer import DUE_FROM, MOST_WAITING
 from batchpool.ledger.ownership import Block, Claim, Ending, Ownership
 from batchpool.ledger.values.job_entries import Tally
@@ -37,7 +38,9 @@ def _claim(count: int) -> Claim:
 
 
 def _flusher(taken: Taken, count: int) -> RecordWriter:
-    writer = RecordWriter(cast(Ownership, taken), _claim(count), 0, running=lambda: 0)
+    writer = RecordWriter(
+        cast(Ownership, taken), _claim(count), 0, running=lambda: 0, logs=ItemLogs()
+    )
     writer.buffer.has_taker = True
     return writer
 
@@ -99,7 +102,7 @@ def test_reducers_take_what_succeeded_after_what_was_stored() -> None:
     taken = Taken()
     run = RunSpec("echo", reduce=reducers)
     claim = replace(_claim(12), run=run, reduced=stored)
-    writer = RecordWriter(cast(Ownership, taken), claim, 0, running=lambda: 0)
+    writer = RecordWriter(cast(Ownership, taken), claim, 0, running=lambda: 0, logs=ItemLogs())
     failed = Outcome(3, "failed", None, None, LANE, 0, 1, 1)
     writer.buffer.add([*_outcomes(0, 3), failed, *_outcomes(4, 2)])
     writer.close(None)

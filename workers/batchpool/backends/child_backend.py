@@ -146,6 +146,8 @@ def _order_of(batch: Batch) -> BatchOrder:
         shared_sum=batch.run.shared_sum,
         sum_path=batch.context.folder / f"sum-{number}",
         stop_on_failure=batch.run.on_error == "stop" and batch.run.retries == 0,
+        job_id=batch.spec.job_id,
+        keeps_logs=batch.run.logs,
     )
 
 

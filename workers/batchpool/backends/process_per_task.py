@@ -1,5 +1,6 @@
 """One multiprocessing.Process per task, as in the notebook."""
 
+import logging
 import multiprocessing
 import signal
 from collections import Counter, deque
@@ -55,7 +56,7 @@ class ProcessPerTask(ChildBackend):
             context.pools.close()
         path = context.folder / f"alone-{context.next_number()}.socket"
         self._monitor = ChildMonitor(path)
-        self._setup = ChildSetup(context.registry.sources, context.folder, path)
+        self._setup = ChildSetup(context.registry.sources, context.folder, path, logging.root.level)
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -18,12 +18,13 @@ import marshal
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
+from batchpool.execution.item_output import item_logs
 from batchpool.execution.outbox import split_records
 from batchpool.execution.run_item import Row, make_outcome
 from batchpool.model import ExecutionSite, Outcome
@@ -32,6 +33,9 @@ _HEADER = struct.Struct("=III")
 _RECV_BYTES = 1 << 18
 MOST_BYTES = 16 << 20
 STARTED_FRAME_S = 5.0
+_WITHOUT_LOG = 8
+AddLog = Callable[[int, int, str], None]
+"""Takes an item's index, its start in ns, and its log."""
 
 
 class BadFrame(Exception):
@@ -139,14 +143,18 @@ def listen(path: Path) -> socket.socket:
 
 
 def to_record(row: Row) -> bytes:
-    """The fields of an outcome without its execution site, which the child's hello named."""
+    """The fields of an outcome without its execution site, which the child's hello named.
+
+    At the end is the log of the item, if it has one.
+    """
     index, state, value, error, _, started_ns, wall_ns, cpu_ns, seen, _, _ = row
-    return marshal.dumps((index, state, value, error, started_ns, wall_ns, cpu_ns, seen))
+    fields: Row = (index, state, value, error, started_ns, wall_ns, cpu_ns, seen)
+    return marshal.dumps((*fields, item_logs.take(index)) if item_logs.waiting else fields)
 
 
-def to_outcomes(data: bytes, site: ExecutionSite) -> list[Outcome]:
-    """The outcomes in the data of a frame or an outbox."""
-    return [_to_outcome(record, site) for record in split_records(data)]
+def to_outcomes(data: bytes, site: ExecutionSite, add_log: AddLog) -> list[Outcome]:
+    """The outcomes in the data of a frame or an outbox; their logs are added before."""
+    return [_to_outcome(record, site, add_log) for record in split_records(data)]
 
 
 @contextlib.contextmanager
@@ -162,9 +170,12 @@ def _short(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def _to_outcome(record: memoryview, site: ExecutionSite) -> Outcome:
+def _to_outcome(record: memoryview, site: ExecutionSite, add_log: AddLog) -> Outcome:
     # marshal is read from our own children only, never from Redis or the network.
-    index, state, value, error, started_ns, wall_ns, cpu_ns, seen = marshal.loads(record)  # noqa: S302
+    fields = marshal.loads(record)  # noqa: S302
+    index, state, value, error, started_ns, wall_ns, cpu_ns, seen = fields[:_WITHOUT_LOG]
+    if len(fields) > _WITHOUT_LOG and (log := fields[_WITHOUT_LOG]):
+        add_log(index, started_ns, log)
     return make_outcome(
         (index, state, value, error, site, started_ns, wall_ns, cpu_ns, seen, 1, ())
     )

@@ -19,6 +19,7 @@ from batchpool.children.parking import wait_while_locked
 from batchpool.errors import CodeChanged, LimitReached
 from batchpool.execution import forks
 from batchpool.execution.generators import reseed_generators
+from batchpool.execution.item_output import begin_batch, finish_lines, install
 from batchpool.execution.outbox import NOT_YET_NS, Outbox, outbox_path, pack_record
 from batchpool.execution.run_item import Row, Work, current_site, run_items
 from batchpool.execution.shared_sum import FileSum, SharedSum, child_sum
@@ -46,6 +47,7 @@ class ChildSetup(NamedTuple):
     sources: TaskSources
     folder: Path
     socket_path: Path
+    log_level: int
 
 
 class BatchOrder(NamedTuple):
@@ -59,6 +61,8 @@ class BatchOrder(NamedTuple):
     shared_sum: str
     sum_path: Path
     stop_on_failure: bool
+    job_id: str
+    keeps_logs: bool
 
 
 class Child:
@@ -69,6 +73,7 @@ class Child:
         if current_site().interpreter == 0 and multiprocessing.parent_process() is not None:
             # A task that kills its process group ends this child, and neither runner nor siblings.
             os.setpgid(0, 0)
+        install(setup.log_level)
         self._sources = setup.sources
         self._folder = setup.folder
         self.site: ExecutionSite = current_site()
@@ -98,6 +103,7 @@ class Child:
             add = None if self._sum is None else self._sum.add
             self._work = Work(task.run, StopFlag(), args, add)
             self._order_number = order.number
+            begin_batch(order.job_id, order.keeps_logs)
         return self._work
 
     def _restore_state(self) -> None:
@@ -127,6 +133,7 @@ class Child:
         pairs = self._pairs(chunk, zip(indices, items, strict=True))
         put = self._keep_and_judge if order.stop_on_failure else self._keep
         run_items(work, self.site, self.outbox.words, pairs, put)
+        finish_lines()
         self._report_threads()
         self._send(FrameKind.CHUNK, chunk)
 

@@ -20,6 +20,7 @@ from batchpool.children.channel import (
     to_outcomes,
 )
 from batchpool.errors import EngineError
+from batchpool.execution.item_output import item_logs
 from batchpool.execution.outbox import OutboxView, outbox_path
 from batchpool.model import ExecutionSite, Outcome
 
@@ -42,6 +43,7 @@ class ChildHandle:
     is_cleared_away: bool = False
     """Whether we ended it because its pool was broken."""
     reader: ChannelReader | None = field(default=None, repr=False)
+    _logged_ns: int = 0
 
     @property
     def running(self) -> tuple[int, int] | None:
@@ -52,7 +54,13 @@ class ChildHandle:
         """Outcomes in its outbox; they may come a second time."""
         if self.outbox is None or self.site is None:
             return []
-        return to_outcomes(self.outbox.unsent(), self.site)
+        return to_outcomes(self.outbox.unsent(), self.site, self.add_log)
+
+    def add_log(self, index: int, started_ns: int, log: str) -> None:
+        """Keep the log of an item, whose record may come twice, until its record is written."""
+        if started_ns > self._logged_ns:
+            self._logged_ns = started_ns
+            item_logs.append(index, started_ns, log)
 
 
 class Event(NamedTuple):
@@ -165,7 +173,8 @@ class ChildMonitor:
         assert child.site is not None
         has_rows = frame.kind in (FrameKind.ROWS, FrameKind.CHUNK)
         child.has_leaked = child.has_leaked or frame.kind is FrameKind.LEAKED
-        return Event(child, frame, to_outcomes(frame.data, child.site) if has_rows else [])
+        outcomes = to_outcomes(frame.data, child.site, child.add_log) if has_rows else []
+        return Event(child, frame, outcomes)
 
     def _on_exit(self, child: ChildHandle, descriptor: object) -> Iterator[Event]:
         self._unregister(descriptor)

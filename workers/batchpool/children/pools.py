@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import itertools
+import logging
 import multiprocessing
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -63,7 +64,7 @@ class ExecutorPool:
         self.monitor = ChildMonitor(folder / f"{name}.socket")
         self._parking = Parking(folder / f"{name}.parking")
         self._registry = registry
-        self._setup = ChildSetup(registry.sources, folder, self.monitor.path)
+        self._setup = ChildSetup(registry.sources, folder, self.monitor.path, logging.root.level)
 
     def start(self, size: int, on_idle: Callable[[], None]) -> None:
         """Start all children and wait until each is there.

@@ -10,6 +10,7 @@ from pathlib import Path
 import batchpool.children.child  # noqa: F401 - what children run, imported once for all of them
 from batchpool.children.start_methods import PRELOAD_VARIABLE
 from batchpool.execution.generators import find_generators
+from batchpool.execution.item_output import install
 from batchpool.system.cpython_internals import calling_frame, pipes_of_fork_request
 from batchpool.system.process_control import die_with_parent
 from batchpool.tasks.registry import load_tasks
@@ -28,6 +29,7 @@ def _prepare() -> None:
         os.environ.pop("PYTHONPATH", None)
     else:
         os.environ["PYTHONPATH"] = given["PYTHONPATH"]
+    install(given["log_level"])
     sources = given["sources"]
     load_tasks(TaskSources(**{**sources, "files_roots": tuple(sources["files_roots"])}))
     note_loaded(Path(given["folder"]))

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import multiprocessing
 import os
 import sys
@@ -50,6 +51,7 @@ def start_fork_server(sources: TaskSources, folder: Path) -> None:
         "sources": asdict(sources),
         "folder": str(folder),
         "PYTHONPATH": os.environ.get("PYTHONPATH"),
+        "log_level": logging.root.level,
     }
     # The server is a bare `python -c`: it must find what this process finds.
     paths = os.pathsep.join(path for path in sys.path if path)

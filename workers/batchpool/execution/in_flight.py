@@ -38,6 +38,8 @@ def is_any_in_flight(folder: Path) -> bool:
 class RunningSlot(Protocol):
     """Two numbers: when the running item was started (ns), and its index + 1, or 0 for none."""
 
+    def __getitem__(self, place: int, /) -> int: ...
+
     def __setitem__(self, place: int, number: int, /) -> None: ...
 
 

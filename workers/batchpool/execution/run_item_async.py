@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 
 from batchpool.execution import forks
 from batchpool.execution.in_flight import RunningSlot
+from batchpool.execution.item_output import enter_coroutine
 from batchpool.execution.result_encoding import ValueRefused, task_error, to_json_value
 from batchpool.execution.run_item import TASK_TIMEOUT, Put, Work
 from batchpool.execution.shared_sum import Number, RacySum, add_or_keep, to_json_number
@@ -89,6 +90,7 @@ async def run_item_async(own: CoroutineSlot, index: int, item: Any) -> int:
     seen = None
     slot[0] = started_ns = monotonic_ns()
     slot[1] = index + 1
+    enter_coroutine(slot, started_ns)
     limit = asyncio.timeout(work.timeout_s)
     metered = CpuMeter()
     try:

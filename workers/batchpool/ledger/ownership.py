@@ -13,7 +13,7 @@ from batchpool.ledger import keys
 from batchpool.ledger.blocks.bitmap import bit_segments, set_bits
 from batchpool.ledger.blocks.block_head import BlockHead
 from batchpool.ledger.blocks.columns import Columns
-from batchpool.ledger.blocks.record_codec import encode_columns
+from batchpool.ledger.blocks.record_codec import Logs, encode_columns
 from batchpool.ledger.broken import UNPARSABLE, Broken, is_about_data
 from batchpool.ledger.scripts import LuaScript, counted_words, mapping
 from batchpool.ledger.values.job_entries import Owner, Report, Tally
@@ -237,15 +237,21 @@ def make_block(
     Args:
         epoch_start_ns: the monotonic clock at the claim, on the machine that ran the tasks.
     """
-    return make_block_of(claim, number, Columns.of(outcomes), epoch_start_ns)
+    return make_block_of(claim, number, Columns.of(outcomes), epoch_start_ns, {})
 
 
-def make_block_of(claim: Claim, number: int, made: Columns, epoch_start_ns: int) -> Block:
-    """Pack outcomes that are columns already; as `make_block`."""
+def make_block_of(
+    claim: Claim,
+    number: int,
+    made: Columns,
+    epoch_start_ns: int,
+    logs: Logs,
+) -> Block:
+    """Pack outcomes that are columns already, and the logs of some; as `make_block`."""
     return Block(
         id=f"{claim.epoch}.{number}",
-        head=BlockHead.of(claim.epoch, made, epoch_start_ns).dump(),
-        payload=encode_columns(made, epoch_start_ns),
+        head=BlockHead.of(claim.epoch, made, epoch_start_ns, len(logs)).dump(),
+        payload=encode_columns(made, epoch_start_ns, logs),
         size=len(made.indices),
         segments=bit_segments([index - claim.first for index in made.indices]),
     )

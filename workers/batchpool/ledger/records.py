@@ -1,12 +1,12 @@
 """Read records by item index, in bounded memory however large the job is."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from redis import Redis
 
-from batchpool.ledger.blocks.block_index import BlockIndex
+from batchpool.ledger.blocks.block_index import BlockIndex, Selection
 from batchpool.ledger.blocks.item_codec import ITEMS_PER_BLOCK, ItemsBroken
 from batchpool.ledger.blocks.record_fields import RecordDocument
 from batchpool.ledger.connection import Commands
@@ -16,20 +16,7 @@ from batchpool.ledger.values.job_entries import BatchEntry, JobEntry
 WINDOW = ITEMS_PER_BLOCK
 """Indices that are decoded at once; a block that spans two windows is decoded for both."""
 
-
-@dataclass(frozen=True)
-class Selection:
-    """The records that are wanted, by state, and what is needed of each; None: all."""
-
-    states: Collection[str] | None = None
-    fields: Collection[str] | None = None
-
-    def takes(self, state: str | None) -> bool:
-        return state is not None and (not self.states or state in self.states)
-
-    @property
-    def has_items(self) -> bool:
-        return self.fields is None or "item" in self.fields
+ALL = Selection()
 
 
 class Records:
@@ -40,32 +27,19 @@ class Records:
         self._jobs = Jobs(redis)
 
     def page(
-        self,
-        job: JobEntry,
-        first: int,
-        limit: int,
-        states: frozenset[str] | None = None,
-        fields: Collection[str] | None = None,
+        self, job: JobEntry, first: int, limit: int, wanted: Selection = ALL
     ) -> tuple[list[RecordDocument], int | None]:
         """Up to `limit` records from the index `first` on, and where the next page begins."""
-        found = list(islice(self.stream(job, first, states, fields), limit + 1))
+        found = list(islice(self.stream(job, first, wanted), limit + 1))
         if len(found) <= limit:
             return found, None
         return found[:limit], found[limit]["index"]
 
     def stream(
-        self,
-        job: JobEntry,
-        first: int = 0,
-        states: frozenset[str] | None = None,
-        fields: Collection[str] | None = None,
+        self, job: JobEntry, first: int = 0, wanted: Selection = ALL
     ) -> Iterator[RecordDocument]:
-        """All records by item index; an item that never ran has one once its batch has ended.
-
-        Args:
-            fields: what is needed of each record, besides its index and state; else it may lack.
-        """
-        return self._stream(job, job.batches, first, Selection(states, fields))
+        """The records by item index; an item that never ran has one once its batch has ended."""
+        return self._stream(job, job.batches, first, wanted)
 
     def ran(self, job: JobEntry, states: frozenset[str]) -> Iterator[RecordDocument]:
         """The records of items that ran and ended in one of the states, by item index."""
@@ -84,8 +58,8 @@ class Records:
             if stop <= first:
                 continue
             # Which items have none of a state is known from all records only.
-            states = None if wanted.takes(batch.rest) else wanted.states
-            blocks = BlockIndex(self._redis, job.id, batch, states, wanted.fields)
+            opened = replace(wanted, states=None) if wanted.takes_rest(batch.rest) else wanted
+            blocks = BlockIndex(self._redis, job.id, batch, opened)
             start = max(first, batch.first)
             while start < stop:
                 # Windows end where blocks of items do, so that each of those is read once.
@@ -102,7 +76,7 @@ class Records:
         wanted: Selection,
     ) -> Iterator[RecordDocument]:
         found = blocks.load(window)
-        makes_rest = wanted.takes(batch.rest)
+        makes_rest = wanted.takes_rest(batch.rest)
         if not found and not makes_rest:
             return
         try:
@@ -116,7 +90,7 @@ class Records:
             record = found.get(index)
             if record is None and makes_rest:
                 record = not_run_record(job, batch, index)
-            if record is None or not wanted.takes(record["state"]):
+            if record is None or not wanted.takes(record):
                 continue
             if items:
                 try:
@@ -145,6 +119,7 @@ def not_run_record(job: JobEntry, batch: BatchEntry, index: int) -> RecordDocume
         wall_s=None,
         cpu_s=None,
         sum_seen=None,
+        log=None,
         index=index,
         item=None,
         state=batch.rest,

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from batchpool.command_help import answer_arguments
 from batchpool.errors import CodeChanged, LimitReached, SpecError
 from batchpool.execution.generators import find_generators
 from batchpool.execution.in_flight import IN_FLIGHT_NAME, read_in_flight_table
+from batchpool.execution.item_output import finish_lines, install, item_logs
 from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
 from batchpool.ledger import failpoints as failpoints
 from batchpool.ledger.connection import connect
@@ -42,7 +44,6 @@ from batchpool.runner.run_batch import leak_check, run_batch
 from batchpool.settings import WorkerSettings
 from batchpool.system.interpreter_state import InterpreterState
 from batchpool.system.limits import limit_behind, start_thread
-from batchpool.system.logs import configure_logging
 from batchpool.system.process_control import die_with_parent
 from batchpool.system.process_state import ProcessState, restore
 from batchpool.system.resource_usage import UsageMeter
@@ -73,6 +74,7 @@ class Runner:
                 return
             # In a copy: what tasks set in context variables (decimal's precision) ends with it.
             reply = copy_context().run(self._carry_out, context, assignment)
+            finish_lines()
             context.must_restart_because = context.must_restart_because or restore(states)
             context.check_surroundings()
             if context.must_restart_because:
@@ -113,6 +115,7 @@ class Runner:
                 items=self._load_items(assignment.claim),
                 first=assignment.claim.first,
                 done=_skipped(assignment),
+                job_id=assignment.claim.job_id,
             )
             facts = facts_of(spec.run.backend)
             # Clients that wait for the batch need not wait for the search for leaks.
@@ -156,9 +159,8 @@ class Runner:
     def _writer_for(self, assignment: Assignment, folder: Path) -> RecordWriter:
         claim = assignment.claim
         if self._writer is None or self._token != claim.token:
-            self._writer = RecordWriter(
-                self._ownership, claim, assignment.claimed_ns, running=lambda: _count_busy(folder)
-            )
+            start_ns, running = assignment.claimed_ns, partial(_count_busy, folder)
+            self._writer = RecordWriter(self._ownership, claim, start_ns, running, item_logs)
             self._token = claim.token
         return self._writer
 
@@ -278,7 +280,7 @@ def main(arguments: Sequence[str]) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     settings = WorkerSettings.from_env(os.environ)
     failpoints.arm(os.environ)
-    configure_logging(settings.log_level)
+    install(settings.log_level)
     registry = load_noted_tasks(Path(folder), int(tries))
     link: Connection[Any, Assignment] = Connection(int(fd))
     runner = Runner(link, settings.redis_url)

@@ -9,6 +9,7 @@ from typing import Any
 
 from batchpool.errors import EngineError
 from batchpool.exact_sum import ExactSum
+from batchpool.execution.item_logs import ItemLogs, LogBudget
 from batchpool.execution.record_buffer import RecordBuffer
 from batchpool.ledger.blocks.columns import Columns, count_states, is_uniform
 from batchpool.ledger.connection import UNREACHABLE
@@ -44,12 +45,14 @@ class RecordWriter:
         claim: Claim,
         epoch_start_ns: int,
         running: Callable[[], int],
+        logs: ItemLogs,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ownership = ownership
         self._claim = claim
         self._epoch_start_ns = epoch_start_ns
         self._running = running
+        self._logs = logs
         self._clock = clock
         self.buffer = RecordBuffer()
         self._unsent: list[tuple[Block, Tally]] = []
@@ -122,7 +125,8 @@ class RecordWriter:
             self._blocks += 1
             made = Columns.of_fields(part)
             self._totals.add(made)
-            block = make_block_of(self._claim, self._blocks, made, self._epoch_start_ns)
+            logs = self._totals.fit(self._logs.take_all(made.indices), made)
+            block = make_block_of(self._claim, self._blocks, made, self._epoch_start_ns, logs)
             if self._reductions:
                 block = replace(block, reduced=self._reductions.add(*made.succeeded()))
             # The tally goes with its block: it must not count what a later block still carries.
@@ -175,6 +179,7 @@ class _Totals:
         self._wall_s, self._cpu_s = before.wall_s, before.cpu_s
         self._pids = dict.fromkeys(before.pids)
         self._more_pids = before.pids_total - len(before.pids)
+        self._log_budget = LogBudget(before.log_bytes)
 
     def add(self, made: Columns) -> None:
         for state, count in count_states(made).items():
@@ -192,6 +197,13 @@ class _Totals:
             else:
                 self._more_pids += 1
 
+    def fit(self, logs: Mapping[int, str], made: Columns) -> dict[int, str | None]:
+        """The logs by position in a block; None for one that the batch has no room for."""
+        return {
+            at: self._log_budget.fit(log, made.states[at] == "succeeded")
+            for at, log in logs.items()
+        }
+
     def tally(self) -> Tally:
         return Tally(
             counts=dict(self.counts),
@@ -200,4 +212,5 @@ class _Totals:
             cpu_s=self._cpu_s,
             pids=list(self._pids),
             pids_total=len(self._pids) + self._more_pids,
+            log_bytes=self._log_budget.used_bytes,
         )

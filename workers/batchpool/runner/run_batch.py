@@ -35,6 +35,7 @@ from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import NO_SHARED_SUM, BackendFacts, facts_of
 from batchpool.backends.outcomes import OutcomeCollector, Sink
 from batchpool.errors import LimitReached, SpecError, UnsupportedBackend, UnsupportedOption
+from batchpool.execution.item_output import begin_batch
 from batchpool.execution.record_buffer import RecordBuffer
 from batchpool.model import (
     DISPATCHES,
@@ -127,6 +128,7 @@ def make_batch(
     task = context.registry[spec.run.task]
     params = context.registry.params_of(task.name, spec.run.params)
     stop_flag = context.new_stop_flag()
+    begin_batch(spec.job_id, spec.run.logs)
     outcomes = OutcomeCollector(sink, stop_flag, spec.first, len(spec.items))
     outcomes.configure(spec.run.retries, spec.run.on_error == "stop")
     return Batch(

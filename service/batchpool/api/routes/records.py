@@ -45,7 +45,7 @@ MOST_ON_A_PAGE = 10_000
 LINES = 500
 """Records in one chunk of a stream."""
 
-CSV_FIELDS = (*(field for field in RECORD_FIELDS if field not in ("item", "tries")), "item")
+CSV_FIELDS = (*(field for field in RECORD_FIELDS if field not in ("item", "tries", "log")), "item")
 
 
 @blueprint.get("/<job_id>/records")
@@ -89,7 +89,7 @@ def stream_records(job: JobEntry, query: RecordsQuery, media_type: str) -> Respo
         Unavailable: all downloads are in use.
     """
     fields = query.chosen
-    records = service().records.stream(job, query.cursor, query.states, fields)
+    records = service().records.stream(job, query.cursor, query.wanted)
     encode_rows = _csv if media_type == CSV else _ndjson
     return stream_text(encode_rows(islice(records, query.limit), fields), media_type)
 
@@ -138,7 +138,7 @@ def _page(job: JobEntry, query: RecordsQuery) -> Response:
 
 
 def _made_page(job: JobEntry, query: RecordsQuery, limit: int) -> Response:
-    found = service().records.page(job, query.cursor, limit, query.states, query.chosen)
+    found = service().records.page(job, query.cursor, limit, query.wanted)
     records, cursor = _chosen(found[0], query.chosen), found[1]
     following = None if cursor is None else str(cursor)
     # One by one: encoding all of a large page in one call would keep other threads waiting.

@@ -46,4 +46,6 @@ def idempotency_key_of(
         body["backend"] = "thread-pool"
     if not body.get("reduce"):
         body.pop("reduce", None)
+    if body.get("logs") is True:
+        del body["logs"]
     return idempotency_key(context, body)

@@ -14,6 +14,7 @@ from batchpool.jobs.fleet import Fleet
 from batchpool.jobs.items_digest import summarize_items
 from batchpool.jobs.planning import JobPlan, Requirements, rank_classes, split_ranges
 from batchpool.jobs.refusals import NoWorkerSeen
+from batchpool.ledger.blocks.block_index import Selection
 from batchpool.ledger.blocks.record_fields import RecordDocument
 from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.ledger.values.job_spec import JobSpec
@@ -42,7 +43,7 @@ def retry_job(
     if progress["succeeded"] == progress["total"]:
         # Known without reading the records, which may be a million.
         raise Conflict("all items of the job have succeeded; there is nothing to retry")
-    records = context.records.stream(job, states=NOT_SUCCEEDED)
+    records = context.records.stream(job, wanted=Selection(NOT_SUCCEEDED))
     items, read = [], 0
     for record in records:
         read += 1

@@ -116,6 +116,8 @@ def _job_command(body: JsonObject) -> str:
             prefix = f"echo {shlex.quote(_compact(value))} |\n  "
         elif name in ("params", "labels"):
             words += _pairs(name.removesuffix("s"), value)
+        elif name == "logs":
+            words.append("--logs" if value else "--no-logs")
         # The command line has no option that measures.
         elif name not in ("task", "measure"):
             option = name.removesuffix("_s").replace("_", "-")

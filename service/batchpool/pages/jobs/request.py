@@ -21,6 +21,7 @@ OPTIONS = (
     "retries",
     "on_error",
     "measure",
+    "logs",
 )
 """The fields of a request that decide how its items are run."""
 
@@ -33,6 +34,7 @@ DEFAULTS: JsonObject = {
     "retries": 0,
     "on_error": "continue",
     "measure": False,
+    "logs": True,
     "timeout_s": 3600.0,
     "queue_timeout_s": 86400.0,
 }

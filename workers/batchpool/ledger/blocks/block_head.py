@@ -15,6 +15,7 @@ class BlockHead:
     `epoch` wrote it; `first` and `last` are its least and greatest index. `counts` are its records
     by state; times are nanoseconds, `start_ns` of the first start and `end_ns` of the last end
     since the start of the epoch. These are None in what was written before they were known.
+    `logs` is how many of them have a log.
     """
 
     epoch: int
@@ -25,9 +26,10 @@ class BlockHead:
     end_ns: int | None = None
     wall_ns: int | None = None
     cpu_ns: int | None = None
+    logs: int = 0
 
     @classmethod
-    def of(cls, epoch: int, made: Columns, epoch_start_ns: int) -> "BlockHead":
+    def of(cls, epoch: int, made: Columns, epoch_start_ns: int, logs: int = 0) -> "BlockHead":
         """The header of a block of these outcomes.
 
         Args:
@@ -42,12 +44,14 @@ class BlockHead:
             end_ns=max(map(add, made.starts_ns, made.walls_ns)) - epoch_start_ns,
             wall_ns=sum(made.walls_ns),
             cpu_ns=sum(made.cpus_ns),
+            logs=logs,
         )
 
     def dump(self) -> str:
         head = {"e": self.epoch, "lo": self.first, "hi": self.last, "n": self.counts}
         times = {"s": self.start_ns, "t": self.end_ns, "w": self.wall_ns, "c": self.cpu_ns}
-        return dumps(head | times, separators=(",", ":"))
+        logs = {"p": self.logs} if self.logs else {}
+        return dumps(head | times | logs, separators=(",", ":"))
 
     @classmethod
     def parse(cls, text: bytes) -> "BlockHead":
@@ -58,12 +62,17 @@ class BlockHead:
         """
         raw = loads(text)
         counts = raw.get("n")
+        times = {name: None if raw.get(name) is None else int(raw[name]) for name in "stwc"}
         return cls(
-            int(raw["e"]),
-            int(raw["lo"]),
-            int(raw["hi"]),
-            None if counts is None else {str(name): int(n) for name, n in counts.items()},
-            *(None if raw.get(name) is None else int(raw[name]) for name in "stwc"),
+            epoch=int(raw["e"]),
+            first=int(raw["lo"]),
+            last=int(raw["hi"]),
+            counts=None if counts is None else {str(name): int(n) for name, n in counts.items()},
+            start_ns=times["s"],
+            end_ns=times["t"],
+            wall_ns=times["w"],
+            cpu_ns=times["c"],
+            logs=int(raw.get("p", 0)),
         )
 
     def has_any(self, states: Collection[str]) -> bool:

@@ -1,6 +1,7 @@
 """The blocks of one batch: which of them to open, by their headers, and what they hold."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import msgpack
 
@@ -12,12 +13,46 @@ from batchpool.ledger.connection import Commands
 from batchpool.ledger.values.job_entries import BatchEntry
 
 
+@dataclass(frozen=True)
+class Selection:
+    """The records that are wanted, and what is needed of each.
+
+    Args:
+        states: None for all.
+        fields: what is needed besides the index and state, others may lack; None for all.
+        has_log: only those that have a log, which is then one of the fields.
+    """
+
+    states: Collection[str] | None = None
+    fields: Collection[str] | None = None
+    has_log: bool = False
+
+    def opens(self, head: BlockHead) -> bool:
+        """Whether the block may have such records."""
+        return (not self.states or head.has_any(self.states)) and (
+            head.logs > 0 or not self.has_log
+        )
+
+    def takes(self, record: RecordDocument) -> bool:
+        """Whether a record is wanted."""
+        return (not self.states or record["state"] in self.states) and (
+            not self.has_log or record["log"] is not None
+        )
+
+    def takes_rest(self, state: str | None) -> bool:
+        """Whether records of items that never ran are wanted: none have a log."""
+        return state is not None and not self.has_log and (not self.states or state in self.states)
+
+    @property
+    def has_items(self) -> bool:
+        return self.fields is None or "item" in self.fields
+
+
 class BlockIndex:
     """The headers of one batch's blocks, and the last blocks decoded.
 
     Args:
-        states: only blocks that have records of these are opened; None: all.
-        fields: of the records, as in `read_records`.
+        wanted: only blocks that may have such records are opened.
     """
 
     def __init__(
@@ -25,13 +60,12 @@ class BlockIndex:
         redis: Commands,
         job_id: str,
         batch: BatchEntry,
-        states: Collection[str] | None = None,
-        fields: Collection[str] | None = None,
+        wanted: Selection,
     ) -> None:
         self._redis: Commands = redis
         self._broken = Broken(redis)
         self._batch = batch
-        self._fields = fields
+        self._fields = wanted.fields
         self._blocks = keys.batch_key(job_id, batch.index) + ":blocks"
         raw = redis.lrange(keys.batch_key(job_id, batch.index) + ":heads", 0, -1)
         heads = [(at, self._head(at, text)) for at, text in enumerate(raw)]
@@ -39,9 +73,7 @@ class BlockIndex:
         self._heads = {
             at: head
             for at, head in heads
-            if head
-            and 1 <= head.epoch <= len(batch.epochs)
-            and (not states or head.has_any(states))
+            if head and 1 <= head.epoch <= len(batch.epochs) and wanted.opens(head)
         }
         self._decoded: dict[int, list[RecordDocument]] = {}
 

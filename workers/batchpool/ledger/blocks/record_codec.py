@@ -10,6 +10,7 @@ left out; times are integer nanoseconds, since small differences compress well.
     o  start since the epoch's start, first absolute, then differences
     w  wall, c  CPU               g  shared sum as seen, as the text of a JSON list
     e  {position: error}          a  {position: [attempt, tries]}
+    t  {position: log}, nil for one that the batch had no room for
 """
 
 import zlib
@@ -38,6 +39,11 @@ MOST_RECORDS = 10_000_000
 MOST_BYTES = 256 << 20
 """What a block may hold: many times what a runner puts into one."""
 
+Logs = Mapping[int, str | None]
+"""What items printed, by position in a block; None where the batch had no room for it."""
+
+NO_ROOM = "… not kept: the logs of the batch had reached 1 MiB …\n"
+
 _ALWAYS = "nfis"
 _STATE_CODE = {state: code for code, state in enumerate(RECORD_STATES)}
 
@@ -51,7 +57,7 @@ def encode_block(outcomes: Sequence[Outcome], epoch_start_ns: int) -> bytes:
     return encode_columns(Columns.of(outcomes), epoch_start_ns)
 
 
-def encode_columns(made: Columns, epoch_start_ns: int) -> bytes:
+def encode_columns(made: Columns, epoch_start_ns: int, logs: Logs | None = None) -> bytes:
     """Pack the columns of outcomes into one block; as `encode_block`."""
     first, count = made.indices[0], len(made.indices)
     starts = _differences(made.starts_ns)
@@ -79,6 +85,8 @@ def encode_columns(made: Columns, epoch_start_ns: int) -> bytes:
     if made.attempts.count(1) != count:
         again = [at for at, attempt in enumerate(made.attempts) if attempt > 1]
         columns["a"] = {at: (made.attempts[at], made.tries[at]) for at in again}
+    if logs:
+        columns["t"] = logs
     return zlib.compress(msgpack.packb(columns), 1)
 
 
@@ -128,6 +136,11 @@ class RecordColumns:
         """The number of each record's attempt, and the failed ones before it."""
         found = self._raw.get("a", {})
         return [found.get(at, (1, ())) for at in range(len(self.indices))]
+
+    def logs(self) -> list[str | None]:
+        found = self._raw.get("t", {})
+        logs = {at: NO_ROOM if log is None else str(log) for at, log in found.items()}
+        return [logs.get(at) for at in range(len(self.indices))]
 
     def _json(self, letter: str) -> list[Any]:
         found = loads(self._raw[letter])

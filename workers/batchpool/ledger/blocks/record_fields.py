@@ -38,6 +38,7 @@ class RecordDocument(TypedDict):
     wall_s: float | None
     cpu_s: float | None
     sum_seen: int | float | None
+    log: str | None
 
 
 RECORD_FIELDS = tuple(RecordDocument.__annotations__)
@@ -89,6 +90,7 @@ _FIELDS: dict[str, _Field] = {
     "wall_s": _Field("w", lambda block: (ns / 1e9 for ns in block.columns.walls_ns())),
     "cpu_s": _Field("c", lambda block: (ns / 1e9 for ns in block.columns.cpus_ns())),
     "sum_seen": _Field("g", lambda block: block.columns.sums_seen()),
+    "log": _Field("t", lambda block: block.columns.logs()),
 }
 
 

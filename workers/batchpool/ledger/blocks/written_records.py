@@ -8,12 +8,13 @@ from redis import Redis
 from batchpool.ledger import keys
 from batchpool.ledger.blocks.bitmap import set_bits
 from batchpool.ledger.blocks.block_head import BlockHead
+from batchpool.ledger.blocks.block_index import Selection
 from batchpool.ledger.blocks.item_codec import ITEMS_PER_BLOCK, ItemsBroken
 from batchpool.ledger.blocks.record_fields import RecordDocument, read_records
 from batchpool.ledger.blocks.written_blocks import WrittenBlocks
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.jobs import Jobs
-from batchpool.ledger.records import Selection, not_run_record
+from batchpool.ledger.records import not_run_record
 from batchpool.ledger.values.job_entries import BatchEntry, JobEntry
 from batchpool.model import TERMINAL_STATES
 
@@ -47,7 +48,7 @@ class WrittenRecords:
             if batch.state not in TERMINAL_STATES:
                 return
             position = ~0
-        if not self._wanted.takes(batch.rest):
+        if not self._wanted.takes_rest(batch.rest):
             yield end_of(batch), []
             return
         for start in range(~position, batch.count, BITS):
@@ -60,10 +61,10 @@ class WrittenRecords:
         wanted = self._wanted
 
         def decode(block: bytes, head: BlockHead) -> list[RecordDocument]:
-            if wanted.states and not head.has_any(wanted.states):
+            if not wanted.opens(head):
                 return []
             records = read_records(block, batch, head.epoch, wanted.fields)
-            return [record for record in records if wanted.takes(record["state"])]
+            return list(filter(wanted.takes, records))
 
         blocks = self._blocks.read(job.id, batch, position, decode)
         for number, (_, records) in enumerate(blocks, position + 1):

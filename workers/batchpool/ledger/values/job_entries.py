@@ -69,7 +69,7 @@ class Report(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts and sums over all records of a batch so far."""
+    """Counts and sums over all records of a batch so far; `log_bytes` are kept of their logs."""
 
     counts: dict[RecordState, int] = field(default_factory=dict)
     running: int = 0
@@ -78,6 +78,7 @@ class Tally:
     cpu_s: float = 0.0
     pids: list[int] = field(default_factory=list)
     pids_total: int = 0
+    log_bytes: int = 0
 
     @property
     def recorded(self) -> int:

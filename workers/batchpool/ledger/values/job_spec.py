@@ -44,6 +44,7 @@ class JobSpec(JsonValue):
         queue_timeout_s: while queued or parked.
         reduce: what becomes of the values, by name.
         measure: whether batches report the CPU time and memory that they used.
+        logs: whether what items print and log is kept with their records.
         retry_of: the id of the job whose items it runs again.
         comparison: the run that it is; None for a job that a user has ordered.
     """
@@ -67,6 +68,7 @@ class JobSpec(JsonValue):
     retries: int = 0
     on_error: str = "continue"
     measure: bool = False
+    logs: bool = True
     labels: dict[str, str] = field(default_factory=dict)
     reduce: dict[str, Reducer] = field(default_factory=dict)
     retry_of: str | None = None
@@ -96,4 +98,5 @@ class JobSpec(JsonValue):
             on_error=self.on_error,
             measure=self.measure,
             reduce=self.reduce,
+            logs=self.logs,
         )

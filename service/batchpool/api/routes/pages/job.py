@@ -14,6 +14,7 @@ from batchpool.api.routes.pages.job_summaries import whole_jobs
 from batchpool.api.routes.records import CSV, NDJSON, stream_records
 from batchpool.api.use_cases.retry_job import retry_job
 from batchpool.jobs.failures import FAILURES, Frame, cause_of, show_failures
+from batchpool.ledger.blocks.block_index import Selection
 from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
 from batchpool.pages.frame import Live
@@ -56,8 +57,8 @@ class JobParts:
     @cached_property
     def records(self) -> RecordsView:
         state, first = _state(), _number("from")
-        states = frozenset({state}) if state else None
-        found, following = self._context.records.page(self._entry, first, RECORDS, states)
+        wanted = Selection({state} if state else None)
+        found, following = self._context.records.page(self._entry, first, RECORDS, wanted)
         return build_records(self._job.id, self._job.progress, found, state, (first, following))
 
     @cached_property
