@@ -6,6 +6,7 @@ from typing import Any
 
 from batchpool.backends.base import Batch
 from batchpool.execution.in_flight import RunningSlot
+from batchpool.execution.item_output import enter_thread
 from batchpool.execution.run_item import Work, current_site, run_items
 
 _BETWEEN_WAITS = 256
@@ -18,6 +19,7 @@ def run_until_stopped(batch: Batch, work: Work, slot: RunningSlot, indices: Iter
     """Take indices and run their items until none is left or the stop flag is set."""
     site, put, pairs = current_site(), batch.outcomes.put, _pairs(batch, indices)
     more = _BETWEEN_WAITS if isinstance(batch.spec.items, _AT_HAND) else 0
+    enter_thread(slot)
     while not batch.stop_flag.closed and (pair := next(pairs, None)):
         run_items(work, site, slot, chain((pair,), islice(pairs, more)), put)
         batch.outcomes.wait_for_sink()

@@ -19,7 +19,7 @@ from batchpool.children.parking import wait_while_locked
 from batchpool.errors import CodeChanged, LimitReached
 from batchpool.execution import forks
 from batchpool.execution.generators import reseed_generators
-from batchpool.execution.item_output import begin_batch, finish_lines, install
+from batchpool.execution.item_output import begin_batch, enter_thread, finish_lines, install
 from batchpool.execution.outbox import NOT_YET_NS, Outbox, outbox_path, pack_record
 from batchpool.execution.run_item import Row, Work, current_site, run_items
 from batchpool.execution.shared_sum import FileSum, SharedSum, child_sum
@@ -132,6 +132,8 @@ class Child:
         work = self.work_for(order)
         pairs = self._pairs(chunk, zip(indices, items, strict=True))
         put = self._keep_and_judge if order.stop_on_failure else self._keep
+        # Each time: in an interpreter, what is local to a thread ends with the call.
+        enter_thread(self.outbox.words)
         run_items(work, self.site, self.outbox.words, pairs, put)
         finish_lines()
         self._report_threads()

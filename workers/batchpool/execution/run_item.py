@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from batchpool.execution import forks
 from batchpool.execution.in_flight import RunningSlot
-from batchpool.execution.item_output import enter_thread
 from batchpool.execution.result_encoding import ValueRefused, task_error, to_json_value
 from batchpool.execution.shared_sum import Add
 from batchpool.execution.stop_flag import StopFlag
@@ -70,7 +69,6 @@ def run_items(
     between two items, the end of one is the start of the next: to read the clock costs as much.
     """
     function, stop_flag, args, add, _ = work
-    enter_thread(slot)
     is_chained, started_ns, cpu_ns = False, 0, 0
     for index, item in pairs:
         if not is_chained:

@@ -262,10 +262,6 @@ def _count_busy(folder: Path) -> int:
     return own + sum(read_outbox(path) is not None for path in folder.glob(f"*{OUTBOX_SUFFIX}"))
 
 
-def _do_nothing(*_: object) -> None:
-    pass
-
-
 def main(arguments: Sequence[str]) -> None:
     if len(arguments) != 4:
         answer_arguments("batchpool.runner", "Run a worker's batches.", WorkerSettings, arguments)
@@ -275,8 +271,8 @@ def main(arguments: Sequence[str]) -> None:
     die_with_parent()
     # The worker handles Ctrl-C and SIGTERM; it kills this process if needed. Not ignored but
     # handled: programs that tasks start inherit which signals are ignored or blocked.
-    signal.signal(signal.SIGINT, _do_nothing)
-    signal.signal(signal.SIGTERM, _do_nothing)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     settings = WorkerSettings.from_env(os.environ)
     failpoints.arm(os.environ)
