@@ -107,7 +107,8 @@ def compose(docker_engine: None) -> Iterator[ComposeStack]:
     for name in own:
         del os.environ[name]
     # `down --rmi local` keeps images that have names of their own.
-    docker("rmi", f"batchpool-worker:{project}", f"batchpool-service:{project}")
+    if images := docker("images", "--format={{.Repository}}:{{.Tag}}", f"*:{project}").split():
+        docker("rmi", *images)
     label = f"--filter=label=com.docker.compose.project={project}"
     left = {
         "containers": docker("ps", "--all", "--quiet", label),
