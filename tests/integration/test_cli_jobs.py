@@ -55,6 +55,16 @@ def test_watch_sums_the_job_up(stack: LocalStack) -> None:
     assert "echo × 4 on thread-pool" in told.stdout
 
 
+def test_reducers_are_ordered_and_summed_up(stack: LocalStack) -> None:
+    items = '[{"n": 1}, {"n": 5}, {"n": 3}, "x"]'
+    how = ("--reduce", "best=top:/n,k=2", "--reduce", 'bins={"op":"histogram","bounds":[0,1]}')
+    told = run(stack.url, "submit", "echo", "--items", "-", "--watch", *how, stdin=items)
+    assert told.returncode == 0
+    words = " ".join(told.stdout.split())
+    assert '[{"value": 5, "index": 1}, {"value": 3, "index": 2}]; 1 skipped' in words
+    assert '{"bounds": [0, 1], "counts": [0], "below": 0, "above": 0}; 4 skipped' in words
+
+
 def test_a_watched_job_is_json_where_json_is_asked_for(stack: LocalStack) -> None:
     told = run(
         stack.url,
@@ -121,6 +131,7 @@ def test_items_come_from_stdin(stack: LocalStack, source: str) -> None:
         (("submit", "echo", "--count", "0"), "count"),
         (("submit", "echo", "--count", "1", "--backend", "magic"), "magic"),
         (("submit", "sleep", "--count", "1", "--param", "seconds=-1"), "seconds"),
+        (("submit", "echo", "--count", "1", "--reduce", "x=top"), "reduce.x.k"),
         (("watch", "no-such-job"), "no-such-job"),
         (("juggle",), "juggle"),
     ],

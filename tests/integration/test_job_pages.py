@@ -26,12 +26,15 @@ def links(page: Any) -> set[str]:
 
 
 def test_stored_markup_stays_text_on_every_page(stage: Any) -> None:
-    job = order(stage, items=[SCRIPT, "a\u202eb"], count=None, labels={"note": SCRIPT})
+    kinds = {"kinds": {"op": "count_values"}}
+    items = [SCRIPT, "a\u202eb"]
+    job = order(stage, items=items, count=None, labels={"note": SCRIPT}, reduce=kinds)
     stage.run(job, fail=frozenset({1}))
     for path in ("/", "/jobs", f"/jobs/{job}", f"/jobs/{job}?item=0", f"/jobs/{job}?item=1"):
         page = show(stage, path)
         assert SCRIPT in page.text or path in ("/", f"/jobs/{job}?item=1")
         assert "\u202e" not in page.text
+    assert f'"{SCRIPT}": 1' in show(stage, f"/jobs/{job}").text
     assert SCRIPT in stage.http.get(f"/v1/jobs/{job}").text
 
 

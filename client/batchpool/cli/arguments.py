@@ -53,6 +53,25 @@ def parse_arm(text: str) -> dict[str, Any]:
     return arm | parse_params(more)
 
 
+def parse_reducers(texts: Iterable[str]) -> JsonObject:
+    """Parse `NAME=OP[:/POINTER][,OPTION=VALUE...]`, as `best=top:/score,k=10`, or `NAME={...}`."""
+    found: JsonObject = {}
+    for text in texts:
+        name, equals, how = text.partition("=")
+        if not (name and equals and how):
+            raise click.UsageError(f"{text!r} is not of the form NAME=OP[:/POINTER][,OPTION=VALUE]")
+        if name in found:
+            raise click.UsageError(f"two reducers are named {name!r}")
+        found[name] = _json_or_text(how) if how.startswith("{") else _reducer(how)
+    return found
+
+
+def _reducer(how: str) -> JsonObject:
+    shape, *options = how.split(",")
+    op, colon, of = shape.partition(":")
+    return {"op": op, **({"of": of} if colon else {}), **parse_params(options)}
+
+
 def parse_grid(axes: Iterable[str]) -> JsonObject:
     """Parse `NAME=VALUE[,VALUE...]` pairs, as `concurrency=1,2,4`; `in_flight` has one value."""
     pairs = parse_params(axes, as_text=True)

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import click
 
-from batchpool.cli.arguments import parse_params, read_items, read_lines
+from batchpool.cli.arguments import parse_params, parse_reducers, read_items, read_lines
 from batchpool.cli.comparison.commands import compare
 from batchpool.cli.exit_codes import JOB_FAILED, exit_codes, way_on
 from batchpool.cli.extras import needs_extra
@@ -141,6 +141,13 @@ def _job_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--queue-timeout", "queue_timeout_s", type=float, metavar="SECONDS"),
         click.option("--retries", type=int, help="How often a failed item is tried again."),
         click.option("--on-error", help="continue or stop."),
+        click.option(
+            "--reduce",
+            multiple=True,
+            callback=lambda _context, _option, texts: parse_reducers(texts) or None,
+            metavar="NAME=OP[:/POINTER][,OPTION=VALUE...]",
+            help="Reduce the values, e.g. best=top:/score,k=10, or NAME={...} as JSON.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)

@@ -1,5 +1,6 @@
 """Consoles, log prefix, progress bar and the summary of a job."""
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from batchpool.client.resources import Event, Job
+from batchpool.json_value import JsonObject
 
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta")
 _STATE_STYLES = {"succeeded": "bold green", "failed": "bold red", "cancelled": "bold yellow"}
@@ -89,6 +91,8 @@ def _summary(job: Job) -> Iterator[tuple[str, Text | str]]:
     counts = [f"{count} {state}" for state, count in progress.items() if count and state != "total"]
     yield "items", ", ".join(counts)
     yield "sum", "no value was a number" if job.sum is None else str(job.sum)
+    for name, reduced in job.reduced.items():
+        yield f"reduced {name}", _reduced(reduced)
     if timing.get("wall_s") is not None:
         yield (
             "wall",
@@ -106,6 +110,14 @@ def _summary(job: Job) -> Iterator[tuple[str, Text | str]]:
     if job.data.get("error"):
         error = job["error"]
         yield "error", Text(f"{error.get('type')}: {error.get('message')}", "red")
+
+
+def _reduced(reduced: JsonObject, most: int = 200) -> str:
+    """The value as JSON on a line, cut if it is long, and what was left out of it."""
+    text = json.dumps(reduced["value"], ensure_ascii=False)
+    notes = {"skipped": reduced["skipped"]["count"], "without room": reduced["overflow"]}
+    cut = text if len(text) <= most else f"{text[:most]}… (all of it with --json)"
+    return "; ".join([cut, *(f"{count} {note}" for note, count in notes.items() if count)])
 
 
 def _count(job: Job, name: str, noun: str) -> str:

@@ -78,6 +78,12 @@ class Job(Resource):
         return self.progress["total"] - self.progress["pending"] - self.progress["running"]
 
     @property
+    def reduced(self) -> dict[str, JsonObject]:
+        """What each reducer has come to: `value`, `skipped`, `overflow`; partial while it runs."""
+        found: dict[str, JsonObject] = self.data.get("reduced", {})
+        return found
+
+    @property
     def timing(self) -> JsonObject:
         """Wall, CPU and queue times in seconds, and the parallelism."""
         times: JsonObject = self.data["timing"]

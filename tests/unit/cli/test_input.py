@@ -32,6 +32,17 @@ def batchpool(*arguments: str | bytes, stdin: bytes = b"") -> subprocess.Complet
         (["submit", "sleep", "--count", "1", "--param", "seconds=NaN"], b"", "params.seconds: "),
         (["submit", "echo", "--count", "1", "--param", b"a=\xff"], b"", "params.a: must be Unico"),
         (["submit", "echo", "--count", "1", "--label", b"k\xff=1"], b"", "labels.k?: must be Uni"),
+        (["submit", "echo", "--count", "1", "--reduce", "mean"], b"", "'mean' is not of the form"),
+        (
+            ["submit", "echo", "--count", "1", "--reduce", "a=sum", "--reduce", "a=min"],
+            b"",
+            "two reducers are named 'a'",
+        ),
+        (
+            ["submit", "echo", "--count", "1", "--reduce", "a=histogram,low=NaN"],
+            b"",
+            "reduce.a: must be a finite number",
+        ),
         (["compare", "echo", "--file", "-"], b"\xff\xfe{", "must be UTF-8 text"),
         (["compare", "echo", "--file", "-"], b'{"count": NaN}', "count: must be a finite number"),
         (["compare", "echo", "--count", "1", "--arm", "a:b"], b"", "'a:b' is not of the form"),

@@ -108,6 +108,11 @@ def test_items_are_piped_into_the_command() -> None:
     assert texts.command == "echo '[\"a b\", 1]' |\n  batchpool submit echo --items -"
 
 
+def test_a_reducer_is_json_in_the_command() -> None:
+    texts = job_texts({"task": "echo", "reduce": {"m": {"op": "mean", "of": "/a"}}}, "")
+    assert """--reduce 'm={"op": "mean", "of": "/a"}'""" in texts.command.replace("\\\n ", "")
+
+
 def test_text_that_reads_as_json_stays_text_in_the_command() -> None:
     texts = job_texts({"task": "echo", "params": {"a": "5", "b": "x"}, "labels": {"n": "5"}}, "")
     assert "--param 'a=\"5\"' --param b=x --label n=5" in texts.command

@@ -114,7 +114,7 @@ def _job_command(body: JsonObject) -> str:
     for name, value in body.items():
         if name == "items":
             prefix = f"echo {shlex.quote(_compact(value))} |\n  "
-        elif name in ("params", "labels"):
+        elif name in ("params", "labels", "reduce"):
             words += _pairs(name.removesuffix("s"), value)
         elif name == "logs":
             words.append("--logs" if value else "--no-logs")

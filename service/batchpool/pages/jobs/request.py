@@ -59,6 +59,10 @@ def request_of(spec: Spec, counted: bool) -> JsonObject:
         value = getattr(spec, name)
         if value is not None and value != DEFAULTS.get(name):
             body[name] = value
+    if spec.reduce:
+        body["reduce"] = {
+            name: reducer.model_dump(exclude_defaults=True) for name, reducer in spec.reduce.items()
+        }
     if spec.labels:
         body["labels"] = spec.labels
     return body

@@ -8,6 +8,7 @@ from batchpool.model import TERMINAL_STATES
 from batchpool.pages.jobs.batches import BatchLine, batch_lines
 from batchpool.pages.jobs.lines import how_it_runs, seconds_left, state_word
 from batchpool.pages.jobs.progress import done, progress_bar, unsuccessful
+from batchpool.pages.jobs.reduced import ReducedLine, reduced_lines
 from batchpool.pages.jobs.request import RequestForm, request_forms, request_note, settings
 from batchpool.pages.text import about, in_words, sentence, whole_seconds
 from batchpool.schemas.job_responses import Job
@@ -53,6 +54,7 @@ class JobView:
     requests: tuple[RequestForm, ...]
     request_note: str
     settings: tuple[tuple[str, str], ...]
+    reduced: tuple[ReducedLine, ...]
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def build_job(job: Job, around: Around) -> JobView:
         requests=request_forms(job.spec, around.base_url, around.counted),
         request_note=request_note(job.spec, around.counted),
         settings=settings(job.spec, around.counted),
+        reduced=reduced_lines(job),
     )
 
 
