@@ -62,7 +62,7 @@ def parse_reducers(texts: Iterable[str]) -> JsonObject:
             raise click.UsageError(f"{text!r} is not of the form NAME=OP[:/POINTER][,OPTION=VALUE]")
         if name in found:
             raise click.UsageError(f"two reducers are named {name!r}")
-        found[name] = _json_or_text(how) if how.startswith("{") else _reducer(how)
+        found[name] = parse_value(how) if how.startswith("{") else _reducer(how)
     return found
 
 
