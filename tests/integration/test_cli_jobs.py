@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +20,22 @@ SVG = "http://www.w3.org/2000/svg"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+CHATTY = """
+from batchpool.tasks import task
+
+@task("chatty")
+def chatty(item):
+    if item != 1:
+        print("item", item)
+        print("\\x1b[31mred")
+"""
+
+
 @pytest.fixture(scope="module")
-def stack() -> Iterator[LocalStack]:
-    environ = {**os.environ, "BATCHPOOL_TASKS_DIR": str(EXAMPLES / "tasks")}
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    tasks = shutil.copytree(EXAMPLES / "tasks", tmp_path_factory.mktemp("cli") / "tasks")
+    (tasks / "chatty.py").write_text(CHATTY)
+    environ = {**os.environ, "BATCHPOOL_TASKS_DIR": str(tasks)}
     options = StackOptions(workers=1, temporary=True, prefer_own_redis=True, environ=environ)
     with LocalStack(options) as stack:
         yield stack
@@ -92,6 +106,24 @@ def test_values_are_printed_a_line_each_or_refused_whole(stack: LocalStack) -> N
     refused = run(stack.url, "values", json.loads(failed.stdout)["id"])
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "2 of 2 items have no value" in refused.stderr
+
+
+def test_logs_are_printed_with_their_items(stack: LocalStack) -> None:
+    ordered = ("submit", "chatty", "--count", "3")
+    job_id = run(stack.url, *ordered).stdout.strip()
+    run(stack.url, "watch", job_id)
+    printed = run(stack.url, "logs", job_id)
+    assert printed.stdout == "0: item 0\n0: \\x1b[31mred\n2: item 2\n2: \\x1b[31mred\n"
+    assert run(stack.url, "logs", job_id, "--index", "2").stdout == "item 2\n\\x1b[31mred\n"
+    assert run(stack.url, "logs", job_id, "--index", "1").stdout == ""
+    lines = run(stack.url, "logs", job_id, "--json").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"index": index, "log": f"item {index}\n\x1b[31mred\n"} for index in (0, 2)
+    ]
+    silent = run(stack.url, *ordered, "--no-logs").stdout.strip()
+    run(stack.url, "watch", silent)
+    assert run(stack.url, "logs", silent).stdout == ""
+    assert run(stack.url, "logs", "0" * 24).returncode == 2
 
 
 @pytest.mark.parametrize("follow", [(), ("--follow",)])

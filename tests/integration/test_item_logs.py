@@ -125,6 +125,12 @@ def test_records_with_a_log_are_found(shared_crew: StackProcesses) -> None:
     assert found[0]["log"].startswith("000000 x")
 
 
+def test_the_page_shows_a_log_as_text(shared_crew: StackProcesses) -> None:
+    job = shared_crew.run(task="talk", count=1, backend="sequential")["id"]
+    page = shared_crew.stage.http.get(f"/jobs/{job}?item=0").get_data(as_text=True)
+    assert "ünïcode \\udc80 \\x00 0</pre>" in page and "\x00" not in page
+
+
 def test_each_line_on_the_console_names_job_and_item(crew: StackProcesses, console: Path) -> None:
     for backend in ("thread-pool", "process-pool"):
         job = crew.run(task="talk", count=2, backend=backend, concurrency=2, logs=False)["id"]

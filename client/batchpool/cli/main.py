@@ -25,7 +25,7 @@ from batchpool.cli.extras import needs_extra
 from batchpool.cli.lesson import lesson
 from batchpool.cli.options import announce, json_option, url_option
 from batchpool.cli.report import report
-from batchpool.cli.results import records, values
+from batchpool.cli.results import logs, records, values
 from batchpool.cli.run_task import run
 from batchpool.client.client import Client
 from batchpool.version import __version__
@@ -148,6 +148,9 @@ def _job_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="NAME=OP[:/POINTER][,OPTION=VALUE...]",
             help="Reduce the values, e.g. best=top:/score,k=10, or NAME={...} as JSON.",
         ),
+        click.option(
+            "--logs/--no-logs", default=None, help="Keep what items print and log (the default)."
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -233,4 +236,5 @@ main.add_command(run)
 main.add_command(lesson)
 main.add_command(values)
 main.add_command(records)
+main.add_command(logs)
 main.add_command(report)

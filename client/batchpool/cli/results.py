@@ -1,4 +1,4 @@
-"""`batchpool values` and `batchpool records`: print what the tasks of a job made."""
+"""`batchpool values`, `records` and `logs`: print what the tasks of a job made."""
 
 import json
 import sys
@@ -7,6 +7,7 @@ from typing import cast
 
 import click
 
+from batchpool.charts.visible_text import visible
 from batchpool.cli.exit_codes import exit_codes
 from batchpool.cli.options import json_option, url_option
 from batchpool.client.client import Client
@@ -51,6 +52,27 @@ def records(job: str, follow: bool, state: str | None, as_json: bool, url: str) 
             click.echo(_row(COLUMNS))
         for record in read(job, states, fields):
             click.echo(json.dumps(record) if as_json else _record_row(record))
+
+
+@click.command()
+@click.argument("job")
+@click.option("--index", type=click.IntRange(0), metavar="N", help="Only that of this item.")
+@json_option
+@url_option
+def logs(job: str, index: int | None, as_json: bool, url: str) -> None:
+    """Print what the items of JOB printed and logged, each line after the index of its item.
+
+    With --index the lines alone, with --json a line of JSON for each item.
+    """
+    with exit_codes(), Client(url) as client:
+        for number, log in client.job(job).logs(index or 0):
+            if index not in (None, number):
+                return
+            if as_json:
+                click.echo(json.dumps({"index": number, "log": log}))
+                continue
+            for line in log.removesuffix("\n").split("\n"):
+                click.echo(("" if number == index else f"{number}: ") + visible(line))
 
 
 def _record_row(record: Mapping[str, object]) -> str:

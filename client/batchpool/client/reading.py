@@ -77,14 +77,22 @@ class _Records:
     """The records of a job by index, which says where a cut stream goes on."""
 
     def __init__(
-        self, transport: Transport, path: str, states: Iterable[str], fields: Iterable[str]
+        self,
+        transport: Transport,
+        path: str,
+        states: Iterable[str],
+        fields: Iterable[str],
+        first: int = 0,
+        has_log: bool = False,
     ) -> None:
         self._transport = transport
         self._path = path
         names = list(fields)
         self._drops_index = bool(names) and "index" not in names
         self._query = _query(states, [*names, "index"] if self._drops_index else names)
-        self._cursor = 0
+        if has_log:
+            self._query["has_log"] = "1"
+        self._cursor = first
         self.ended = False
 
     def read(self) -> Iterator[list[JsonObject]]:
@@ -151,6 +159,18 @@ def read_records(
     """
     records = _Records(transport, f"/v1/jobs/{job_id}/records", states, fields)
     return _flat(records, transport, f"records of job {job_id}")
+
+
+def read_logs(transport: Transport, job_id: str, first: int) -> Iterator[tuple[int, str]]:
+    """Iterate over the logs of a job by item index, from the item `first` on.
+
+    Raises:
+        Unreachable: as `read_values`.
+    """
+    path, fields = f"/v1/jobs/{job_id}/records", ("index", "log")
+    records = _Records(transport, path, (), fields, first, has_log=True)
+    found = _flat(records, transport, f"logs of job {job_id}")
+    return ((record["index"], record["log"]) for record in found)
 
 
 def stream_records(

@@ -102,6 +102,10 @@ class Job(Resource):
         read = job_results.merged_values if merged else reading.read_values
         return read(self._sender(), self.id, missing)
 
+    def logs(self, first: int = 0) -> Iterator[tuple[int, str]]:
+        """Iterate over what items printed and logged, as (index, text), from an item on."""
+        return reading.read_logs(self._sender(), self.id, first)
+
     def errors(self) -> list[JsonObject]:
         """Load the failures, grouped by type and place: the groups of `GET /v1/jobs/{id}/errors`.
 

@@ -81,6 +81,7 @@ class RecordView:
     value: str
     error: str
     traceback: str
+    log: str
     pairs: tuple[tuple[str, str], ...]
 
 
@@ -185,6 +186,7 @@ def build_record(record: RecordDocument) -> RecordView:
         value="" if error else _value(record["value"], MOST_TEXT),
         error=f"{error['type']}: {error['message']}" if error else "",
         traceback=((error["traceback"] or "") if error else "")[:MOST_TEXT],
+        log=record["log"] or "",
         pairs=tuple((name, words) for name, words in where if words),
     )
 
