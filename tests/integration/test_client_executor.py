@@ -1,5 +1,6 @@
 """An executor of the service and one of threads do the same with the same functions."""
 
+import asyncio
 import concurrent.futures
 import logging
 import os
@@ -266,6 +267,17 @@ def test_a_callback_may_submit(start: Start) -> None:
     first.add_done_callback(lambda done: later.append(executor.submit(calls.double, done.result())))
     wait_until(lambda: later, 30, "the second call")
     assert later[0].result(30) == 4
+
+
+def test_an_event_loop_may_await_a_call(start: Start) -> None:
+    executor = start(2)
+
+    async def call_both() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        both = [loop.run_in_executor(executor, calls.double, item) for item in (3, "a")]
+        return await asyncio.gather(*both)
+
+    assert asyncio.run(call_both()) == [6, "aa"]
 
 
 # -- cancel and shutdown

@@ -129,6 +129,24 @@ def test_who_leaves_a_map_early_cancels_its_job(client: Client, tmp_path: Path) 
     assert client.wait(job, 30).state == "cancelled"
 
 
+def test_who_interrupts_a_map_cancels_its_job(client: Client, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    item = {"until": str(tmp_path / "never"), "begun": str(begun)}
+
+    def interrupt() -> None:
+        wait_until(begun.exists, 20, "the call runs")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    found = client.map("calls.wait", [item], backend="process-pool", labels={"test": "interrupts"})
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        next(found)
+    thread.join()
+    (job,) = client.jobs(label="test=interrupts")
+    assert client.wait(job, 30).state == "cancelled"
+
+
 def test_map_refuses_at_once(client: Client) -> None:
     with pytest.raises(InvalidRequest, match="unknown task"):
         client.map("calls.none", [1])

@@ -94,7 +94,11 @@ class TaskFailed(BatchpoolError):
     def __init__(self, error_type: str, message: str) -> None:
         self.error_type = error_type
         self.message = message
-        super().__init__(f"{error_type}: {message}" if message else error_type)
+        # Both are its `args`, of which pickle makes it again.
+        super().__init__(error_type, message)
+
+    def __str__(self) -> str:
+        return f"{self.error_type}: {self.message}" if self.message else self.error_type
 
 
 class RemoteTraceback(Exception):

@@ -34,7 +34,7 @@ def ordered_values(
                     if other["state"] != "succeeded":
                         failures.add(other)
                 raise failures.as_error()
-    except GeneratorExit:
+    except (GeneratorExit, KeyboardInterrupt):
         with suppress(BatchpoolError):
             transport.call(Call("POST", f"/v1/jobs/{job.id}/cancel"))
         raise

@@ -1,5 +1,6 @@
 """What is raised for an item without a value."""
 
+import pickle
 import traceback
 from typing import Any
 
@@ -52,6 +53,11 @@ def test_an_item_that_never_ran_has_its_state_as_type() -> None:
     found = item_error({"index": 3, "state": "cancelled", "error": None}, "j1")
     assert isinstance(found, TaskFailed)
     assert (str(found), found.error_type) == ("cancelled", "cancelled")
+
+
+def test_an_exception_of_an_item_can_be_pickled() -> None:
+    found = pickle.loads(pickle.dumps(TaskFailed("shop.Gone", "no apples")))
+    assert (str(found), found.error_type) == ("shop.Gone: no apples", "shop.Gone")
 
 
 def group_of(*records: dict[str, Any]) -> ItemsFailed:
