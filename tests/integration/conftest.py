@@ -1,5 +1,6 @@
 """A real Valkey for each file, empty for each test."""
 
+import os
 import subprocess
 import tempfile
 import time
@@ -26,6 +27,7 @@ from batchpool.ledger.values.announcements import LiveWorker, WorkerCapabilities
 from batchpool.ledger.values.job_entries import Report
 from batchpool.model import ExecutionSite, Outcome, TaskError
 from batchpool.runner.record_writer import RecordWriter
+from batchpool.stack.local_stack import LocalStack, StackOptions
 from tests.integration.api_process import Api
 from tests.support.stack_processes import StackProcesses
 
@@ -274,6 +276,16 @@ def shared_crew(crew_environ: dict[str, str]) -> Iterator[StackProcesses]:
         with StackProcesses(url, redis, Stage(redis, app), crew_environ) as made:
             made.start_workers(1)
             yield made
+
+
+@pytest.fixture(scope="module")
+def calls_stack() -> Iterator[LocalStack]:
+    """A stack with the tasks of `tasks/calls.py`."""
+    environ = {**os.environ, "BATCHPOOL_TASKS_DIR": str(Path(__file__).with_name("tasks"))}
+    # A worker runs one job at a time; a test has three calls wait in a job each.
+    options = StackOptions(workers=3, temporary=True, prefer_own_redis=True, environ=environ)
+    with LocalStack(options) as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -29,33 +29,21 @@ from typing import Any
 import pytest
 
 from batchpool.client import Client
-from batchpool.stack.local_stack import LocalStack, StackOptions
+from batchpool.stack.local_stack import LocalStack
 from tests.integration.tasks import calls
 from tests.support.waiting import check_time, wait_until
-
-TASKS = Path(calls.__file__).parent
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[LocalStack]:
-    environ = {**os.environ, "BATCHPOOL_TASKS_DIR": str(TASKS)}
-    # A worker runs one job at a time; a test has three calls wait in a job each.
-    options = StackOptions(workers=3, temporary=True, prefer_own_redis=True, environ=environ)
-    with LocalStack(options) as stack:
-        yield stack
-
 
 Start = Callable[[int], Executor]
 
 
 @pytest.fixture(params=["threads", "jobs"])
-def start(request: pytest.FixtureRequest, stack: LocalStack) -> Iterator[Start]:
+def start(request: pytest.FixtureRequest, calls_stack: LocalStack) -> Iterator[Start]:
     """Start an executor that runs so many calls at once, each in a thread or each in a job."""
     with ExitStack() as opened:
         if request.param == "threads":
             yield lambda workers: opened.enter_context(ThreadPoolExecutor(workers))
             return
-        client = opened.enter_context(Client(stack.url))
+        client = opened.enter_context(Client(calls_stack.url))
 
         def start_jobs(workers: int) -> Executor:
             executor = client.executor(max_jobs=workers, concurrency=8, batches=1)
@@ -362,9 +350,9 @@ for item in range(3):
 
 
 @pytest.mark.parametrize("kind", ["threads", "jobs"])
-def test_the_interpreter_waits_for_pending_futures(stack: LocalStack, kind: str) -> None:
+def test_the_interpreter_waits_for_pending_futures(calls_stack: LocalStack, kind: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", AT_EXIT, kind, stack.url],
+        [sys.executable, "-c", AT_EXIT, kind, calls_stack.url],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,

@@ -24,7 +24,7 @@ from batchpool.client import (
     RemoteTraceback,
     TaskFailed,
 )
-from batchpool.stack.local_stack import LocalStack, StackOptions
+from batchpool.stack.local_stack import LocalStack
 from batchpool.system.process_tree import children_of
 from tests.integration.api_process import Api
 from tests.integration.tasks import calls
@@ -34,17 +34,9 @@ from tests.support.waiting import check_time, wait_until
 TASKS = Path(calls.__file__).parent
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[LocalStack]:
-    environ = {**os.environ, "BATCHPOOL_TASKS_DIR": str(TASKS)}
-    options = StackOptions(workers=2, temporary=True, prefer_own_redis=True, environ=environ)
-    with LocalStack(options) as stack:
-        yield stack
-
-
 @pytest.fixture
-def client(stack: LocalStack) -> Iterator[Client]:
-    with Client(stack.url) as client:
+def client(calls_stack: LocalStack) -> Iterator[Client]:
+    with Client(calls_stack.url) as client:
         yield client
 
 
@@ -341,7 +333,7 @@ def test_a_cancelled_job_is_an_exception_of_each_call_that_has_no_value(
 
 
 def test_an_api_that_comes_back_loses_no_call(
-    stack: LocalStack, client: Client, tmp_path: Path
+    calls_stack: LocalStack, client: Client, tmp_path: Path
 ) -> None:
     begun, late = tmp_path / "begun", tmp_path / "late"
     with client.executor() as executor:
@@ -350,7 +342,7 @@ def test_an_api_that_comes_back_loses_no_call(
         assert waits[1].result(60) == str(TASKS)
         futures = [executor.submit("calls.double", item) for item in range(200)]
         # Its parent starts another one on the same socket.
-        for pid in children_of(stack.pids()["api"]):
+        for pid in children_of(calls_stack.pids()["api"]):
             os.kill(pid, signal.SIGKILL)
         futures += [executor.submit("calls.double", item) for item in range(200, 400)]
         assert [future.result(60) for future in futures] == [*range(0, 800, 2)]
