@@ -36,8 +36,8 @@ class Killed:
         self._process = crew.members[-1]
 
     def kill(self) -> None:
-        serving = descendants(self._process.pid)
-        assert serving and self._process.poll() is None
+        # It listens before it serves.
+        serving = wait_until(lambda: descendants(self._process.pid), 10, "the API serves")
         for pid in (self._process.pid, *serving):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
