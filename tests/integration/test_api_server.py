@@ -1,5 +1,6 @@
 """`python -m batchpool.api` as a process: where it listens, how it ends, what it stands."""
 
+import http.client
 import json
 import os
 import signal
@@ -8,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import pytest
 
+from batchpool.system.process_tree import children_of
 from tests.integration.api_process import Api
 from tests.support.waiting import check_time
 
@@ -76,6 +79,58 @@ def test_streams_and_waits_leave_threads_for_other_requests(api: Api, stage: Any
     check_time("three answers", time.monotonic() - began, 1)
     for connection in connections:
         connection.close()
+
+
+def test_several_processes_serve_under_the_same_limits(
+    start_api: Callable[..., Api], stage: Any
+) -> None:
+    api = start_api(environ={"BATCHPOOL_API_PROCESSES": "3"})
+    stage.until(lambda: len(children_of(api.process.pid)) == 3)
+    serving = children_of(api.process.pid)
+    job = stage.post(task="echo", count=1)["id"]
+
+    def most_streams() -> int:
+        opened = 0
+        with ExitStack() as stack:
+            for _ in range(12):
+                connection = stack.enter_context(closing(api.connect()))
+                connection.request("GET", f"/v1/jobs/{job}/events")
+                response = stack.enter_context(connection.getresponse())
+                opened += response.status == 200
+            for pid in children_of(api.process.pid):
+                os.kill(pid, signal.SIGKILL)
+        return opened
+
+    # Over all processes. The places of those that are killed are free again.
+    assert most_streams() == 5
+    stage.until(lambda: len(set(children_of(api.process.pid)) - set(serving)) == 3)
+    stage.until(lambda: answers(api))
+    assert most_streams() == 5
+    stage.until(lambda: answers(api) and len(children_of(api.process.pid)) == 3)
+    scrapes = [scrape(api) for _ in range(12)]
+    assert len({each["process_start_time_seconds"] for each in scrapes}) == 1
+    assert all(each["process_resident_memory_bytes"] > 3 * 20e6 for each in scrapes)
+    times = [each["process_cpu_seconds_total"] for each in scrapes]
+    assert times == sorted(times), "a counter never goes back, whichever process is asked"
+    api.process.terminate()
+    _, said = api.process.communicate(timeout=20)
+    assert api.process.returncode == 0 and "was sent SIGKILL" in said
+
+
+def answers(api: Api) -> bool:
+    with suppress(OSError, http.client.HTTPException):
+        return api.ask("GET", "/healthz")[0] == 200
+    return False
+
+
+def scrape(api: Api) -> dict[str, float]:
+    """The metrics without labels."""
+    connection = api.connect()
+    connection.request("GET", "/metrics")
+    lines = connection.getresponse().read().decode().splitlines()
+    connection.close()
+    pairs = (line.split(" ") for line in lines if line and line[0] != "#" and "{" not in line)
+    return {name: float(value) for name, value in pairs}
 
 
 def test_a_place_is_free_again_soon_after_its_client_has_left(api: Api, stage: Any) -> None:

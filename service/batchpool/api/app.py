@@ -16,6 +16,7 @@ from batchpool.api.problems import Conflict, Problem, StorageFull, Unavailable, 
 from batchpool.api.routes import BLUEPRINTS
 from batchpool.api.routes.pages import PAGES
 from batchpool.api.serving.origins import SECURITY_HEADERS, check_host, check_origin
+from batchpool.api.serving.thread_limits import ThreadLimits
 from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import TemporarilyRefused
 from batchpool.ledger.job_creation import KeyBroken, KeyReused
@@ -34,6 +35,7 @@ def create_app(
     redis: Redis,
     slow_redis: Redis | None = None,
     large_bodies: LargeBodies | None = None,
+    limits: ThreadLimits | None = None,
 ) -> Flask:
     """The API over one Redis.
 
@@ -41,11 +43,14 @@ def create_app(
         redis: a client with the time-out `settings.redis_timeout_s`.
         slow_redis: the same Redis with `settings.submit_timeout_s`; default: `redis`.
         large_bodies: where large bodies are handled; default: in this process.
+        limits: shared with the other processes of the server; default: of this process.
     """
     # A sum is written in full, and Python refuses to write an int of more digits than it reads.
     sys.set_int_max_str_digits(max(MOST_SUM_DIGITS, sys.get_int_max_str_digits()))
     app = Flask("batchpool.api", static_folder=None)
-    app.extensions[EXTENSION] = ApiContext.over(settings, redis, slow_redis or redis, large_bodies)
+    app.extensions[EXTENSION] = ApiContext.over(
+        settings, redis, slow_redis or redis, large_bodies, limits
+    )
     app.url_map.strict_slashes = True
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

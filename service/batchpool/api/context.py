@@ -1,8 +1,7 @@
 """The context that request handlers share: settings, ledger, limits of blocking threads."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flask import current_app, request
@@ -10,6 +9,7 @@ from redis import Redis
 
 from batchpool.api.bodies.large_bodies import LargeBodies
 from batchpool.api.metrics import Metrics
+from batchpool.api.serving.thread_limits import ThreadLimit, ThreadLimits
 from batchpool.api.settings import ApiSettings
 from batchpool.comparisons.readability import quarantine_of
 from batchpool.jobs.fleet import FleetCache
@@ -27,31 +27,6 @@ from batchpool.ledger.quarantine import Quarantine
 from batchpool.ledger.records import Records
 
 EXTENSION = "batchpool"
-
-
-class ThreadLimit:
-    """A limit on the threads that may block at once."""
-
-    def __init__(self, count: int) -> None:
-        self._free = threading.BoundedSemaphore(count) if count else None
-
-    def acquire(self) -> bool:
-        """Take a place if one is free; the caller must `release` it."""
-        return self._free is not None and self._free.acquire(blocking=False)
-
-    def release(self) -> None:
-        if self._free is not None:
-            self._free.release()
-
-    @contextmanager
-    def acquired(self, wanted: bool = True) -> Iterator[bool]:
-        """Take a place for a `with`, if one is wanted; yields whether one was free."""
-        taken = wanted and self.acquire()
-        try:
-            yield taken
-        finally:
-            if taken:
-                self.release()
 
 
 @dataclass(frozen=True)
@@ -93,8 +68,10 @@ class ApiContext:
         redis: Redis,
         slow_redis: Redis,
         large_bodies: LargeBodies | None = None,
+        limits: ThreadLimits | None = None,
     ) -> "ApiContext":
         presence = Presence(redis)
+        limits = limits or ThreadLimits.of(settings)
         return cls(
             settings=settings,
             redis=redis,
@@ -112,10 +89,10 @@ class ApiContext:
             broken=Broken(redis),
             quarantine=quarantine_of(redis, LEASE_S),
             fleets=FleetCache(presence),
-            metrics=Metrics(redis),
-            streams=ThreadLimit(settings.max_event_streams),
-            downloads=ThreadLimit(settings.max_downloads),
-            waits=ThreadLimit(settings.max_waits),
+            metrics=Metrics(redis, settings.processes),
+            streams=limits.streams,
+            downloads=limits.downloads,
+            waits=limits.waits,
             large_bodies=large_bodies,
         )
 

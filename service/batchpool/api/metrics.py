@@ -1,8 +1,11 @@
 """Prometheus metrics, read from Redis at each scrape at a cost that does not grow with jobs."""
 
 import contextlib
+import operator
+import os
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -15,6 +18,7 @@ from batchpool.ledger import keys
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.values.announcements import WorkerState
+from batchpool.system.process_tree import children_of
 
 WORKER_STATES: tuple[WorkerState, ...] = ("idle", "busy", "draining")
 _COUNTED = (
@@ -109,13 +113,37 @@ def _filled(family: Any, value: Any) -> Metric:
     return found
 
 
-class Metrics:
-    """The metrics of one API process and of the ledger."""
+class ServerCollector(Collector):
+    """The CPU time, memory and descriptors of the serving processes, added up."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
+
+    def collect(self) -> Iterable[Metric]:
+        # The server's first process starts those that serve, and nothing else.
+        pids = [os.getpid()] if self._processes == 1 else children_of(os.getppid())
+        total: dict[str, Metric] = {}
+        for pid in pids:
+            collector = ProcessCollector(pid=partial(int, pid), registry=None)
+            for metric in collector.collect():
+                _add(total.setdefault(metric.name, metric), metric)
+        return total.values()
+
+
+def _add(total: Metric, part: Metric) -> None:
+    if part is not total:
+        (mine,), (other,) = total.samples, part.samples
+        both = min if total.name == "process_start_time_seconds" else operator.add
+        total.samples = [mine._replace(value=both(mine.value, other.value))]
+
+
+class Metrics:
+    """The metrics of the API's processes and of the ledger."""
+
+    def __init__(self, redis: Redis, processes: int = 1) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(LedgerCollector(redis))
-        ProcessCollector(registry=self._registry)
+        self._registry.register(ServerCollector(processes))
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The metrics as text, and its content type, in the format that the scraper accepts."""

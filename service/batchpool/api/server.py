@@ -1,4 +1,4 @@
-"""gunicorn around the app: one process, many threads, and a stop that does not wait for streams."""
+"""gunicorn around the app: processes of many threads, and a stop that waits for no stream."""
 
 import gc
 import ipaddress
@@ -12,6 +12,7 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from batchpool.api.app import create_app
 from batchpool.api.bodies.large_bodies import LargeBodies
+from batchpool.api.serving.thread_limits import ThreadLimits
 from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import connect
 from batchpool.system.logs import configure_logging
@@ -27,6 +28,8 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, settings: ApiSettings) -> None:
         self._settings = settings
+        # Before the fork: they hold over all processes.
+        self._limits = ThreadLimits.of(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -43,6 +46,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             connect(settings.redis_url, socket_timeout_s=settings.redis_timeout_s),
             connect(settings.redis_url, socket_timeout_s=settings.submit_timeout_s),
             LargeBodies(settings),
+            self._limits,
         )
         tune_collector()
         return app
@@ -66,7 +70,7 @@ def server_options(settings: ApiSettings) -> dict[str, object]:
     return {
         "bind": f"fd://{settings.listen_fd}" if inherited else f"{host}:{settings.port}",
         "worker_class": "batchpool.api.serving.worker.BufferingWorker",
-        "workers": 1,
+        "workers": settings.processes,
         "threads": settings.threads,
         "worker_connections": _allow_connections(),
         # A header of the name of a WSGI variable is none of ours, from whatever address it comes.

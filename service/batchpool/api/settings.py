@@ -27,7 +27,16 @@ class ApiSettings(ServiceSettings):
         "an inherited listening socket, used instead of host and port; `-1`: none",
         (-1, 1_048_576),
     )
-    threads: int = setting("BATCHPOOL_API_THREADS", 80, "requests served at once", (4, 1024))
+    processes: int = setting(
+        "BATCHPOOL_API_PROCESSES",
+        1,
+        "processes that serve requests; the limits on event streams, downloads and long polls hold "
+        "for all of them together",
+        (1, 64),
+    )
+    threads: int = setting(
+        "BATCHPOOL_API_THREADS", 80, "requests that each process serves at once", (4, 1024)
+    )
     max_event_streams: int = setting(
         "BATCHPOOL_API_MAX_EVENT_STREAMS",
         32,
