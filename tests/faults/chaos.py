@@ -28,6 +28,7 @@ from batchpool.ledger import keys
 from batchpool.ledger.connection import UNREACHABLE, connect
 from batchpool.stack.local_stack import LocalStack, StackOptions
 from batchpool.system.process_tree import children_of, descendants
+from tests.support.reduced_jobs import REDUCE, reduced_of
 
 TASKS = str(Path(__file__).parent / "tasks")
 MEAN_GAP_S = 1.7
@@ -76,6 +77,7 @@ class Findings:
     hits: list[Hit] = field(default_factory=list)
     lost: int = 0
     doubled: int = 0
+    misreduced: int = 0
     blamed: int = 0
     unended: int = 0
     reruns: int = 0
@@ -90,7 +92,13 @@ class Findings:
     def is_clean(self) -> bool:
         late = [k for k, found in self.recovery_s.items() if found > PROMISED_S.get(k, 15.0)]
         return not (
-            self.lost or self.doubled or self.blamed or self.unended or self.leftovers or late
+            self.lost
+            or self.doubled
+            or self.misreduced
+            or self.blamed
+            or self.unended
+            or self.leftovers
+            or late
         )
 
 
@@ -138,7 +146,7 @@ class Soak:
         key = f"chaos-{self.found.jobs}"
         job = _insist(
             lambda: self._client.submit(
-                **task, count=items, batches=batches, idempotency_key=key, **how
+                **task, count=items, batches=batches, reduce=REDUCE, idempotency_key=key, **how
             )
         )
         self._open[job.id] = self._jobs[job.id] = items
@@ -211,6 +219,8 @@ class Soak:
         counts = Counter(record["index"] for record in records)
         succeeded = {record["index"] for record in records if record["state"] == "succeeded"}
         self.found.doubled += sum(counts.values()) - len(counts)
+        values = {record["index"]: record["value"] for record in records}
+        self.found.misreduced += job["reduced"] != reduced_of(values)
         self.found.blamed += job["progress"]["crashed"]
         self.found.lost += items - len(succeeded)
         if job["state"] != "succeeded" or job["sum"] != sum(range(items)):
@@ -320,6 +330,7 @@ def main() -> int:
     print(f"jobs {found.jobs}, items {found.items}, run again {found.reruns}")
     print(f"hits {len(found.hits)}: {json.dumps(kinds)}")
     print(f"  with work in flight: {sum(hit.in_flight > 0 for hit in found.hits)}")
+    print(f"jobs with a wrong reduced value {found.misreduced}")
     print(f"lost {found.lost}, doubled {found.doubled}, healthy items blamed {found.blamed}")
     print(f"jobs that did not end {found.unended}, processes left over {found.leftovers}")
     worst = {kind: round(took, 2) for kind, took in sorted(found.recovery_s.items())}

@@ -15,3 +15,4 @@ def test_chaos_loses_doubles_and_leaves_nothing(seconds: int, seed: int) -> None
     assert any(hit.in_flight for hit in found.hits)
     counts = (found.lost, found.doubled, found.blamed, found.unended, found.leftovers)
     assert counts == (0, 0, 0, 0, 0), counts
+    assert found.misreduced == 0

@@ -9,6 +9,7 @@ import pytest
 
 from batchpool.ledger import keys
 from batchpool.ledger.failpoints import MARKER, STEPS, TESTING, VARIABLE
+from tests.support.reduced_jobs import REDUCE, reduced_of
 from tests.support.stack_processes import TERMINAL, StackProcesses
 from tests.support.waiting import wait_until
 
@@ -101,6 +102,7 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(
 
 def post(crew: StackProcesses, tmp_path: Path, timeout_s: float) -> str:
     how: dict[str, Any] = {"backend": "thread-pool", "concurrency": 2, "batches": 2}
+    how["reduce"] = REDUCE
     seconds = 1.0 if timeout_s < 60 else 0.1
     job: dict[str, Any] = crew.stage.post(
         task="sleep", params={"seconds": seconds}, count=ITEMS, timeout_s=timeout_s, **how
@@ -133,8 +135,9 @@ def check(crew: StackProcesses, job: dict[str, Any], tmp_path: Path, whole: bool
     assert [record["index"] for record in records] == list(range(ITEMS))
     progress = job["progress"]
     assert sum(progress[state] for state in progress if state != "total") == ITEMS
-    values = [record["value"] for record in records if record["state"] == "succeeded"]
-    assert job["sum"] == (sum(values) if values else None)
+    values = {each["index"]: each["value"] for each in records if each["state"] == "succeeded"}
+    assert job["sum"] == (sum(values.values()) if values else None)
+    assert len(values) < 2 or job["reduced"] == reduced_of(values)
     if whole:
         assert job["state"] == "succeeded" and job["sum"] == sum(range(ITEMS))
     else:

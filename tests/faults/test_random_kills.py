@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from batchpool.system.process_tree import descendants, is_alive
+from tests.support.reduced_jobs import REDUCE, reduced_of
 from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
@@ -70,6 +71,7 @@ def kill_one(
         params={"path": str(log), "seconds": SECONDS},
         count=items,
         backend=backend,
+        reduce=REDUCE,
         **how,
     )["id"]
     running = crew.wait_running(job_id, recorded=chance.randrange(1, items // 2))
@@ -80,6 +82,7 @@ def kill_one(
     wait_until(lambda: not is_alive(victim), 5, "the victim is dead")
     job = crew.finish(job_id, 60)
     assert job["state"] == "succeeded" and job["sum"] == sum(range(items)), job
+    assert job["reduced"] == reduced_of({at: at for at in range(items)})
     assert [record["index"] for record in crew.records(job_id)] == list(range(items))
     check_reruns(log, items, killed_at)
     if victim == worker:
