@@ -151,3 +151,15 @@ def test_each_line_on_the_console_names_job_and_item(crew: StackProcesses, conso
                 f"WARNING talking: {name} in two lines",
                 f"INFO stdout: {name} ünïcode \\udc80 \x00 {item}",
             }
+
+
+@pytest.mark.parametrize("backend", ["process-pool", "multiprocessing"])
+def test_a_killed_item_has_what_it_printed(shared_crew: StackProcesses, backend: str) -> None:
+    way = {"backend": backend, "task_timeout_s": 0.3}
+    job = shared_crew.run(task="talk-and-wait", items=[0, 1], **way)
+    records = shared_crew.records(job["id"])
+    assert [record["state"] for record in records] == ["succeeded", "timeout"]
+    assert [record["log"] for record in records] == ["waits 0\n", "waits 1\n"]
+    job = shared_crew.run(task="talk-and-crash", items=[0], backend=backend)
+    (record,) = shared_crew.records(job["id"])
+    assert (record["state"], record["log"]) == ("crashed", "crashes\n")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import logging
+import os
 import sys
 import threading
 import time
@@ -140,3 +141,10 @@ def talk_and_wait(item: int) -> int:
     print("waits", item)
     time.sleep(60 if item == 1 else 0)
     return item
+
+
+@task("talk-and-crash")
+def talk_and_crash(item: int) -> None:
+    """Print, then end the process."""
+    print("crashes")
+    os._exit(7)

@@ -126,6 +126,7 @@ class ChildBackend(Backend):
         now_ns = monotonic_ns()
         started_ns = running[1] if running is not None and running[0] == index else now_ns
         site = child.site or _site_of(child.pid)
+        child.keep_running_log()
         outcome = Outcome(index, state, None, error, site, started_ns, now_ns - started_ns, 0)
         self.batch.outcomes.add((outcome,))
 

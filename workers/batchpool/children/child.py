@@ -17,9 +17,8 @@ from typing import Any, NamedTuple
 from batchpool.children.channel import ChannelWriter, FrameKind, to_record
 from batchpool.children.parking import wait_while_locked
 from batchpool.errors import CodeChanged, LimitReached
-from batchpool.execution import forks
+from batchpool.execution import forks, item_output
 from batchpool.execution.generators import reseed_generators
-from batchpool.execution.item_output import begin_batch, enter_thread, finish_lines, install
 from batchpool.execution.outbox import NOT_YET_NS, Outbox, outbox_path, pack_record
 from batchpool.execution.run_item import Row, Work, current_site, run_items
 from batchpool.execution.shared_sum import FileSum, SharedSum, child_sum
@@ -73,11 +72,12 @@ class Child:
         if current_site().interpreter == 0 and multiprocessing.parent_process() is not None:
             # A task that kills its process group ends this child, and neither runner nor siblings.
             os.setpgid(0, 0)
-        install(setup.log_level)
+        item_output.install(setup.log_level)
         self._sources = setup.sources
         self._folder = setup.folder
         self.site: ExecutionSite = current_site()
         self.outbox = Outbox(outbox_path(setup.folder, self.site.pid, self.site.interpreter))
+        item_output.item_logs.show = self.outbox.show_log
         self.channel = ChannelWriter(setup.socket_path)
         self.channel.send(FrameKind.HELLO, 0, marshal.dumps(tuple(self.site)))
         self.threads = 0
@@ -103,7 +103,7 @@ class Child:
             add = None if self._sum is None else self._sum.add
             self._work = Work(task.run, StopFlag(), args, add)
             self._order_number = order.number
-            begin_batch(order.job_id, order.keeps_logs)
+            item_output.begin_batch(order.job_id, order.keeps_logs)
         return self._work
 
     def _restore_state(self) -> None:
@@ -133,9 +133,9 @@ class Child:
         pairs = self._pairs(chunk, zip(indices, items, strict=True))
         put = self._keep_and_judge if order.stop_on_failure else self._keep
         # Each time: in an interpreter, what is local to a thread ends with the call.
-        enter_thread(self.outbox.words)
+        item_output.enter_thread(self.outbox.words)
         run_items(work, self.site, self.outbox.words, pairs, put)
-        finish_lines()
+        item_output.finish_lines()
         self._report_threads()
         self._send(FrameKind.CHUNK, chunk)
 

@@ -56,6 +56,13 @@ class ChildHandle:
             return []
         return to_outcomes(self.outbox.unsent(), self.site, self.add_log)
 
+    def keep_running_log(self) -> None:
+        """Keep what the item that runs, or ran when the child died, has printed."""
+        if self.outbox is not None and (running := self.outbox.running()):
+            index, started_ns = running
+            if log := self.outbox.log(started_ns):
+                self.add_log(index, started_ns, log)
+
     def add_log(self, index: int, started_ns: int, log: str) -> None:
         """Keep the log of an item, whose record may come twice, until its record is written."""
         if started_ns > self._logged_ns:

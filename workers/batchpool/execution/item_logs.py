@@ -1,7 +1,7 @@
 """What items printed and logged, until their records are written: bounded texts by item."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 MOST_ITEM_BYTES = 8 << 10
 """Of a longer log the beginning and the end are kept, with a note between them."""
@@ -57,9 +57,11 @@ class ItemLogs:
     """The logs of the items of one batch, by index and start of the attempt; for any thread.
 
     `waiting` is empty while nothing was printed, so that looking at it costs an item nothing.
+    `show` is called with start and log of an item that has printed more.
     """
 
     def __init__(self) -> None:
+        self.show: Callable[[int, str], None] | None = None
         self.begin(is_kept=False)
 
     def begin(self, is_kept: bool) -> None:
@@ -80,6 +82,8 @@ class ItemLogs:
             before = log.size
             log.append(text, is_kept=self._bytes < _MOST_WAITING_BYTES)
             self._bytes += log.size - before
+            if self.show:
+                self.show(started_ns, log.text())
 
     def take(self, index: int) -> str | None:
         """The log of an item that has ended, with all attempts; None if it printed nothing."""

@@ -5,10 +5,13 @@
     2  written by the parent: no item of this chunk, or of an earlier one, may begin
     3  generation of what follows
     4  how many bytes of finished records follow that were not sent yet
-    …  the records, each with its length before it
+    5  how many bytes the log of an item has, at the end of the file
+    6  when that item was started
+    …  the records, each with its length before it; the log
 
 A record is stored here as soon as it is made, so that a SIGKILL loses none, and a long task
-in C code that never releases the GIL delays none of those before it.
+in C code that never releases the GIL delays none of those before it. So is what an item prints:
+one that is killed for its time limit, or ends its process, has a log.
 """
 
 import mmap
@@ -16,14 +19,16 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from batchpool.execution.item_logs import MOST_ITEM_BYTES
 from batchpool.system.mapped_file import reserve_space
 
 OUTBOX_SUFFIX = ".outbox"
 NOT_YET_NS = 2**62
 """A start in the far future: the item is about to begin, and no deadline counts for it."""
-_WORDS = 5
+_WORDS = 7
 _HEADER_BYTES = _WORDS * 8
 _SIZE_BYTES = 64 << 10
+_FILE_BYTES = _SIZE_BYTES + MOST_ITEM_BYTES
 _LENGTH = struct.Struct("=I")
 
 
@@ -51,6 +56,14 @@ class Outbox:
         # After the bytes: whoever reads this count may read all that it counts.
         self.words[4] = self._used = end - _HEADER_BYTES
         return True
+
+    def show_log(self, started_ns: int, log: str) -> None:
+        """Keep what the item that began then has printed so far."""
+        data = log.encode()
+        self.words[5] = 0
+        self._map[_SIZE_BYTES : _SIZE_BYTES + len(data)] = data
+        self.words[6] = started_ns
+        self.words[5] = len(data)
 
     def unsent(self) -> bytes:
         """The records that wait."""
@@ -95,6 +108,11 @@ class OutboxView:
         self._seen = (generation, used)
         return records
 
+    def log(self, started_ns: int) -> str:
+        """What the item that began then has printed."""
+        size = self._words[5] if self._words[6] == started_ns else 0
+        return self._map[_SIZE_BYTES : _SIZE_BYTES + size].decode("utf-8", "replace")
+
     def close(self) -> None:
         """Close the mapping and remove the file."""
         self._words.release()
@@ -127,12 +145,12 @@ def read_outbox(path: Path) -> tuple[int, int] | None:
         return None
     if len(raw) < _HEADER_BYTES:
         return None
-    started_ns, place, *_ = struct.unpack("=5q", raw)
+    started_ns, place, *_ = struct.unpack(f"={_WORDS}q", raw)
     return (place - 1, started_ns) if place else None
 
 
 def _map_file(path: Path, create: bool) -> mmap.mmap:
     with open(path, "w+b" if create else "r+b") as file:
         if create:
-            reserve_space(file.fileno(), _SIZE_BYTES)
-        return mmap.mmap(file.fileno(), _SIZE_BYTES)
+            reserve_space(file.fileno(), _FILE_BYTES)
+        return mmap.mmap(file.fileno(), _FILE_BYTES)
