@@ -77,7 +77,7 @@ class Way:
             dispatch=self.dispatch,
             **options,
         )
-        return run_batch(BatchSpec(spec, items), context=context, backoff=lambda attempt: 0.001)
+        return run_batch(BatchSpec(spec, items), context=context)
 
 
 METHODS = ("fork", "spawn", "forkserver")

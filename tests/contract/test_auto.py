@@ -15,6 +15,7 @@ from batchpool.backends.auto.cost_model import BackendChoice, Constraints, TaskP
 from batchpool.backends.auto.policy import AutoPolicy
 from batchpool.backends.auto.profile_cache import CachedProfile, ProfileCache, profile_key
 from batchpool.backends.context import RunnerContext
+from batchpool.backends.item_source import ItemSource
 from batchpool.execution.in_flight import read_in_flight
 from batchpool.model import BatchSpec, Outcome, RunSpec
 from batchpool.runner.run_batch import make_batch, pending_of, run_batch
@@ -29,7 +30,7 @@ def run_auto(context: RunnerContext, task: str, items: Any, **options: Any) -> A
     first, done = options.pop("first", 0), options.pop("done", frozenset())
     run = RunSpec(task, backend="auto", concurrency=options.pop("concurrency", 8), **options)
     spec = BatchSpec(run, items, first=first, done=done)
-    return run_batch(spec, sink=sink, context=context, backoff=lambda attempt: 0.001)
+    return run_batch(spec, sink=sink, context=context)
 
 
 class Scripted(AutoPolicy):
@@ -65,7 +66,7 @@ def run_scripted(
     indices = pending_of(spec)
     batch = make_batch(spec, context, seen.extend, len(indices))
     with Auto(batch, policy, check_every_s=0.001) as backend:
-        backend.run(indices)
+        backend.run(ItemSource(indices, batch.outcomes, batch.stop_flag, is_shared=True))
     context.check_leaks(None)
     return backend, seen
 

@@ -1,8 +1,7 @@
-"""How a batch ends early, tries again, and leaves nothing behind."""
+"""How a batch ends early, and leaves nothing behind."""
 
 import os
 import threading
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -65,23 +64,6 @@ def test_on_error_stop_takes_no_more_items(way: Any, context: Any) -> None:
     states = [outcome.state for outcome in result.outcomes]
     assert states.count("failed") == 1
     assert len(states) < 40
-
-
-def test_failed_items_are_tried_again_after_the_rest(way: Any, context: Any, folder: str) -> None:
-    result = way.run(context, "flaky", range(6), params={"folder": folder}, retries=2)
-    assert len(result.outcomes) == 6
-    for outcome in result.outcomes:
-        assert (outcome.state, outcome.attempt) == ("succeeded", 3)
-        assert [t["error"]["message"] for t in outcome.tries] == ["not yet: 1", "not yet: 2"]
-    runs = (Path(folder) / "runs").read_text().split()
-    assert sorted(runs[:6]) == sorted(runs[6:12]) == sorted(runs[12:])
-
-
-def test_an_item_that_keeps_failing_has_its_last_error(way: Any, context: Any, folder: str) -> None:
-    result = way.run(context, "flaky", [1], params={"folder": folder}, retries=1)
-    (outcome,) = result.outcomes
-    assert (outcome.state, outcome.attempt) == ("failed", 2)
-    assert outcome.error["message"] == "not yet: 2"
 
 
 @pytest.mark.ways(lambda way: not way.in_process or way.backend == "asyncio")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from batchpool.runner.run_batch import RETRY_BASE_S, RETRY_CAP_S
+from batchpool.retry_policy import RetryPolicy
 from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
@@ -43,7 +43,8 @@ def test_every_backend_tries_again_and_keeps_the_history(
     start(crew)
     for backend in BACKENDS:
         folder = tmp_path / backend
-        body = order(folder, params={"fails": 2}, backend=backend, retries=2)
+        retries = {"max": 2, "delay_s": 0.01, "on": ["RuntimeError"]}
+        body = order(folder, params={"fails": 2}, backend=backend, retries=retries)
         job = crew.run(**body)
         assert (job["state"], job["sum"]) == ("succeeded", sum(range(ITEMS))), backend
         for record in crew.records(job["id"]):
@@ -73,10 +74,27 @@ def test_tries_lie_further_and_further_apart(crew: StackProcesses, tmp_path: Pat
     crew.run(**order(tmp_path / "runs", params={"fails": 5}, retries=5, count=1))
     (times,) = runs_of(tmp_path / "runs").values()
     gaps = [after - before for before, after in pairwise(times)]
-    bounds = [min(RETRY_CAP_S, RETRY_BASE_S * 2**number) for number in range(5)]
+    default = RetryPolicy(jitter="none")
+    bounds = [default.wait_s(attempt) for attempt in range(2, 7)]
     # The jitter is anything up to the bound: that all are as short as this is one chance in 10^8.
     assert sum(gaps) > 0.01 * sum(bounds)
     assert all(gap < bound + 1 for gap, bound in zip(gaps, bounds, strict=True))
+
+
+@pytest.mark.parametrize("backend", ["thread-pool", "process-pool", *full("asyncio", "threading")])
+def test_a_wait_ends_with_a_cancel_or_the_time_limit(
+    crew: StackProcesses, tmp_path: Path, backend: str
+) -> None:
+    start(crew)
+    retries = {"max": 3, "delay_s": 600, "max_delay_s": 600, "jitter": "none"}
+    body = {"backend": backend, "retries": retries}
+    job_id = crew.stage.post(**order(tmp_path / "cancelled", **body))["id"]
+    wait_until(lambda: len(runs_of(tmp_path / "cancelled")) == ITEMS, 20, "all have failed once")
+    crew.stage.http.post(f"/v1/jobs/{job_id}/cancel")
+    assert crew.finish(job_id)["progress"]["cancelled"] == ITEMS
+    job = crew.run(**order(tmp_path / "limited", timeout_s=1, **body))
+    assert (job["state"], job["progress"]["timeout"]) == ("failed", ITEMS)
+    assert job["timing"]["wall_s"] < 10
 
 
 @pytest.mark.parametrize(

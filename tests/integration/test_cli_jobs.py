@@ -148,7 +148,9 @@ def test_records_are_printed_a_line_each(stack: LocalStack, follow: tuple[str, .
 
 @pytest.mark.parametrize("source", ["--items", "--lines"])
 def test_items_come_from_stdin(stack: LocalStack, source: str) -> None:
-    told = run(stack.url, "submit", "echo", source, "-", "--watch", "--json", stdin="5\n6\n")
+    order = ["submit", "echo", source, "-", "--watch", "--json", "--retries", '{"max": 2}']
+    told = run(stack.url, *order, stdin="5\n6\n")
+    assert json.loads(told.stdout)["spec"]["retries"] == 2
     assert json.loads(told.stdout)["sum"] == (11 if source == "--items" else None)
 
 
@@ -162,6 +164,8 @@ def test_items_come_from_stdin(stack: LocalStack, source: str) -> None:
         (("submit", "nope", "--count", "1"), "unknown task 'nope'"),
         (("submit", "echo", "--count", "0"), "count"),
         (("submit", "echo", "--count", "1", "--backend", "magic"), "magic"),
+        (("submit", "echo", "--count", "1", "--retries", "some"), "retries: must be a whole"),
+        (("submit", "echo", "--count", "1", "--retries", '{"max": NaN}'), "retries"),
         (("submit", "sleep", "--count", "1", "--param", "seconds=-1"), "seconds"),
         (("submit", "echo", "--count", "1", "--reduce", "x=top"), "reduce.x.k"),
         (("watch", "no-such-job"), "no-such-job"),

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple, TypedDict
 
 from batchpool.json_value import JsonObject
 from batchpool.reducers.reducer import Reducer
+from batchpool.retry_policy import NO_RETRIES, RetryPolicy
 
 
 class Phases(TypedDict):
@@ -139,7 +140,7 @@ class RunSpec:
     pool: str = "warm"
     shared_sum: str = "none"
     task_timeout_s: float | None = None
-    retries: int = 0
+    retries: RetryPolicy = NO_RETRIES
     on_error: str = "continue"
     measure: bool = False
     """Whether the report has the resources that the batch used."""

@@ -23,7 +23,7 @@ from batchpool.cli.comparison.commands import compare
 from batchpool.cli.exit_codes import JOB_FAILED, exit_codes, way_on
 from batchpool.cli.extras import needs_extra
 from batchpool.cli.lesson import lesson
-from batchpool.cli.options import announce, json_option, url_option
+from batchpool.cli.options import announce, json_option, retries_option, url_option
 from batchpool.cli.report import report
 from batchpool.cli.results import logs, records, values
 from batchpool.cli.run_task import run
@@ -139,7 +139,7 @@ def _job_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--task-timeout", "task_timeout_s", type=float, metavar="SECONDS"),
         click.option("--timeout", "timeout_s", type=float, metavar="SECONDS"),
         click.option("--queue-timeout", "queue_timeout_s", type=float, metavar="SECONDS"),
-        click.option("--retries", type=int, help="How often a failed item is tried again."),
+        retries_option,
         click.option("--on-error", help="continue or stop."),
         click.option(
             "--reduce",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from batchpool.cli.arguments import parse_value
 from batchpool.client.client import DEFAULT_URL
 
 url_option = click.option(
@@ -15,6 +16,13 @@ url_option = click.option(
     help="The service to talk to.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+retries_option = click.option(
+    "--retries",
+    callback=lambda context, option, text: None if text is None else parse_value(text),
+    metavar="N|JSON",
+    help='How often a failed item is tried again, or e.g. \'{"max": 5, "delay_s": 1}\'.',
+)
 
 
 def announce(kind: str, resource_id: str) -> None:

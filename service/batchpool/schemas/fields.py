@@ -9,9 +9,6 @@ from pydantic import (
     WithJsonSchema,
 )
 
-MAX_RETRIES = 20
-
-
 MAX_JOBS = 1000
 """In one request."""
 
@@ -95,9 +92,6 @@ Count = Annotated[int, Field(ge=1), WHOLE_NUMBER]
 
 
 Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY), WHOLE_NUMBER]
-
-
-Retries = Annotated[int, Field(ge=0, le=MAX_RETRIES), WHOLE_NUMBER]
 
 
 Seconds = Annotated[float, Field(gt=0, le=YEAR_S), NUMBER]

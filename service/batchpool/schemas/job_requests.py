@@ -16,6 +16,7 @@ from pydantic import (
 
 from batchpool.backends.facts import BACKENDS
 from batchpool.model import START_METHODS, JobState
+from batchpool.retry_policy import RetryPolicy
 from batchpool.schemas.fields import (
     FEW_JOBS,
     MAX_JOBS,
@@ -24,11 +25,11 @@ from batchpool.schemas.fields import (
     Items,
     Labels,
     Params,
-    Retries,
     Seconds,
 )
 from batchpool.schemas.reading import Request
 from batchpool.schemas.reducers import Reduce
+from batchpool.schemas.retries import Retries
 
 
 def _known(names: Iterable[str]) -> Any:
@@ -70,7 +71,9 @@ class JobRequest(Request):
     task_timeout_s: Seconds | None = None
     timeout_s: Seconds = Field(3600, description="from the first claim, over all retries")
     queue_timeout_s: Seconds = Field(86_400, description="while queued or parked")
-    retries: Retries = Field(0, description="of a failed item")
+    retries: Retries = Field(
+        default_factory=RetryPolicy, description="of a failed item: a number, or when and for what"
+    )
     on_error: Literal["continue", "stop"] = "continue"
     reduce: Reduce = Field(
         default_factory=dict, description="what becomes of the values, by name: see ReducerSpec"

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from batchpool.json_value import JsonObject
 from batchpool.model import BatchState, JobState
+from batchpool.retry_policy import Jitter
 from batchpool.schemas.reducers import ReducerSpec
 
 Number = int | float
@@ -53,6 +54,17 @@ class RunInfo(ResponseModel):
     kind: Literal["solo", "warmup", "sample"]
 
 
+class RetriesInfo(ResponseModel):
+    """When a failed item is tried again."""
+
+    max: int = Field(description="attempts after the first")
+    delay_s: float = Field(description="the wait before the second attempt")
+    factor: float = Field(description="each later wait is so many times as long")
+    max_delay_s: float = Field(description="the longest wait")
+    jitter: Jitter = Field(description="full: each wait is random, from 0 up to that")
+    on: list[str] = Field(description="types of errors; empty: any")
+
+
 class Spec(ResponseModel):
     """The job as it is run; null where its backend has no such option."""
 
@@ -70,7 +82,9 @@ class Spec(ResponseModel):
     task_timeout_s: float | None
     timeout_s: float
     queue_timeout_s: float
-    retries: int
+    retries: int | RetriesInfo = Field(
+        description="a number where only `max` differs from the defaults"
+    )
     on_error: Literal["continue", "stop"]
     measure: bool = False
     logs: bool = True

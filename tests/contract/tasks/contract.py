@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +245,46 @@ def flaky(item: Any, params: FolderParams) -> Any:
 async def _(item: Any, params: FolderParams) -> Any:
     await asyncio.sleep(0)
     return flaky(item, params)
+
+
+@dataclass(frozen=True)
+class LoggedSecondsParams:
+    """Where runs are noted, and how long each takes."""
+
+    folder: str
+    seconds: float
+
+
+@task("first-flaky", params=LoggedSecondsParams)
+def first_flaky(item: Any, params: LoggedSecondsParams) -> Any:
+    """Sleep; item 0 fails at once, the first time."""
+    _log(item, FolderParams(params.folder))
+    if item == 0 and (Path(params.folder) / "runs").read_text().split().count("0") < 2:
+        raise ValueError("not yet")
+    time.sleep(params.seconds)
+    return item
+
+
+@first_flaky.async_form
+async def _(item: Any, params: LoggedSecondsParams) -> Any:
+    first_flaky(item, replace(params, seconds=0))
+    await asyncio.sleep(params.seconds)
+    return item
+
+
+@task("raises")
+def raises(item: Any) -> Any:
+    """Raise the error of that name; a KeyError after a moment."""
+    if item == "KeyError":
+        time.sleep(0.2)
+        raise KeyError(item)
+    raise ValueError(item)
+
+
+@raises.async_form
+async def _(item: Any) -> Any:
+    await asyncio.sleep(0)
+    return raises(item)
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,31 @@
 """Each item's outcome goes on once; failed ones wait for their next try."""
 
+from math import inf
+from time import monotonic_ns
 from typing import Any
 
 from batchpool.backends.outcomes import OutcomeCollector
 from batchpool.execution.record_buffer import RecordBuffer
 from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import ExecutionSite, Outcome, RecordState, TaskError
+from batchpool.retry_policy import RetryPolicy
 
 LANE = ExecutionSite(1, 2, 3, "MainThread", 0)
 
 
-def outcome(index: int, state: RecordState = "succeeded") -> Outcome:
-    error = TaskError(type="E", message=str(index), traceback=None)
-    return Outcome(index, state, None, None if state == "succeeded" else error, LANE, 0, 10**9, 0)
+def outcome(index: int, state: RecordState = "succeeded", kind: str = "a.E") -> Outcome:
+    error = TaskError(type=kind, message=str(index), traceback=None)
+    shown = None if state == "succeeded" else error
+    return Outcome(index, state, None, shown, LANE, monotonic_ns(), 10**9, 0)
 
 
 def intake(
-    retries: int = 0, stop: bool = False
+    retries: int = 0, stop: bool = False, policy: RetryPolicy | None = None
 ) -> tuple[OutcomeCollector, list[Outcome], StopFlag]:
     seen: list[Outcome] = []
     gate = StopFlag()
     taker = OutcomeCollector(seen.extend, gate, first=10, count=5)
-    taker.configure(retries, stop)
+    taker.configure(policy or RetryPolicy(max=retries, delay_s=0), stop, 5)
     return taker, seen, gate
 
 
@@ -35,7 +39,7 @@ def test_an_outcome_that_comes_twice_counts_once() -> None:
     assert taker.add([outcome(11), outcome(12)]) == 1
     assert [o.index for o in seen] == [10, 11, 12]
     assert taker.unanswered(range(10, 15)) == [13, 14]
-    assert taker.is_answered(12)
+    assert taker.unanswered([12]) == []
 
 
 def test_a_failed_item_is_held_until_its_tries_are_used() -> None:
@@ -44,13 +48,14 @@ def test_a_failed_item_is_held_until_its_tries_are_used() -> None:
     taker.put(outcome(11))
     taker.put(outcome(12, "timeout"))
     assert states(seen) == [(11, "succeeded")]
-    assert taker.take_retries() == [10, 12]
-    assert not taker.is_answered(10)
+    assert taker.take_due(1) == [10]
+    assert taker.take_due(9) == [12]
+    assert taker.unanswered([10]) == [10]
     taker.put(outcome(10))
     taker.put(outcome(12, "failed"))
-    assert taker.take_retries() == [12]
+    assert taker.take_due(9) == [12]
     taker.put(outcome(12, "failed"))
-    assert not taker.has_pending_retries
+    assert (taker.waiting, taker.open) == (0, 2)
     assert states(seen) == [(11, "succeeded"), (10, "succeeded"), (12, "failed")]
     assert [o.attempt for o in seen] == [1, 2, 3]
     assert [len(o.tries) for o in seen] == [0, 1, 2]
@@ -62,17 +67,48 @@ def test_a_crash_is_final() -> None:
     taker, seen, _ = intake(retries=2)
     taker.put(outcome(10, "crashed"))
     assert states(seen) == [(10, "crashed")]
-    assert not taker.has_pending_retries
+    assert taker.waiting == 0
+
+
+def test_only_errors_of_the_types_that_are_named_are_tried_again() -> None:
+    taker, seen, _ = intake(policy=RetryPolicy(max=9, delay_s=0, on=("E", "b.F")))
+    for index, kind in enumerate(("a.E", "E", "b.F", "F"), start=10):
+        taker.put(outcome(index, "failed", kind))
+    assert taker.take_due(9) == [10, 11, 12]
+    assert states(seen) == [(13, "failed")]
+
+
+def test_a_failed_item_comes_back_when_its_time_has_come() -> None:
+    taker, _, _ = intake(policy=RetryPolicy(max=1, delay_s=9, jitter="none"))
+    assert taker.next_due_s == inf
+    taker.put(outcome(10, "failed"))
+    assert taker.changed.is_set()
+    assert taker.take_due(9) == []
+    assert 8 < taker.next_due_s <= 9
+
+
+def test_an_outcome_of_an_earlier_attempt_is_not_that_of_the_next() -> None:
+    taker, seen, _ = intake(retries=1)
+    first = outcome(10, "failed")
+    sent_ns = monotonic_ns()
+    taker.add([first])
+    assert taker.take_due(1) == [10]
+    assert taker.add([first]) == 0
+    # Whoever had sent the first attempt must not send it again: the second is elsewhere.
+    assert taker.unanswered([10, 11], sent_ns) == [11]
+    assert taker.unanswered([10, 11], monotonic_ns()) == [10, 11]
+    assert taker.add([outcome(10, "failed")]) == 1
+    assert states(seen) == [(10, "failed")]
 
 
 def test_stop_closes_the_gate_at_a_final_failure_only() -> None:
     taker, seen, gate = intake(retries=1, stop=True)
     taker.put(outcome(10, "failed"))
     assert not gate.closed
-    taker.take_retries()
-    taker.put(outcome(11, "failed"))
+    taker.take_due(9)
+    taker.put(outcome(10, "failed"))
     assert (gate.closed, gate.reason) == (True, "failed_fast")
-    assert states(seen) == [(11, "failed")]
+    assert states(seen) == [(10, "failed")]
 
 
 def test_giving_up_passes_on_what_was_held() -> None:
@@ -86,13 +122,14 @@ def test_what_needs_no_judgement_goes_straight_to_the_buffer() -> None:
     buffer = RecordBuffer()
     heard: list[Outcome] = []
     collector = OutcomeCollector(buffer, StopFlag(), first=10, count=5)
-    collector.configure(retries=0, stop=False)
-    assert not collector.put(outcome(10))
+    collector.configure(RetryPolicy(), stop=False, items=5)
+    rows = outcome(10), outcome(11, "failed")
+    assert not collector.put(rows[0])
     collector.add_listener(heard.extend)
-    assert not collector.put(outcome(11, "failed"))
+    assert not collector.put(rows[1])
     assert states(heard) == [(11, "failed")]
-    assert buffer.take() == [*outcome(10), *outcome(11, "failed")]
-    collector.configure(retries=1, stop=False)
+    assert buffer.take() == [*rows[0], *rows[1]]
+    collector.configure(RetryPolicy(max=1), stop=False, items=5)
     assert collector.put(outcome(12, "failed"))
     assert len(buffer) == 0
 

@@ -17,7 +17,8 @@ from batchpool.errors import (
     UnsupportedOption,
 )
 from batchpool.model import BatchSpec, Outcome, RunSpec
-from batchpool.runner.run_batch import RETRY_CAP_S, full_jitter, run_batch
+from batchpool.retry_policy import RetryPolicy
+from batchpool.runner.run_batch import run_batch
 from batchpool.tasks import TaskSources, load_tasks
 
 ECHO = RunSpec("echo", backend="sequential")
@@ -40,7 +41,7 @@ def context() -> Any:
         ({"backend": "asyncio", "task_timeout_s": 0.0}, SpecError, "task_timeout_s"),
         ({"concurrency": 0}, SpecError, "concurrency"),
         ({"chunksize": 0}, SpecError, "chunksize"),
-        ({"retries": -1}, SpecError, "retries"),
+        ({"retries": RetryPolicy(max=-1)}, SpecError, "retries"),
         ({"dispatch": "throw"}, SpecError, "dispatch"),
         ({"start_method": "fork server"}, SpecError, "start_method"),
         ({"pool": "hot"}, SpecError, "pool"),
@@ -114,10 +115,3 @@ def test_a_drained_context_takes_no_item_and_a_closed_one_refuses() -> None:
     context.close()
     with pytest.raises(ContextClosed):
         run_batch(BatchSpec(ECHO, range(3)), context=context)
-
-
-def test_the_wait_before_a_retry_doubles_at_most_and_has_a_cap() -> None:
-    for attempt, most in ((2, 0.2), (3, 0.4), (4, 0.8), (40, RETRY_CAP_S)):
-        waits = [full_jitter(attempt) for _ in range(200)]
-        assert 0 <= min(waits) <= max(waits) <= most
-        assert max(waits) > most / 2

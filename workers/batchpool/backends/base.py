@@ -1,15 +1,14 @@
 """The interface of a backend, and the batch that it is given."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
 
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import facts_of
+from batchpool.backends.item_source import ItemSource
 from batchpool.backends.outcomes import OutcomeCollector
 from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.run_item import Work
@@ -17,8 +16,6 @@ from batchpool.execution.shared_sum import IN_PROCESS, Number, SharedSum
 from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import AutoChoice, BatchSpec, RunSpec
 from batchpool.tasks.decorator import Task
-
-_NAP_S = 0.04
 
 
 @dataclass(frozen=True)
@@ -51,8 +48,8 @@ class Batch:
 class Backend(ABC):
     """One way to run items; made for one batch, used as a context manager.
 
-    Promises: `run` gives the collector exactly one outcome for every index, unless the stop flag
-    is set; then every item that was taken has one, and no further item is taken. Never more
+    Promises: `run` gives the collector exactly one outcome for every item that it takes, and takes
+    all, those that come back for another attempt too, unless the stop flag is set. Never more
     than `batch.concurrency` items are in flight, and that many are if there are as many.
     A task that raises fails alone. After the context nothing that ran a task is left, except a
     warm pool of the runner context.
@@ -60,6 +57,8 @@ class Backend(ABC):
 
     pool: str | None = None
     """"warm" or "fresh" for pools, once entered."""
+    shares_items = False
+    """Whether several other backends take its items at once."""
     chosen: AutoChoice | None = None
     """What was chosen and why, for a backend that chooses."""
 
@@ -67,8 +66,8 @@ class Backend(ABC):
         self.batch = batch
 
     @abstractmethod
-    def run(self, indices: Sequence[int]) -> None:
-        """Run the items with these indices; returns when all have ended or the stop flag is set."""
+    def run(self, items: ItemSource) -> None:
+        """Run the items; returns when all have ended, or the stop flag is set and none runs."""
 
     @property
     def effective_concurrency(self) -> int:
@@ -84,16 +83,6 @@ class Backend(ABC):
     def observed(self) -> Number | None:
         """The shared sum as this process sees it after the run; None without one."""
         return None
-
-    def wait(self, seconds: float) -> None:
-        """Wait before a retry; returns early when the stop flag is set."""
-        end = monotonic() + seconds
-        while not self.batch.stop_flag.closed and (left := end - monotonic()) > 0:
-            self.tick()
-            sleep(min(left, _NAP_S))
-
-    def tick(self) -> None:  # noqa: B027 - most backends have nothing to do
-        """Called regularly during a wait."""
 
     def __enter__(self) -> Self:
         return self

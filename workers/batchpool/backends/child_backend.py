@@ -58,15 +58,10 @@ class ChildBackend(Backend):
             self._ticked_s = now
             self.batch.context.call_on_idle()
 
-    @property
-    def poll_s(self) -> float:
-        """How long a turn of the loop waits if nothing happens."""
-        return TURN_S
-
-    def poll(self, monitor: ChildMonitor) -> None:
-        """Handle child events and kill overdue tasks; wait at most `poll_s`."""
+    def poll(self, monitor: ChildMonitor, most_s: float = TURN_S) -> None:
+        """Handle child events and kill overdue tasks; wait for one at most so long."""
         self.tick()
-        for event in monitor.poll(self.poll_s):
+        for event in monitor.poll(most_s):
             if event.outcomes:
                 self.batch.outcomes.add(event.outcomes)
             if event.frame is None:
@@ -115,7 +110,7 @@ class ChildBackend(Backend):
         if limit_s is None or now_ns - started_ns < limit_s * 1e9 or child.process is None:
             return
         if child.killed_index is None:
-            child.killed_index = index
+            child.killed_index, child.killed_started_ns = index, started_ns
             child.process.kill()
 
     def add_outcome_for(
@@ -124,7 +119,10 @@ class ChildBackend(Backend):
         """Add the outcome of an item whose process has died."""
         running = child.running
         now_ns = monotonic_ns()
-        started_ns = running[1] if running is not None and running[0] == index else now_ns
+        if index == child.killed_index:
+            started_ns = child.killed_started_ns
+        else:
+            started_ns = running[1] if running is not None and running[0] == index else now_ns
         site = child.site or _site_of(child.pid)
         child.keep_running_log()
         outcome = Outcome(index, state, None, error, site, started_ns, now_ns - started_ns, 0)
@@ -146,7 +144,7 @@ def _order_of(batch: Batch) -> BatchOrder:
         params=None if batch.task.params is None else pickle.dumps(batch.params),
         shared_sum=batch.run.shared_sum,
         sum_path=batch.context.folder / f"sum-{number}",
-        stop_on_failure=batch.run.on_error == "stop" and batch.run.retries == 0,
+        stop_on_failure=batch.run.on_error == "stop" and batch.run.retries.max == 0,
         job_id=batch.spec.job_id,
         keeps_logs=batch.run.logs,
     )

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from batchpool.backends.item_source import ItemSource
+
 TARGET_NS = 40_000_000
 """A chunk of tiny items takes about this long, half of it waiting behind another one: about fifty
 times what it costs to send one."""
@@ -36,44 +38,26 @@ class Chunk:
 class Chunker:
     """Hands out items in chunks.
 
-    Promises: each index is in one chunk at a time; given-back ones come first. Chunks of
-    automatic size hold more than one item only after items took less than the target, and
-    grow by steps.
+    Promises: chunks of automatic size hold more than one item only after items took less than the
+    target, and grow by steps.
+
+    Args:
+        fixed: the size of each chunk; None for automatic size.
+        first: the automatic size to begin with.
     """
 
-    def __init__(self, indices: Sequence[int], slots: int, fixed: int | None) -> None:
+    def __init__(self, items: ItemSource, slots: int, fixed: int | None, first: int = 1) -> None:
         self.is_auto = fixed is None
-        self._indices = indices
+        self._items = items
         self._slots = slots
-        self._next = 0
-        self._again: list[int] = []
-        self._size = fixed or 1
-
-    @property
-    def has_more(self) -> bool:
-        """Whether any item is left to be handed out."""
-        return bool(self._again) or self._next < len(self._indices)
+        self._size = fixed or first
 
     def take(self) -> Sequence[int]:
-        """The next chunk."""
-        size = self.fit(len(self._indices) - self._next + len(self._again))
-        if self._again:
-            taken = self._again[:size]
-            del self._again[:size]
-            return taken
-        start = self._next
-        self._next = min(len(self._indices), start + size)
-        return self._indices[start : self._next]
-
-    def fit(self, left: int) -> int:
-        """The size of the next chunk when so many items are left."""
-        if not self.is_auto:
-            return self._size
-        return max(1, min(self._size, left // (self._slots * _SHARE)))
-
-    def give_back(self, indices: Sequence[int]) -> None:
-        """Hand these out again."""
-        self._again += indices
+        """The next chunk, empty if no item can be taken now."""
+        size = self._size
+        if self.is_auto:
+            size = max(1, min(size, len(self._items) // (self._slots * _SHARE)))
+        return self._items.take(size)
 
     def adjust(self, chunk: Chunk, now_ns: int) -> None:
         """Adjust the size to how long a chunk took, including the way to the child and back."""

@@ -1,13 +1,16 @@
 """async def tasks in one event loop, as many coroutines as the concurrency says."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from batchpool.backends.base import Batch, InProcess
+from batchpool.backends.item_source import NAP_S, ItemSource
 from batchpool.execution.run_item import Work, current_site
 from batchpool.execution.run_item_async import CoroutineSlot, RacyLoopSum, run_item_async
 from batchpool.execution.shared_sum import SharedSum
+from batchpool.execution.stop_flag import StopFlag
 
 _YIELD_EVERY_NS = 1_000_000
 _LEFTOVERS_END_WITHIN_S = 0.5
@@ -35,13 +38,13 @@ class EventLoop(InProcess):
             return RacyLoopSum()
         return super().make_sum()
 
-    def run(self, indices: Sequence[int]) -> None:
+    def run(self, items: ItemSource) -> None:
         loop = asyncio.new_event_loop()
         # Its threads may run on for ever: unlike the loop's own, this one can be left alone.
         executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
         loop.set_default_executor(executor)
         try:
-            loop.run_until_complete(self._run_all(indices))
+            loop.run_until_complete(self._run_all(items))
         finally:
             if _end_leftovers(loop):
                 loop.close()
@@ -51,31 +54,60 @@ class EventLoop(InProcess):
             executor.shutdown(wait=False, cancel_futures=True)
             asyncio.set_event_loop(None)
 
-    async def _run_all(self, indices: Sequence[int]) -> None:
-        remaining = iter(indices)
+    async def _run_all(self, items: ItemSource) -> None:
+        source = iter(items.unwrapped()) if items.is_plain else Waits(items, self.batch.stop_flag)
         main = asyncio.current_task()
         assert main is not None
-        slots = min(self.batch.concurrency, len(indices))
+        slots = min(self.batch.concurrency, len(items))
         async with asyncio.TaskGroup() as group:
             for number in range(slots):
                 slot = CoroutineSlot(
                     self.work, current_site(), self.slot(number), main, self.batch.outcomes.put
                 )
-                group.create_task(self._consume(remaining, slot), name=f"slot-{number}")
+                group.create_task(self._consume(source, slot), name=f"slot-{number}")
 
-    async def _consume(self, remaining: Iterator[int], slot: CoroutineSlot) -> None:
+    async def _consume(self, source: "Iterator[int] | Waits", slot: CoroutineSlot) -> None:
         batch = self.batch
         yielded_ns = 0
         while not batch.stop_flag.closed:
-            index = next(remaining, None)
+            index = await source.take_one() if isinstance(source, Waits) else next(source, None)
             if index is None:
                 return
             started_ns = await run_item_async(slot, index, batch.item(index))
+            if isinstance(source, Waits):
+                source.changed.set()
             # A task that never awaits would keep the loop to itself.
             if started_ns - yielded_ns > _YIELD_EVERY_NS:
                 batch.outcomes.wait_for_sink()
                 await asyncio.sleep(0)
                 yielded_ns = started_ns
+
+
+class Waits:
+    """Takes items of a source for coroutines, of which one looks at the clock at a time."""
+
+    def __init__(self, items: ItemSource, stop_flag: StopFlag) -> None:
+        self._items = items
+        self._stop_flag = stop_flag
+        self._turn = asyncio.Lock()
+        self.changed = asyncio.Event()
+
+    async def take_one(self) -> int | None:
+        """The next item, waiting for it; None when there will be none."""
+        items = self._items
+        if taken := items.take(1):
+            return taken[0]
+        async with self._turn:
+            while not (self._stop_flag.closed or items.paused):
+                if taken := items.take(1):
+                    return taken[0]
+                if items.is_over:
+                    return None
+                self.changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(items.pause_s(NAP_S)):
+                        await self.changed.wait()
+        return None
 
 
 def _end_leftovers(loop: asyncio.AbstractEventLoop) -> bool:

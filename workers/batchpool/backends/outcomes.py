@@ -2,11 +2,15 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
+from math import inf
+from time import monotonic_ns
 
 from batchpool.execution.record_buffer import RecordBuffer
 from batchpool.execution.run_item import Put, Row, make_outcome
 from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import FailedAttempt, Outcome
+from batchpool.retry_policy import RetryPolicy
 
 Sink = Callable[[Sequence[Outcome]], None]
 
@@ -14,8 +18,13 @@ Sink = Callable[[Sequence[Outcome]], None]
 class OutcomeCollector:
     """Takes outcomes from any thread and passes the final ones to the sink, each item's once.
 
-    A failed item that has attempts left is kept for a retry. With `stop`
+    A failed item that has attempts left is kept until `take_due` hands it out again. With `stop`
     the first final failure sets the stop flag.
+
+    Attributes:
+        may_retry: whether a failed item may come back.
+        open: how many items have no final outcome yet, where items may come back.
+        changed: set when a failed item begins to wait, and when the last item is final.
     """
 
     def __init__(
@@ -28,18 +37,28 @@ class OutcomeCollector:
         self._first = first
         self._answered = bytearray(count)
         self._lock = threading.Lock()
+        self._policy = RetryPolicy()
         self._tries: dict[int, tuple[FailedAttempt, ...]] = {}
-        self._pending_retry: dict[int, Outcome] = {}
-        self._attempt = 1
-        self._retries = 0
+        self._waiting: dict[int, Outcome] = {}
+        self._due: list[tuple[int, int]] = []
+        self._begun_again_ns: dict[int, int] = {}
         self._stop = False
         self._simple = True
+        self.may_retry = False
+        self.open = count
+        self.changed = threading.Event()
 
-    def configure(self, retries: int, stop: bool) -> None:
-        """Set how often a failed item is tried again, and whether a failure ends the batch."""
-        self._retries = retries
+    def configure(self, policy: RetryPolicy, stop: bool, items: int) -> None:
+        """Set when a failed item is tried again, and whether a failure ends the batch.
+
+        Args:
+            items: how many will be run.
+        """
+        self._policy = policy
         self._stop = stop
-        self._simple = not (retries or stop)
+        self._simple = not (policy.max or stop)
+        self.may_retry = policy.max > 0
+        self.open = items
 
     def add_listener(self, listener: Sink) -> None:
         """Call `listener` with each final outcome before the sink."""
@@ -73,6 +92,10 @@ class OutcomeCollector:
         """Add outcomes, some of which may have come before; returns how many were new."""
         with self._lock:
             fresh = [o for o in outcomes if not self._answered[o[0] - self._first]]
+            if self._begun_again_ns:
+                # One of an earlier attempt may come a second time, while the next one runs.
+                begun = self._begun_again_ns
+                fresh = [o for o in fresh if o.started_ns >= begun.get(o[0], 0)]
             for outcome in fresh:
                 self._answered[outcome[0] - self._first] = 1
             if self._simple:
@@ -82,34 +105,51 @@ class OutcomeCollector:
         self._pass_on(final)
         return len(fresh)
 
-    def is_answered(self, index: int) -> bool:
-        """Whether the item has an outcome for the current attempt."""
-        return self._answered[index - self._first] != 0
+    def unanswered(self, indices: Iterable[int], since_ns: int | None = None) -> list[int]:
+        """Those of `indices` that have no outcome for the current attempt, in their order.
 
-    def unanswered(self, indices: Iterable[int]) -> list[int]:
-        """Those of `indices` that have no outcome yet, in their order."""
-        answered, first = self._answered, self._first
-        return [index for index in indices if not answered[index - first]]
+        Args:
+            since_ns: when they were sent; of those that were handed out again after that, another
+                place has the current attempt.
+        """
+        answered, first, again = self._answered, self._first, self._begun_again_ns
+        found = [index for index in indices if not answered[index - first]]
+        if again and since_ns is not None:
+            found = [index for index in found if again.get(index, 0) <= since_ns]
+        return found
 
-    def take_retries(self) -> Sequence[int]:
-        """The failed items to be tried again now; they count as unanswered from here on."""
-        indices = sorted(self._pending_retry)
-        for index, outcome in self._pending_retry.items():
-            self._answered[index - self._first] = 0
-            self._tries[index] = (*self._tries.get(index, ()), _to_attempt(outcome))
-        self._pending_retry.clear()
-        self._attempt += 1
-        return indices
+    def take_due(self, most: int) -> list[int]:
+        """Failed items to be tried again now; they count as unanswered from here on."""
+        if not self._due:
+            return []
+        taken: list[int] = []
+        with self._lock:
+            now_ns = monotonic_ns()
+            while self._due and len(taken) < most and self._due[0][0] <= now_ns:
+                index = heappop(self._due)[1]
+                failed = self._waiting.pop(index)
+                self._answered[index - self._first] = 0
+                self._tries[index] = (*self._tries.get(index, ()), _to_attempt(failed))
+                self._begun_again_ns[index] = now_ns
+                taken.append(index)
+        return taken
 
     @property
-    def has_pending_retries(self) -> bool:
-        """Whether any failed item waits to be tried again."""
-        return bool(self._pending_retry)
+    def waiting(self) -> int:
+        """How many failed items wait to be tried again."""
+        return len(self._waiting)
+
+    @property
+    def next_due_s(self) -> float:
+        """How long until a failed item is due; infinity if none waits."""
+        with self._lock:
+            return (self._due[0][0] - monotonic_ns()) / 1e9 if self._due else inf
 
     def give_up(self) -> None:
         """Pass on the failed items kept for a retry, which will not come."""
-        failed = [self._with_history(outcome) for outcome in self._pending_retry.values()]
-        self._pending_retry.clear()
+        failed = [self._with_history(outcome) for outcome in self._waiting.values()]
+        self._waiting.clear()
+        self._due.clear()
         self._pass_on(failed)
 
     def _pass_on(self, outcomes: Sequence[Outcome]) -> None:
@@ -117,11 +157,16 @@ class OutcomeCollector:
             if self._listener:
                 self._listener(outcomes)
             self._sink(outcomes)
+            self._count_final(len(outcomes))
 
     def _judge(self, outcome: Outcome) -> Outcome | None:
         if outcome.state in ("failed", "timeout"):
-            if self._attempt <= self._retries:
-                self._pending_retry[outcome.index] = outcome
+            attempt = len(self._tries.get(outcome.index, ())) + 1
+            if self._is_retried(outcome, attempt):
+                wait_ns = int(self._policy.wait_s(attempt + 1) * 1e9)
+                self._waiting[outcome.index] = outcome
+                heappush(self._due, (monotonic_ns() + wait_ns, outcome.index))
+                self.changed.set()
                 return None
             if self._stop:
                 self._stop_flag.close("failed_fast")
@@ -129,11 +174,23 @@ class OutcomeCollector:
             self._stop_flag.close("failed_fast")
         return self._with_history(outcome)
 
+    def _is_retried(self, outcome: Outcome, attempt: int) -> bool:
+        assert outcome.error is not None
+        return attempt <= self._policy.max and self._policy.covers(outcome.error["type"])
+
     def _with_history(self, outcome: Outcome) -> Outcome:
-        tries = self._tries.get(outcome.index)
+        tries = self._tries.pop(outcome.index, None)
         if not tries:
             return outcome
         return outcome._replace(attempt=len(tries) + 1, tries=tries)
+
+    def _count_final(self, count: int) -> None:
+        # After the sink has them: the batch may end when none is open.
+        if self.may_retry:
+            with self._lock:
+                self.open -= count
+            if self.open <= 0:
+                self.changed.set()
 
 
 def _to_attempt(outcome: Outcome) -> FailedAttempt:

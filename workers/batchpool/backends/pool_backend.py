@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from time import monotonic_ns
 
 from batchpool.backends.base import Batch
-from batchpool.backends.child_backend import ChildBackend
+from batchpool.backends.child_backend import TURN_S, ChildBackend
 from batchpool.backends.chunking import Chunk, Chunker, ChunkState
+from batchpool.backends.item_source import ItemSource
 from batchpool.children.child import run_chunk
 from batchpool.children.monitor import ChildHandle
 from batchpool.children.pools import ExecutorPool
@@ -30,6 +31,7 @@ class PoolBackend(ChildBackend):
         super().__init__(batch)
         self._chunks: dict[int, Chunk] = {}
         self._executor_pool: ExecutorPool | None = None
+        self._items: ItemSource
         self._chunker: Chunker
         self._most = batch.concurrency
 
@@ -82,19 +84,25 @@ class PoolBackend(ChildBackend):
         assert self._executor_pool is not None
         return self._executor_pool
 
-    def run(self, indices: Sequence[int]) -> None:
-        self.open_pool()
-        self._chunker = self.cut(indices)
-        while self._chunks or (self._chunker.has_more and not self.batch.stop_flag.closed):
+    def run(self, items: ItemSource) -> None:
+        self._items = items
+        self._chunker = self.cut(items)
+        while self._chunks or (items.has_more and not self.batch.stop_flag.closed):
+            self.open_pool()
             self._send_chunks()
-            self.poll(self.executor_pool.monitor)
+            self.poll(self.executor_pool.monitor, self.turn_s)
             self.after_turn()
 
-    def cut(self, indices: Sequence[int]) -> Chunker:
+    def cut(self, items: ItemSource) -> Chunker:
         """The chunker for these items."""
         run = self.batch.run
         fixed = 1 if run.dispatch == "submit" else run.chunksize
-        return Chunker(indices, self.slots, fixed)
+        return Chunker(items, self.slots, fixed)
+
+    @property
+    def turn_s(self) -> float:
+        """How long a turn of the loop waits if nothing happens."""
+        return self._items.pause_s(TURN_S)
 
     @property
     def slots(self) -> int:
@@ -109,10 +117,10 @@ class PoolBackend(ChildBackend):
         chunk = self._chunks.pop(number, None)
         if chunk is None:
             return
-        left = self.batch.outcomes.unanswered(chunk.indices)
+        left = self.batch.outcomes.unanswered(chunk.indices, chunk.sent_ns)
         self._chunker.adjust(chunk, monotonic_ns())
         if left and not self.batch.stop_flag.closed:
-            self._chunker.give_back(left)
+            self._items.give_back(left)
 
     def on_close(self) -> None:
         for child in self.executor_pool.monitor.children:
@@ -131,7 +139,7 @@ class PoolBackend(ChildBackend):
             return
         slots = self.slots
         self._fill(slots)
-        if self._chunker.has_more and slots == self._most:
+        if self._items.has_ready and slots == self._most:
             # Some chunks more wait in the executor's queue, so that no child waits for us; but a
             # child that must stay idle must not take them.
             with contextlib.suppress(OSError):
@@ -141,8 +149,8 @@ class PoolBackend(ChildBackend):
     def _fill(self, most: int) -> None:
         """Send chunks until so many are in flight, while there are items for them."""
         chunks = []
-        while len(self._chunks) < most and self._chunker.has_more:
-            chunk = Chunk(next(self.executor_pool.numbers), self._chunker.take(), monotonic_ns())
+        while len(self._chunks) < most and (indices := self._chunker.take()):
+            chunk = Chunk(next(self.executor_pool.numbers), indices, monotonic_ns())
             self._chunks[chunk.number] = chunk
             chunks.append(chunk)
         if chunks:
@@ -173,7 +181,7 @@ class PoolBackend(ChildBackend):
         It takes two turns: a chunk is revoked, and split a turn later, when it is certain that
         the child begins no further item of it.
         """
-        is_idle = not self._chunker.has_more and len(self._chunks) < self.slots
+        is_idle = not self._items.has_ready and len(self._chunks) < self.slots
         if not is_idle or not self._chunker.is_auto:
             return
         now_ns = monotonic_ns()
@@ -181,7 +189,9 @@ class PoolBackend(ChildBackend):
             running = child.running
             if running is None or child.outbox is None or now_ns - running[1] < _STEAL_AFTER_NS:
                 continue
-            chunk = next((c for c in self._chunks.values() if running[0] in c.indices), None)
+            # The last one: an item that is tried again was in an earlier one too.
+            chunks = reversed(self._chunks.values())
+            chunk = next((c for c in chunks if running[0] in c.indices), None)
             if chunk is None or running[0] == chunk.indices[-1]:
                 continue
             if chunk.state is ChunkState.SENT:
@@ -194,6 +204,6 @@ class PoolBackend(ChildBackend):
         """Give back the items of a revoked chunk behind the running one."""
         chunk.state = ChunkState.SPLIT
         end = chunk.indices.index(running) + 1
-        behind = self.batch.outcomes.unanswered(chunk.indices[end:])
+        behind = self.batch.outcomes.unanswered(chunk.indices[end:], chunk.sent_ns)
         chunk.indices = chunk.indices[:end]
-        self._chunker.give_back(behind)
+        self._items.give_back(behind)

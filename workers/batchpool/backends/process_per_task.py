@@ -3,13 +3,16 @@
 import logging
 import multiprocessing
 import signal
-from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
-from time import monotonic_ns
+from time import monotonic_ns, sleep
 
 from batchpool.backends.base import Batch
-from batchpool.backends.child_backend import ChildBackend
+from batchpool.backends.child_backend import TURN_S, ChildBackend
+from batchpool.backends.item_source import ItemSource
 from batchpool.children.child import BatchOrder, ChildSetup, run_alone
 from batchpool.children.monitor import ChildHandle, ChildMonitor
 from batchpool.children.start_methods import (
@@ -29,6 +32,14 @@ _RESTART_S = 0.02
 _LINGER_NS = 1_000_000_000
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """The item that a process was started for, and when."""
+
+    index: int
+    sent_ns: int
+
+
 class ProcessPerTask(ChildBackend):
     """Runs each item in a process of its own, with never more than `concurrency` alive.
 
@@ -39,8 +50,8 @@ class ProcessPerTask(ChildBackend):
 
     def __init__(self, batch: Batch, order: BatchOrder | None = None) -> None:
         super().__init__(batch, order)
-        self._todo: deque[int] = deque()
-        self._items: dict[ChildHandle, int] = {}
+        self._items: ItemSource
+        self._sent: dict[ChildHandle, _Sent] = {}
         self._answered_ns: dict[ChildHandle, int] = {}
         self._crashes: Counter[int] = Counter()
         self._failed_starts = 0
@@ -61,7 +72,7 @@ class ProcessPerTask(ChildBackend):
 
     def __exit__(self, *exc: object) -> None:
         try:
-            self._kill(self._items)
+            self._kill(self._sent)
         finally:
             self._monitor.close()
             super().__exit__(*exc)
@@ -70,28 +81,29 @@ class ProcessPerTask(ChildBackend):
     def effective_concurrency(self) -> int:
         return self._most
 
-    def run(self, indices: Sequence[int]) -> None:
-        self._todo = deque(indices)
-        while self._items or (self._todo and not self.batch.stop_flag.closed):
-            while len(self._items) < self._most and self._may_start():
-                self._start(self._todo.popleft())
-            self.poll(self._monitor)
+    def run(self, items: ItemSource) -> None:
+        self._items = items
+        while self._sent or (items.has_more and not self.batch.stop_flag.closed):
+            while len(self._sent) < self._most and self._may_start and (taken := items.take(1)):
+                self._start(taken[0])
+            self.poll(self._monitor, items.pause_s(TURN_S))
             self._end_lingering()
 
     def on_death(self, child: ChildHandle) -> None:
-        index = self._items.pop(child)
+        sent = self._sent.pop(child)
+        index = sent.index
         self._is_full = False
         self._answered_ns.pop(child, None)
         assert child.process is not None
         running = child.running
         child.process.join()
-        if self.batch.outcomes.is_answered(index):
+        if self._has_outcome(sent):
             self._failed_starts = 0
         elif child.killed_index is not None:
             self.time_out(child)
         elif running is None:
             # It died before its item began: the item is not to blame.
-            self._todo.append(index)
+            self._items.give_back((index,))
             if limit := limit_of_exit(child.process.exitcode, self.batch.context.folder):
                 self._do_with_fewer(limit)
             else:
@@ -100,23 +112,28 @@ class ProcessPerTask(ChildBackend):
             self._count_crash(child, index)
         child.process.close()
 
+    @property
     def _may_start(self) -> bool:
-        return bool(self._todo) and not (self.batch.stop_flag.closed or self._is_full)
+        return not (self.batch.stop_flag.closed or self._is_full)
+
+    def _has_outcome(self, sent: _Sent) -> bool:
+        return not self.batch.outcomes.unanswered((sent.index,), sent.sent_ns)
 
     def _start(self, index: int) -> None:
         process: BaseProcess | None = None
+        sent = _Sent(index, monotonic_ns())
         try:
             process = self._start_process(index)
-            self._items[self._monitor.watch(process)] = index
+            self._sent[self._monitor.watch(process)] = sent
         except (OSError, EOFError, MemoryError) as refusal:
             # EOFError: the fork server has died, or refused. Then the next start finds a new one.
             if process is not None:
                 process.kill()
                 process.join()
-            self._todo.appendleft(index)
+            self._items.give_back((index,))
             if limit := limit_behind(refusal, self.batch.context.folder):
                 self._do_with_fewer(limit)
-            elif self._items:
+            elif self._sent:
                 self._is_full = True
             else:
                 self._count_failed_start(f"a new process could not be started: {refusal!r}")
@@ -138,8 +155,8 @@ class ProcessPerTask(ChildBackend):
         return process
 
     def _do_with_fewer(self, limit: str) -> None:
-        if self._items:
-            self._most = len(self._items)
+        if self._sent:
+            self._most = len(self._sent)
         else:
             self._most = 1
             self._count_failed_start(f"there is no room for a process: {limit}")
@@ -147,15 +164,17 @@ class ProcessPerTask(ChildBackend):
     def _count_failed_start(self, why: str) -> None:
         self._failed_starts += 1
         if self._failed_starts >= _STARTS_ALLOWED:
-            unanswered = self.batch.outcomes.unanswered([*self._items.values(), *self._todo])
+            begun = [sent.index for sent in self._sent.values()]
+            unanswered = self.batch.outcomes.unanswered([*begun, *self._items.take(sys.maxsize)])
             raise ChildStartFailed(why, unanswered)
         # A fork server that was killed refuses for some milliseconds before it counts as dead.
-        self.wait(_RESTART_S * self._failed_starts)
+        self.tick()
+        sleep(_RESTART_S * self._failed_starts)
 
     def _count_crash(self, child: ChildHandle, index: int) -> None:
         self._crashes[index] += 1
         if self._crashes[index] < CRASHES_ALLOWED:
-            self._todo.append(index)
+            self._items.give_back((index,))
             return
         code = None if child.process is None else child.process.exitcode
         how = how_it_ended(child) + self._oom_kills.note(code)
@@ -165,8 +184,8 @@ class ProcessPerTask(ChildBackend):
 
     def _end_lingering(self) -> None:
         now_ns = monotonic_ns()
-        for child, index in self._items.items():
-            if self.batch.outcomes.is_answered(index):
+        for child, sent in self._sent.items():
+            if self._has_outcome(sent):
                 since_ns = self._answered_ns.setdefault(child, now_ns)
                 if now_ns - since_ns > _LINGER_NS and child.process is not None:
                     child.process.kill()

@@ -1,12 +1,12 @@
 """A concurrent.futures.ProcessPoolExecutor, fed by submit or by map, warm or fresh."""
 
 import signal
-from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from time import monotonic_ns, sleep
 
 from batchpool.backends.base import Batch
 from batchpool.backends.chunking import Chunk
+from batchpool.backends.item_source import ItemSource
 from batchpool.backends.pool_backend import PoolBackend
 from batchpool.backends.process_per_task import ProcessPerTask
 from batchpool.children.monitor import ChildHandle
@@ -32,16 +32,17 @@ class ProcessPool(PoolBackend):
         self._deaths_without_progress = 0
         self._broken_ns = 0
 
-    def run(self, indices: Sequence[int]) -> None:
-        self._suspects = []
-        super().run(indices)
-        suspects = self.batch.outcomes.unanswered(self._suspects)
-        if suspects and not self.batch.stop_flag.closed:
-            if self.method == "fork":
-                # The pool's own threads would make later forks unsafe.
-                self.close_pool(keep=False)
-            with ProcessPerTask(self.batch, self.order) as alone:
-                alone.run(suspects)
+    def run(self, items: ItemSource) -> None:
+        while items.has_more and not self.batch.stop_flag.closed:
+            self._suspects = []
+            super().run(items)
+            suspects = self.batch.outcomes.unanswered(self._suspects)
+            if suspects and not self.batch.stop_flag.closed:
+                if self.method == "fork":
+                    # The pool's own threads would make later forks unsafe.
+                    self.close_pool(keep=False)
+                with ProcessPerTask(self.batch, self.order) as alone:
+                    alone.run(items.part(suspects))
 
     def on_death(self, child: ChildHandle) -> None:
         self.time_out(child)
@@ -78,7 +79,7 @@ class ProcessPool(PoolBackend):
         answered = 0
         left: list[int] = []
         for chunk in self._chunks.values():
-            unanswered = self.batch.outcomes.unanswered(chunk.indices)
+            unanswered = self.batch.outcomes.unanswered(chunk.indices, chunk.sent_ns)
             answered += len(chunk.indices) - len(unanswered)
             left += [index for index in unanswered if index not in suspects]
         self.close_pool(keep=False)
@@ -89,12 +90,10 @@ class ProcessPool(PoolBackend):
         )
         if self._deaths_without_progress < _FRUITLESS_ALLOWED:
             self._suspects += suspects
-            self._chunker.give_back(left)
+            self._items.give_back(left)
         else:
             # Children die repeatedly between items: run alone, each item shows its own crash.
             self._suspects += left
-        if self._chunker.has_more and not self.batch.stop_flag.closed:
-            self.open_pool()
 
     def _find_suspects(self) -> list[int]:
         """The items whose children died by themselves.

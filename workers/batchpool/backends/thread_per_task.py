@@ -1,11 +1,11 @@
 """One threading.Thread per task, as in the notebook."""
 
 import threading
-from collections.abc import Sequence
 from queue import SimpleQueue
 
 from batchpool.backends.base import Batch, InProcess
 from batchpool.backends.item_loop import run_until_stopped
+from batchpool.backends.item_source import ItemSource
 from batchpool.errors import LimitReached
 from batchpool.system.limits import start_thread
 
@@ -27,14 +27,17 @@ class ThreadPerTask(InProcess):
     def effective_concurrency(self) -> int:
         return self._most
 
-    def run(self, indices: Sequence[int]) -> None:
+    def run(self, items: ItemSource) -> None:
         free = list(range(self._most))
         ended: _Ended = SimpleQueue()
+        remaining = iter(items.unwrapped())
         try:
-            for index in indices:
+            while not self.batch.stop_flag.closed:
+                # First: an item is taken when it can begin.
                 if not free:
                     free.append(_reap(ended))
-                if self.batch.stop_flag.closed:
+                index = next(remaining, None)
+                if index is None or self.batch.stop_flag.closed:
                     break
                 self._start(index, free, ended)
         finally:

@@ -7,6 +7,7 @@ from itertools import chain
 
 from batchpool.backends.base import InProcess
 from batchpool.backends.item_loop import run_until_stopped
+from batchpool.backends.item_source import ItemSource
 from batchpool.execution.in_flight import RunningSlot
 from batchpool.system.interpreter import gil_enabled
 from batchpool.system.limits import FewerThreads
@@ -43,7 +44,8 @@ class ThreadPool(InProcess):
 
     `submit` makes one future per item. `map` makes one call per slot, and each takes item by
     item until none are left: no slot waits for items that another one has taken, and an item
-    costs a microsecond, not a future. A given `chunksize` is how many items a slot takes at once.
+    costs a microsecond, not a future. A given `chunksize` is how many items a slot takes at once;
+    items that may come back are taken one by one.
     """
 
     pool = "fresh"
@@ -66,37 +68,36 @@ class ThreadPool(InProcess):
     def effective_concurrency(self) -> int:
         return self._executor.most_threads
 
-    def run(self, indices: Sequence[int]) -> None:
+    def run(self, items: ItemSource) -> None:
         try:
             if self.batch.run.dispatch == "submit":
-                self._submit(indices)
+                self._submit(items)
             else:
-                self._map(indices)
+                self._map(items)
         except BaseException:
             self.batch.stop_flag.close("broken")
             raise
 
-    def _map(self, indices: Sequence[int]) -> None:
-        size = self.batch.run.chunksize or 1
-        run_items = self._run_items if size == 1 else self._run_chunks
-        starts = indices if size == 1 else range(0, len(indices), size)
-        threads = min(self.batch.concurrency, len(starts))
-        shared = starts if threads == 1 else SharedIterator(starts)
-        for _ in self._executor.map(lambda _: run_items(shared, indices, size), range(threads)):
+    def _map(self, items: ItemSource) -> None:
+        size = self.batch.run.chunksize or 1 if items.is_plain else 1
+        threads = min(self.batch.concurrency, -(-len(items) // size))
+        each = items.unwrapped()
+        shared = each if threads == 1 else SharedIterator(each)
+
+        def run_slot(_: int) -> None:
+            self._run_items(shared if size == 1 else chain.from_iterable(_chunks(items, size)))
+
+        for _ in self._executor.map(run_slot, range(threads)):
             pass
 
-    def _run_items(self, taken: Iterable[int], indices: Sequence[int], size: int) -> None:
+    def _run_items(self, taken: Iterable[int]) -> None:
         try:
             run_until_stopped(self.batch, self.work, self._local.slot, taken)
         except BaseException:
             self.batch.stop_flag.close("broken")
             raise
 
-    def _run_chunks(self, shared: Iterable[int], indices: Sequence[int], size: int) -> None:
-        chunks = (indices[start : start + size] for start in shared)
-        self._run_items(chain.from_iterable(chunks), indices, size)
-
-    def _submit(self, indices: Sequence[int]) -> None:
+    def _submit(self, items: ItemSource) -> None:
         window = threading.BoundedSemaphore(self.batch.concurrency * _SUBMITTED_PER_SLOT)
         broken: list[BaseException] = []
 
@@ -106,9 +107,11 @@ class ThreadPool(InProcess):
                 self.batch.stop_flag.close("broken")
             window.release()
 
-        for index in indices:
+        remaining = iter(items.unwrapped())
+        while True:
             window.acquire()
-            if self.batch.stop_flag.closed:
+            index = None if self.batch.stop_flag.closed else next(remaining, None)
+            if index is None:
                 window.release()
                 break
             self._executor.submit(self._run_submitted, index).add_done_callback(done)
@@ -119,6 +122,11 @@ class ThreadPool(InProcess):
 
     def _run_submitted(self, index: int) -> None:
         run_until_stopped(self.batch, self.work, self._local.slot, (index,))
+
+
+def _chunks(items: ItemSource, size: int) -> Iterator[Sequence[int]]:
+    while chunk := items.take(size):
+        yield chunk
 
 
 def _assign_slot(local: threading.local, free_slots: Iterator[RunningSlot]) -> None:

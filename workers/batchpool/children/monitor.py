@@ -40,6 +40,8 @@ class ChildHandle:
     has_leaked: bool = False
     killed_index: int | None = None
     """The item for whose time limit we killed it."""
+    killed_started_ns: int = 0
+    """When the attempt that was killed had begun."""
     is_cleared_away: bool = False
     """Whether we ended it because its pool was broken."""
     reader: ChannelReader | None = field(default=None, repr=False)

@@ -23,7 +23,6 @@ Items without an outcome after `run_batch` were not taken: the report says `drai
 `failed_fast`.
 """
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -33,6 +32,7 @@ from batchpool.backends import load_backend
 from batchpool.backends.base import Backend, Batch
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import NO_SHARED_SUM, BackendFacts, facts_of
+from batchpool.backends.item_source import ItemSource
 from batchpool.backends.outcomes import OutcomeCollector, Sink
 from batchpool.errors import LimitReached, SpecError, UnsupportedBackend, UnsupportedOption
 from batchpool.execution.item_output import begin_batch
@@ -51,18 +51,6 @@ from batchpool.model import (
 from batchpool.system.limits import limit_behind
 from batchpool.tasks.decorator import Task
 
-RETRY_BASE_S = 0.2
-RETRY_CAP_S = 30.0
-Backoff = Callable[[int], float]
-
-
-def full_jitter(attempt: int) -> float:
-    """The wait before attempt number `attempt`: random, up to a bound that doubles.
-
-    Source: AWS Architecture Blog, Exponential Backoff And Jitter (2015).
-    """
-    return random.uniform(0, min(RETRY_CAP_S, RETRY_BASE_S * 2 ** (attempt - 2)))  # noqa: S311
-
 
 @dataclass(frozen=True)
 class BatchResult:
@@ -77,7 +65,6 @@ def run_batch(
     *,
     sink: Sink | RecordBuffer | None = None,
     context: RunnerContext | None = None,
-    backoff: Backoff = full_jitter,
     check_leaks: bool = True,
 ) -> BatchResult:
     """Run the items of a batch that are not done yet.
@@ -86,7 +73,6 @@ def run_batch(
         spec: what to run, and how.
         sink: gets the outcomes as they come; without one they are in the result.
         context: what is kept between batches; without one it lasts for this batch only.
-        backoff: the wait in seconds before an attempt of failed items, from the second one on.
         check_leaks: search for what tasks left behind before returning; else the caller does, by
             `leak_check`.
     Raises:
@@ -102,7 +88,7 @@ def run_batch(
         indices = pending_of(spec)
         batch = make_batch(spec, context, outcomes.extend if sink is None else sink, len(indices))
         with leak_check(context, facts) if check_leaks else nullcontext():
-            report = _run_within_limits(load_backend(facts.name)(batch), indices, backoff)
+            report = _run_within_limits(load_backend(facts.name)(batch), indices)
         return BatchResult(replace(report, end_ns=monotonic_ns()), outcomes)
 
 
@@ -130,7 +116,7 @@ def make_batch(
     stop_flag = context.new_stop_flag()
     begin_batch(spec.job_id, spec.run.logs)
     outcomes = OutcomeCollector(sink, stop_flag, spec.first, len(spec.items))
-    outcomes.configure(spec.run.retries, spec.run.on_error == "stop")
+    outcomes.configure(spec.run.retries, spec.run.on_error == "stop", items)
     return Batch(
         spec=spec,
         task=task,
@@ -182,7 +168,7 @@ def _check_values(run: RunSpec) -> None:
     for name, number, least in (
         ("concurrency", run.concurrency, 1),
         ("chunksize", run.chunksize, 1),
-        ("retries", run.retries, 0),
+        ("retries", run.retries.max, 0),
     ):
         if number is not None and number < least:
             raise SpecError(name, f"must be at least {least}, got {number}")
@@ -203,25 +189,25 @@ def effective_concurrency(run: RunSpec, facts: BackendFacts, items: int) -> int:
     return 1 if facts.slot_kind == "one" else max(1, min(run.concurrency, items))
 
 
-def _run_within_limits(
-    backend: Backend, indices: "range | list[int]", backoff: Backoff
-) -> BatchReport:
+def _run_within_limits(backend: Backend, indices: "range | list[int]") -> BatchReport:
     try:
-        return _run(backend, indices, backoff)
+        return _run(backend, indices)
     except (OSError, RuntimeError, MemoryError) as error:
         if limit := limit_behind(error, backend.batch.context.folder):
             raise LimitReached(f"the batch could not be run: {limit}") from error
         raise
 
 
-def _run(backend: Backend, indices: "range | list[int]", backoff: Backoff) -> BatchReport:
+def _run(backend: Backend, indices: "range | list[int]") -> BatchReport:
     batch = backend.batch
+    items = ItemSource(indices, batch.outcomes, batch.stop_flag, is_shared=backend.shares_items)
     begin_ns = monotonic_ns()
     with backend, batch.context.note_begun():
         ready_ns = monotonic_ns()
         if indices:
-            backend.run(indices)
-        _run_again(backend, backoff)
+            backend.run(items)
+        if batch.stop_flag.reason == "failed_fast":
+            batch.outcomes.give_up()
         observed = backend.observed()
     end_ns = monotonic_ns()
     return BatchReport(
@@ -238,15 +224,3 @@ def _run(backend: Backend, indices: "range | list[int]", backoff: Backoff) -> Ba
         failed_fast=batch.stop_flag.reason == "failed_fast",
         chosen=backend.chosen,
     )
-
-
-def _run_again(backend: Backend, backoff: Backoff) -> None:
-    outcomes, stop_flag = backend.batch.outcomes, backend.batch.stop_flag
-    attempt = 1
-    while outcomes.has_pending_retries and not stop_flag.closed:
-        attempt += 1
-        backend.wait(backoff(attempt))
-        if not stop_flag.closed:
-            backend.run(outcomes.take_retries())
-    if stop_flag.reason == "failed_fast":
-        outcomes.give_up()

@@ -44,7 +44,7 @@ _HOW: Final = {
     "on_error": {"label": "When an item fails", "hint": "go on, or cancel the rest"},
 }
 _MORE: Final = {
-    "retries": {"label": "Retries", "hint": "of a failed item, 0 to 20"},
+    "retries": {"label": "Retries", "hint": "of a failed item, 0 to 20; or JSON"},
     "queue_timeout_s": {
         "label": "Deadline in the queue",
         "unit": "seconds",

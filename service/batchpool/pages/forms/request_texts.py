@@ -121,7 +121,8 @@ def _job_command(body: JsonObject) -> str:
         # The command line has no option that measures.
         elif name not in ("task", "measure"):
             option = name.removesuffix("_s").replace("_", "-")
-            words.append(f"--{option} {shlex.quote(str(value))}")
+            text = _compact(value) if isinstance(value, dict) else str(value)
+            words.append(f"--{option} {shlex.quote(text)}")
     words += ["--items -"] if prefix else []
     return prefix + _folded(words)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from batchpool.charts import numbers
 from batchpool.json_value import JsonObject
 from batchpool.pages.forms.request_texts import job_texts
-from batchpool.schemas.job_responses import Spec
+from batchpool.schemas.job_responses import RetriesInfo, Spec
 
 OPTIONS = (
     "backend",
@@ -57,6 +57,8 @@ def request_of(spec: Spec, counted: bool) -> JsonObject:
     body |= {"count": spec.items.count} if counted else {"items": spec.items.first}
     for name in (*OPTIONS, "timeout_s", "queue_timeout_s"):
         value = getattr(spec, name)
+        if isinstance(value, RetriesInfo):
+            value = value.model_dump()
         if value is not None and value != DEFAULTS.get(name):
             body[name] = value
     if spec.reduce:
@@ -105,12 +107,23 @@ def settings(spec: Spec, counted: bool) -> tuple[tuple[str, str], ...]:
     pairs.append(("Items", _items(spec, counted)))
     pairs.append(("Shared sum", "none" if spec.shared_sum == "none" else spec.shared_sum))
     error = "go on with the rest" if spec.on_error == "continue" else "stop the job"
-    tries = f"after {numbers.plural(spec.retries, 'retry', 'retries')}" if spec.retries else ""
-    pairs.append(("On an error", _joined(error, tries)))
+    pairs.append(("On an error", _joined(error, _retries(spec.retries))))
     if spec.task_timeout_s is not None:
         pairs.append(("Limit of an item", numbers.duration(spec.task_timeout_s)))
     pairs.append(("Deadline", f"{numbers.duration(spec.timeout_s)} after the first claim"))
     return tuple(pairs)
+
+
+def _retries(retries: int | RetriesInfo) -> str:
+    most = retries if isinstance(retries, int) else retries.max
+    words = f"after {numbers.plural(most, 'retry', 'retries')}" if most else ""
+    if isinstance(retries, int) or not most:
+        return words
+    first, longest = numbers.duration(retries.delay_s), numbers.duration(retries.max_delay_s)
+    up_to = "up to " if retries.jitter == "full" else ""
+    grows = f", {retries.factor:g} times as long each, {longest} at most"
+    waits = f" ({up_to}{first} apart{grows if retries.factor > 1 else ''})"
+    return f"{words}{waits}{' of ' + ', '.join(retries.on) if retries.on else ''}"
 
 
 def _joined(*words: str) -> str:

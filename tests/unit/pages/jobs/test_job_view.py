@@ -1,11 +1,12 @@
 """The page of a job opens with a sentence, and every part of it says what it leaves out."""
 
+import json
 import shlex
 from typing import Any
 
 import pytest
 
-from batchpool.pages.jobs.request import request_forms
+from batchpool.pages.jobs.request import request_forms, settings
 from batchpool.pages.jobs.sums import explain
 from batchpool.pages.jobs.view import Around, build_job, lead
 from batchpool.schemas.job_responses import ErrorInfo, SharedSum
@@ -109,6 +110,19 @@ def test_the_legend_counts_what_the_bar_shows() -> None:
         ("ok", "300", "succeeded"),
         ("fail", "100", "failed"),
         ("rest", "600", "to come"),
+    )
+
+
+def test_a_policy_of_retries_is_shown_and_can_be_pasted() -> None:
+    policy = {"max": 5, "delay_s": 1.0, "factor": 2.0, "max_delay_s": 60.0, "jitter": "full"}
+    found = spec(retries=policy | {"on": ["HTTPError"]})
+    command = request_forms(found, "http://localhost:8000", counted=True)[2]
+    words = shlex.split(command.text)
+    assert json.loads(words[words.index("--retries") + 1]) == policy | {"on": ["HTTPError"]}
+    shown = dict(settings(found, counted=True))["On an error"]
+    assert shown == (
+        f"go on with the rest, after 5{NBSP}retries (up to 1.00{NBSP}s apart, "
+        f"2 times as long each, 1{NBSP}min at most) of HTTPError"
     )
 
 

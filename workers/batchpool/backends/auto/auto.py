@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from time import monotonic
 
@@ -12,9 +12,9 @@ from batchpool.backends.auto.policy import AutoPolicy
 from batchpool.backends.auto.probe import Probe
 from batchpool.backends.auto.profile_cache import CachedProfile, ProfileCache, profile_key
 from batchpool.backends.auto.resizable_threads import ResizableThreads
-from batchpool.backends.auto.shared_items import SharedItems
 from batchpool.backends.auto.timings import Timings
 from batchpool.backends.base import Batch, InProcess
+from batchpool.backends.item_source import ItemSource
 from batchpool.children.start_methods import is_fork_server_alive
 from batchpool.errors import ChildStartFailed, CodeChanged
 from batchpool.model import AutoChoice, RunSpec
@@ -37,6 +37,8 @@ class Auto(InProcess):
         check_every_s: how often the policy checks its choice.
     """
 
+    shares_items = True
+
     def __init__(
         self,
         batch: Batch,
@@ -49,7 +51,7 @@ class Auto(InProcess):
         self._policy = policy or AutoPolicy(self._cpus, batch.concurrency, self._find_cached())
         self._check_every_s = check_every_s
         self._timings = Timings()
-        self._items = SharedItems(())
+        self._items: ItemSource
         self._probe_s = 0.0
         self._startup_s: float | None = None
         self._checked_s = 0.0
@@ -96,14 +98,18 @@ class Auto(InProcess):
         if is_changed(stamps) and not is_fork_server_alive():
             raise CodeChanged(f"the code of task {self.batch.task.name!r} has changed")
 
-    def run(self, indices: Sequence[int]) -> None:
-        self._items = SharedItems(indices)
-        self._threads.take_from(self._items)
-        while self._items and not self.batch.stop_flag.closed:
+    def run(self, items: ItemSource) -> None:
+        self._items = items
+        self._threads.take_from(items)
+        while (items.has_more or self._threads.size) and not self.batch.stop_flag.closed:
+            if not items.has_more:
+                # What still runs may come back.
+                self._threads.wait(self._check_every_s)
+                continue
             choice = self._next_choice()
             self._timings.clear(elsewhere=choice.backend == "process-pool")
             self._run_as(choice)
-            self._items.paused = False
+            items.paused = False
         self._threads.stop()
         if self._threads.broken is not None:
             raise self._threads.broken
@@ -117,7 +123,7 @@ class Auto(InProcess):
         if choice is not None:
             return choice
         self._probe()
-        choice = self._policy.next(self._constraints()) if self._items else None
+        choice = self._policy.next(self._constraints()) if self._items.has_more else None
         if choice is None:
             why = "all items had begun before there was enough to choose by"
             slots = max(1, self._threads.size)
@@ -174,7 +180,6 @@ class Auto(InProcess):
         with _quick_switches():
             pool = HybridPool(
                 self._batch_as(choice),
-                self._items,
                 self._free_pool_slots,
                 self._check,
                 choice.chunksize,

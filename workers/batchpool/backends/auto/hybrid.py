@@ -1,12 +1,12 @@
 """A process pool and an event loop that share items with threads of this process."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
-from batchpool.backends.auto.shared_items import SharedItems
 from batchpool.backends.base import Batch
 from batchpool.backends.chunking import Chunker
-from batchpool.backends.event_loop import EventLoop
+from batchpool.backends.event_loop import EventLoop, Waits
+from batchpool.backends.item_source import ItemSource
 from batchpool.backends.process_pool import ProcessPool
 from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.run_item_async import CoroutineSlot
@@ -17,44 +17,23 @@ _BESIDE_POLL_S = 0.005
 """Poll at most this long while leftover threads still occupy slots of the pool."""
 
 
-class SharedChunker(Chunker):
-    """Cuts chunks from items that others take from too."""
-
-    def __init__(self, items: SharedItems, slots: int, first: int) -> None:
-        super().__init__((), slots, None)
-        self._items = items
-        self._size = first
-
-    @property
-    def has_more(self) -> bool:
-        return bool(self._again) or (not self._items.paused and len(self._items) > 0)
-
-    def take(self) -> Sequence[int]:
-        if self._again:
-            return super().take()
-        return self._items.take(self.fit(len(self._items)))
-
-
 class HybridPool(ProcessPool):
     """A pool with as many slots as the remaining threads leave."""
 
     def __init__(
         self,
         batch: Batch,
-        items: SharedItems,
         free_slots: Callable[[], int],
         on_turn: Callable[[], None],
         first_chunk: int | None,
     ) -> None:
         """Args:
         batch: what to run, and with how many slots at most.
-        items: where items come from.
         free_slots: how many tasks may be in flight here, now.
         on_turn: called in each turn of the loop.
         first_chunk: how many items the first chunks hold.
         """
         super().__init__(batch)
-        self._shared_items = items
         self._free_slots = free_slots
         self._on_turn = on_turn
         self._first_chunk = first_chunk or 1
@@ -64,12 +43,12 @@ class HybridPool(ProcessPool):
         return min(super().slots, self._free_slots())
 
     @property
-    def poll_s(self) -> float:
-        return super().poll_s if self._free_slots() >= self.batch.concurrency else _BESIDE_POLL_S
+    def turn_s(self) -> float:
+        is_beside = self._free_slots() < self.batch.concurrency
+        return min(_BESIDE_POLL_S, super().turn_s) if is_beside else super().turn_s
 
-    def cut(self, indices: Sequence[int]) -> Chunker:
-        slots, first = self.batch.concurrency, self._first_chunk
-        return SharedChunker(self._shared_items, slots, first)
+    def cut(self, items: ItemSource) -> Chunker:
+        return Chunker(items, self.batch.concurrency, None, self._first_chunk)
 
     def after_turn(self) -> None:
         super().after_turn()
@@ -103,10 +82,10 @@ class HybridLoop(EventLoop):
     def slot(self, number: int) -> RunningSlot:
         return self._slot(number)
 
-    async def _run_all(self, indices: Sequence[int]) -> None:
+    async def _run_all(self, items: ItemSource) -> None:
         watching = asyncio.create_task(self._call_on_turn(), name="watch")
         try:
-            await super()._run_all(indices)
+            await super()._run_all(items)
         finally:
             watching.cancel()
 
@@ -115,9 +94,9 @@ class HybridLoop(EventLoop):
             await asyncio.sleep(self._on_turn_every_s)
             self._on_turn()
 
-    async def _consume(self, items: Iterator[int], slot: CoroutineSlot) -> None:
+    async def _consume(self, source: Iterator[int] | Waits, slot: CoroutineSlot) -> None:
         self._begun += 1
         number = self._begun
         while number > self._free_slots() and not self.batch.stop_flag.closed:
             await asyncio.sleep(_FREE_SLOT_POLL_S)
-        await super()._consume(items, slot)
+        await super()._consume(source, slot)

@@ -11,9 +11,9 @@ from time import monotonic, sleep
 
 from batchpool.backends.auto.cost_model import WAITS_BELOW, Constraints, TaskProfile, choose
 from batchpool.backends.auto.resizable_threads import ResizableThreads, queued_s
-from batchpool.backends.auto.shared_items import SharedItems
 from batchpool.backends.auto.timings import Timings
 from batchpool.backends.base import Batch
+from batchpool.backends.item_source import ItemSource
 
 MEASURE_S = 0.02
 _SAMPLE_EVERY_S = 0.001
@@ -35,7 +35,7 @@ class Probe:
     def __init__(
         self,
         threads: ResizableThreads,
-        items: SharedItems,
+        items: ItemSource,
         batch: Batch,
         timings: Timings,
         cpus: int,
@@ -124,7 +124,7 @@ class Probe:
         while not self._is_over and monotonic() < ends_s:
             samples += 1
             waits += _sample_gil()
-            self._is_over = self._threads.size == 0 or not self._items
+            self._is_over = self._threads.size == 0 or not self._items.has_more
         took_s = max(1e-6, monotonic() - began_s)
         alone = (
             self._threads.cpu_s() - cpu_s + max(0.0, self._threads.queued_s() - queued)
@@ -134,7 +134,7 @@ class Probe:
     def _measure_busy(self, seconds: float) -> float:
         """How many CPUs the threads keep busy, over about that time."""
         cpu_s, began_s = self._threads.cpu_s(), monotonic()
-        self._is_over = self._threads.wait(seconds) or not self._items
+        self._is_over = self._threads.wait(seconds) or not self._items.has_more
         took_s = monotonic() - began_s
         return (self._threads.cpu_s() - cpu_s) / max(1e-6, took_s)
 

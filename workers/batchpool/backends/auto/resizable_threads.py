@@ -4,9 +4,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from batchpool.backends.auto.shared_items import SharedItems
 from batchpool.backends.base import Batch
 from batchpool.backends.item_loop import run_until_stopped
+from batchpool.backends.item_source import ItemSource
 from batchpool.errors import LimitReached
 from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.run_item import Work
@@ -24,7 +24,7 @@ class ResizableThreads:
         self._batch = batch
         self._work = work
         self._slot = slot
-        self._items: SharedItems
+        self._items: ItemSource
         self._changed = threading.Condition()
         self._wanted = 0
         self._threads: dict[int, threading.Thread] = {}
@@ -41,7 +41,7 @@ class ResizableThreads:
         """How many threads there are, those that are about to end included."""
         return len(self._threads)
 
-    def take_from(self, items: SharedItems) -> None:
+    def take_from(self, items: ItemSource) -> None:
         """Set where items come from; only while no thread runs."""
         self._items = items
 
@@ -122,8 +122,11 @@ class ResizableThreads:
         run_until_stopped(self._batch, self._work, self._slot(number), self._take(number))
 
     def _take(self, number: int) -> Iterator[int]:
-        # The highest numbers are surplus: of two threads that see one too many, only one must end.
-        while number < self._wanted and (index := self._items.take_one()) is not None:
+        def is_surplus() -> bool:
+            # The highest numbers: of two threads that see one too many, only one must end.
+            return number >= self._wanted
+
+        while not is_surplus() and (index := self._items.take_one(is_surplus)) is not None:
             yield index
 
     def _leave(self, number: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from batchpool.json_value import JsonObject, JsonValue
 from batchpool.model import RunSpec
 from batchpool.reducers.reducer import Reducer
+from batchpool.retry_policy import NO_RETRIES, RetryPolicy
 
 _LEFT_OUT_IF_EMPTY = ("reduce", "retry_of", "comparison")
 
@@ -65,7 +66,7 @@ class JobSpec(JsonValue):
     task_timeout_s: float | None = None
     timeout_s: float
     queue_timeout_s: float
-    retries: int = 0
+    retries: RetryPolicy = NO_RETRIES
     on_error: str = "continue"
     measure: bool = False
     logs: bool = True

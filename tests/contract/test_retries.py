@@ -1,0 +1,89 @@
+"""Failed items run again when their time has come; until then they take no slot."""
+
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, process_time
+from typing import Any
+
+from batchpool.retry_policy import RetryPolicy
+
+AT_ONCE = RetryPolicy(max=2, delay_s=0)
+LONG = RetryPolicy(max=3, delay_s=60, max_delay_s=60, jitter="none", on=("ValueError",))
+SOON_S = 5.0
+
+
+def runs_in(folder: str) -> list[str]:
+    return (Path(folder) / "runs").read_text().split()
+
+
+@contextmanager
+def alarm_every(seconds: float, call: Callable[[], None]) -> Iterator[None]:
+    """Call it from a signal handler, as a worker has its runner drain."""
+    before = signal.signal(signal.SIGALRM, lambda *_: call())
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_each_attempt_runs_once_and_is_kept(way: Any, context: Any, folder: str) -> None:
+    count = way.few(120)
+    result = way.run(context, "flaky", range(count), params={"folder": folder}, retries=AT_ONCE)
+    assert sorted(outcome.index for outcome in result.outcomes) == list(range(count))
+    for outcome in result.outcomes:
+        assert (outcome.state, outcome.attempt) == ("succeeded", 3)
+        assert [t["error"]["message"] for t in outcome.tries] == ["not yet: 1", "not yet: 2"]
+    assert set(Counter(runs_in(folder)).values()) == {3}
+
+
+def test_an_item_that_keeps_failing_has_its_last_error(way: Any, context: Any, folder: str) -> None:
+    retries = RetryPolicy(max=1, delay_s=0.001)
+    result = way.run(context, "flaky", [1], params={"folder": folder}, retries=retries)
+    (outcome,) = result.outcomes
+    assert (outcome.state, outcome.attempt) == ("failed", 2)
+    assert outcome.error["message"] == "not yet: 2"
+
+
+def test_an_item_that_waits_leaves_its_slot_to_others(way: Any, context: Any, folder: str) -> None:
+    items = range(way.few(24))
+    params = {"folder": folder, "seconds": 0.05}
+    retries = RetryPolicy(max=1, delay_s=0.2, jitter="none")
+    way.run(context, "first-flaky", items, params=params, retries=retries, concurrency=1)
+    runs = runs_in(folder)
+    assert sorted(runs) == sorted(["0", *map(str, items)])
+    # Others ran while it waited, and it came back before the rest had run.
+    assert 1 < runs.index("0", 1) < len(runs) - 1
+
+
+def test_a_wait_ends_with_a_drain_and_takes_no_cpu(way: Any, context: Any) -> None:
+    used_s: list[float] = []
+
+    def note() -> None:
+        used_s.append(process_time())
+        if len(used_s) == 3:
+            context.drain()
+
+    began_s = monotonic()
+    with alarm_every(0.4, note):
+        result = way.run(context, "picky-zero", [1, 1, 1], retries=LONG)
+    assert result.report.drained
+    assert result.outcomes == []
+    assert monotonic() - began_s < SOON_S
+    assert used_s[2] - used_s[1] < 0.1
+
+
+def test_a_failure_that_stops_the_batch_ends_the_waits(way: Any, context: Any) -> None:
+    began_s = monotonic()
+    items = ["ValueError", "ValueError", "KeyError"]
+    result = way.run(context, "raises", items, retries=LONG, on_error="stop")
+    assert result.report.failed_fast
+    assert monotonic() - began_s < SOON_S
+    found = {(o.index, o.state, o.error["type"], o.attempt) for o in result.outcomes}
+    assert (2, "failed", "KeyError", 1) in found
+    # Those that have failed before that are not lost.
+    assert found <= {(n, "failed", kind, 1) for n, kind in enumerate(items)}

@@ -1,0 +1,129 @@
+"""The items of a batch that wait to be run: new ones, and failed ones that are tried again."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import inf
+
+from batchpool.backends.outcomes import OutcomeCollector
+from batchpool.execution.stop_flag import StopFlag
+
+NAP_S = 0.04
+"""The longest wait before the stop flag is looked at: a signal handler can wake nobody."""
+
+
+def _never() -> bool:
+    return False
+
+
+class ItemSource(Iterator[int]):
+    """Hands out indices to the slots of a batch, from any thread: each once for each attempt.
+
+    Promises: items that were given back come first, then failed ones whose wait is over, then new
+    ones in their order. An item that waits for its next attempt takes no slot. Nothing is handed
+    out while `paused`.
+    """
+
+    def __init__(
+        self,
+        indices: Sequence[int],
+        outcomes: OutcomeCollector,
+        stop_flag: StopFlag,
+        *,
+        is_shared: bool = False,
+        has_retries: bool = True,
+    ) -> None:
+        """Args:
+        is_shared: several backends take from it at once.
+        has_retries: failed items of the batch come back here.
+        """
+        self.is_plain = not (is_shared or (has_retries and outcomes.may_retry))
+        self._has_retries = has_retries and outcomes.may_retry
+        self._new = indices
+        self._next = 0
+        self._again: list[int] = []
+        self._outcomes = outcomes
+        self._stop_flag = stop_flag
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self.paused = False
+
+    def __len__(self) -> int:
+        """How many are to be handed out, now or later."""
+        waiting = self._outcomes.waiting if self._has_retries else 0
+        return len(self._new) - self._next + len(self._again) + waiting
+
+    def unwrapped(self) -> Iterable[int]:
+        """What to iterate over: the indices themselves where no item waits for its time."""
+        return self._new if self.is_plain else self
+
+    def __next__(self) -> int:
+        index = self.take_one()
+        if index is None:
+            raise StopIteration
+        return index
+
+    @property
+    def has_more(self) -> bool:
+        """Whether any is to be handed out, now or later."""
+        return not self.paused and len(self) > 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether none is left, and none that runs can come back."""
+        return not len(self) and not (self._has_retries and self._outcomes.open > 0)
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether one can be taken now."""
+        if self.paused:
+            return False
+        if self._again or self._next < len(self._new):
+            return True
+        return self._due_s <= 0
+
+    def pause_s(self, most: float) -> float:
+        """How long until one can be taken, at most `most`; that long if one can be taken now."""
+        return most if self.has_ready else max(0.0, min(most, self._due_s))
+
+    def take(self, most: int) -> Sequence[int]:
+        """Up to so many that can be taken now."""
+        if self.paused:
+            return ()
+        with self._lock:
+            if self._again:
+                taken = self._again[:most]
+                del self._again[:most]
+                return taken
+            if self._has_retries and (due := self._outcomes.take_due(most)):
+                return due
+            start = self._next
+            self._next = min(len(self._new), start + most)
+            return self._new[start : self._next]
+
+    def take_one(self, gives_up: Callable[[], bool] = _never) -> int | None:
+        """The next one, waiting for it; None when there will be none, or the caller gives up."""
+        if taken := self.take(1):
+            return taken[0]
+        # One slot looks at the clock, the others wait for their turn.
+        with self._turn:
+            while not (self._stop_flag.closed or self.paused or gives_up()):
+                if taken := self.take(1):
+                    return taken[0]
+                if self.is_over:
+                    return None
+                self._outcomes.changed.wait(self.pause_s(NAP_S))
+                self._outcomes.changed.clear()
+        return None
+
+    def give_back(self, indices: Sequence[int]) -> None:
+        """Hand these out again."""
+        with self._lock:
+            self._again += indices
+
+    def part(self, indices: Sequence[int]) -> "ItemSource":
+        """A source of these alone; what fails of them comes back here."""
+        return ItemSource(indices, self._outcomes, self._stop_flag, has_retries=False)
+
+    @property
+    def _due_s(self) -> float:
+        return self._outcomes.next_due_s if self._has_retries else inf
