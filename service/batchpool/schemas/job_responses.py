@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from batchpool.json_value import JsonObject
 from batchpool.model import BatchState, JobState
-from batchpool.retry_policy import Jitter
 from batchpool.schemas.reducers import ReducerSpec
+from batchpool.schemas.retries import RetriesSpec
 
 Number = int | float
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -54,17 +54,6 @@ class RunInfo(ResponseModel):
     kind: Literal["solo", "warmup", "sample"]
 
 
-class RetriesInfo(ResponseModel):
-    """When a failed item is tried again."""
-
-    max: int = Field(description="attempts after the first")
-    delay_s: float = Field(description="the wait before the second attempt")
-    factor: float = Field(description="each later wait is so many times as long")
-    max_delay_s: float = Field(description="the longest wait")
-    jitter: Jitter = Field(description="full: each wait is random, from 0 up to that")
-    on: list[str] = Field(description="types of errors; empty: any")
-
-
 class Spec(ResponseModel):
     """The job as it is run; null where its backend has no such option."""
 
@@ -82,7 +71,7 @@ class Spec(ResponseModel):
     task_timeout_s: float | None
     timeout_s: float
     queue_timeout_s: float
-    retries: int | RetriesInfo = Field(
+    retries: int | RetriesSpec = Field(
         description="a number where only `max` differs from the defaults"
     )
     on_error: Literal["continue", "stop"]

@@ -31,7 +31,7 @@ def _types(value: Any) -> Any:
     return value
 
 
-class RetriesRequest(Request):
+class RetriesSpec(Request):
     """When a failed item is tried again."""
 
     max: Annotated[int, Field(ge=0, le=MAX_RETRIES), WHOLE_NUMBER] = Field(
@@ -51,7 +51,7 @@ class RetriesRequest(Request):
     )
 
     @model_validator(mode="after")
-    def _delays_fit(self) -> "RetriesRequest":
+    def _delays_fit(self) -> "RetriesSpec":
         if self.max_delay_s < self.delay_s:
             raise ValueError(
                 f"`max_delay_s` must be at least delay_s, {self.delay_s:g}, "
@@ -62,7 +62,7 @@ class RetriesRequest(Request):
 
 def _as_policy(value: Any) -> RetryPolicy:
     if type(value) is dict:
-        return RetryPolicy.from_json(read_part("retries", RetriesRequest, value).model_dump())
+        return RetryPolicy.from_json(read_part("retries", RetriesSpec, value).model_dump())
     if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is not int:
@@ -80,7 +80,7 @@ Retries = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 0, "maximum": MAX_RETRIES},
-                RetriesRequest.model_json_schema(),
+                RetriesSpec.model_json_schema(),
             ],
             "default": 0,
         }

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from batchpool.charts import numbers
 from batchpool.json_value import JsonObject
 from batchpool.pages.forms.request_texts import job_texts
-from batchpool.schemas.job_responses import RetriesInfo, Spec
+from batchpool.schemas.job_responses import Spec
+from batchpool.schemas.retries import RetriesSpec
 
 OPTIONS = (
     "backend",
@@ -57,7 +58,7 @@ def request_of(spec: Spec, counted: bool) -> JsonObject:
     body |= {"count": spec.items.count} if counted else {"items": spec.items.first}
     for name in (*OPTIONS, "timeout_s", "queue_timeout_s"):
         value = getattr(spec, name)
-        if isinstance(value, RetriesInfo):
+        if isinstance(value, RetriesSpec):
             value = value.model_dump()
         if value is not None and value != DEFAULTS.get(name):
             body[name] = value
@@ -114,7 +115,7 @@ def settings(spec: Spec, counted: bool) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _retries(retries: int | RetriesInfo) -> str:
+def _retries(retries: int | RetriesSpec) -> str:
     most = retries if isinstance(retries, int) else retries.max
     words = f"after {numbers.plural(most, 'retry', 'retries')}" if most else ""
     if isinstance(retries, int) or not most:
