@@ -18,6 +18,8 @@ from batchpool.system.process_tree import children_of
 from tests.integration.api_process import Api
 from tests.support.waiting import check_time
 
+FOLLOW = "/records?follow=1"
+
 
 def test_it_listens_on_the_free_port_that_it_prints(api: Api) -> None:
     assert api.port > 0
@@ -50,14 +52,16 @@ def test_it_stops_in_three_seconds_with_streams_and_waits_open(
 ) -> None:
     job = stage.post(task="echo", count=1)["id"]
     open_ones = []
-    for path in ("/events", "/events", "?wait=60", "?wait=60"):
+    for path in ("/events", FOLLOW, "?wait=60", "?wait=60"):
         connection = api.connect()
         connection.request("GET", f"/v1/jobs/{job}{path}")
         open_ones.append(connection)
     streams = [connection.getresponse() for connection in open_ones[:2]]
-    assert all(stream.readline() == b"retry: 1000\n" for stream in streams)
+    assert [stream.readline()[:8] for stream in streams] == [b"retry: 1", b'{"cursor']
     stage.until(lambda: stage.redis.info("clients")["blocked_clients"] == 4)
     check_time("the end", api.end(number), 3)
+    # To their end, which the last chunk says: they were not just cut.
+    assert [b"queued" in stream.read() for stream in streams] == [True, False]
     for connection in open_ones[2:]:
         assert json.loads(connection.getresponse().read())["state"] == "queued"
     for connection in open_ones:
@@ -133,20 +137,20 @@ def scrape(api: Api) -> dict[str, float]:
     return {name: float(value) for name, value in pairs}
 
 
-def test_a_place_is_free_again_soon_after_its_client_has_left(api: Api, stage: Any) -> None:
+@pytest.mark.parametrize("stream", ["/events", FOLLOW])
+def test_a_place_is_free_again_soon_after_its_client_has_left(
+    api: Api, stage: Any, stream: str
+) -> None:
     job = stage.post(task="echo", count=1)["id"]
     for _ in range(5):
         connection = api.connect()
-        connection.request("GET", f"/v1/jobs/{job}/events")
+        connection.request("GET", f"/v1/jobs/{job}{stream}")
         connection.getresponse().readline()
         connection.close()
-    # It is seen at the next write, and a silent stream writes with each change of the job.
-    stage.until(lambda: api.ask("GET", f"/v1/jobs/{job}/cancel")[0] == 405)
-    stage.http.post(f"/v1/jobs/{job}/cancel")
 
     def is_free() -> bool:
         connection = api.connect()
-        connection.request("GET", f"/v1/jobs/{job}/events")
+        connection.request("GET", f"/v1/jobs/{job}{stream}")
         status = connection.getresponse().status
         connection.close()
         return status == 200
