@@ -34,6 +34,7 @@ def go_on(source: Source[Found], what: str, retry_for_s: float) -> Iterator[Foun
 
     Raises:
         Unreachable: nothing came for `retry_for_s`.
+        Unavailable: the service refused it for as long.
     """
     cut_since: float | None = None
     while not source.ended:
@@ -48,6 +49,8 @@ def go_on(source: Source[Found], what: str, retry_for_s: float) -> Iterator[Foun
             return
         cut_since = cut_since or time.monotonic()
         if time.monotonic() - cut_since > retry_for_s:
+            if isinstance(cause, Unavailable):
+                raise cause
             raise Unreachable(f"the {what} broke: {cause or 'it was cut'}") from cause
         time.sleep(_CUT_PAUSE_S)
 

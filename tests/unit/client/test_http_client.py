@@ -199,6 +199,15 @@ def test_a_wait_that_is_over_says_how_far_the_job_is(script: Script, client: Cli
         client.wait("j1", wait_s=0)
 
 
+def test_a_stream_that_is_refused_for_now_says_why(script: Script) -> None:
+    script.answer(503, {"title": "Unavailable", "detail": "all 3 streams are in use"})
+    with (
+        Client(script.url, retry_for_s=0) as client,
+        pytest.raises(Unavailable, match="all 3 streams"),
+    ):
+        next(client.stream("j1"))
+
+
 def test_records_are_read_line_by_line(script: Script, client: Client) -> None:
     script.answer(200, b'{"index": 0}\n{"index": 1}\n')
     found = list(client.records("j1", ["failed", "crashed"]))
