@@ -9,6 +9,12 @@ import pytest
 from tests.support.waiting import check_time
 
 
+def test_a_path_without_its_id_is_no_other_path(stage: Any) -> None:
+    # With slashes merged this would be the cancelling of all jobs.
+    response = stage.http.post("/v1/jobs//cancel", json={})
+    assert (response.status_code, response.mimetype) == (404, "application/problem+json")
+
+
 def test_a_posted_job_is_queued_with_its_defaults_filled_in(stage: Any) -> None:
     response = stage.http.post("/v1/jobs", json={"task": "sleep", "count": 5, "batches": 2})
     assert response.status_code == 202
@@ -38,6 +44,7 @@ def test_a_posted_job_is_queued_with_its_defaults_filled_in(stage: Any) -> None:
         "retries": 0,
         "on_error": "continue",
         "measure": False,
+        "logs": True,
         "labels": {},
     }
     assert [batch["items"] for batch in job["batches"]] == [3, 2]

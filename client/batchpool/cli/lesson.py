@@ -23,7 +23,7 @@ from batchpool.json_value import JsonObject
 @json_option
 @url_option
 def lesson(name: str | None, output: Path | None, as_json: bool, url: str) -> None:
-    """Run the lesson NAME and print what was measured; without NAME, list the lessons."""
+    """Run the lesson NAME; without NAME, list the lessons."""
     from batchpool.cli.lesson_output import print_lesson_run, print_lessons
     from batchpool.cli.output import print_error, stdout_console
 

@@ -20,8 +20,11 @@ import click
 
 from batchpool.cli.arguments import parse_params, parse_reducers, read_items, read_lines
 from batchpool.cli.comparison.commands import compare
+from batchpool.cli.completion import completion
 from batchpool.cli.exit_codes import JOB_FAILED, exit_codes, way_on
 from batchpool.cli.extras import needs_extra
+from batchpool.cli.inventory import backends, tasks, workers
+from batchpool.cli.jobs.commands import cancel, delete, errors, job_, jobs, retry, trace
 from batchpool.cli.lesson import lesson
 from batchpool.cli.options import announce, json_option, retries_option, url_option
 from batchpool.cli.report import report
@@ -61,7 +64,7 @@ def main() -> None:
 )
 @needs_extra("local")
 def up(workers: int, port: int, data: Path | None, reload: bool, files_root: str | None) -> None:
-    """Start a local stack on this machine and keep it running until Ctrl-C."""
+    """Start a local stack, and keep it running until Ctrl-C."""
     from batchpool.cli.log_writer import LogWriter
     from batchpool.cli.output import LogFormat
     from batchpool.stack.local_stack import LocalStack, StackOptions
@@ -101,7 +104,7 @@ def doctor(as_json: bool) -> None:
 @json_option
 @needs_extra("local")
 def demo(as_json: bool) -> None:
-    """Run the notebook's six variants and one job on real input, on a stack of its own."""
+    """Run the notebook's six variants and a job on real input."""
     from batchpool.cli.demo.file import write_demo_file
     from batchpool.cli.demo.output import print_demo
     from batchpool.cli.demo.run import run_demo
@@ -118,7 +121,10 @@ def demo(as_json: bool) -> None:
 @main.command()
 @needs_extra("worker")
 def worker() -> None:
-    """Run one worker on the Redis that REDIS_URL names (same as `python -m batchpool.worker`)."""
+    """Run one worker on the Redis that REDIS_URL names.
+
+    The same as `python -m batchpool.worker`.
+    """
     # exec: signals reach the worker itself, and its exit code is ours.
     os.execv(sys.executable, [sys.executable, "-m", "batchpool.worker"])  # noqa: S606
 
@@ -231,10 +237,9 @@ def _watch(client: Client, job_id: str, as_json: bool) -> None:
         sys.exit(JOB_FAILED)
 
 
-main.add_command(compare)
-main.add_command(run)
-main.add_command(lesson)
-main.add_command(values)
-main.add_command(records)
-main.add_command(logs)
-main.add_command(report)
+_COMMANDS = (
+    *(jobs, job_, records, values, logs, errors, cancel, retry, delete, report, trace),
+    *(compare, lesson, run, tasks, backends, workers, completion),
+)
+for _command in _COMMANDS:
+    main.add_command(_command)

@@ -14,7 +14,7 @@ from batchpool.client.resources import Event, Job
 from batchpool.json_value import JsonObject
 
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta")
-_STATE_STYLES = {"succeeded": "bold green", "failed": "bold red", "cancelled": "bold yellow"}
+STATE_STYLES = {"succeeded": "bold green", "failed": "bold red", "cancelled": "bold yellow"}
 
 
 def stdout_console() -> Console:
@@ -85,7 +85,7 @@ def print_summary(console: Console, job: Job) -> None:
 def _summary(job: Job) -> Iterator[tuple[str, Text | str]]:
     spec, timing, progress = job["spec"], job.timing, job.progress
     yield "job", job.id
-    yield "state", Text(job.state, _STATE_STYLES.get(job.state, "bold"))
+    yield "state", Text(job.state, STATE_STYLES.get(job.state, "bold"))
     how = f"{spec['backend']}, concurrency {spec['concurrency']}, batches {spec['batches']}"
     yield "ran", f"{spec['task']} × {progress['total']} on {how}"
     counts = [f"{count} {state}" for state, count in progress.items() if count and state != "total"]

@@ -20,7 +20,10 @@ from batchpool.client.errors import NotFound
 )
 @url_option
 def report(id: str, output: Path | None, url: str) -> None:
-    """Write the report of the job or comparison ID: one HTML file that opens without a network."""
+    """Write the report of the job or comparison ID as one file.
+
+    It is HTML that needs no network.
+    """
     with exit_codes(), Client(url) as client:
         text = load_report(client, id)
     if output == Path("-"):

@@ -27,7 +27,7 @@ COLUMNS = ("index", "state", "value", "pid", "ppid", "thread_name", "sum_seen")
 )
 @url_option
 def values(job: str, missing: Missing, url: str) -> None:
-    """Print the value of each item of JOB as a line of JSON, by item index."""
+    """Print the value of each item of JOB, a line of JSON each."""
     with exit_codes(), Client(url) as client:
         for value in client.values(job, missing):
             # click.echo would flush each line.
@@ -43,7 +43,7 @@ def values(job: str, missing: Missing, url: str) -> None:
 @json_option
 @url_option
 def records(job: str, follow: bool, state: str | None, as_json: bool, url: str) -> None:
-    """Print the record of each item of JOB: a line each, or with --json as a line of JSON."""
+    """Print the record of each item of JOB, a line each."""
     states = state.split(",") if state else ()
     fields = () if as_json else (*COLUMNS, "error")
     with exit_codes(), Client(url) as client:

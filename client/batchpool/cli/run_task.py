@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @json_option
 @needs_extra("worker")
 def run(task: str, params: tuple[str, ...], as_json: bool, **rest: Any) -> None:
-    """Run TASK on some items in this process, without Redis and workers.
+    """Run TASK on some items in this process, without a stack.
 
     The task is found as a worker finds it: by BATCHPOOL_TASKS_DIR, or an installed package.
     """

@@ -16,7 +16,7 @@ from batchpool.client.follow import LONGEST_WAIT_S, follow_events, wait_ended
 from batchpool.client.inventory import Inventory
 from batchpool.client.ordered_values import ordered_values
 from batchpool.client.reading import Missing, read_records, read_values, stream_records
-from batchpool.client.resources import Event, Job
+from batchpool.client.resources import Event, Job, id_of
 from batchpool.client.task_names import task_name
 from batchpool.client.transport import Call, Transport, check_seconds, request_body
 from batchpool.json_value import JsonObject
@@ -132,7 +132,7 @@ class Client(Inventory):
 
     def job(self, job: Job | str) -> Job:
         """Load the current state of a job."""
-        return self._bound(self._transport.json(Call("GET", f"/v1/jobs/{_id(job)}")))
+        return self._bound(self._transport.json(Call("GET", f"/v1/jobs/{id_of(job)}")))
 
     def jobs(
         self,
@@ -157,8 +157,8 @@ class Client(Inventory):
         Raises:
             WaitTimeout: it has not ended within `wait_s`.
         """
-        what = f"job {_id(job)}"
-        return self._bound(wait_ended(self._transport, f"/v1/jobs/{_id(job)}", what, wait_s))
+        what = f"job {id_of(job)}"
+        return self._bound(wait_ended(self._transport, f"/v1/jobs/{id_of(job)}", what, wait_s))
 
     def records(
         self, job: Job | str, states: Sequence[str] = (), fields: Sequence[str] = ()
@@ -169,7 +169,7 @@ class Client(Inventory):
             states: only records in one of these states.
             fields: only these fields of each record.
         """
-        return read_records(self._transport, _id(job), states, fields)
+        return read_records(self._transport, id_of(job), states, fields)
 
     def stream(
         self, job: Job | str, states: Sequence[str] = (), fields: Sequence[str] = ()
@@ -183,7 +183,7 @@ class Client(Inventory):
             NotFound: the job was deleted, or has expired.
             Unreachable: the stream was cut, and nothing answered for `retry_for_s`.
         """
-        return stream_records(self._transport, _id(job), states, fields)
+        return stream_records(self._transport, id_of(job), states, fields)
 
     def values(self, job: Job | str, missing: Missing = "fail") -> Iterator[Any]:
         """Iterate over what the tasks returned, by item index, as they stream in.
@@ -193,34 +193,34 @@ class Client(Inventory):
         Raises:
             Conflict: items have no value, and `missing` is `fail`.
         """
-        return read_values(self._transport, _id(job), missing)
+        return read_values(self._transport, id_of(job), missing)
 
     def events(self, job: Job | str) -> Iterator[Event]:
         """Iterate over the job's events until it has ended; reconnects when the stream is cut."""
-        path = f"/v1/jobs/{_id(job)}/events"
-        return follow_events(self._transport, path, f"job {_id(job)}")
+        path = f"/v1/jobs/{id_of(job)}/events"
+        return follow_events(self._transport, path, f"job {id_of(job)}")
 
     def timeline(self, job: Job | str) -> JsonObject:
         """Load when each item ran and where: bars, or bins where they are many."""
-        return dict(self._transport.json(Call("GET", f"/v1/jobs/{_id(job)}/timeline")))
+        return dict(self._transport.json(Call("GET", f"/v1/jobs/{id_of(job)}/timeline")))
 
     def report(self, job: Job | str) -> str:
         """Return the report: one HTML file that loads nothing and opens from a disk."""
-        path = f"/v1/jobs/{_id(job)}/report"
+        path = f"/v1/jobs/{id_of(job)}/report"
         return self._transport.call(Call("GET", path, headers={"Accept": "text/html"})).text
 
     def cancel(self, job: Job | str) -> Job:
         """Cancel a queued or running job."""
-        job_id = _id(job)
+        job_id = id_of(job)
         return self._bound(self._transport.json(Call("POST", f"/v1/jobs/{job_id}/cancel")))
 
     def retry(self, job: Job | str) -> Job:
         """Submit a new job of the items that did not succeed."""
-        return self._bound(job_results.retry(self._transport, _id(job)))
+        return self._bound(job_results.retry(self._transport, id_of(job)))
 
     def delete(self, job: Job | str) -> None:
         """Delete a job that has ended."""
-        job_id = _id(job)
+        job_id = id_of(job)
         self._transport.call(Call("DELETE", f"/v1/jobs/{job_id}"))
 
     # -- calls
@@ -294,7 +294,3 @@ class Client(Inventory):
         check_seconds(wait_s=wait_s)
         ordered = self.comparisons.submit(request_body(task, count, items, spec, arms))
         return self.comparisons.wait(ordered, wait_s)
-
-
-def _id(job: Job | str) -> str:
-    return job if isinstance(job, str) else job.id

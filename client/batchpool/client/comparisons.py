@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from batchpool.client.follow import follow_events, wait_ended
-from batchpool.client.resources import Event, Resource
+from batchpool.client.resources import Event, Resource, id_of
 from batchpool.client.transport import Call, Transport
 from batchpool.json_value import JsonObject
 
@@ -82,12 +82,12 @@ class Comparisons:
         Raises:
             WaitTimeout: it has not ended within `wait_s`.
         """
-        what = f"comparison {_id(comparison)}"
+        what = f"comparison {id_of(comparison)}"
         return Comparison(wait_ended(self._transport, _path(comparison), what, wait_s))
 
     def events(self, comparison: Comparison | str) -> Iterator[Event]:
         """Iterate over its events until it has ended; reconnects when the stream is cut."""
-        what, path = f"comparison {_id(comparison)}", f"{_path(comparison)}/events"
+        what, path = f"comparison {id_of(comparison)}", f"{_path(comparison)}/events"
         return follow_events(self._transport, path, what)
 
     def export(self, comparison: Comparison | str, format: str) -> str:
@@ -115,9 +115,5 @@ class Comparisons:
         self._transport.call(Call("DELETE", _path(comparison)))
 
 
-def _id(comparison: Comparison | str) -> str:
-    return comparison if isinstance(comparison, str) else comparison.id
-
-
 def _path(comparison: Comparison | str) -> str:
-    return f"{_PATH}/{_id(comparison)}"
+    return f"{_PATH}/{id_of(comparison)}"

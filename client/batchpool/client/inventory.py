@@ -2,6 +2,7 @@
 
 from batchpool.client.comparisons import Comparison
 from batchpool.client.errors import Unavailable
+from batchpool.client.resources import id_of
 from batchpool.client.transport import Call, Transport
 from batchpool.json_value import JsonObject
 
@@ -23,19 +24,23 @@ class Inventory:
         """List the tasks, with the JSON Schema of their params."""
         return list(self._transport.json(Call("GET", "/v1/tasks"))["tasks"])
 
+    def task_errors(self) -> list[JsonObject]:
+        """List the tasks and modules that could not be loaded, and why."""
+        return list(self._transport.json(Call("GET", "/v1/tasks"))["errors"])
+
     def lessons(self) -> list[JsonObject]:
         """List the guided experiments; `order` of each is the body of a comparison."""
         return list(self._transport.json(Call("GET", "/v1/lessons"))["lessons"])
 
     def lesson_run(self, lesson: str, comparison: Comparison | str) -> JsonObject:
         """Load what a comparison that ran a lesson showed so far."""
-        found = comparison if isinstance(comparison, str) else comparison.id
-        return dict(self._transport.json(Call("GET", f"/v1/lessons/{lesson}/{found}")))
+        found = id_of(comparison)
+        return dict(self._transport.json(Call("GET", f"/v1/lessons/{id_of(lesson)}/{found}")))
 
     def lesson_file(self, lesson: str, comparison: Comparison | str) -> str:
         """Load what a run of a lesson showed as one HTML file."""
-        found = comparison if isinstance(comparison, str) else comparison.id
-        call = Call("GET", f"/v1/lessons/{lesson}/{found}", headers={"Accept": "text/html"})
+        found = id_of(comparison)
+        call = Call("GET", f"/v1/lessons/{id_of(lesson)}/{found}", headers={"Accept": "text/html"})
         return self._transport.call(call).text
 
     def ready(self) -> JsonObject:

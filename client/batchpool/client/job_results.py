@@ -7,7 +7,9 @@ from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
 
-from batchpool.client.errors import BatchpoolError
+import httpx
+
+from batchpool.client.errors import BatchpoolError, Unreachable
 from batchpool.client.reading import Missing, read_records
 from batchpool.client.transport import Call, Transport
 from batchpool.json_value import JsonObject
@@ -41,6 +43,20 @@ def merged_values(transport: Transport, job_id: str, missing: Missing = "fail") 
         if index < total:
             yield value
         expected = index + 1
+
+
+def read_trace(transport: Transport, job_id: str) -> Iterator[bytes]:
+    """Iterate over the parts of `GET /v1/jobs/{id}/trace`.
+
+    Raises:
+        Unreachable: it was cut; a trace that is not whole is of no use.
+    """
+    headers = {"Accept": "application/json"}
+    with transport.stream(f"/v1/jobs/{job_id}/trace", headers=headers) as answer:
+        try:
+            yield from answer.iter_bytes()
+        except httpx.TransportError as error:
+            raise Unreachable(f"the trace of job {job_id} was cut: {error}") from error
 
 
 def _filled(transport: Transport, jobs: Sequence[JsonObject]) -> Iterator[tuple[int, Any]]:

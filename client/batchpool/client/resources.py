@@ -1,18 +1,20 @@
 """Resources that the client returns: Job, Event and their base class."""
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from batchpool.client import job_results, reading
-from batchpool.client.errors import BatchpoolError
+from batchpool.client.errors import BatchpoolError, InvalidInput
 from batchpool.client.job_html import job_html
 from batchpool.client.reading import Missing
 from batchpool.client.records_frame import records_frame
 from batchpool.client.transport import Transport
 from batchpool.json_value import JsonObject
 
+_ID = re.compile(r"[0-9A-Za-z_-]{1,200}", re.ASCII)
 TERMINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 
 
@@ -47,6 +49,18 @@ class Resource:
     def succeeded(self) -> bool:
         """True for a job whose items all succeeded, and for a comparison that was completed."""
         return self.state == "succeeded"
+
+
+def id_of(resource: Resource | str) -> str:
+    """Return the id of a resource, fit to be a part of a path.
+
+    Raises:
+        InvalidInput: it is no id. In a path, nothing or dots would name something else.
+    """
+    found = resource if isinstance(resource, str) else resource.id
+    if not _ID.fullmatch(found):
+        raise InvalidInput("id", f"must be letters, digits, - and _, got {found[:80]!r}")
+    return found
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,6 +127,10 @@ class Job(Resource):
         `samples` with message and traceback.
         """
         return job_results.error_groups(self._sender(), self.id)
+
+    def trace(self) -> Iterator[bytes]:
+        """Iterate over the parts of a trace of its items, for Perfetto or chrome://tracing."""
+        return job_results.read_trace(self._sender(), self.id)
 
     def retry(self) -> "Job":
         """Submit a new job of the items that did not succeed; `values(merged=True)` has all."""

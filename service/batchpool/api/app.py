@@ -52,6 +52,8 @@ def create_app(
         settings, redis, slow_redis or redis, large_bodies, limits
     )
     app.url_map.strict_slashes = True
+    # An id that is missing in a path must not make it another path.
+    app.url_map.merge_slashes = False
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.before_request(_check_sender)

@@ -31,7 +31,7 @@ _format_option = click.option(
 
 @click.group(cls=DefaultGroup)
 def compare() -> None:
-    """Run a task in several ways, and say which one is faster and how sure that is.
+    """Run a task in several ways, and say which one is faster.
 
     `batchpool compare TASK ...` is short for `batchpool compare run TASK ...`.
     """

@@ -1,0 +1,1 @@
+"""`batchpool jobs`, `job` and what is done with one job."""

@@ -1,0 +1,162 @@
+"""Each command that shows something: what it prints in 80 columns, and its JSON by the schema."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+
+from batchpool.client import Client
+from batchpool.stack.local_stack import LocalStack, StackOptions
+
+COLUMNS = 80
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    options = StackOptions(workers=1, temporary=True, prefer_own_redis=True)
+    with LocalStack(options) as stack:
+        yield stack.url
+
+
+@pytest.fixture(scope="module")
+def failed(url: str) -> str:
+    """A job of which both items failed."""
+    with Client(url) as client:
+        return client.run("fail", count=2, labels={"run": "7"}, wait_s=30).id
+
+
+def batchpool(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    told = subprocess.run(
+        [sys.executable, "-m", "batchpool", *arguments],
+        env=os.environ | {"BATCHPOOL_URL": url, "COLUMNS": str(COLUMNS)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "Traceback (most recent call last)" not in told.stderr
+    return told
+
+
+def printed(url: str, *arguments: str) -> str:
+    told = batchpool(url, *arguments)
+    assert told.returncode == 0, told.stderr
+    wide = [line for line in told.stdout.splitlines() if len(line.rstrip()) > COLUMNS]
+    assert wide == []
+    return told.stdout
+
+
+def as_json(url: str, *arguments: str) -> Any:
+    told = batchpool(url, *arguments, "--json")
+    assert told.returncode == 0, told.stderr
+    return json.loads(told.stdout)
+
+
+def check(url: str, path: str, answer: Any) -> None:
+    """Validate an answer of `GET path` against /openapi.json."""
+    document = httpx.get(f"{url}/openapi.json").json()
+    answered = document["paths"][path]["get"]["responses"]["200"]["content"]
+    schema = answered["application/json"]["schema"] | {"components": document["components"]}
+    Draft202012Validator(schema).validate(answer)
+
+
+def test_jobs_are_listed(url: str, failed: str) -> None:
+    text = printed(url, "jobs", "--limit", "1")
+    assert text.splitlines()[0].split() == ["id", "state", "task", "items", "failed", "wall"]
+    assert text.count("failed") == 2 and failed in text
+    check(url, "/v1/jobs", {"jobs": as_json(url, "jobs"), "next": None})
+    assert as_json(url, "jobs", "--state", "cancelled") == []
+    assert batchpool(url, "jobs", "--state", "odd").returncode == 2
+
+
+def test_a_job_is_shown_with_its_batches(url: str, failed: str) -> None:
+    text = printed(url, "job", failed)
+    assert "2 failed" in text and "batch  state" in text
+    check(url, "/v1/jobs/{job_id}", as_json(url, "job", failed))
+
+
+def test_failures_are_shown_by_cause(url: str, failed: str) -> None:
+    text = printed(url, "errors", failed)
+    assert "TaskFailed × 2" in text and "items 0, 1" in text and "raise TaskFailed" in text
+    (group,) = as_json(url, "errors", failed)
+    assert (group["count"], group["indices"]) == (2, [0, 1])
+    with Client(url) as client:
+        good = client.run("echo", count=1, wait_s=30)
+    assert printed(url, "errors", good.id) == "no item has failed\n"
+
+
+def test_what_failed_is_retried_and_deleted(url: str, failed: str) -> None:
+    again = printed(url, "retry", failed).strip()
+    with Client(url) as client:
+        assert client.wait(again, 30)["spec"]["retry_of"] == failed
+    assert printed(url, "delete", again) == f"{again} deleted\n"
+    gone = batchpool(url, "job", again)
+    assert gone.returncode == 2 and again in gone.stderr
+
+
+def test_a_job_is_cancelled(url: str) -> None:
+    job = printed(url, "submit", "sleep", "--count", "1", "--param", "seconds=60").strip()
+    busy = batchpool(url, "delete", job)
+    assert busy.returncode == 2 and "only jobs that have ended" in busy.stderr
+    assert printed(url, "cancel", job).startswith(job)
+    with Client(url) as client:
+        assert client.wait(job, 30).state == "cancelled"
+    assert batchpool(url, "cancel", job).returncode == 2
+
+
+def test_a_trace_is_written_to_a_file_or_printed(url: str, failed: str, tmp_path: Any) -> None:
+    told = batchpool(url, "trace", failed, "-o", str(tmp_path / "trace.json"))
+    assert (told.returncode, told.stdout) == (0, "")
+    written = json.loads((tmp_path / "trace.json").read_text())
+    assert written == json.loads(batchpool(url, "trace", failed).stdout)
+    assert len([each for each in written["traceEvents"] if each["ph"] == "X"]) >= 2
+    nowhere = batchpool(url, "trace", failed, "-o", str(tmp_path / "no" / "trace.json"))
+    assert nowhere.returncode == 2 and "cannot write" in nowhere.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("tasks", ("sleep", "seconds", "cpu", "iterations")),
+        ("backends", ("process-pool", "start-method", "task-timeout")),
+        ("workers", ("Python", "idle")),
+    ],
+)
+def test_what_the_service_has_is_listed(url: str, command: str, shown: tuple[str, ...]) -> None:
+    text = printed(url, command)
+    assert [part for part in shown if part not in text] == []
+    found = as_json(url, command)
+    assert found
+    check(url, f"/v1/{command}", found if command == "tasks" else {command: found})
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script(url: str, shell: str) -> None:
+    text = batchpool(url, "completion", shell).stdout
+    assert f"_BATCHPOOL_COMPLETE={shell}_complete" in text
+
+
+def test_bash_completes_commands() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "batchpool"],
+        env=os.environ
+        | {"_BATCHPOOL_COMPLETE": "bash_complete", "COMP_WORDS": "batchpool re", "COMP_CWORD": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert set(told.stdout.split()) >= {"plain,records", "plain,report", "plain,retry"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("job", "x"), ("errors", "0" * 24), ("retry", "nope"), ("trace", "../x"), ("cancel", "")],
+)
+def test_an_unknown_job_is_said_in_a_line(url: str, arguments: tuple[str, ...]) -> None:
+    told = batchpool(url, *arguments)
+    assert told.returncode == 2
+    assert len(told.stderr.splitlines()) == 1, told.stderr
