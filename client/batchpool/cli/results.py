@@ -60,7 +60,7 @@ def records(job: str, follow: bool, state: str | None, as_json: bool, url: str) 
 @json_option
 @url_option
 def logs(job: str, index: int | None, as_json: bool, url: str) -> None:
-    """Print what the items of JOB printed and logged, each line after the index of its item.
+    """Print what the items of JOB printed and logged."""
 
     With --index the lines alone, with --json a line of JSON for each item.
     """
