@@ -60,9 +60,9 @@ def records(job: str, follow: bool, state: str | None, as_json: bool, url: str) 
 @json_option
 @url_option
 def logs(job: str, index: int | None, as_json: bool, url: str) -> None:
-    """Print what the items of JOB printed and logged."""
+    """Print what the items of JOB printed and logged.
 
-    With --index the lines alone, with --json a line of JSON for each item.
+    Each line stands after the index of its item. With --index the lines alone, with --json a line of JSON for each item.
     """
     with exit_codes(), Client(url) as client:
         for number, log in client.job(job).logs(index or 0):
