@@ -62,7 +62,8 @@ def records(job: str, follow: bool, state: str | None, as_json: bool, url: str) 
 def logs(job: str, index: int | None, as_json: bool, url: str) -> None:
     """Print what the items of JOB printed and logged.
 
-    Each line stands after the index of its item. With --index the lines alone, with --json a line of JSON for each item.
+    Each line stands after the index of its item; with --index the lines stand alone. With --json
+    it is a line of JSON for each item.
     """
     with exit_codes(), Client(url) as client:
         for number, log in client.job(job).logs(index or 0):
