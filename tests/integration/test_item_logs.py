@@ -163,3 +163,22 @@ def test_a_killed_item_has_what_it_printed(shared_crew: StackProcesses, backend:
     job = shared_crew.run(task="talk-and-crash", items=[0], backend=backend)
     (record,) = shared_crew.records(job["id"])
     assert (record["state"], record["log"]) == ("crashed", "crashes\n")
+
+
+def test_a_batch_that_is_taken_over_keeps_the_logs_of_both_owners(crew: StackProcesses) -> None:
+    crew.environ |= {"BATCHPOOL_LEASE_S": "1"}
+    crew.start("batchpool.reconciler")
+    (first,) = crew.start_workers(1)
+    items = [{"lines": 70, "pause_s": 0.02} for _ in range(100)]
+    job = crew.stage.post(task="flood", items=items, backend="sequential")["id"]
+    crew.wait_running(job, recorded=20)
+    first.kill()
+    first.wait()
+    crew.start_workers(1)
+    assert crew.finish(job, 60)["state"] == "succeeded"
+    records = crew.records(job)
+    assert len({record["epoch"] for record in records}) == 2
+    kept = [record for record in records if record["log"].startswith("000000")]
+    # What the first owner has used of the room is not free again.
+    assert len(kept) == (1 << 19) // 7000
+    assert {record["epoch"] for record in kept} == {1, 2}

@@ -115,9 +115,10 @@ def talk_oddly(item: str) -> str:
 
 @task("flood")
 def flood(item: dict[str, Any]) -> int:
-    """Print so many lines, then fail if told to."""
+    """Print so many lines, then wait or fail if told to."""
     for number in range(item["lines"]):
         print(f"{number:06}", "x" * 92)
+    time.sleep(item.get("pause_s", 0))
     if item.get("fails"):
         raise ValueError("told to")
     return int(item["lines"])
