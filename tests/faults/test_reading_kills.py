@@ -1,13 +1,10 @@
 """Values and followed records, read while the API and a worker are SIGKILLed: whole, none twice."""
 
-import os
 import random
 import signal
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import islice
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,37 +12,14 @@ from batchpool.client import Client
 from batchpool.ledger.ownership import Ending, Ownership, make_block
 from batchpool.ledger.values.job_entries import Tally
 from batchpool.model import ExecutionSite, Outcome
-from batchpool.system.process_tree import descendants, is_alive
-from tests.faults.apis import start_api
+from tests.faults.apis import RestartedApi
 from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
-from tests.support.waiting import wait_until
 
 SECONDS, CONCURRENCY = 0.01, 2
 TEXT, VALUES, PER_BLOCK = "x" * 1000, 40_000, 4000
 IN_FLIGHT = 16_000
 """Values that the kernel may have taken from the API, and the client not read yet."""
-
-
-class Killed:
-    """An API that is SIGKILLed with all its processes, and started again on its port."""
-
-    def __init__(self, crew: StackProcesses) -> None:
-        self._crew = crew
-        self.url = start_api(crew)
-        self._process = crew.members[-1]
-
-    def kill(self) -> None:
-        # It listens before it serves.
-        serving = wait_until(lambda: descendants(self._process.pid), 10, "the API serves")
-        for pid in (self._process.pid, *serving):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        assert self._process.wait(5) == -signal.SIGKILL
-        wait_until(lambda: not any(map(is_alive, serving)), 5, "the API is dead")
-        self._crew.members.remove(self._process)
-        start_api(self._crew, BATCHPOOL_API_PORT=str(urlsplit(self.url).port))
-        self._process = self._crew.members[-1]
 
 
 @pytest.mark.parametrize(("items", "api_kills"), [(1200, 1), *full((8000, 6))])
@@ -54,7 +28,7 @@ def test_followed_records_come_once_each_over_kills_of_api_and_worker(
 ) -> None:
     crew.start("batchpool.reconciler")
     workers = {worker.pid: worker for worker in crew.start_workers(2)}
-    api = Killed(crew)
+    api = RestartedApi(crew)
     job_id = crew.stage.post(
         task="sleep",
         params={"seconds": SECONDS},
@@ -98,7 +72,7 @@ def test_values_are_whole_over_kills_of_the_api(
     crew.stage.announce(crew.stage.capabilities(), crew.stage.worker_document())
     job_id = crew.stage.post(task="echo", count=VALUES)["id"]
     write_values(crew, job_id)
-    api = Killed(crew)
+    api = RestartedApi(crew)
     # Most is on the way at once: behind the last kill there must be more than what may be.
     last = VALUES - IN_FLIGHT
     at = sorted(random.Random(seed).sample(range(1, last), kills))
