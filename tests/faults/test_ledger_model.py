@@ -149,12 +149,11 @@ class LedgerMachine(RuleBasedStateMachine):
         upload = ItemUpload(self.redis, job_id, CapacityLimits(1000))
         for at, size in enumerate(parts):
             first = sum(parts[:at])
-            upload.add(json.dumps(given[first : first + size]), size)
+            upload.add(json.dumps(given[first : first + size])[1:-1], size)
+            uploaded = upload.finish()
         assert self.jobs.load(job_id) is None
         ranges = [(0, len(given))]
-        new = NewJob(
-            job_id, job_spec(reduce=REDUCE), ranges, upload.finished(), "c", 3600, 3600, 3600
-        )
+        new = NewJob(job_id, job_spec(reduce=REDUCE), ranges, uploaded, "c", 3600, 3600, 3600)
         if lost:
             self.redis.delete(keys.UPLOAD + job_id)
             with pytest.raises(UploadLost):

@@ -36,7 +36,7 @@ from batchpool.ledger.ownership import (
 )
 from batchpool.ledger.records import Records
 from batchpool.ledger.recovery import Recovery
-from batchpool.ledger.values.job_entries import JobEntry, NewJob, Tally
+from batchpool.ledger.values.job_entries import JobEntry, NewJob, Tally, UploadedItems
 from batchpool.model import ExecutionSite, Outcome, TaskError
 from batchpool.reducers.reducer import Reducer
 from batchpool.reducers.reduction import BatchReductions, merge
@@ -419,7 +419,8 @@ def test_listed_items_come_back_across_blocks(redis: Redis) -> None:
 def uploaded(redis: Redis, parts: list[list[Any]], room: int = 100_000) -> ItemUpload:
     upload = ItemUpload(redis, "j", CapacityLimits(room))
     for items in parts:
-        upload.add(json.dumps(items), len(items))
+        upload.add(json.dumps(items)[1:-1], len(items))
+        upload.finish()
     return upload
 
 
@@ -428,7 +429,7 @@ def test_uploaded_items_belong_to_a_job_or_to_nobody(redis: Redis) -> None:
     # As large items come: blocks in several parts.
     upload = uploaded(redis, [given[:10], given[10:4000], given[4000:4096], given[4096:]])
     assert 590 < redis.ttl("bp:upload:j") <= 600 and redis.keys("bp:job*") == []
-    jobs = create(redis, items=upload.finished(), ranges=[(0, 4500), (4500, 500)])
+    jobs = create(redis, items=upload.finish(), ranges=[(0, 4500), (4500, 500)])
     assert redis.ttl("bp:job:j:items") == -1 and redis.keys("bp:upload*") == []
     assert list(jobs.items("j", 0, 5000)) == given
     assert list(jobs.items("j", 4500, 500)) == given[4500:]
@@ -441,9 +442,10 @@ def test_an_upload_that_has_lost_a_block_makes_no_job(redis: Redis) -> None:
     upload = uploaded(redis, [[1], [2]])
     redis.delete("bp:upload:j")
     with pytest.raises(UploadLost):
-        upload.add("[3]", 1)
+        upload.add("3", 1)
+        upload.finish()
     with pytest.raises(UploadLost):
-        create(redis, items=upload.finished(), ranges=[(0, 2)])
+        create(redis, items=UploadedItems("bp:upload:j", 2, 2, 0), ranges=[(0, 2)])
     assert redis.keys("bp:*") == []
 
 
@@ -462,8 +464,9 @@ def test_items_of_many_blocks_are_read_as_they_are_needed(redis: Redis, size: in
         rest = given[part[0] + len(part) : part[0] + 4096]
         for items in (part, rest):
             if items:
-                upload.add(json.dumps(items), len(items))
-    jobs = create(redis, items=upload.finished(), ranges=[(0, 70_000)])
+                upload.add(json.dumps(items)[1:-1], len(items))
+                upload.finish()
+    jobs = create(redis, items=upload.finish(), ranges=[(0, 70_000)])
     items = jobs.items("j", 100, 70_000)
     assert isinstance(items, StoredItems)
     assert list(items) == given[100:70_100] and items[50_000:50_003] == given[50_100:50_103]

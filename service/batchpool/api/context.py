@@ -97,9 +97,6 @@ class ApiContext:
         )
 
 
-WHOLE_BODY = "batchpool.whole_body"
-"""In the WSGI environment: the body, which the server has read."""
-
 CLIENT_IS_GONE = "batchpool.client_is_gone"
 """In the WSGI environment: a function that says whether the client has closed its side."""
 

@@ -22,7 +22,7 @@ def openapi_document() -> JsonObject:
     used = {
         model
         for operation in OPERATIONS
-        for model in (operation.answer, operation.body)
+        for model in (operation.answer, operation.body, operation.dry_run)
         if model is not None
     } | {answers.ProblemDocument}
     ordered = sorted(used, key=lambda model: model.__name__)
@@ -50,7 +50,9 @@ def _describe(operation: Operation) -> JsonObject:
         "responses": _responses(operation),
     }
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": _content(operation.body)}
+        content = _content(operation.body)
+        content |= {each: {"schema": {"type": "string"}} for each in operation.body_others}
+        described["requestBody"] = {"required": True, "content": content}
     return described
 
 
@@ -79,6 +81,8 @@ def _responses(operation: Operation) -> JsonObject:
     if operation.status == 202 and operation.body:
         done["headers"] = {"Location": {"schema": {"type": "string"}}}
     found = {str(operation.status): done}
+    if operation.dry_run:
+        found["200"] = {"description": "The plan", "content": _content(operation.dry_run)}
     problem = _content(answers.ProblemDocument, "application/problem+json")
     for status in sorted({*operation.problems, *ANY_PROBLEMS}):
         found[str(status)] = {"description": _WHY[status], "content": problem}
@@ -107,7 +111,7 @@ _WHY = {
     409: "The state of the job or comparison, or a used Idempotency-Key, forbids it",
     413: "The body is too long, or its values take too much memory",
     414: "The request line is too long",
-    415: "The body is not plain application/json",
+    415: "The body has another media type, or is encoded",
     417: "Only 100-continue can be expected",
     421: "The Host is no IP address, localhost or allowed name",
     422: "A field or parameter is out of bounds; `errors` names them",

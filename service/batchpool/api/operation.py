@@ -16,6 +16,8 @@ class Operation:
     Args:
         problems: statuses that are answered with a problem document.
         others: further media types of the answer.
+        body_others: the same of the body.
+        dry_run: the answer, with status 200, to `dry_run=1`.
     """
 
     method: str
@@ -28,3 +30,5 @@ class Operation:
     headers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
     others: tuple[str, ...] = ()
+    body_others: tuple[str, ...] = ()
+    dry_run: type[BaseModel] | None = None

@@ -7,6 +7,7 @@ from batchpool.schemas import inventory_responses as inventory_answers
 from batchpool.schemas import job_requests as models
 from batchpool.schemas import job_responses as answers
 from batchpool.schemas import lesson_responses as lesson_answers
+from batchpool.schemas import plan_responses as plan_answers
 from batchpool.schemas import record_requests
 from batchpool.schemas import record_responses as record_answers
 from batchpool.schemas.report import ReportQuery
@@ -15,6 +16,8 @@ from batchpool.schemas.timeline import Timeline, TimelineQuery
 _READ = (406, 422, 503)
 _ONE = (404, *_READ)
 _SUBMIT = (400, 406, 409, 413, 415, 422, 429, 503, 507)
+_UPLOAD = {"Batchpool-Job": "if the body is NDJSON or CSV: the job as JSON, without its items"}
+_GONE = (404, 422, 503)
 _KEY = {"Idempotency-Key": "a request with the same key and body is the same request, for 24 h"}
 
 
@@ -26,8 +29,10 @@ OPERATIONS: tuple[Operation, ...] = (
         202,
         answers.Job,
         body=models.JobRequest,
-        query=models.JobQuery,
-        headers=_KEY,
+        query=models.SubmitQuery,
+        headers=_KEY | _UPLOAD,
+        body_others=("application/x-ndjson", "text/csv"),
+        dry_run=plan_answers.PlannedJob,
         problems=_SUBMIT,
     ),
     Operation(
@@ -135,12 +140,7 @@ OPERATIONS: tuple[Operation, ...] = (
         others=("text/html", "image/svg+xml"),
     ),
     Operation(
-        "post",
-        "/v1/jobs/{job_id}/cancel",
-        "Cancel a job",
-        202,
-        answers.Job,
-        problems=(404, 406, 409, 422, 503),
+        "post", "/v1/jobs/{job_id}/cancel", "Cancel a job", 202, answers.Job, problems=(*_ONE, 409)
     ),
     Operation(
         "post",
@@ -253,11 +253,7 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=_READ,
     ),
     Operation(
-        "delete",
-        "/v1/broken/{broken_id}",
-        "Delete broken data for good",
-        204,
-        problems=(404, 422, 503),
+        "delete", "/v1/broken/{broken_id}", "Delete broken data for good", 204, problems=_GONE
     ),
     Operation("get", "/healthz", "Liveness of this process", answer=inventory_answers.Health),
     Operation(

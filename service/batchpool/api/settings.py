@@ -56,6 +56,12 @@ class ApiSettings(ServiceSettings):
         "a longer request body is refused with 413",
         (1024, 1 << 30),
     )
+    max_upload_bytes: int = setting(
+        "BATCHPOOL_MAX_UPLOAD_BYTES",
+        4 << 30,
+        "the same for a body of NDJSON or CSV, which is read line by line",
+        (1024, 1 << 40),
+    )
     max_items: int = setting("BATCHPOOL_MAX_ITEMS", 1_000_000, "items of one job", (1, 10_000_000))
     max_queued_items: int = setting(
         "BATCHPOOL_MAX_QUEUED_ITEMS",

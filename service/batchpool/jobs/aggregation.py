@@ -48,7 +48,7 @@ def show_summary(
         "id": job.id,
         "state": _checked_state(job.state, job.batches),
         "waiting_for": waits.to_json() if waits else None,
-        "spec": _show_spec(job.spec),
+        "spec": show_spec(job.spec),
         "progress": add_progress(_progress(batch) for batch in job.batches),
         "sum": total.value(),
         "sum_text": sum_text(total),
@@ -107,7 +107,7 @@ def _progress(batch: BatchEntry) -> dict[str, int]:
     return {"total": batch.count, "pending": unrecorded - running, "running": running, **counts}
 
 
-def _show_spec(spec: JobSpec) -> JsonObject:
+def show_spec(spec: JobSpec) -> JsonObject:
     shown = spec.to_json()
     # `count` is how the ledger knows the number; the API has it in `items`.
     del shown["count"]

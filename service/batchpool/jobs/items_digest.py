@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 from batchpool.ledger.values.job_spec import ItemsSummary
@@ -17,26 +16,44 @@ MOST_PREVIEW_BYTES = 4096
 _ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
-def items_digest(items: Sequence[Any]) -> str:
-    """SHA-256 over the compact JSON text of the list of `items`, which may be a range."""
-    digest = hashlib.sha256(b"[")
-    for start in range(0, len(items), SLICE):
-        text = _ENCODE(list(items[start : start + SLICE]))
-        digest.update((text[1:-1] if start == 0 else "," + text[1:-1]).encode())
-    digest.update(b"]")
-    return digest.hexdigest()
+class ItemsSummarizer:
+    """Counts and hashes items that come in lists, and keeps the first ones if they are short."""
+
+    def __init__(self) -> None:
+        # SHA-256 over the compact JSON text of the list of all items.
+        self._digest = hashlib.sha256(b"[")
+        self._first: list[Any] = []
+        self._room = MOST_PREVIEW_BYTES
+        self.count = 0
+
+    def add(self, items: Sequence[Any]) -> str:
+        """Take the next items; returns their JSON texts with commas between them."""
+        if self.count < FIRST and self._room >= 0:
+            self._keep(items)
+        text = _ENCODE(items)[1:-1]
+        self._digest.update((text if self.count == 0 else "," + text).encode())
+        self.count += len(items)
+        return text
+
+    def _keep(self, items: Sequence[Any]) -> None:
+        for item in items[: FIRST - self.count]:
+            self._room -= len(_ENCODE(item))
+            if self._room < 0:
+                break
+            self._first.append(item)
+
+    def summary(self) -> ItemsSummary:
+        """What has come; nothing can be added then."""
+        self._digest.update(b"]")
+        return ItemsSummary(self.count, self._digest.hexdigest(), self._first)
 
 
 def summarize_items(items: Sequence[Any]) -> ItemsSummary:
-    """Count and hash of the items, and the first ones if they are short."""
-    first: list[Any] = []
-    room = MOST_PREVIEW_BYTES
-    for item in islice(items, FIRST):
-        room -= len(_ENCODE(item))
-        if room < 0:
-            break
-        first.append(item)
-    return ItemsSummary(len(items), items_digest(items), first)
+    """Count and hash of the items, which may be a range, and the first ones if they are short."""
+    summarizer = ItemsSummarizer()
+    for start in range(0, len(items), SLICE):
+        summarizer.add(list(items[start : start + SLICE]))
+    return summarizer.summary()
 
 
 def canonical_digest(value: Any) -> str:

@@ -184,10 +184,26 @@ class BulkQuery(JobsFilter):
 
 
 class JobQuery(Request):
-    """`GET /v1/jobs/{id}` and `POST /v1/jobs`"""
+    """`GET /v1/jobs/{id}`"""
 
     wait: Annotated[float, Field(ge=0), BeforeValidator(number_from_text)] = Field(
         0, description="seconds to wait for a terminal state, at most 60"
+    )
+
+
+def flag_from_text(value: Any) -> Any:
+    if value not in ("0", "1"):
+        raise ValueError("must be 0 or 1")
+    return value == "1"
+
+
+class SubmitQuery(JobQuery):
+    """`POST /v1/jobs`"""
+
+    dry_run: Annotated[bool, BeforeValidator(flag_from_text)] = Field(
+        False,
+        json_schema_extra={"type": "integer", "enum": [0, 1], "default": 0},
+        description="1: answer the plan, or what would refuse it, and store nothing",
     )
 
 

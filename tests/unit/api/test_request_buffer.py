@@ -23,14 +23,14 @@ def test_the_end_is_found_in_whatever_pieces_it_comes(data: st.DataObject) -> No
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=8).map(sorted))
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
     found = []
-    buffer = RequestBuffer(1000)
+    buffer = RequestBuffer(1000, 2000)
     for piece in pieces:
         buffer.feed(piece)
         while buffer.is_complete:
             assert not buffer.must_close
             request, rest = buffer.take()
             found.append(request)
-            buffer = RequestBuffer(1000)
+            buffer = RequestBuffer(1000, 2000)
             buffer.feed(rest)
     assert found == requests
     assert len(buffer) == 0
@@ -55,14 +55,14 @@ def test_the_end_is_found_in_whatever_pieces_it_comes(data: st.DataObject) -> No
     ids=lambda data: repr(data[:60]),
 )
 def test_where_no_end_is_to_be_found_the_parser_decides(data: bytes) -> None:
-    buffer = RequestBuffer(1000)
+    buffer = RequestBuffer(1000, 2000)
     buffer.feed(data)
     assert buffer.is_complete
     assert buffer.must_close
 
 
 def test_many_tiny_chunks_are_not_gathered() -> None:
-    buffer = RequestBuffer(1 << 20)
+    buffer = RequestBuffer(1 << 20, 1 << 20)
     buffer.feed(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * (1 << 18))
     assert buffer.is_complete
     assert buffer.must_close
@@ -70,5 +70,5 @@ def test_many_tiny_chunks_are_not_gathered() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_taken(data: bytes) -> None:
-    RequestBuffer(100).feed(data)
-    RequestBuffer(100).feed(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + data)
+    RequestBuffer(100, 100).feed(data)
+    RequestBuffer(100, 100).feed(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + data)

@@ -14,10 +14,10 @@ from typing import IO
 import psutil
 from flask import Flask, Response
 from werkzeug.test import create_environ
-from werkzeug.wsgi import LimitedStream
 
 from batchpool.api.app import create_app
-from batchpool.api.bodies.large_bodies import MEMORY_BYTES, read_head, write_message
+from batchpool.api.bodies.body_messages import PieceReader, read_head, write_head
+from batchpool.api.bodies.large_bodies import MEMORY_BYTES
 from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import connect
 
@@ -49,19 +49,25 @@ def main() -> None:
 
 
 def _answer(app: Flask, answers: IO[bytes], requests: IO[bytes]) -> None:
-    head, length = read_head(requests)
+    head, _ = read_head(requests)
     # Read by the app from the pipe, since each copy of the body may have 64 MB.
-    body = LimitedStream(requests, length)
+    body = PieceReader(requests)
     environ = create_environ(head["path"], method="POST", headers=head["headers"])
-    environ |= {"wsgi.input": body, "CONTENT_LENGTH": str(length)}
+    environ["wsgi.input"] = body
+    environ.pop("CONTENT_LENGTH", None)
+    if head["body_length"] is not None:
+        environ["CONTENT_LENGTH"] = str(head["body_length"])
     response = Response.from_app(app, environ, buffered=True)
-    body.exhaust()
     found = {
         "status": response.status_code,
         "headers": list(response.headers.items()),
         "is_last": psutil.Process().memory_info().rss > KEPT_BYTES,
     }
-    write_message(answers, found, response.data)
+    write_head(answers, found, len(response.data))
+    answers.write(response.data)
+    answers.flush()
+    # It may have been refused by its beginning; then the server sends no more of it.
+    body.exhaust()
 
 
 def _limit_memory() -> None:

@@ -7,12 +7,15 @@ from functools import partial
 from flask import Blueprint, Response, request
 from redis.exceptions import RedisError
 
+from batchpool.api.bodies.body_stream import BodyStream
+from batchpool.api.bodies.item_lines import CSV, NDJSON, read_items
 from batchpool.api.bodies.json_body import parse_json, read_body
 from batchpool.api.bodies.large_bodies import LARGE_BYTES
 from batchpool.api.context import ApiContext, service
 from batchpool.api.event_stream import EVENT_STREAM, EventSource, stream_events
 from batchpool.api.event_stream import Snapshot as EventSnapshot
 from batchpool.api.http import (
+    JSON,
     check_job_id,
     is_id,
     json_response,
@@ -27,8 +30,10 @@ from batchpool.api.problems import Problem
 from batchpool.api.use_cases.cancel_job import cancel_job
 from batchpool.api.use_cases.delete_job import delete_job
 from batchpool.api.use_cases.retry_job import retry_job
-from batchpool.api.use_cases.submit_job import SubmittedJob, submit
+from batchpool.api.use_cases.show_plan import show_plan
+from batchpool.api.use_cases.submit_job import DryRun, SubmittedJob, submit, try_to_submit
 from batchpool.api.use_cases.submit_many import Answer, submit_many
+from batchpool.api.use_cases.upload_job import ORDER_HEADER, read_order, submit_upload
 from batchpool.comparisons.readability import show_readable
 from batchpool.jobs.aggregation import show_job, show_summary
 from batchpool.jobs.listing import list_jobs, matching_ids
@@ -45,6 +50,7 @@ from batchpool.schemas.job_requests import (
     JobsQuery,
     JobsRequest,
     NoQuery,
+    SubmitQuery,
 )
 from batchpool.schemas.reading import read_model
 
@@ -60,15 +66,16 @@ KINDS = ("progress", "batch", "job", "end")
 def post_job() -> Response:
     negotiate()
     context = service()
-    wait_s = _wait_s(context)
-    body = read_body(request, context.settings.max_body_bytes)
-    if context.large_bodies and len(body) > LARGE_BYTES:
-        response = context.large_bodies.post(request.path, request.headers, body)
-        if response.status_code != 202:
-            return response
-        submitted = SubmittedJob(response.headers["Location"].rpartition("/")[2], None)
-    else:
-        submitted = submit(context, read_model(JobRequest, parse_json(body)))
+    query = read_query(SubmitQuery)
+    submitted = _submit(context, query.dry_run)
+    if isinstance(submitted, Response):
+        # It was handled in another process.
+        if submitted.status_code != 202:
+            return submitted
+        submitted = SubmittedJob(submitted.headers["Location"].rpartition("/")[2], None)
+    if isinstance(submitted, DryRun):
+        return json_response(show_plan(context, submitted).model_dump())
+    wait_s = min(query.wait, context.settings.wait_cap_s)
     if wait_s > 0:
         # The job is accepted, even if the wait fails: Redis may fail, or the job be deleted.
         with suppress(RedisError):
@@ -76,6 +83,23 @@ def post_job() -> Response:
             if seen:
                 return json_response(_shown(seen), 202, headers | _location(submitted.job_id))
     return _accepted(context, submitted)
+
+
+def _submit(context: ApiContext, dry_run: bool) -> SubmittedJob | DryRun | Response:
+    path = request.path + ("?dry_run=1" if dry_run else "")
+    if request.mimetype in (NDJSON, CSV):
+        upload_order = read_order(request.headers.get(ORDER_HEADER))
+        most = context.settings.max_upload_bytes
+        stream = BodyStream.of(request, most)
+        if context.large_bodies and stream.late:
+            return context.large_bodies.post(path, request.headers, stream)
+        items = read_items(stream.read, request.mimetype, most)
+        return submit_upload(context, upload_order, items, dry_run)
+    body = read_body(request, context.settings.max_body_bytes, (JSON, NDJSON, CSV))
+    if context.large_bodies and len(body) > LARGE_BYTES:
+        return context.large_bodies.post(path, request.headers, body)
+    order = read_model(JobRequest, parse_json(body))
+    return try_to_submit(context, order) if dry_run else submit(context, order)
 
 
 @blueprint.post("/bulk")

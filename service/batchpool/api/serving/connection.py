@@ -4,10 +4,12 @@ import contextlib
 import select
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from gunicorn.http.parser import RequestParser  # type: ignore[import-untyped]
 
+from batchpool.api.serving.late_body import LEAST_RATE, RATE_S, LateBody
 from batchpool.api.serving.outlet import Outlet
 from batchpool.api.serving.request_buffer import RequestBuffer
 
@@ -19,24 +21,25 @@ KEEPALIVE_S = 75.0
 HEAD_S = 10.0
 """From the first byte of a request, or the opening of the connection, to the end of its head."""
 
-RATE_S = 10.0
-LEAST_RATE = 4096
-"""Bytes per second of a body, over each span of `RATE_S`."""
-
 LINGER_S = 2.0
 """How long a client may go on sending after a response that closes the connection."""
 
 
 class _Received:
-    """What the parser reads: a request that has arrived, then the end of the stream."""
+    """What the parser reads: a request that has arrived, then the end of the stream.
 
-    def __init__(self, data: memoryview) -> None:
+    Args:
+        more: reads what is still to come of an upload.
+    """
+
+    def __init__(self, data: memoryview, more: Callable[[int], bytes] | None = None) -> None:
         self._data = data
         self._at = 0
+        self._more = more
 
     @property
     def is_spent(self) -> bool:
-        return self._at == len(self._data)
+        return self._more is None and self._at == len(self._data)
 
     def skip_to(self, at: int) -> memoryview:
         """What follows from `at` on; for the parser it is read."""
@@ -45,6 +48,8 @@ class _Received:
 
     def recv(self, size: int) -> bytes:
         found = bytes(self._data[self._at : self._at + size])
+        if not found and self._more:
+            return self._more(size)
         self._at += len(found)
         return found
 
@@ -52,14 +57,16 @@ class _Received:
 class Connection:
     """A connection; only one thread touches it at a time."""
 
-    def __init__(self, sock: socket.socket, client: Any, server: Any, max_body_bytes: int) -> None:
+    def __init__(
+        self, sock: socket.socket, client: Any, server: Any, buffer: Callable[[], RequestBuffer]
+    ) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.client = client
         self.server = server
         self.outlet = Outlet(sock)
         self.deadline = 0.0
-        self._max_body_bytes = max_body_bytes
+        self._new_buffer = buffer
         self._served = 0
         self.counted_bytes = 0
         self.keeps_alive = False
@@ -68,7 +75,7 @@ class Connection:
 
     def expect_request(self, data: bytes) -> None:
         """Begin a new request, of which `data` has arrived."""
-        self.buffer = RequestBuffer(self._max_body_bytes)
+        self.buffer = self._new_buffer()
         now = time.monotonic()
         is_idle = self._served and not data
         self.deadline = now + (KEEPALIVE_S if is_idle else HEAD_S)
@@ -115,11 +122,16 @@ class Connection:
         self._mark = (now, received)
         return received - had < LEAST_RATE * (now - began)
 
-    def take_request(self, cfg: Any) -> RequestParser:
-        """A parser of the request that is complete; what came after it is kept."""
+    def take_request(self, cfg: Any, is_alive: Callable[[], bool]) -> RequestParser:
+        """A parser of the request that is ready; what came after it is kept.
+
+        Args:
+            is_alive: whether what is still to come of it is waited for.
+        """
         self.head_bytes = self.buffer.head_bytes
         request, self.rest = self.buffer.take()
-        self.received = _Received(request)
+        self.late = None if self.buffer.is_complete else LateBody(self.sock, is_alive)
+        self.received = _Received(request, self.late.recv if self.late else None)
         self._served += 1
         return RequestParser(cfg, self.received, self.client)
 

@@ -45,15 +45,20 @@ def response_bytes(problem: Problem, path: str = "") -> bytes:
     return f"HTTP/1.1 {problem.status} {phrase}\r\n{lines}\r\n".encode() + body
 
 
-ENDLESS_HEAD = response_bytes(refusal_of(errors.LimitRequestHeaders("")))
-INCOMPLETE = response_bytes(Problem(400, "Bad Request", "the request is incomplete"))
-TOO_LATE = response_bytes(
-    Problem(
+def too_late() -> Problem:
+    """The problem of a request that comes too slowly."""
+    return Problem(
         408,
         "Request Timeout",
-        "the request is too slow: its head must arrive within 10 s, its body at 4 KiB/s or more",
+        "the request is too slow: its head must arrive within 10 s, its body at 4 KiB/s or more, "
+        "and within an hour",
+        headers={"Connection": "close"},
     )
-)
+
+
+ENDLESS_HEAD = response_bytes(refusal_of(errors.LimitRequestHeaders("")))
+INCOMPLETE = response_bytes(Problem(400, "Bad Request", "the request is incomplete"))
+TOO_LATE = response_bytes(too_late())
 NO_ROOM = response_bytes(
     Problem(
         503,

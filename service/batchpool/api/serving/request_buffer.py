@@ -5,9 +5,13 @@ import re
 HEAD_BYTES = 64 << 10
 """Longest request line and headers together, and longest trailers."""
 
+STREAMED_BYTES = 1 << 20
+"""An upload of which so much has arrived is read further by its thread."""
+
 _LINE_BYTES = 8190
 _FRAMING = re.compile(rb"\r\n(content-length|transfer-encoding)[ \t]*:[ \t]*([^\r\n]*)", re.I)
 _EXPECT = re.compile(rb"\r\nexpect[ \t]*:[ \t]*100-continue[ \t]*(?=\r\n)", re.I)
+_UPLOAD = re.compile(rb"\r\ncontent-type[ \t]*:[ \t]*(application/x-ndjson|text/csv)\b", re.I)
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(;.*)?", re.S)
 
@@ -18,10 +22,14 @@ class RequestBuffer:
     It says where the request ends, nothing else: a request whose end cannot be found counts as
     complete, so that the HTTP parser sees it and refuses it; after such a one the connection
     closes.
+
+    Args:
+        max_upload_bytes: of an upload, whose items are read line by line.
     """
 
-    def __init__(self, max_body_bytes: int) -> None:
+    def __init__(self, max_body_bytes: int, max_upload_bytes: int) -> None:
         self._max_body_bytes = max_body_bytes
+        self._max_upload_bytes = max_upload_bytes
         self._data = bytearray()
         self._looked_at = 0
         self._chunk_at = 0
@@ -31,6 +39,7 @@ class RequestBuffer:
         self.head_bytes = 0
         self.has_endless_head = False
         self.is_too_long = False
+        self.is_upload = False
         self.wants_continue = False
         self.must_close = False
 
@@ -40,6 +49,17 @@ class RequestBuffer:
     @property
     def is_complete(self) -> bool:
         return self._end is not None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a thread can take it: all of it has arrived, or enough of an upload."""
+        return self.is_complete or (self.is_upload and len(self._data) > STREAMED_BYTES)
+
+    @property
+    def limit(self) -> tuple[int, str]:
+        """The most bytes that the body may have, and the setting that says so."""
+        kind = "UPLOAD" if self.is_upload else "BODY"
+        return self._max_body_bytes, f"BATCHPOOL_MAX_{kind}_BYTES"
 
     def feed(self, data: bytes) -> None:
         """Add what has arrived."""
@@ -58,9 +78,12 @@ class RequestBuffer:
         self._end = len(self._data)
 
     def take(self) -> tuple[memoryview, bytes]:
-        """The request, and what has arrived of the next one; the buffer is empty then."""
+        """The request, and what has arrived of the next one; the buffer is empty then.
+
+        Of an upload that is not complete it is what has arrived.
+        """
         # Not copied: each copy of a large body would keep all threads waiting.
-        rest = bytes(self._data[self._end :])
+        rest = b"" if self._end is None else bytes(self._data[self._end :])
         request = memoryview(self._data)[: self._end]
         self._data = bytearray()
         return request, rest
@@ -88,6 +111,9 @@ class RequestBuffer:
             self._data[: self.head_bytes] = head
             self.head_bytes = len(head)
         self._chunk_at = self.head_bytes
+        if _UPLOAD.search(head):
+            self.is_upload = True
+            self._max_body_bytes = self._max_upload_bytes
         match [(name.lower(), value.strip(b" \t")) for name, value in _FRAMING.findall(head)]:
             case []:
                 self._length = 0

@@ -14,8 +14,9 @@ from gunicorn.http import wsgi  # type: ignore[import-untyped]
 from gunicorn.http.errors import NoMoreData, ParseException  # type: ignore[import-untyped]
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
-from batchpool.api.bodies.json_body import too_large
-from batchpool.api.context import CLIENT_IS_GONE, EXTENSION, WHOLE_BODY
+from batchpool.api.bodies.body_stream import LATE_BODY
+from batchpool.api.bodies.json_body import WHOLE_BODY, too_large
+from batchpool.api.context import CLIENT_IS_GONE, EXTENSION
 from batchpool.api.serving.connection import LINGER_S, READ_BYTES, SMALL_BYTES, Connection
 from batchpool.api.serving.outlet import SEND_S, STOP_IDLE_S, UNSENT_BYTES
 from batchpool.api.serving.refusals import (
@@ -26,6 +27,7 @@ from batchpool.api.serving.refusals import (
     refusal_of,
     response_bytes,
 )
+from batchpool.api.serving.request_buffer import RequestBuffer
 
 LOG = logging.getLogger("batchpool.api")
 
@@ -41,8 +43,7 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # In the order in which they began to wait.
-        self._receiving: dict[Connection, None] = {}
+        self._receiving: dict[Connection, None] = {}  # In the order in which they began to wait.
         self._sending: dict[Connection, float] = {}
         self._lingering: dict[Connection, None] = {}
         self._received_bytes = 0
@@ -81,8 +82,9 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self.nr_conns += 1
         if self.nr_conns >= self.worker_connections:
             self._make_room()
-        max_body_bytes = self._app.settings.max_body_bytes
-        connection = Connection(sock, client, listener.getsockname(), max_body_bytes)
+        limits = self._app.settings
+        buffer = partial(RequestBuffer, limits.max_body_bytes, limits.max_upload_bytes)
+        connection = Connection(sock, client, listener.getsockname(), buffer)
         self._receiving[connection] = None
         self.poller.register(sock, selectors.EVENT_READ, partial(self._receive, connection))
         self._receive(connection, sock)
@@ -108,7 +110,7 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
             connection.counted_bytes = size
             if self._received_bytes > 2 * self._app.settings.max_body_bytes:
                 return self._refuse(connection, NO_ROOM)
-        if connection.buffer.is_complete:
+        if connection.buffer.is_ready:
             self._forget(connection)
             self.enqueue_req(connection)
 
@@ -227,15 +229,14 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def handle(self, connection: Connection) -> bool:
         """Answer the request; whether the connection may be used for another one."""
         buffer = connection.buffer
-        parser = connection.take_request(self.cfg)
+        parser = connection.take_request(self.cfg, lambda: self.alive)
         path = ""
         try:
             request = next(parser)
             path = request.path
             if buffer.is_too_long:
-                max_bytes = self._app.settings.max_body_bytes
-                self._answer(connection, response_bytes(too_large(max_bytes), path))
-            elif not _read_body(request, connection) or buffer.must_close:
+                self._answer(connection, response_bytes(too_large(*buffer.limit), path))
+            elif buffer.is_complete and (not _read_body(request, connection) or buffer.must_close):
                 # What the parser takes, but whose end was not found: a line over its limit.
                 self._answer(connection, INCOMPLETE)
             else:
@@ -267,12 +268,10 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
         response, environ = wsgi.create(
             request, outlet, connection.client, connection.server, self.cfg
         )
-        environ |= {
-            "wsgi.multithread": True,
-            CLIENT_IS_GONE: connection.is_gone,
-            WHOLE_BODY: connection.body,
-        }
-        if not self.alive:
+        environ |= {"wsgi.multithread": True, CLIENT_IS_GONE: connection.is_gone}
+        environ[LATE_BODY] = connection.late
+        environ[WHOLE_BODY] = None if connection.late else connection.body
+        if connection.late or not self.alive:
             response.force_close()
         pieces = self.wsgi(environ, response.start_response)
         try:

@@ -33,6 +33,12 @@ def idempotency_key(context: ApiContext, asked: Mapping[str, object]) -> Idempot
     )
 
 
+def is_used(context: ApiContext) -> bool:
+    """Whether the Idempotency-Key of the current request, if any, was used before."""
+    key = idempotency_key(context, {})
+    return key is not None and bool(context.redis.exists(key.name))
+
+
 def idempotency_key_of(
     context: ApiContext, asked: JobRequest | ComparisonRequest, items: ItemsSummary
 ) -> IdempotencyKey | None:

@@ -2,16 +2,19 @@
 
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain, starmap
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from batchpool.api.context import ApiContext
-from batchpool.api.problems import StorageFull, TooMuchQueued
+from batchpool.api.problems import Problem, StorageFull, TooMuchQueued
 from batchpool.api.settings import ApiSettings
 from batchpool.api.use_cases.idempotency import idempotency_key_of
 from batchpool.jobs.admission import Limits, admit
 from batchpool.jobs.fleet import admit_with_fresh_fleet
 from batchpool.jobs.planning import JobPlan
+from batchpool.ledger.blocks.item_upload import UPLOAD_TTL_S
 from batchpool.ledger.job_creation import (
     Bulk,
     CapacityLimits,
@@ -19,10 +22,13 @@ from batchpool.ledger.job_creation import (
     IdempotencyKey,
     MemoryFull,
     QueueFull,
+    UploadLost,
 )
-from batchpool.ledger.values.job_entries import JobEntry, NewJob, new_entry
+from batchpool.ledger.values.job_entries import JobEntry, NewJob, UploadedItems, new_entry
 from batchpool.queue import rq_queue
 from batchpool.schemas.job_requests import JobRequest
+
+Items: TypeAlias = list[Any] | UploadedItems | None
 
 
 def new_job_id() -> str:
@@ -37,6 +43,13 @@ class SubmittedJob(NamedTuple):
     job: JobEntry | None
 
 
+class DryRun(NamedTuple):
+    """What would be submitted; `first_id` is the job that an earlier request with this key made."""
+
+    plan: JobPlan
+    first_id: str | None
+
+
 def submit(context: ApiContext, request: JobRequest) -> SubmittedJob:
     """Store a job, unless an earlier request with the same key has done so.
 
@@ -45,10 +58,21 @@ def submit(context: ApiContext, request: JobRequest) -> SubmittedJob:
         KeyReused: the key was used with another body.
         Problem: 429 or 507.
     """
-    limits = job_limits(context.settings)
-    plan = admit_with_fresh_fleet(context.fleets, lambda fleet: admit(request, fleet, limits))
+    plan = _plan(context, request)
     key = idempotency_key_of(context, request, plan.spec.items)
     return store(context, plan, request.items, key)
+
+
+def try_to_submit(context: ApiContext, request: JobRequest) -> DryRun:
+    """Find out whether a job could be stored; raises what `submit` would."""
+    plan = _plan(context, request)
+    key = idempotency_key_of(context, request, plan.spec.items)
+    return try_to_store(context, plan, request.items, key)
+
+
+def _plan(context: ApiContext, request: JobRequest) -> JobPlan:
+    limits = job_limits(context.settings)
+    return admit_with_fresh_fleet(context.fleets, lambda fleet: admit(request, fleet, limits))
 
 
 def job_limits(settings: ApiSettings) -> Limits:
@@ -60,18 +84,26 @@ def job_limits(settings: ApiSettings) -> Limits:
 def store(
     context: ApiContext,
     plan: JobPlan,
-    items: list[Any] | None,
+    items: Items,
     key: IdempotencyKey | None = None,
+    job_id: str | None = None,
 ) -> SubmittedJob:
     """Write a planned job, and queue its batches, in one step."""
-    new = plan_to_new(context.settings, plan, items, new_job_id())
+    new = plan_to_new(context.settings, plan, items, job_id or new_job_id())
     job_id, submitted_ms, _ = create_all(context, Bulk(new.id, [new]), key)
     return SubmittedJob(job_id, None if submitted_ms is None else new_entry(new, submitted_ms))
 
 
-def plan_to_new(
-    settings: ApiSettings, plan: JobPlan, items: list[Any] | None, job_id: str
-) -> NewJob:
+def try_to_store(
+    context: ApiContext, plan: JobPlan, items: Items, key: IdempotencyKey | None
+) -> DryRun:
+    """Find out whether a planned job could be written; raises what `store` would."""
+    new = plan_to_new(context.settings, plan, items, new_job_id())
+    found = create_all(context, Bulk(new.id, [new]), key, dry_run=True)
+    return DryRun(plan, None if found.name == new.id else found.name)
+
+
+def plan_to_new(settings: ApiSettings, plan: JobPlan, items: Items, job_id: str) -> NewJob:
     """The job to be written for a plan."""
     return NewJob(
         id=job_id,
@@ -85,22 +117,34 @@ def plan_to_new(
     )
 
 
-def create_all(context: ApiContext, bulk: Bulk, key: IdempotencyKey | None) -> Created:
-    """Write jobs, and queue their batches, in one step: all or none.
+def create_all(
+    context: ApiContext, bulk: Bulk, key: IdempotencyKey | None, dry_run: bool = False
+) -> Created:
+    """Write jobs, and queue their batches, in one step: all or none; a dry run writes nothing.
 
     Raises:
         KeyReused: the key was used with another body.
-        Problem: 429 or 507.
+        Problem: 408, 429 or 507.
     """
     by_class: dict[str, list[tuple[str, int]]] = {}
     for new in bulk.jobs:
         batches = by_class.setdefault(new.queue, [])
         batches += [(new.id, index) for index in range(len(new.ranges))]
     queueing = chain.from_iterable(starmap(rq_queue.enqueue_commands, by_class.items()))
-    room = CapacityLimits(queued_items=context.settings.max_queued_items)
-    jobs = "this job" if len(bulk.jobs) == 1 else "these jobs"
+    with room_problems("this job" if len(bulk.jobs) == 1 else "these jobs"):
+        return context.jobs_writer.create(bulk, queueing, key, room_of(context.settings), dry_run)
+
+
+def room_of(settings: ApiSettings) -> CapacityLimits:
+    """Limits on all jobs, by the settings."""
+    return CapacityLimits(queued_items=settings.max_queued_items)
+
+
+@contextmanager
+def room_problems(jobs: str = "this job") -> Iterator[None]:
+    """Answer what the ledger refuses, as problems."""
     try:
-        return context.jobs_writer.create(bulk, queueing, key, room)
+        yield
     except QueueFull as full:
         raise TooMuchQueued(
             f"with {jobs}, {full.used} items would wait for a worker; at most {full.most} can "
@@ -110,4 +154,10 @@ def create_all(context: ApiContext, bulk: Bulk, key: IdempotencyKey | None) -> C
         raise StorageFull(
             f"with {jobs}, Redis would hold {full.used} bytes; jobs can use at most {full.most}. "
             "Delete jobs, or wait until some expire"
+        ) from None
+    except UploadLost:
+        raise Problem(
+            408,
+            "Request Timeout",
+            f"the items that came first have expired: after {UPLOAD_TTL_S} s without more of them",
         ) from None

@@ -7,7 +7,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from batchpool.ledger import keys
-from batchpool.ledger.blocks.item_codec import ITEMS_PER_BLOCK, pack_text, part_field
+from batchpool.ledger.blocks.item_codec import ITEMS_PER_BLOCK, PART_BYTES, pack_text, part_field
 from batchpool.ledger.job_creation import CapacityLimits, check_room
 from batchpool.ledger.scripts import LuaScript
 from batchpool.ledger.values.job_entries import UploadedItems
@@ -31,45 +31,54 @@ class ItemUpload:
         self._add = LuaScript(redis, "upload")
         self._key = keys.UPLOAD + upload_id
         self._room = room
+        self._texts: list[str] = []
+        self._text_bytes = 0
         self._parts_of_block = 0
         self._blocks = 0
+        self._stored = 0
         self._stored_bytes = 0
-        self._count = 0
+        self.count = 0
 
     @property
     def room_in_block(self) -> int:
-        """The most items that the next part may have."""
-        return ITEMS_PER_BLOCK - self._count % ITEMS_PER_BLOCK
+        """The most items that may be added at once."""
+        return ITEMS_PER_BLOCK - self.count % ITEMS_PER_BLOCK
 
     def add(self, text: str, count: int) -> None:
-        """Store the next part: the text of a list of so many items, at least one.
+        """Take so many items, at least one: their JSON texts with commas between them.
 
         Raises:
             LimitExceeded: with these items, the job would exceed the limits of the ledger.
             UploadLost: its time to live has passed.
         """
-        part = pack_text(text)
-        if not self._dry_run:
-            self._store(part, self._count + count)
-        self._parts_of_block = 0 if count == self.room_in_block else self._parts_of_block + 1
-        self._count += count
-        self._blocks += 1
-        self._stored_bytes += len(part)
+        self._texts.append(text)
+        self._text_bytes += len(text)
+        self.count += count
+        if self.count % ITEMS_PER_BLOCK == 0 or self._text_bytes > PART_BYTES:
+            self._store()
 
-    def _store(self, part: bytes, items: int) -> None:
-        field = part_field(self._count // ITEMS_PER_BLOCK, self._parts_of_block)
+    def finish(self) -> UploadedItems:
+        """What has come, for the job; raises as `add`."""
+        if self._texts:
+            self._store()
+        key = None if self._dry_run else self._key
+        return UploadedItems(key, self.count, self._blocks, self._stored_bytes)
+
+    def _store(self) -> None:
+        part = pack_text(f"[{','.join(self._texts)}]")
+        field = part_field(self._stored // ITEMS_PER_BLOCK, self._parts_of_block)
         order = {
             "blocks": self._blocks,
-            "items": items,
+            "items": self.count,
             "room": self._room.as_json(),
             "ttl_ms": UPLOAD_TTL_S * 1000,
         }
-        check_room(self._add(self._key, [json.dumps(order), field, part]))
-
-    def finished(self) -> UploadedItems:
-        """What has come, for the job."""
-        key = None if self._dry_run else self._key
-        return UploadedItems(key, self._count, self._blocks, self._stored_bytes)
+        if not self._dry_run:
+            check_room(self._add(self._key, [json.dumps(order), field, part]))
+        self._texts, self._text_bytes = [], 0
+        self._stored, self._blocks = self.count, self._blocks + 1
+        self._parts_of_block = self._parts_of_block + 1 if self.count % ITEMS_PER_BLOCK else 0
+        self._stored_bytes += len(part)
 
     def discard(self) -> None:
         """Remove what no job has taken; if Redis is away, that is done by its time to live."""
