@@ -1,5 +1,6 @@
 """The API, SIGKILLed before and after it creates, cancels or deletes: the client repeats itself."""
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,31 @@ def test_several_jobs_repeated_after_a_kill_are_all_there_once(
     assert [each["status"] for each in answers] == [202, 422, 202]
     assert crew.redis.zcard(keys.JOBS) == 2
     assert [crew.finish(each["id"])["sum"] for each in answers[::2]] == [0, 3]
+
+
+@pytest.mark.parametrize(
+    "point", ["after upload", *full("before upload", "before create", "after create")]
+)
+def test_an_upload_repeated_after_a_kill_is_one_job(
+    crew: StackProcesses, tmp_path: Path, point: str
+) -> None:
+    crew.start_workers(1)
+    api = Killed(crew, tmp_path / "mark", point)
+    job = {name: value for name, value in ORDER.items() if name != "count"}
+    headers = {"Content-Type": "application/x-ndjson", "Batchpool-Job": json.dumps(job)}
+    lines = b"".join(b"%d\n" % n for n in range(ITEMS))
+    order: dict[str, Any] = {"content": lines, "headers": headers | {"Idempotency-Key": "once"}}
+    api.breaks("POST", "/v1/jobs", **order)
+    assert crew.redis.zcard(keys.JOBS) == (point == "after create")
+    left = list(crew.redis.scan_iter("bp:upload:*"))
+    assert len(left) == (point in ("after upload", "before create"))
+    assert all(0 < crew.redis.ttl(key) <= 600 for key in left)
+    answer = api.again("POST", "/v1/jobs", **order)
+    assert answer.status_code == 202
+    assert list(crew.redis.scan_iter("bp:upload:*")) == left
+    done = crew.finish(answer.json()["id"])
+    assert (done["state"], done["sum"]) == ("succeeded", sum(range(ITEMS)))
+    assert crew.redis.zcard(keys.JOBS) == 1
 
 
 @pytest.mark.parametrize("when", POINTS)

@@ -154,11 +154,11 @@ def test_bodies_that_are_not_json(stage: Any, body: bytes, says: str) -> None:
 
 JSON = {"Content-Type": "application/json"}
 HEADERS: list[tuple[dict[str, str], int, str]] = [
-    ({}, 415, "Content-Type must be application/json, got ''"),
+    ({}, 415, "Content-Type must be application/json or application/x-ndjson or text/csv, got ''"),
     (
         {"Content-Type": "text/plain"},
         415,
-        "Content-Type must be application/json, got 'text/plain'",
+        "Content-Type must be application/json or application/x-ndjson or text/csv, got 'text/plain'",
     ),
     (
         {"Content-Type": "application/json; charset=utf-16"},

@@ -16,6 +16,7 @@ from batchpool.api.settings import ApiSettings
 from batchpool.ledger.connection import connect
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.values.announcements import WorkerCapabilities
+from tests.integration.conftest import capabilities, wait_until_answering
 from tests.support.waiting import check_time
 
 SETTINGS = ApiSettings.from_env({"BATCHPOOL_API_REDIS_TIMEOUT_S": "1.0"})
@@ -89,6 +90,34 @@ def test_without_redis_everything_is_503_at_once_and_recovers(server: Server, ht
     _is_away(http)
     server.start()
     _is_back(http)
+
+
+def test_an_upload_is_503_when_redis_ends_meanwhile_and_leaves_no_job(
+    server: Server, http: Any
+) -> None:
+    server.start()
+    with connect(server.url) as redis:
+        wait_until_answering(redis)
+        Presence(redis).announce_class(WorkerCapabilities.from_json(capabilities()))
+    lines = iter([b"1\n" * 10_000, b"2\n" * 10_000])
+
+    class Body:
+        def read(self, size: int) -> bytes:
+            piece = next(lines)
+            if piece.startswith(b"2"):
+                server.end()
+            return piece
+
+    headers = {"Content-Type": "application/x-ndjson", "Batchpool-Job": '{"task":"echo"}'}
+    body = {"wsgi.input": Body(), "CONTENT_LENGTH": None}
+    answer = http.post("/v1/jobs", environ_overrides=body, headers=headers)
+    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
+    server.start()
+    with connect(server.url) as redis:
+        wait_until_answering(redis)
+        (key,) = redis.scan_iter("bp:upload:*")
+        assert 0 < redis.ttl(key) <= 600
+        assert not list(redis.scan_iter("bp:job:*"))
 
 
 def test_a_frozen_redis_is_503_within_two_seconds_and_recovers(server: Server, http: Any) -> None:

@@ -1,5 +1,6 @@
 """The command line against a real stack: output, streams, exit codes."""
 
+import io
 import json
 import os
 import shlex
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from batchpool.client import Client
+from batchpool.client import Client, InvalidInput, InvalidRequest
 from batchpool.stack.local_stack import LocalStack, StackOptions
 
 SVG = "http://www.w3.org/2000/svg"
@@ -59,6 +60,34 @@ def test_submit_prints_the_id_and_nothing_else(stack: LocalStack) -> None:
     assert (told.returncode, told.stderr) == (0, "")
     with Client(stack.url) as client:
         assert client.wait(told.stdout.strip(), 30).sum == 3
+
+
+def test_items_of_a_file_are_sent_while_it_is_read(stack: LocalStack, tmp_path: Path) -> None:
+    table, lines = tmp_path / "table.CSV", tmp_path / "items.ndjson"
+    table.write_text('name,size\n"a\nb",1\n')
+    lines.write_text("".join(f"{n}\n" for n in range(30_000)))
+    made = run(stack.url, "submit", "echo", "--items-file", str(table)).stdout.strip()
+    plan = run(stack.url, "submit", "echo", "--items-file", str(lines), "--batches=7", "--dry-run")
+    assert (plan.returncode, plan.stderr) == (0, ""), plan
+    assert "echo × 30,000 on thread-pool\nbatches: 7, each of 4,285 or 4,286" in plan.stdout
+    assert plan.stdout.endswith("Nothing was submitted.\n")
+    piped = run(stack.url, "submit", "echo", "--items-file", "-", stdin="1\n\n2\n").stdout.strip()
+    with Client(stack.url) as client:
+        assert client.job(made)["spec"]["items"]["first"] == [{"name": "a\nb", "size": "1"}]
+        assert client.wait(piped, 30).sum == 3
+        assert client.wait(client.submit("echo", items=lines), 60).sum == sum(range(30_000))
+        numbers = iter(range(20_000))
+        assert client.run("echo", items=numbers, wait_s=60).sum == sum(range(20_000))
+        assert client.run("echo", items=iter([1, 2]), wait_s=30).sum == 3
+        with pytest.raises(InvalidInput, match=r"items\[10500\]: must be a finite number"):
+            client.submit("echo", items=[*range(10_500), float("nan"), 2])
+        with pytest.raises(InvalidRequest, match="line 2: not JSON"):
+            client.submit("echo", items=io.BytesIO(b"1\n{\n" * 200_000))
+        with pytest.raises(InvalidInput, match="items: cannot read"):
+            client.submit("echo", items=tmp_path / "none")
+    bad = run(stack.url, "submit", "echo", "--items-file", "-", "--dry-run", stdin="1\nNaN\n")
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert "line 2: NaN is not JSON" in bad.stderr and "Traceback" not in bad.stderr
 
 
 def test_watch_sums_the_job_up(stack: LocalStack) -> None:

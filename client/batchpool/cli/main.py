@@ -27,6 +27,7 @@ from batchpool.cli.inventory import backends, tasks, workers
 from batchpool.cli.jobs.commands import cancel, delete, errors, job_, jobs, retry, trace
 from batchpool.cli.lesson import lesson
 from batchpool.cli.options import announce, json_option, retries_option, url_option
+from batchpool.cli.plan import plan_text
 from batchpool.cli.report import report
 from batchpool.cli.results import logs, records, values
 from batchpool.cli.run_task import run
@@ -175,10 +176,16 @@ def _job_options(command: Callable[..., None]) -> Callable[..., None]:
     "--lines", type=click.File(encoding="utf-8"), help="Each line is one item, as text; - is stdin."
 )
 @click.option(
+    "--items-file",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Sent while it is read: CSV if it ends with .csv, else one JSON value a line; - is stdin.",
+)
+@click.option(
     "--param", "params", multiple=True, metavar="NAME=VALUE", help="VALUE is JSON or text."
 )
 @click.option("--label", "labels", multiple=True, metavar="NAME=TEXT")
 @_job_options
+@click.option("--dry-run", is_flag=True, help="Print the plan, or what is wrong; submit nothing.")
 @click.option("--watch", "watching", is_flag=True, help="Stay until it has ended, then sum up.")
 @json_option
 @url_option
@@ -187,18 +194,26 @@ def submit(
     count: int | None,
     items: TextIO | None,
     lines: TextIO | None,
+    items_file: Path | None,
     **rest: Any,
 ) -> None:
     """Submit a job that runs TASK over the items; print its id."""
     url, as_json, watching = rest.pop("url"), rest.pop("as_json"), rest.pop("watching")
-    if sum(source is not None for source in (count, items, lines)) != 1:
-        raise click.UsageError("give one of --count, --items and --lines")
+    dry_run = rest.pop("dry_run")
+    if sum(source is not None for source in (count, items, lines, items_file)) != 1:
+        raise click.UsageError("give one of --count, --items, --lines and --items-file")
     params, labels = parse_params(rest.pop("params")), rest.pop("labels")
     spec = {name: value for name, value in rest.items() if value is not None}
     if labels:
         spec["labels"] = parse_params(labels, as_text=True)
-    values = read_items(items) if items else read_lines(lines) if lines else None
+    values: Any = read_items(items) if items else read_lines(lines) if lines else items_file
+    if items_file == Path("-"):
+        values = sys.stdin.buffer
     with exit_codes(), Client(url) as client:
+        if dry_run:
+            plan = client.dry_run(task, count=count, items=values, params=params, **spec)
+            click.echo(json.dumps(plan, indent=2) if as_json else plan_text(plan))
+            return
         job = client.submit(task, count=count, items=values, params=params, **spec)
         if watching:
             # First: whoever presses Ctrl-C goes on with it.

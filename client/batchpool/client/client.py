@@ -2,19 +2,20 @@
 
 import math
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from batchpool.client import job_results
-from batchpool.client.bulk import submit_many
 from batchpool.client.comparisons import Comparison, Comparisons
 from batchpool.client.errors import ApiError
 from batchpool.client.executor import JobExecutor
 from batchpool.client.follow import LONGEST_WAIT_S, follow_events, wait_ended
 from batchpool.client.inventory import Inventory
 from batchpool.client.ordered_values import ordered_values
+from batchpool.client.orders.bulk import submit_many
+from batchpool.client.orders.item_lines import Items
+from batchpool.client.orders.submit import Order, submit_job
 from batchpool.client.reading import Missing, read_records, read_values, stream_records
 from batchpool.client.resources import Event, Job, id_of
 from batchpool.client.task_names import task_name
@@ -61,20 +62,29 @@ class Client(Inventory):
         task: str,
         *,
         count: int | None = None,
-        items: Iterable[Any] | None = None,
+        items: Items | None = None,
         idempotency_key: str | None = None,
         **spec: Any,
     ) -> Job:
         """Submit a job and return it as accepted.
 
         Args:
-            spec: any other field of `POST /v1/jobs`, e.g. `params`, `concurrency`, or `backend`,
-                whose default follows from the task.
+            items: any iterable, the path of a file of NDJSON or CSV, or an open file of NDJSON;
+                more than 10,000 are sent as lines while they are read.
+            spec: any other field of `POST /v1/jobs`, e.g. `params`, `concurrency` or `backend`.
         Raises:
             InvalidInput: an item or param is not JSON; `.field` names it.
             InvalidRequest: the service cannot run that; `.fields` names the fields.
         """
-        return self._submit(request_body(task, count, items, spec), idempotency_key, wait_s=0)
+        order = Order(task, count, items, spec)
+        return self._bound(submit_job(self._transport, order, idempotency_key))
+
+    def dry_run(
+        self, task: str, *, count: int | None = None, items: Items | None = None, **spec: Any
+    ) -> JsonObject:
+        """Plan a job as `submit`, raise what would refuse it, and store nothing."""
+        order = Order(task, count, items, spec)
+        return dict(submit_job(self._transport, order, dry_run=True))
 
     def submit_many(
         self, jobs: Iterable[JsonObject], *, idempotency_key: str | None = None
@@ -93,7 +103,7 @@ class Client(Inventory):
         task: str,
         *,
         count: int | None = None,
-        items: Iterable[Any] | None = None,
+        items: Items | None = None,
         wait_s: float | None = None,
         **spec: Any,
     ) -> Job:
@@ -110,22 +120,12 @@ class Client(Inventory):
         check_seconds(wait_s=wait_s)
         begun = time.monotonic()
         poll_s = min(LONGEST_WAIT_S, math.inf if wait_s is None else wait_s)
-        job = self._submit(request_body(task, count, items, spec), None, poll_s)
+        order = Order(task, count, items, spec)
+        job = self._bound(submit_job(self._transport, order, wait_s=poll_s))
         if job.done:
             return job
         left_s = None if wait_s is None else begun + wait_s - time.monotonic()
         return self.wait(job, left_s)
-
-    def _submit(self, body: JsonObject, key: str | None, wait_s: float) -> Job:
-        call = Call(
-            "POST",
-            "/v1/jobs",
-            query={"wait": f"{wait_s:.3f}"} if wait_s > 0 else None,
-            body=body,
-            headers={"Idempotency-Key": key or uuid.uuid4().hex},
-            extra_timeout_s=wait_s,
-        )
-        return self._bound(self._transport.json(call))
 
     def _bound(self, document: JsonObject) -> Job:
         return Job(document, self._transport)

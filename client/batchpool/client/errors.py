@@ -28,6 +28,7 @@ class InvalidInput(BatchpoolError, ValueError):
 
     def __init__(self, field: str, reason: str) -> None:
         self.field = field
+        self.reason = reason
         super().__init__(f"{field}: {reason}")
 
 

@@ -46,6 +46,10 @@ class Call:
     query: Query | None = None
     body: Any = None
     """A JSON object, or bytes that are one."""
+    pieces: Callable[[], Iterator[bytes]] | None = None
+    """Makes the pieces of a body that is sent while it is read; instead of `body`."""
+    is_once: bool = False
+    """Whether `pieces` can be made once only, so that a cut request cannot be repeated."""
     headers: Mapping[str, str] | None = None
     extra_timeout_s: float = 0.0
     retry_on_503: bool = False
@@ -115,12 +119,12 @@ class Transport:
                 call.method,
                 call.path,
                 params=call.query,
-                content=content,
+                content=call.pieces() if call.pieces else content,
                 headers=headers,
                 timeout=self._limits(call.extra_timeout_s),
             )
 
-        answer = self._with_retries(ask, retry_on_503=call.retry_on_503)
+        answer = self._with_retries(ask, retry_on_503=call.retry_on_503, is_once=call.is_once)
         if answer.is_success:
             return answer
         _raise_for(answer)
@@ -130,7 +134,11 @@ class Transport:
         return httpx.Timeout(self._timeout_s + more_s, connect=connect_s)
 
     def _with_retries(
-        self, ask: Callable[[], httpx.Response], *, retry_on_503: bool = False
+        self,
+        ask: Callable[[], httpx.Response],
+        *,
+        retry_on_503: bool = False,
+        is_once: bool = False,
     ) -> httpx.Response:
         pause_s = 0.1
         # Counted from the first failure: a long poll may have lasted longer before it was cut.
@@ -142,7 +150,7 @@ class Transport:
                 if answer.status_code != 503 or not retry_on_503 or _is_over(deadline):
                     return answer
             except httpx.TransportError as error:
-                if not self._answered or _is_over(deadline):
+                if is_once or not self._answered or _is_over(deadline):
                     reason = str(error) or type(error).__name__
                     raise Unreachable(f"no answer from {self._url}: {reason}") from error
             except httpx.InvalidURL as error:

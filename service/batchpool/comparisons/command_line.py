@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from batchpool.comparisons.arms import name_arms
 from batchpool.comparisons.planning import ARM_FIELDS
-from batchpool.jobs.items_digest import items_digest
+from batchpool.jobs.items_digest import summarize_items
 from batchpool.json_value import JsonObject
 from batchpool.ledger.values.comparison_entries import ArmSpec, ComparisonSpec
 
@@ -18,7 +18,7 @@ def repeat_command(spec: ComparisonSpec) -> str:
     """The command with the same arms, seed and conditions; items of its own are a file's."""
     params = spec.params.items()
     words = ["batchpool", "compare", shlex.quote(spec.task)]
-    is_count = spec.items.sha256 == items_digest(range(spec.count))
+    is_count = spec.items.sha256 == summarize_items(range(spec.count)).sha256
     words += [f"--count {spec.count}" if is_count else "--items items.json"]
     words += [f"--param {shlex.quote(f'{name}={json.dumps(value)}')}" for name, value in params]
     words += [f"--arm {shlex.quote(text)}" for text in _arm_texts(spec.arms)]

@@ -126,6 +126,8 @@ class StrictParser:
             MalformedBody: it is not allowed, with what is wrong with it.
             JSONDecodeError: it is not JSON.
         """
+        if text.startswith("\ufeff"):
+            raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
         try:
             with GC_PAUSE:
                 value = self._decoder.decode(text)

@@ -1,0 +1,1 @@
+"""Submit jobs: one, several in one request, or one whose items are sent as lines."""
