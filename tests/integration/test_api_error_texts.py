@@ -156,9 +156,9 @@ JSON = {"Content-Type": "application/json"}
 HEADERS: list[tuple[dict[str, str], int, str]] = [
     ({}, 415, "Content-Type must be application/json or application/x-ndjson or text/csv, got ''"),
     (
-        {"Content-Type": "text/plain"},
+        {"Content-Type": "text/a"},
         415,
-        "Content-Type must be application/json or application/x-ndjson or text/csv, got 'text/plain'",
+        "Content-Type must be application/json or application/x-ndjson or text/csv, got 'text/a'",
     ),
     (
         {"Content-Type": "application/json; charset=utf-16"},
