@@ -283,6 +283,28 @@ class LedgerMachine(RuleBasedStateMachine):
         model.codes, model.claims = holder.codes, model.claims + 1
         return multiple(successor, holder)
 
+    @rule(holder=consumes(holders), data=st.data())
+    def write_what_a_killed_runner_left(self, holder: Holder, data: st.DataObject) -> None:
+        """Its worker does, before it ends the batch, of a cancelled job too."""
+        claim, model = holder.claim, self.models[holder.claim.job_id]
+        if model.owners.get(claim.batch) is not holder:
+            return
+        args = (claim.job_id, claim.batch, OWNER, claim, holder.codes)
+        found = self.owner.claim(*args, is_over=True)
+        assert isinstance(found, Claim)
+        self.check_claim(model, found)
+        model.owners[claim.batch] = successor = Holder(found, dict(model.recorded), holder.codes)
+        model.claims += 1
+        # What the runner had sent arrives only now.
+        assert self.owner.flush(claim, EMPTY_BLOCK, Tally({"succeeded": 99}, sum="99")) == "stale"
+        self.happened["refused_writes"] += 1
+        self.flush(successor, data, again=True)
+        assert self.owner.recorded(found) == model.recorded.keys() & set(
+            range(found.first, found.first + found.count)
+        )
+        assert self.owner.end(found, Ending("cancelled", {}, "cancelled"))
+        self.end(model, claim.batch, "cancelled")
+
     @rule(target=holders, holder=consumes(holders))
     def second_try(self, holder: Holder) -> Any:
         claim, model = holder.claim, self.models[holder.claim.job_id]

@@ -1,6 +1,7 @@
 """The interface of a backend, and the batch that it is given."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -10,9 +11,10 @@ from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import facts_of
 from batchpool.backends.item_source import ItemSource
 from batchpool.backends.outcomes import OutcomeCollector
-from batchpool.execution.in_flight import RunningSlot
+from batchpool.execution.finished_records import NoRecords, SlotRecords
 from batchpool.execution.run_item import Work
 from batchpool.execution.shared_sum import IN_PROCESS, Number, SharedSum
+from batchpool.execution.slot import Slot
 from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import AutoChoice, BatchSpec, RunSpec
 from batchpool.tasks.decorator import Task
@@ -102,6 +104,7 @@ class InProcess(Backend):
     def __init__(self, batch: Batch) -> None:
         super().__init__(batch)
         self._open = ExitStack()
+        self.all_slots: list[Slot] = []
         self.sum = self.make_sum()
         assert batch.task.run is not None or batch.task.run_async is not None
         self.work = Work(
@@ -119,9 +122,9 @@ class InProcess(Backend):
     def observed(self) -> Number | None:
         return None if self.sum is None else self.sum.observed()
 
-    def slot(self, number: int) -> RunningSlot:
-        """The slot of that number, in a file that the parent can read."""
-        return self.batch.context.in_flight.slot(number)
+    def slot(self, number: int) -> Slot:
+        """The slot of that number, in files that the parent can read."""
+        return self.all_slots[number]
 
     @property
     def slots(self) -> int:
@@ -129,9 +132,17 @@ class InProcess(Backend):
         return self.batch.concurrency
 
     def __enter__(self) -> Self:
-        in_flight = self.batch.context.in_flight
-        in_flight.open(self.slots)
-        self._open.callback(in_flight.clear)
+        context, outcomes = self.batch.context, self.batch.outcomes
+        context.in_flight.open(self.slots)
+        self._open.callback(context.in_flight.clear)
+        kept: Sequence[SlotRecords] = [NoRecords()] * self.slots
+        if outcomes.are_final:
+            kept = context.finished.open(self.slots)
+        self.all_slots += [
+            Slot(context.in_flight.slot(number), outcomes.put, records)
+            for number, records in enumerate(kept)
+        ]
+        self._open.callback(self.all_slots.clear)
         return self
 
     def __exit__(

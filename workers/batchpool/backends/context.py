@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from batchpool.children.pool_cache import PoolCache
 from batchpool.children.start_methods import multiprocessing_helper_pids, stop_helpers
 from batchpool.errors import ContextClosed
+from batchpool.execution.finished_records import FINISHED_NAME, FinishedRecords
 from batchpool.execution.in_flight import IN_FLIGHT_NAME, InFlightTable, is_any_in_flight
 from batchpool.execution.stop_flag import StopFlag
 from batchpool.system.cpython_internals import count_threads, fork_server_pid
@@ -43,6 +44,7 @@ class RunnerContext:
     Attributes:
         registry: the tasks.
         in_flight: the items that run in this process, see `read_in_flight_table`.
+        finished: the last records that were made in this process, see `read_finished`.
         folder: a private folder for sockets and mapped files; made here unless one is given.
         must_restart_because: why this process must be replaced after the batch, or None. A
             task left something in it that cannot be removed, a thread.
@@ -80,6 +82,7 @@ class RunnerContext:
         self.folder = folder or make_temp_folder("batchpool-")
         self.pools = PoolCache(self.registry, self.folder, self.call_on_idle)
         self.in_flight = InFlightTable(self.folder / IN_FLIGHT_NAME)
+        self.finished = FinishedRecords(self.folder / FINISHED_NAME)
         self._kept: dict[type, Any] = {}
         self.has_flush_thread = False
         self._numbers = itertools.count(1)
@@ -190,6 +193,7 @@ class RunnerContext:
             self._closed = True
             self.pools.close()
             self.in_flight.close()
+            self.finished.close()
             if not self._has_found_server:
                 stop_helpers(tracker_too=self.owns_process)
             if self.owns_process:

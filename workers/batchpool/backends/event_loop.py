@@ -61,9 +61,7 @@ class EventLoop(InProcess):
         slots = min(self.batch.concurrency, len(items))
         async with asyncio.TaskGroup() as group:
             for number in range(slots):
-                slot = CoroutineSlot(
-                    self.work, current_site(), self.slot(number), main, self.batch.outcomes.put
-                )
+                slot = CoroutineSlot(self.work, current_site(), self.slot(number), main)
                 group.create_task(self._consume(source, slot), name=f"slot-{number}")
 
     async def _consume(self, source: "Iterator[int] | Waits", slot: CoroutineSlot) -> None:

@@ -5,9 +5,9 @@ from itertools import chain, islice
 from typing import Any
 
 from batchpool.backends.base import Batch
-from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.item_output import enter_thread
 from batchpool.execution.run_item import Work, current_site, run_items
+from batchpool.execution.slot import Slot
 
 _BETWEEN_WAITS = 256
 """Items between two looks at how many records wait: a wait must not count as time of an item."""
@@ -15,13 +15,13 @@ _AT_HAND = (range, list, tuple)
 """Of anything else, to get an item may take time, which must not count either."""
 
 
-def run_until_stopped(batch: Batch, work: Work, slot: RunningSlot, indices: Iterable[int]) -> None:
+def run_until_stopped(batch: Batch, work: Work, slot: Slot, indices: Iterable[int]) -> None:
     """Take indices and run their items until none is left or the stop flag is set."""
-    site, put, pairs = current_site(), batch.outcomes.put, _pairs(batch, indices)
+    site, pairs = current_site(), _pairs(batch, indices)
     more = _BETWEEN_WAITS if isinstance(batch.spec.items, _AT_HAND) else 0
-    enter_thread(slot)
+    enter_thread(slot.running)
     while not batch.stop_flag.closed and (pair := next(pairs, None)):
-        run_items(work, site, slot, chain((pair,), islice(pairs, more)), put)
+        run_items(work, site, slot, chain((pair,), islice(pairs, more)))
         batch.outcomes.wait_for_sink()
 
 

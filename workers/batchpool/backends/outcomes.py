@@ -7,7 +7,8 @@ from math import inf
 from time import monotonic_ns
 
 from batchpool.execution.record_buffer import RecordBuffer
-from batchpool.execution.run_item import Put, Row, make_outcome
+from batchpool.execution.run_item import make_outcome
+from batchpool.execution.slot import Put, Row
 from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import FailedAttempt, Outcome
 from batchpool.retry_policy import RetryPolicy
@@ -63,6 +64,11 @@ class OutcomeCollector:
     def add_listener(self, listener: Sink) -> None:
         """Call `listener` with each final outcome before the sink."""
         self._listener = listener
+
+    @property
+    def are_final(self) -> bool:
+        """Whether what is put goes to the buffer as it is."""
+        return self._buffer is not None and self._simple
 
     @property
     def put(self) -> Put:

@@ -8,7 +8,7 @@ from itertools import chain
 from batchpool.backends.base import InProcess
 from batchpool.backends.item_loop import run_until_stopped
 from batchpool.backends.item_source import ItemSource
-from batchpool.execution.in_flight import RunningSlot
+from batchpool.execution.slot import Slot
 from batchpool.system.interpreter import gil_enabled
 from batchpool.system.limits import FewerThreads
 
@@ -129,5 +129,5 @@ def _chunks(items: ItemSource, size: int) -> Iterator[Sequence[int]]:
         yield chunk
 
 
-def _assign_slot(local: threading.local, free_slots: Iterator[RunningSlot]) -> None:
+def _assign_slot(local: threading.local, free_slots: Iterator[Slot]) -> None:
     local.slot = next(free_slots)

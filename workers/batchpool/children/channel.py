@@ -26,7 +26,8 @@ from typing import NamedTuple
 
 from batchpool.execution.item_output import item_logs
 from batchpool.execution.outbox import split_records
-from batchpool.execution.run_item import Row, make_outcome
+from batchpool.execution.run_item import make_outcome
+from batchpool.execution.slot import Row
 from batchpool.model import ExecutionSite, Outcome
 
 _HEADER = struct.Struct("=III")

@@ -18,10 +18,12 @@ from batchpool.children.channel import ChannelWriter, FrameKind, to_record
 from batchpool.children.parking import wait_while_locked
 from batchpool.errors import CodeChanged, LimitReached
 from batchpool.execution import forks, item_output
+from batchpool.execution.finished_records import NoRecords
 from batchpool.execution.generators import reseed_generators
 from batchpool.execution.outbox import NOT_YET_NS, Outbox, outbox_path, pack_record
-from batchpool.execution.run_item import Row, Work, current_site, run_items
+from batchpool.execution.run_item import Work, current_site, run_items
 from batchpool.execution.shared_sum import FileSum, SharedSum, child_sum
+from batchpool.execution.slot import Row, Slot
 from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import ExecutionSite, Outcome
 from batchpool.system.cpython_internals import count_threads
@@ -134,7 +136,7 @@ class Child:
         put = self._keep_and_judge if order.stop_on_failure else self._keep
         # Each time: in an interpreter, what is local to a thread ends with the call.
         item_output.enter_thread(self.outbox.words)
-        run_items(work, self.site, self.outbox.words, pairs, put)
+        run_items(work, self.site, Slot(self.outbox.words, put, NoRecords()), pairs)
         item_output.finish_lines()
         self._report_threads()
         self._send(FrameKind.CHUNK, chunk)

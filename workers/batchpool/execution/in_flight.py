@@ -8,9 +8,9 @@ deadlines, and by the worker to find out what ran in a runner that died.
 import mmap
 import struct
 from pathlib import Path
-from typing import Protocol
 
 from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
+from batchpool.execution.slot import RunningSlot
 from batchpool.system.mapped_file import reserve_space
 
 IN_FLIGHT_NAME = "in-flight"
@@ -33,14 +33,6 @@ def is_any_in_flight(folder: Path) -> bool:
     if read_in_flight_table(folder / IN_FLIGHT_NAME):
         return True
     return any(read_outbox(path) for path in folder.glob(f"*{OUTBOX_SUFFIX}"))
-
-
-class RunningSlot(Protocol):
-    """Two numbers: when the running item was started (ns), and its index + 1, or 0 for none."""
-
-    def __getitem__(self, place: int, /) -> int: ...
-
-    def __setitem__(self, place: int, number: int, /) -> None: ...
 
 
 _SLOT = struct.Struct("=qq")

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from batchpool.execution import forks
-from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.item_logs import ItemLogs
+from batchpool.execution.slot import RunningSlot
 from batchpool.system.logs import FORMAT, configure_logging
 
 MOST_LINE = 64 << 10

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from batchpool.execution.run_item import Put
+from batchpool.execution.slot import Put
 from batchpool.model import Outcome
 
 DUE_FROM = 8_192

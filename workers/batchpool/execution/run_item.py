@@ -1,4 +1,10 @@
-"""Run items in one thread; the same in every backend."""
+"""Run items in one thread; the same in every backend.
+
+A task's SystemExit and KeyboardInterrupt are failures of that task. A slot covers an item until its
+record is made. The clock of CPU time is read inside the wall time, since reading it costs CPU time
+itself. Where nothing but our own microsecond lies between two items, the end of one is the start of
+the next: to read the clocks costs as much.
+"""
 
 import os
 import sys
@@ -8,23 +14,22 @@ from time import monotonic_ns, thread_time_ns
 from typing import Any, NamedTuple
 
 from batchpool.execution import forks
-from batchpool.execution.in_flight import RunningSlot
+from batchpool.execution.finished_records import ROW_BYTES, pack_row
 from batchpool.execution.result_encoding import ValueRefused, task_error, to_json_value
 from batchpool.execution.shared_sum import Add
+from batchpool.execution.slot import Slot
 from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import ExecutionSite, Outcome, RecordState, TaskError
 
 TASK_TIMEOUT = "task_timeout"
 _local = threading.local()
 _PLAIN = frozenset({int, float, bool, type(None)})
-_LEAST_SHORT, _MOST_SHORT = -(2**63), 2**63
+_LEAST_SHORT, _MOST_SHORT = -(2**63), 2**63 - 1
 
+Pair = tuple[int, Any]
+"""The index of an item, and the item."""
 Result = tuple[RecordState, Any, TaskError | None, int | float | None]
 """The state, value, error and sum seen of an item."""
-Row = tuple[Any, ...]
-"""The fields of an `Outcome`, which costs three times as much to make."""
-Put = Callable[[Row], bool | None]
-"""Takes the record of an item; returns whether that took time, or may have."""
 
 
 class Work(NamedTuple):
@@ -59,46 +64,45 @@ def current_site() -> ExecutionSite:
     return site
 
 
-def run_items(
-    work: Work, site: ExecutionSite, slot: RunningSlot, pairs: Iterable[tuple[int, Any]], put: Put
-) -> None:
-    """Run items, given as (index, item), one after the other, and put their records.
-
-    Never raises what a task raised: its SystemExit and KeyboardInterrupt are failures of that task.
-    The slot covers an item until its record is made. Where nothing but our own microsecond lies
-    between two items, the end of one is the start of the next: to read the clock costs as much.
-    """
+def run_items(work: Work, site: ExecutionSite, slot: Slot, pairs: Iterable[Pair]) -> None:
+    """Run items one after the other, and put their records; never raises what a task raised."""
     function, stop_flag, args, add, _ = work
+    running, put, records = slot
+    at, end, stamp = records.begin(site)
     is_chained, started_ns, cpu_ns = False, 0, 0
     for index, item in pairs:
         if not is_chained:
-            # CPU time inside wall time: reading that clock costs CPU time itself.
             started_ns, cpu_ns = monotonic_ns(), thread_time_ns()
-        slot[0] = started_ns
-        slot[1] = index + 1
+        running[0] = started_ns
+        running[1] = index + 1
         try:
             value = function(item, *args) if args else function(item)
         except BaseException as exc:
             cpu_end_ns, ended_ns = thread_time_ns(), monotonic_ns()
-            result, is_chained = _failed(exc), False
+            (state, value, error, seen), is_chained, is_short = _failed(exc), False, False
         else:
             cpu_end_ns, ended_ns = thread_time_ns(), monotonic_ns()
             if forks.is_stray:
                 forks.leave()
             # To check a text, or to add to a sum, may take any time.
             is_chained = type(value) in _PLAIN and add is None
-            if is_chained and type(value) is int and _LEAST_SHORT < value < _MOST_SHORT:
-                result = ("succeeded", value, None, None)
-            else:
-                result = _returned(value, add)
-        state, value, error, seen = result
+            is_short = is_chained and type(value) is int and _LEAST_SHORT <= value <= _MOST_SHORT
+            state, error, seen = "succeeded", None, None
+            if not is_short:
+                state, value, error, seen = _returned(value, add)
         wall_ns, used_ns = ended_ns - started_ns, cpu_end_ns - cpu_ns
         row = (index, state, value, error, site, started_ns, wall_ns, used_ns, seen, 1, ())
-        slot[1] = 0
+        if is_short and at < end:
+            pack_row(records.file, at, index, started_ns, wall_ns, used_ns, value, stamp)
+            at += ROW_BYTES
+        else:
+            at, end, stamp = records.keep(at, row)
+        running[1] = 0
         is_chained = not put(row) and is_chained
         started_ns, cpu_ns = ended_ns, cpu_end_ns
         if stop_flag.closed:
-            return
+            break
+    records.at = at
 
 
 def _failed(exc: BaseException) -> Result:

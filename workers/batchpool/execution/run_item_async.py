@@ -6,11 +6,11 @@ from time import monotonic_ns, thread_time_ns
 from typing import Any, NamedTuple, Self
 
 from batchpool.execution import forks
-from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.item_output import enter_coroutine
 from batchpool.execution.result_encoding import ValueRefused, task_error, to_json_value
-from batchpool.execution.run_item import TASK_TIMEOUT, Put, Work
+from batchpool.execution.run_item import TASK_TIMEOUT, Work
 from batchpool.execution.shared_sum import Number, RacySum, add_or_keep, to_json_number
+from batchpool.execution.slot import Slot
 from batchpool.model import ExecutionSite, RecordState, TaskError
 
 
@@ -71,10 +71,9 @@ class CoroutineSlot(NamedTuple):
 
     work: Work
     site: ExecutionSite
-    slot: RunningSlot
+    slot: Slot
     main: "asyncio.Task[Any]"
     """The task of the whole run: when it is cancelled, so is everything."""
-    put: Put
 
 
 async def run_item_async(own: CoroutineSlot, index: int, item: Any) -> int:
@@ -83,7 +82,7 @@ async def run_item_async(own: CoroutineSlot, index: int, item: Any) -> int:
     Returns:
         when it was started (ns).
     """
-    work, slot = own.work, own.slot
+    work, slot = own.work, own.slot.running
     state: RecordState = "succeeded"
     value: Any = None
     error: TaskError | None = None
@@ -111,7 +110,9 @@ async def run_item_async(own: CoroutineSlot, index: int, item: Any) -> int:
             state, error = "timeout", timeout_error(work.timeout_s)
     row = (index, state, value, error, own.site, started_ns, wall_ns, metered.cpu_ns, seen, 1, ())
     slot[1] = 0
-    own.put(row)
+    own.slot.records.begin(own.site)
+    own.slot.records.keep(own.slot.records.at, row)
+    own.slot.put(row)
     return started_ns
 
 

@@ -24,8 +24,9 @@ OTHER_VERSION = "other version"
 """Why there is no claim: the job has begun with another version of its task."""
 NO_SECOND_TRY = "no second try"
 """Why there is no claim: the batch was begun twice already, or an item was recorded."""
-BROKEN, CRASHED = "broken", "crashed"
-"""Why an epoch ended whose runner is replaced: it failed before it ran an item, or it died."""
+BROKEN, CRASHED, OVER = "broken", "crashed", "over"
+"""Why an epoch ended whose runner is replaced: it failed before it ran an item, it died, or the
+batch is to end once the records that it left are written."""
 LEASE_S = 8.0
 """The time for which a silent owner keeps its batch; the default of BATCHPOOL_LEASE_S."""
 MOST_LEASE_S = 3600
@@ -106,6 +107,7 @@ class Ownership:
     """The owner's side of the ledger. A `stale` answer means that another worker owns the batch."""
 
     def __init__(self, redis: Redis, lease_s: float = LEASE_S) -> None:
+        self._redis = redis
         self._lease_ms = int(lease_s * 1000)
         self._broken = Broken(redis)
         self._claim = LuaScript(redis, "claim")
@@ -124,6 +126,7 @@ class Ownership:
         second_try: str = "",
         nonce: str = "",
         unqueueing: Iterable[Sequence[str]] = (),
+        is_over: bool = False,
     ) -> Claim | str:
         """Claim a batch; or say why not: missing, unreadable, ended, OTHER_VERSION, or its state.
 
@@ -136,8 +139,11 @@ class Ownership:
             nonce: of an earlier call whose answer was lost; if it took effect, this is its answer.
             unqueueing: the commands that take the batch's message out of its queue; they are
                 carried out in the same step, but for a batch that is unreadable.
+            is_over: claimed for the records that the runner of `follows` left, whether or not the
+                job is cancelled or its limit has passed.
         """
-        token, reason = follows.token if follows else "", BROKEN if second_try else CRASHED
+        reason = OVER if is_over else BROKEN if second_try else CRASHED
+        token = follows.token if follows else ""
         known = {**owner, "lease_ms": self._lease_ms}
         args = [batch, nonce or new_nonce(), self._lease_ms, dumps(known), token, reason]
         args += [codes, second_try, *counted_words(unqueueing)]
@@ -171,6 +177,11 @@ class Ownership:
             in_flight=frozenset(map(int, loads(raw.get(b"in_flight", b"[]")))),
             reduced={name.decode(): state for name, state in mapping(reduced).items()},
         )
+
+    def recorded(self, claim: Claim) -> frozenset[int]:
+        """The job-wide indices that are recorded now."""
+        bitmap: Any = self._redis.get(keys.batch_key(claim.job_id, claim.batch) + ":bits")
+        return frozenset(claim.first + position for position in set_bits(bitmap or b""))
 
     def flush(self, claim: Claim, block: Block, tally: Tally, ending: Ending | None = None) -> str:
         """Write a block of records; with `ending`, close the batch in the same step.

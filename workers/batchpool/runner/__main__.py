@@ -110,11 +110,13 @@ class Runner:
         try:
             writer = self._writer_for(assignment, context.folder)
             writer.buffer.add(_as_outcome(item, assignment) for item in assignment.crashed)
+            writer.buffer.add(assignment.finished)
+            context.finished.label = assignment.claim.token
             spec = BatchSpec(
                 run=assignment.claim.run,
                 items=self._load_items(assignment.claim),
                 first=assignment.claim.first,
-                done=_skipped(assignment),
+                done=assignment.skipped,
                 job_id=assignment.claim.job_id,
             )
             facts = facts_of(spec.run.backend)
@@ -241,14 +243,6 @@ def _close(
         return RunnerReply("drained" if report.drained else "ran")
     writer.close(ending_of(writer, assignment, report, usage), between_retries)
     return RunnerReply("ended")
-
-
-def _skipped(assignment: Assignment) -> frozenset[int]:
-    claim = assignment.claim
-    if assignment.only is not None:
-        return frozenset(range(claim.first, claim.first + claim.count)) - assignment.only
-    crashed = {item.index for item in assignment.crashed}
-    return claim.done | assignment.skip | crashed if crashed or assignment.skip else claim.done
 
 
 def _as_outcome(item: CrashedItem, assignment: Assignment) -> Outcome:

@@ -10,6 +10,7 @@ from typing import Literal
 from batchpool.json_value import JsonValue
 from batchpool.ledger.ownership import Claim
 from batchpool.ledger.values.announcements import IdlePool, WorkerCapabilities
+from batchpool.model import Outcome
 
 PEAK_NAME = "peak"
 """The file in a runner's folder with the peak memory so far."""
@@ -51,6 +52,18 @@ class Assignment:
     only: frozenset[int] | None = None
     crashed: tuple[CrashedItem, ...] = ()
     close: bool = True
+    finished: tuple[Outcome, ...] = ()
+    """Records that a former runner made and did not write."""
+
+    @property
+    def skipped(self) -> frozenset[int]:
+        """The items that are not to be run."""
+        claim = self.claim
+        if self.only is not None:
+            return frozenset(range(claim.first, claim.first + claim.count)) - self.only
+        written = {item.index for item in self.crashed}
+        written |= {outcome.index for outcome in self.finished}
+        return claim.done | self.skip | written if written or self.skip else claim.done
 
 
 @dataclass(frozen=True)

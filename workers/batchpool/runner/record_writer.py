@@ -91,12 +91,16 @@ class RecordWriter:
         if self._clock() < self._next_try and not self.is_behind:
             return
         try:
-            self._pack()
-            self._send(keep_last=False)
+            self.flush()
             self._show_running()
             self._next_try = self._clock() + FLUSH_AFTER_S
         except UNREACHABLE:
             self._next_try = self._clock() + RETRY_AFTER_S
+
+    def flush(self) -> None:
+        """Write everything; call it again when Redis was unreachable."""
+        self._pack()
+        self._send(keep_last=False)
 
     def close(
         self,

@@ -6,6 +6,7 @@ from itertools import islice
 from json import dumps
 
 from batchpool.ledger.ownership import Claim
+from batchpool.model import Outcome
 from batchpool.runner.protocol import Assignment
 from batchpool.worker.batch_deadlines import BatchDeadlines
 from batchpool.worker.crash_isolation import CrashIsolation, Plan
@@ -36,13 +37,31 @@ class ClaimedBatch:
         late = claim.in_flight - claim.done
         self._isolation = CrashIsolation(late if len(claim.done | late) < claim.count else _NONE)
         self._plan = Plan()
+        self._finished: dict[int, Outcome] = {}
 
     def next_assignment(self) -> Assignment:
         """The part of the batch that the runner is to run now."""
-        plan = self._plan = self._isolation.plan(self.claim.done)
+        finished = self.unrecorded()
+        plan = self._plan = self._isolation.plan(self.claim.done | self._finished.keys())
         return Assignment(
-            self.claim, self._claimed_ns, plan.skip, plan.only, plan.crashed, plan.close
+            self.claim, self._claimed_ns, plan.skip, plan.only, plan.crashed, plan.close, finished
         )
+
+    def keep(self, finished: Iterable[Outcome]) -> None:
+        """Keep records that a runner made before it died, until the next one has written them."""
+        claim = self.claim
+        own = range(claim.first, claim.first + claim.count)
+        self._finished |= {each.index: each for each in finished if each.index in own}
+
+    def note_recorded(self, done: frozenset[int]) -> None:
+        """Take over what the ledger has by now."""
+        self.claim = replace(self.claim, done=done)
+
+    def unrecorded(self) -> tuple[Outcome, ...]:
+        """Those of the kept records that the ledger has not."""
+        for index in self._finished.keys() & self.claim.done:
+            del self._finished[index]
+        return tuple(self._finished.values())
 
     def in_flight(self, running: Iterable[int]) -> str:
         """What another worker is to run last if this one dies, as JSON.
@@ -58,11 +77,12 @@ class ClaimedBatch:
         everything = frozenset(range(claim.first, claim.first + claim.count))
         ran = everything - self._plan.skip if self._plan.only is None else self._plan.only
         self._isolation.ran(self._plan)
-        self.claim = replace(claim, done=claim.done | ran)
+        self.claim = replace(claim, done=claim.done | ran | self._finished.keys())
 
     def mark_crashed(self, in_flight: frozenset[int], pid: int, how: str) -> bool:
         """Record that the runner died; returns whether an item can be blamed or suspected."""
-        return self._isolation.died(self._plan, in_flight - self.claim.done, pid, how)
+        blamed = in_flight - self.claim.done - self._finished.keys()
+        return self._isolation.died(self._plan, blamed, pid, how)
 
     def renew(self, claim: Claim, claimed_ns: int) -> None:
         """Continue under a new claim, after a crash."""

@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from batchpool.runner.protocol import PEAK_NAME
+from batchpool.runner.protocol import PEAK_NAME, Ready, RunnerReply
 from batchpool.system.resource_usage import cpu_clocks, tree_pss_bytes
+from batchpool.worker.runner_process import RunnerProcess
 
 FIRST_AFTER_S = 0.05
 EVERY_S = 0.1
@@ -58,3 +59,18 @@ class MemorySampler:
             os.write(file, f"{size:020d}".encode())
         finally:
             os.close(file)
+
+
+def receive_sampling(
+    runner: RunnerProcess, timeout_s: float, sampler: MemorySampler | None
+) -> RunnerReply | Ready | None:
+    """The runner's message within a time, during which its memory may be sampled."""
+    if sampler is None:
+        return runner.receive(timeout_s)
+    end = time.monotonic() + timeout_s
+    while True:
+        left = max(0.0, end - time.monotonic())
+        message = runner.receive(min(left, sampler.due_in_s()))
+        if message is not None or left == 0:
+            return message
+        sampler.tick()

@@ -13,8 +13,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from batchpool.execution.finished_records import FINISHED_NAME, read_finished
 from batchpool.execution.in_flight import read_in_flight
+from batchpool.ledger.ownership import Claim
 from batchpool.ledger.values.announcements import IdlePool, WorkerCapabilities
+from batchpool.model import Outcome
 from batchpool.runner.messages import BadMessage, MessageReader
 from batchpool.runner.protocol import Assignment, Ready, RunnerReply
 from batchpool.system.file_stamps import ALL_FILES, is_changed, read_stamps
@@ -65,6 +68,7 @@ class RunnerProcess:
         self.fingerprint = ""
         self.idle_pools: tuple[IdlePool, ...] = ()
         self._is_ready = False
+        self._finished = b""
 
     def _start(self, known: str, undo: contextlib.ExitStack) -> None:
         ours, theirs = socket.socketpair()
@@ -163,6 +167,10 @@ class RunnerProcess:
         """The items that the runner's own threads run, or ran when it died."""
         return frozenset(index for index, _ in read_in_flight(self.folder))
 
+    def finished(self, claim: Claim) -> list[Outcome]:
+        """The last records of that claim that were made in a runner that was killed."""
+        return read_finished(self._finished, claim.token)
+
     def long_running(self) -> list[int]:
         """The items that have run for `LONG_S`, oldest first."""
         latest = time.monotonic_ns() - LONG_S * 1e9
@@ -173,6 +181,8 @@ class RunnerProcess:
         """Kill it with everything below it; returns when all of that is dead."""
         kill_tree(self.pid)
         self._process.wait()
+        with contextlib.suppress(OSError):
+            self._finished = (self.folder / FINISHED_NAME).read_bytes()
         self._connection.close()
         self._lock.close()
         kill_orphans()

@@ -19,11 +19,12 @@ from batchpool.ledger.ownership import (
 from batchpool.ledger.recovery import Recovery
 from batchpool.ledger.values.job_entries import Owner, WorkerIdentity
 from batchpool.model import TaskError
-from batchpool.runner.protocol import Assignment, Ready, RunnerReply
+from batchpool.runner.protocol import Assignment, RunnerReply
 from batchpool.worker.batch_deadlines import CHECK_EVERY_S
 from batchpool.worker.claimed_batch import ClaimedBatch
 from batchpool.worker.current_runner import CurrentRunner
-from batchpool.worker.memory_sampler import MemorySampler
+from batchpool.worker.finished_writer import write_finished
+from batchpool.worker.memory_sampler import MemorySampler, receive_sampling
 from batchpool.worker.runner_process import RunnerDied, RunnerProcess, RunnerStartFailed
 
 CLAIM_TRIES = 3
@@ -140,6 +141,7 @@ class Supervisor:
                 in_flight = runner.in_flight()
                 log.warning("runner %d %s, running items %s", runner.pid, death, _few(in_flight))
                 self.runner.replace()
+                owned.keep(runner.finished(owned.claim))
                 if not owned.mark_crashed(in_flight, runner.pid, str(death)):
                     unexplained += 1
                 self._claim_again(owned, unexplained)
@@ -161,7 +163,7 @@ class Supervisor:
         runner.send(assignment)
         sampler = MemorySampler(runner.pid, runner.folder) if owned.claim.run.measure else None
         while True:
-            message = _receive(runner, owned.deadlines.next_check_s(), sampler)
+            message = receive_sampling(runner, owned.deadlines.next_check_s(), sampler)
             if isinstance(message, RunnerReply):
                 return message
             self._check(runner, owned)
@@ -181,22 +183,22 @@ class Supervisor:
                 # The runner itself has closed it: its reply is on its way.
                 raise _BatchOver("disowned")
             if renewal.cancel:
-                self._end(owned, "cancelled")
+                self._end(runner, owned, "cancelled")
         except UNREACHABLE:
             # Our own clock still holds the job to its limit.
             log.debug("the ledger is out of reach")
         if owned.deadlines.is_overdue():
-            self._end(owned, "timeout")
+            self._end(runner, owned, "timeout")
         if self._draining():
             if owned.deadlines.begin_drain():
                 runner.drain()
             if owned.deadlines.grace_is_over():
-                self.runner.replace()
+                self._stop(runner, owned)
                 self._retry(lambda: self._ownership.release(owned.claim))
                 raise _BatchOver("released")
 
-    def _end(self, owned: ClaimedBatch, how: str) -> None:
-        self.runner.replace()
+    def _end(self, runner: RunnerProcess, owned: ClaimedBatch, how: str) -> None:
+        self._stop(runner, owned)
         error: TaskError | None = None
         if how == "timeout":
             message = "the job reached its limit (timeout_s)"
@@ -206,6 +208,14 @@ class Supervisor:
             ending = Ending("cancelled", {}, "cancelled")
         self._retry(lambda: self._ownership.end(owned.claim, ending))
         raise _BatchOver(how)
+
+    def _stop(self, runner: RunnerProcess, owned: ClaimedBatch) -> None:
+        """Kill the runner, and write what it had finished."""
+        self.runner.replace()
+        owned.keep(runner.finished(owned.claim))
+        if owned.unrecorded():
+            owner = Owner(**self._identity, pid=os.getpid())
+            write_finished(self._ownership, owned, owner, self.runner.codes, self._retry)
 
     def _conclude(self, owned: ClaimedBatch, reply: RunnerReply) -> str:
         if reply.must_replace:
@@ -268,21 +278,6 @@ class Supervisor:
                     if now >= patience_ends:
                         raise _BatchOver("disowned") from None
                 time.sleep(CHECK_EVERY_S)
-
-
-def _receive(
-    runner: RunnerProcess, timeout_s: float, sampler: MemorySampler | None
-) -> RunnerReply | Ready | None:
-    """The runner's message within a time, during which its memory may be sampled."""
-    if sampler is None:
-        return runner.receive(timeout_s)
-    end = time.monotonic() + timeout_s
-    while True:
-        left = max(0.0, end - time.monotonic())
-        message = runner.receive(min(left, sampler.due_in_s()))
-        if message is not None or left == 0:
-            return message
-        sampler.tick()
 
 
 class _BatchOver(Exception):

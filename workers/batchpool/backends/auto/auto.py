@@ -78,7 +78,7 @@ class Auto(InProcess):
         super().__enter__()
         self.batch.context.has_flush_thread = True
         # Its own slots, not `self.slot`: that would be a cycle, which keeps the batch in memory.
-        self._threads = ResizableThreads(self.batch, self.work, self.batch.context.in_flight.slot)
+        self._threads = ResizableThreads(self.batch, self.work, self.all_slots.__getitem__)
         return self
 
     def __exit__(self, *exc: object) -> None:

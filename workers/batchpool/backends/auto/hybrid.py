@@ -8,8 +8,8 @@ from batchpool.backends.chunking import Chunker
 from batchpool.backends.event_loop import EventLoop, Waits
 from batchpool.backends.item_source import ItemSource
 from batchpool.backends.process_pool import ProcessPool
-from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.run_item_async import CoroutineSlot
+from batchpool.execution.slot import Slot
 
 CHECK_EVERY_S = 0.05
 _FREE_SLOT_POLL_S = 0.01
@@ -62,7 +62,7 @@ class HybridLoop(EventLoop):
         self,
         batch: Batch,
         free_slots: Callable[[], int],
-        slot: Callable[[int], RunningSlot],
+        slot: Callable[[int], Slot],
         on_turn: Callable[[], None],
         on_turn_every_s: float,
     ) -> None:
@@ -79,7 +79,7 @@ class HybridLoop(EventLoop):
         self._on_turn_every_s = on_turn_every_s
         self._begun = 0
 
-    def slot(self, number: int) -> RunningSlot:
+    def slot(self, number: int) -> Slot:
         return self._slot(number)
 
     async def _run_all(self, items: ItemSource) -> None:

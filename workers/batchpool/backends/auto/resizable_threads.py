@@ -8,8 +8,8 @@ from batchpool.backends.base import Batch
 from batchpool.backends.item_loop import run_until_stopped
 from batchpool.backends.item_source import ItemSource
 from batchpool.errors import LimitReached
-from batchpool.execution.in_flight import RunningSlot
 from batchpool.execution.run_item import Work
+from batchpool.execution.slot import Slot
 from batchpool.system.limits import start_thread
 
 
@@ -20,7 +20,7 @@ class ResizableThreads:
     thread ends when no item is left, when it is surplus, or when the stop flag is set.
     """
 
-    def __init__(self, batch: Batch, work: Work, slot: Callable[[int], RunningSlot]) -> None:
+    def __init__(self, batch: Batch, work: Work, slot: Callable[[int], Slot]) -> None:
         self._batch = batch
         self._work = work
         self._slot = slot

@@ -1,0 +1,78 @@
+"""What had returned when its process was killed is recorded, and does not run again."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from batchpool.ledger.failpoints import MARKER, TESTING, VARIABLE
+from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
+from tests.support.waiting import wait_until
+
+TASKS = str(Path(__file__).parent / "tasks")
+BACKENDS = ["sequential", "thread-pool", *full("threading", "auto")]
+
+
+def runs_in(folder: Path) -> Counter[int]:
+    path = folder / "runs"
+    return Counter(map(int, path.read_text().split())) if path.exists() else Counter()
+
+
+@pytest.mark.parametrize(("backend", "how"), [
+    ("thread-pool", "timeout"), ("sequential", "cancelled"),
+    *full(("sequential", "timeout"), ("thread-pool", "cancelled"), ("threading", "timeout")),
+])  # fmt: skip
+def test_what_returned_before_a_neighbour_held_the_gil_is_recorded(
+    crew: StackProcesses, tmp_path: Path, backend: str, how: str
+) -> None:
+    crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
+    crew.run(task="echo", count=2, backend=backend)
+    spec = {"backend": backend, "concurrency": 1 if backend == "sequential" else 6}
+    params = {"folder": str(tmp_path), "item": 4}
+    limit_s = 2 if how == "timeout" else 60
+    job_id = crew.stage.post(
+        task="hold-the-gil", params=params, count=6, timeout_s=limit_s, **spec
+    )["id"]
+    wait_until(lambda: len(runs_in(tmp_path)) == 4, 10, "four have returned")
+    if how == "cancelled":
+        crew.stage.http.post(f"/v1/jobs/{job_id}/cancel")
+    job = crew.finish(job_id, 10)
+    assert job["progress"]["succeeded"] == 4 and job["progress"][how] == 2
+    records = crew.records(job_id)
+    assert [record["value"] for record in records] == [0, "ä1", 2, "ä3", None, None]
+    assert all(record["wall_s"] >= 0 and record["pid"] for record in records[:4])
+    assert job["sum"] == 2
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_returned_before_the_process_was_killed_does_not_run_again(
+    crew: StackProcesses, tmp_path: Path, backend: str
+) -> None:
+    crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
+    params = {"folder": str(tmp_path), "item": 30}
+    job = crew.run(task="kill-once", params=params, count=40, backend=backend, within_s=60)
+    assert job["state"] == "succeeded" and job["sum"] == sum(range(40))
+    assert runs_in(tmp_path) == Counter(range(40))
+    assert len(job["batches"][0]["epochs"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("backend", "point"),
+    [
+        ("thread-pool", "before flush"),
+        *full(("thread-pool", "after flush"), ("sequential", "before flush")),
+    ],
+)
+def test_a_kill_between_record_and_flush_runs_nothing_again(
+    crew: StackProcesses, tmp_path: Path, backend: str, point: str
+) -> None:
+    mark = tmp_path / "mark"
+    armed = {VARIABLE: point, MARKER: str(mark), TESTING: "1"}
+    crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS, **armed)
+    params = {"folder": str(tmp_path), "item": -1}
+    job = crew.run(task="kill-once", params=params, count=40, backend=backend, concurrency=1)
+    assert mark.exists()
+    assert job["state"] == "succeeded" and job["sum"] == sum(range(40))
+    assert runs_in(tmp_path) == Counter(range(40))
+    assert [record["index"] for record in crew.records(job["id"])] == list(range(40))
