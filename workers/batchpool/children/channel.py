@@ -176,7 +176,7 @@ def _to_outcome(record: memoryview, site: ExecutionSite, add_log: AddLog) -> Out
     fields = marshal.loads(record)  # noqa: S302
     index, state, value, error, started_ns, wall_ns, cpu_ns, seen = fields[:_WITHOUT_LOG]
     if len(fields) > _WITHOUT_LOG and (log := fields[_WITHOUT_LOG]):
-        add_log(index, started_ns, log)
+        add_log(index, started_ns, str(log))
     return make_outcome(
         (index, state, value, error, site, started_ns, wall_ns, cpu_ns, seen, 1, ())
     )

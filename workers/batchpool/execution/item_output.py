@@ -28,6 +28,8 @@ _job_id = ""
 _thread = threading.local()
 _coroutine: ContextVar[tuple[RunningSlot, int]] = ContextVar("batchpool item")
 _formatter = logging.Formatter(FORMAT)
+_streams: list["ItemStream"] = []
+"""Those that were installed: a task may have put others in their place."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def install(level: str | int) -> None:
         console = getattr(sys, name)
         if console is not None and not isinstance(console, ItemStream):
             stream = ItemStream(console, name)
+            _streams.append(stream)
             if getattr(sys, f"__{name}__") is console:
                 setattr(sys, f"__{name}__", stream)
             setattr(sys, name, stream)
@@ -90,9 +93,8 @@ def install(level: str | int) -> None:
 
 def finish_lines() -> None:
     """Write lines that items have begun and not ended."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, ItemStream):
-            stream.finish_lines()
+    for stream in _streams:
+        stream.finish_lines()
 
 
 class ItemStream(io.TextIOBase):
@@ -142,8 +144,9 @@ class ItemStream(io.TextIOBase):
             _write_lines(self.console, _formatter.format(record), item.index, lines)
 
     def flush(self) -> None:
-        if running_item() is None and not self._is_closed:
-            self.console.flush()
+        if not self._is_closed:
+            with suppress(OSError):
+                self.console.flush()
 
     def close(self) -> None:
         self._is_closed = True
@@ -203,12 +206,16 @@ class ItemHandler(logging.StreamHandler[TextIO]):
 
 
 def _write_lines(console: TextIO, head: str, index: int, lines: Iterable[str]) -> None:
-    for line in filter(None, lines):
-        cut = len(line) - MOST_LINE
-        note = f" … {cut:,} more characters of this line were dropped" if cut > 0 else ""
-        text = f"{head}{_job_id}[{index}] {line[:MOST_LINE]}{note}\n"
-        encoding = console.encoding or "utf-8"
-        # A console that is gone, or full, is no failure of the item.
-        with suppress(OSError, ValueError):
-            console.write(text.encode(encoding, "backslashreplace").decode(encoding))
-            console.flush()
+    text = "".join(f"{head}{_job_id}[{index}] {_cut(line)}\n" for line in lines if line)
+    encoding = console.encoding or "utf-8"
+    # A console that is gone, or full, is no failure of the item.
+    with suppress(OSError, ValueError):
+        console.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        console.flush()
+
+
+def _cut(line: str) -> str:
+    surplus = len(line) - MOST_LINE
+    if surplus <= 0:
+        return line
+    return f"{line[:MOST_LINE]} … {surplus:,} more characters of this line were dropped"
