@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Task as ProgressTask
 from rich.table import Table
 from rich.text import Text
 
@@ -42,23 +50,41 @@ class LogFormat:
         return captured.get()
 
 
-def job_progress(console: Console) -> Progress:
-    """Return a progress bar that counts items; it draws nothing unless stderr is a terminal."""
+def item_progress(console: Console) -> Progress:
+    """Return a bar of items with their rate, failures and the time left.
+
+    It draws nothing unless stderr is a terminal. `failed` is a field of its tasks.
+    """
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        _RateColumn(),
+        TextColumn("[red]{task.fields[failed]}"),
+        TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     )
 
 
+class _RateColumn(ProgressColumn):
+    """Steps per second over the last half minute."""
+
+    def render(self, task: ProgressTask) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.{0 if speed >= 10 else 1}f}/s", "dim")
+
+
+def _failed_text(job: Job) -> str:
+    failed = sum(job.progress.get(state, 0) for state in ("failed", "timeout", "crashed"))
+    return f"{failed} failed" if failed else ""
+
+
 def follow(events: Iterable[Event]) -> Iterator[Job]:
     """Draw a progress bar from the event stream; yield each snapshot of the job."""
-    with job_progress(stderr_console()) as progress:
-        bar = progress.add_task("queued", total=None)
+    with item_progress(stderr_console()) as progress:
+        bar = progress.add_task("queued", total=None, failed="")
         for event in events:
             job = Job(event.data)
             if "progress" not in job.data:
@@ -68,6 +94,7 @@ def follow(events: Iterable[Event]) -> Iterator[Job]:
                 description=job.state,
                 total=job.progress["total"],
                 completed=job.finished_items,
+                failed=_failed_text(job),
             )
             yield job
 
