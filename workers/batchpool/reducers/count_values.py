@@ -53,11 +53,11 @@ class CountValues(Accumulator):
     def _add(self, found: Counter[str]) -> None:
         for text, count in found.items():
             if text not in self._counts:
-                room = _room(text)
-                if room > LONGEST_BYTES or (self._cut is not None and text >= self._cut):
+                is_cut = self._cut is not None and text >= self._cut
+                if is_cut or _room(text) > LONGEST_BYTES:
                     self.overflow += count
                     continue
-                self._bytes += room
+                self._bytes += _room(text)
             self._counts[text] += count
         if self._bytes > MOST_BYTES:
             self._cut_at(self._first_without_room())
@@ -91,9 +91,11 @@ class CountValues(Accumulator):
 
 
 def _text(value: Any) -> str:
+    if type(value) is int:
+        return str(value)
     # Plus 0: -0.0 and 0.0 are equal, so a Counter keeps the one that came first.
-    return dumps(value + 0.0 if type(value) is float else value, ensure_ascii=False)
+    return repr(value + 0.0) if type(value) is float else dumps(value, ensure_ascii=False)
 
 
 def _room(text: str) -> int:
-    return len(text.encode()) + BYTES_OF_COUNT
+    return (len(text) if text.isascii() else len(text.encode())) + BYTES_OF_COUNT
