@@ -187,6 +187,18 @@ def test_a_dry_run_answers_as_the_order_would_and_stores_nothing(stage: Any, kin
     assert send("?dry_run=yes", [1]).status_code == 422
 
 
+def test_a_retry_takes_its_items_in_as_an_upload_does(stage: Any) -> None:
+    job_id = stage.post(task="echo", items=list(range(500)), batches=3)["id"]
+    for batch in range(3):
+        stage.run(job_id, batch, frozenset(range(0, 500, 2)))
+    key = {"Idempotency-Key": "again"}
+    made = [stage.http.post(f"/v1/jobs/{job_id}/retry", headers=key) for _ in range(2)]
+    assert [each.status_code for each in made] == [202, 202]
+    assert made[0].get_json()["id"] == made[1].get_json()["id"]
+    assert items_of(stage, made[0].get_json()) == list(range(0, 500, 2))
+    assert not list(stage.redis.scan_iter("bp:upload:*"))
+
+
 def test_an_upload_ends_at_the_limits(start_api: Any, stage: Any) -> None:
     limits = {"BATCHPOOL_MAX_ITEMS": "5", "BATCHPOOL_MAX_QUEUED_ITEMS": "8"}
     api = start_api(environ=limits | {"BATCHPOOL_MAX_UPLOAD_BYTES": "1024"})
@@ -210,8 +222,11 @@ def numbers(count: int) -> Iterator[bytes]:
         yield b"".join(b"%d\n" % n for n in range(start, min(count, start + 20_000)))
 
 
+LARGE = [pytest.mark.full, pytest.mark.timeout(1800)]
+
+
 @pytest.mark.parametrize(
-    ("count", "batches"), [(200_000, 10), pytest.param(10_000_000, 100, marks=pytest.mark.full)]
+    ("count", "batches"), [(200_000, 10), pytest.param(10_000_000, 100, marks=LARGE)]
 )
 def test_numbers_that_are_uploaded_add_up(
     crew: StackProcesses, start_api: Any, count: int, batches: int

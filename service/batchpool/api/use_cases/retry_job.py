@@ -1,24 +1,28 @@
 """Retry a job: a new job of those of its items that have not succeeded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from batchpool.api.context import ApiContext
 from batchpool.api.http import no_such_job
 from batchpool.api.problems import Conflict, Problem
 from batchpool.api.use_cases.idempotency import idempotency_key
-from batchpool.api.use_cases.submit_job import SubmittedJob, store
+from batchpool.api.use_cases.submit_job import SubmittedJob
+from batchpool.api.use_cases.upload_job import store_taken, take_in
 from batchpool.jobs.aggregation import show_summary
 from batchpool.jobs.fleet import Fleet
-from batchpool.jobs.items_digest import summarize_items
 from batchpool.jobs.planning import JobPlan, Requirements, rank_classes, split_ranges
 from batchpool.jobs.refusals import NoWorkerSeen
 from batchpool.ledger.blocks.block_index import Selection
 from batchpool.ledger.blocks.record_fields import RecordDocument
 from batchpool.ledger.values.job_entries import JobEntry
-from batchpool.ledger.values.job_spec import JobSpec
+from batchpool.ledger.values.job_spec import ItemsSummary, JobSpec
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
+
+AT_ONCE = 100
+"""Records whose items are in memory together."""
 
 NOT_SUCCEEDED = frozenset(RECORD_STATES) - {"succeeded"}
 
@@ -43,28 +47,45 @@ def retry_job(
     if progress["succeeded"] == progress["total"]:
         # Known without reading the records, which may be a million.
         raise Conflict("all items of the job have succeeded; there is nothing to retry")
-    records = context.records.stream(job, wanted=Selection(NOT_SUCCEEDED))
-    items, read = [], 0
-    for record in records:
-        read += 1
-        if chosen is None or chosen(record):
-            items.append(record["item"])
-    if read < progress["total"] - progress["succeeded"]:
-        raise Conflict("some items or records of the job cannot be read (GET /v1/broken)")
-    if not items:
-        raise Conflict("no item of the job failed in this way")
-    spec = _again(job, items)
-    ranges = split_ranges(spec.count, spec.batches)
-    plan = JobPlan(spec, ranges, _class_id(spec, context.fleets.fresh()))
-    return store(context, plan, items, idempotency_key(context, {"retry_of": job_id}))
+    items = _ItemsOf(context.records.stream(job, wanted=Selection(NOT_SUCCEEDED)), chosen)
+    with take_in(context, items, progress["total"]) as taken:
+        if items.read < progress["total"] - progress["succeeded"]:
+            raise Conflict("some items or records of the job cannot be read (GET /v1/broken)")
+        if not taken.items.count:
+            raise Conflict("no item of the job failed in this way")
+        spec = _again(job, taken.summary)
+        ranges = split_ranges(spec.count, spec.batches)
+        plan = JobPlan(spec, ranges, _class_id(spec, context.fleets.fresh()))
+        key = idempotency_key(context, {"retry_of": job_id})
+        return store_taken(context, plan, taken, key)
 
 
-def _again(job: JobEntry, items: list[Any]) -> JobSpec:
+class _ItemsOf:
+    """The items of records, in lists.
+
+    Attributes:
+        read: how many records there were so far.
+    """
+
+    def __init__(
+        self, records: Iterator[RecordDocument], chosen: Callable[[RecordDocument], bool] | None
+    ) -> None:
+        self._records = records
+        self._chosen = chosen
+        self.read = 0
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        while part := list(islice(self._records, AT_ONCE)):
+            self.read += len(part)
+            yield [each["item"] for each in part if not self._chosen or self._chosen(each)]
+
+
+def _again(job: JobEntry, items: ItemsSummary) -> JobSpec:
     return replace(
         job.spec,
-        count=len(items),
-        items=summarize_items(items),
-        batches=min(job.spec.batches, len(items)),
+        count=items.count,
+        items=items,
+        batches=min(job.spec.batches, items.count),
         retry_of=job.id,
         # A run that a user retries is not a sample of its comparison.
         comparison=None,

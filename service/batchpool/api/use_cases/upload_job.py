@@ -1,7 +1,8 @@
 """Submit a job whose items are the body: they come first, and the job takes all of them."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from batchpool.api.bodies.json_body import parse_json
 from batchpool.api.context import ApiContext
@@ -20,8 +21,11 @@ from batchpool.api.use_cases.submit_job import (
 from batchpool.jobs.admission import admit
 from batchpool.jobs.fleet import admit_with_fresh_fleet
 from batchpool.jobs.items_digest import ItemsSummarizer
+from batchpool.jobs.planning import JobPlan
 from batchpool.ledger.blocks.item_upload import ItemUpload
+from batchpool.ledger.job_creation import IdempotencyKey
 from batchpool.ledger.values.job_entries import UploadedItems
+from batchpool.ledger.values.job_spec import ItemsSummary
 from batchpool.schemas.job_requests import JobRequest
 from batchpool.schemas.reading import read_model
 from batchpool.schemas.refusals import invalid_field
@@ -65,44 +69,70 @@ def submit_upload(
     # What can be known without the items is refused before they come.
     early = order.model_copy(update={"count": min(order.batches, limits.items)})
     admit_with_fresh_fleet(context.fleets, lambda fleet: admit(early, fleet, limits))
-    # Its items are compared with those of the first request, and not stored again.
-    is_repeated = is_used(context)
-    job_id = new_job_id()
-    room = room_of(context.settings)
-    upload = ItemUpload(context.slow_redis, job_id, room, dry_run or is_repeated)
-    try:
-        summarizer = ItemsSummarizer()
-        with room_problems():
-            uploaded = _take_in(items, upload, summarizer, limits.items)
-        request = order.model_copy(update={"items": uploaded, "count": None})
-        summary = summarizer.summary()
+    with take_in(context, items, limits.items, dry_run) as taken:
+        if not taken.items.count:
+            raise invalid_field("items", "must have at least one item, got none")
+        request = order.model_copy(update={"items": taken.items, "count": None})
         plan = admit_with_fresh_fleet(
-            context.fleets, lambda fleet: admit(request, fleet, limits, summary)
+            context.fleets, lambda fleet: admit(request, fleet, limits, taken.summary)
         )
-        key = idempotency_key_of(context, request, summary)
-        if not (dry_run or is_repeated):
-            return store(context, plan, uploaded, key, job_id)
-        tried = try_to_store(context, plan, uploaded, key)
+        key = idempotency_key_of(context, request, taken.summary)
         if dry_run:
-            return tried
-        if tried.first_id is None:
-            raise Unavailable("the Idempotency-Key has just expired; send the request again")
-        return SubmittedJob(tried.first_id, None)
+            return try_to_store(context, plan, taken.items, key)
+        return store_taken(context, plan, taken, key)
+
+
+class TakenItems(NamedTuple):
+    """Items that came before the job with this id."""
+
+    job_id: str
+    items: UploadedItems
+    summary: ItemsSummary
+
+
+@contextmanager
+def take_in(
+    context: ApiContext, lists: Iterable[list[Any]], most: int, dry_run: bool = False
+) -> Iterator[TakenItems]:
+    """Take items in, in bounded memory; what no job has taken at the end is removed.
+
+    Those of a dry run are not stored, nor those of a request whose Idempotency-Key was used: they
+    are only compared with those of the first one.
+
+    Raises:
+        InvalidFields: there are more than `most`.
+        Problem: 408, 429 or 507.
+    """
+    job_id, summarizer = new_job_id(), ItemsSummarizer()
+    room = room_of(context.settings)
+    upload = ItemUpload(context.slow_redis, job_id, room, dry_run or is_used(context))
+    try:
+        with room_problems():
+            for items in lists:
+                _add(items, upload, summarizer, most)
+            found = upload.finish()
+        yield TakenItems(job_id, found, summarizer.summary())
     finally:
         # Nothing is there any more if the job has taken them.
         upload.discard()
 
 
-def _take_in(
-    lists: Iterator[list[Any]], upload: ItemUpload, summarizer: ItemsSummarizer, most: int
-) -> UploadedItems:
-    for items in lists:
-        while items:
-            taken = items[: upload.room_in_block]
-            items = items[len(taken) :]
-            if upload.count + len(taken) > most:
-                raise invalid_field("items", f"must be at most {most} items, got more")
-            upload.add(summarizer.add(taken), len(taken))
-    if not upload.count:
-        raise invalid_field("items", "must have at least one item, got none")
-    return upload.finish()
+def store_taken(
+    context: ApiContext, plan: JobPlan, taken: TakenItems, key: IdempotencyKey | None
+) -> SubmittedJob:
+    """Store the job of items that were taken in, or find the one of an earlier request."""
+    if taken.items.key:
+        return store(context, plan, taken.items, key, taken.job_id)
+    tried = try_to_store(context, plan, taken.items, key)
+    if tried.first_id is None:
+        raise Unavailable("the Idempotency-Key has just expired; send the request again")
+    return SubmittedJob(tried.first_id, None)
+
+
+def _add(items: list[Any], upload: ItemUpload, summarizer: ItemsSummarizer, most: int) -> None:
+    while items:
+        taken = items[: upload.room_in_block]
+        items = items[len(taken) :]
+        if upload.count + len(taken) > most:
+            raise invalid_field("items", f"must be at most {most} items, got more")
+        upload.add(summarizer.add(taken), len(taken))
