@@ -43,6 +43,8 @@ def test_what_returned_before_a_neighbour_held_the_gil_is_recorded(
     assert [record["value"] for record in records] == [0, "ä1", 2, "ä3", None, None]
     assert all(record["wall_s"] >= 0 and record["pid"] for record in records[:4])
     assert job["sum"] == 2
+    reasons = [epoch["end_reason"] for epoch in job["batches"][0]["epochs"]]
+    assert reasons == ["stopped", how]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -290,7 +290,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if model.owners.get(claim.batch) is not holder:
             return
         args = (claim.job_id, claim.batch, OWNER, claim, holder.codes)
-        found = self.owner.claim(*args, is_over=True)
+        found = self.owner.claim(*args, was_stopped=True)
         assert isinstance(found, Claim)
         self.check_claim(model, found)
         model.owners[claim.batch] = successor = Holder(found, dict(model.recorded), holder.codes)

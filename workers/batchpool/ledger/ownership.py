@@ -24,9 +24,9 @@ OTHER_VERSION = "other version"
 """Why there is no claim: the job has begun with another version of its task."""
 NO_SECOND_TRY = "no second try"
 """Why there is no claim: the batch was begun twice already, or an item was recorded."""
-BROKEN, CRASHED, OVER = "broken", "crashed", "over"
-"""Why an epoch ended whose runner is replaced: it failed before it ran an item, it died, or the
-batch is to end once the records that it left are written."""
+BROKEN, CRASHED, STOPPED = "broken", "crashed", "stopped"
+"""Why an epoch ended whose runner is replaced: it failed before it ran an item, it died, or it
+was killed at a limit, a cancel or the end of a drain, and left records to be written."""
 LEASE_S = 8.0
 """The time for which a silent owner keeps its batch; the default of BATCHPOOL_LEASE_S."""
 MOST_LEASE_S = 3600
@@ -126,7 +126,7 @@ class Ownership:
         second_try: str = "",
         nonce: str = "",
         unqueueing: Iterable[Sequence[str]] = (),
-        is_over: bool = False,
+        was_stopped: bool = False,
     ) -> Claim | str:
         """Claim a batch; or say why not: missing, unreadable, ended, OTHER_VERSION, or its state.
 
@@ -139,10 +139,10 @@ class Ownership:
             nonce: of an earlier call whose answer was lost; if it took effect, this is its answer.
             unqueueing: the commands that take the batch's message out of its queue; they are
                 carried out in the same step, but for a batch that is unreadable.
-            is_over: claimed for the records that the runner of `follows` left, whether or not the
+            was_stopped: claimed for the records that the runner of `follows` left, even if the
                 job is cancelled or its limit has passed.
         """
-        reason = OVER if is_over else BROKEN if second_try else CRASHED
+        reason = STOPPED if was_stopped else BROKEN if second_try else CRASHED
         token = follows.token if follows else ""
         known = {**owner, "lease_ms": self._lease_ms}
         args = [batch, nonce or new_nonce(), self._lease_ms, dumps(known), token, reason]

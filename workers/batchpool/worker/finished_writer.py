@@ -32,7 +32,9 @@ def write_finished(
         return
     old, claimed_ns, nonce = owned.claim, monotonic_ns(), new_nonce()
     claim = retry(
-        lambda: ownership.claim(old.job_id, old.batch, owner, old, codes, nonce=nonce, is_over=True)
+        lambda: ownership.claim(
+            old.job_id, old.batch, owner, old, codes, nonce=nonce, was_stopped=True
+        )
     )
     if isinstance(claim, str):
         return

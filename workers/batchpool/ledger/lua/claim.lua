@@ -1,7 +1,6 @@
 -- ARGV: n, random part of the token, lease ms, the owner as JSON, the token of the epoch that this
--- one follows on the same worker or '', why that one ended ('over': the batch is to end, once what its
--- runner had finished is written), the versions of tasks there as JSON or '',
--- why the batch is begun a second time, or '', then the commands that take the batch's message out of
+-- one follows on the same worker or '', why that one ended ('stopped': only to write what its runner
+-- had finished, whatever has become of the job), the versions of tasks there as JSON or '', why the batch is begun a second time, or '', then the commands that take the batch's message out of
 -- its queue, whatever the answer is, each after the number of its words.
 -- Answers {'no', reason} or {'yes', now, token, spec, deadline, listed, batch's fields, bitmap,
 -- states of reducers by name}.
@@ -45,7 +44,7 @@ local bound = redis.call('HGET', job, 'code')
 if code and bound and bound ~= code then return no('other version') end
 local now = now_ms()
 if follows then end_epoch(n, now, ARGV[6]) end
-if ARGV[6] ~= 'over' and end_if_due(n, now) then return no('ended') end
+if ARGV[6] ~= 'stopped' and end_if_due(n, now) then return no('ended') end
 if ARGV[8] ~= '' then redis.call('HSET', key, 'second_try', ARGV[8]) end
 local epoch = redis.call('HINCRBY', key, 'epoch', 1)
 local token = epoch .. ':' .. ARGV[2]
