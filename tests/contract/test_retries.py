@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from time import monotonic, process_time
 from typing import Any
 
@@ -87,3 +88,21 @@ def test_a_failure_that_stops_the_batch_ends_the_waits(way: Any, context: Any) -
     assert (2, "failed", "KeyError", 1) in found
     # Those that have failed before that are not lost.
     assert found <= {(n, "failed", kind, 1) for n, kind in enumerate(items)}
+
+
+def test_items_begin_at_their_rate_and_the_wait_is_not_theirs(way: Any, context: Any) -> None:
+    began_s = monotonic()
+    count = way.few(12)
+    result = way.run(context, "echo", range(count), rate="20/s")
+    assert monotonic() - began_s >= (count - 1) / 20
+    assert sorted(outcome.index for outcome in result.outcomes) == list(range(count))
+    assert median(outcome.wall_ns for outcome in result.outcomes) < 0.02e9
+
+
+def test_a_wait_for_the_rate_ends_with_a_drain(way: Any, context: Any) -> None:
+    began_s = monotonic()
+    with alarm_every(0.8, context.drain):
+        result = way.run(context, "echo", range(3), rate="1/h")
+    assert result.report.drained
+    assert len(result.outcomes) <= 1
+    assert monotonic() - began_s < SOON_S

@@ -30,6 +30,7 @@ CHANGED: dict[str, str] = {
     "+*/responses/501": "other transfer codings are answered by the API",
     "-*/text/event-stream/schema": "an event stream is no JSON",
     "?//v1/jobs/post/*/properties/backend/*": "the default backend follows from the task",
+    "+*/properties/rate": "items may begin at a rate",
     "?*/properties/retries*": "retries may be a policy",
     "!//v1/jobs/get/parameters*": "jobs are filtered by label",
     "+*/required/sum_text": "the sum as text, beside it",

@@ -141,6 +141,8 @@ class RunSpec:
     shared_sum: str = "none"
     task_timeout_s: float | None = None
     retries: RetryPolicy = NO_RETRIES
+    rate: str | None = None
+    """How many items may begin in a time, as `10/s`, on all workers; None: that of the task."""
     on_error: str = "continue"
     measure: bool = False
     """Whether the report has the resources that the batch used."""

@@ -26,7 +26,7 @@ from batchpool.cli.extras import needs_extra
 from batchpool.cli.inventory import backends, tasks, workers
 from batchpool.cli.jobs.commands import cancel, delete, errors, job_, jobs, retry, trace
 from batchpool.cli.lesson import lesson
-from batchpool.cli.options import announce, json_option, retries_option, url_option
+from batchpool.cli.options import announce, json_option, rate_option, retries_option, url_option
 from batchpool.cli.plan import plan_text
 from batchpool.cli.report import report
 from batchpool.cli.results import logs, records, values
@@ -147,6 +147,7 @@ def _job_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--timeout", "timeout_s", type=float, metavar="SECONDS"),
         click.option("--queue-timeout", "queue_timeout_s", type=float, metavar="SECONDS"),
         retries_option,
+        rate_option,
         click.option("--on-error", help="continue or stop."),
         click.option(
             "--reduce",

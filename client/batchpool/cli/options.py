@@ -24,6 +24,12 @@ retries_option = click.option(
     help='How often a failed item is tried again, or e.g. \'{"max": 5, "delay_s": 1}\'.',
 )
 
+rate_option = click.option(
+    "--rate",
+    metavar="N/UNIT",
+    help="Items that may begin in a time, on all workers: 10/s, 30/min or 100/h.",
+)
+
 
 def announce(kind: str, resource_id: str) -> None:
     """Print the id of what was submitted, on stderr."""

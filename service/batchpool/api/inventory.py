@@ -94,6 +94,7 @@ def show_tasks(fleet: Fleet) -> JsonObject:
 
 
 def _show_task(name: str, task: TaskCapabilities) -> JsonObject:
+    rate = {"rate": task.rate} if task.rate else {}
     return {
         "name": name,
         "description": task.description,
@@ -103,4 +104,4 @@ def _show_task(name: str, task: TaskCapabilities) -> JsonObject:
         "bound": task.bound,
         "classes": [],
         "workers": 0,
-    }
+    } | rate

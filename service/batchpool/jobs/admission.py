@@ -23,6 +23,7 @@ from batchpool.json_value import JsonObject
 from batchpool.ledger.values.announcements import WorkerCapabilities
 from batchpool.ledger.values.job_spec import ItemsSummary, JobSpec
 from batchpool.model import START_METHODS
+from batchpool.rates import interval_of
 from batchpool.schemas.job_requests import JobRequest
 from batchpool.schemas.reducers import read_reducers
 from batchpool.schemas.refusals import FieldError, InvalidFields, invalid_field
@@ -89,13 +90,24 @@ def complete(
     Raises:
         InvalidFields: the params do not fit the schema of the task.
     """
-    params = fill_params(known.tasks[request.task].schema, request.params)
+    task = known.tasks[request.task]
+    params = fill_params(task.schema, request.params)
+    if task.rate is not None:
+        _check_rate(request, task.rate)
+        request = request.model_copy(update={"rate": request.rate or task.rate})
     concurrency = request.concurrency or facts.default_concurrency(class_cpus(known, fleet.workers))
     return JobPlan(
         spec=_complete_spec(request, facts, params, concurrency, items),
         ranges=split_ranges(request.total, request.batches),
         class_id=known.id,
     )
+
+
+def _check_rate(request: JobRequest, declared: str) -> None:
+    if request.rate is not None and interval_of(request.rate) < interval_of(declared):
+        raise invalid_field(
+            "rate", f"must be at most {declared}, the rate of the task, got {request.rate!r}"
+        )
 
 
 def _check(errors: Iterable[FieldError]) -> None:
@@ -279,6 +291,7 @@ def _complete_spec(
         timeout_s=request.timeout_s,
         queue_timeout_s=request.queue_timeout_s,
         retries=request.retries,
+        rate=request.rate,
         on_error=request.on_error,
         measure=request.measure,
         logs=request.logs,

@@ -9,6 +9,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from batchpool.rates import RATE_PATTERN, interval_of
+
 MAX_JOBS = 1000
 """In one request."""
 
@@ -92,6 +94,18 @@ Count = Annotated[int, Field(ge=1), WHOLE_NUMBER]
 
 
 Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY), WHOLE_NUMBER]
+
+
+def _rate(value: Any) -> Any:
+    if type(value) is not str:
+        raise ValueError("must be a rate as '10/s', '30/min' or '100/h'")
+    interval_of(value)
+    return value
+
+
+Rate = Annotated[
+    str, BeforeValidator(_rate), WithJsonSchema({"type": "string", "pattern": RATE_PATTERN})
+]
 
 
 Seconds = Annotated[float, Field(gt=0, le=YEAR_S), NUMBER]

@@ -99,6 +99,7 @@ class TaskInfo(BaseModel):
     sync: bool
     async_: bool = Field(alias="async")
     bound: Literal["io", "cpu"] | None
+    rate: str | None = Field(None, description="items that may begin in a time, if it has one")
     classes: list[str]
     workers: int
 

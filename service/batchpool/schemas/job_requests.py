@@ -25,6 +25,7 @@ from batchpool.schemas.fields import (
     Items,
     Labels,
     Params,
+    Rate,
     Seconds,
 )
 from batchpool.schemas.reading import Request
@@ -73,6 +74,9 @@ class JobRequest(Request):
     queue_timeout_s: Seconds = Field(86_400, description="while queued or parked")
     retries: Retries = Field(
         default_factory=RetryPolicy, description="of a failed item: a number, or when and for what"
+    )
+    rate: Rate | None = Field(
+        None, description="items that may begin in a time, on all workers; default: the task's"
     )
     on_error: Literal["continue", "stop"] = "continue"
     reduce: Reduce = Field(

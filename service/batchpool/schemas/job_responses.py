@@ -74,6 +74,7 @@ class Spec(ResponseModel):
     retries: int | RetriesSpec = Field(
         description="a number where only `max` differs from the defaults"
     )
+    rate: str | None = Field(None, description="items that may begin in a time, on all workers")
     on_error: Literal["continue", "stop"]
     measure: bool = False
     logs: bool = True

@@ -59,10 +59,14 @@ class EventLoop(InProcess):
         main = asyncio.current_task()
         assert main is not None
         slots = min(self.batch.concurrency, len(items))
-        async with asyncio.TaskGroup() as group:
-            for number in range(slots):
-                slot = CoroutineSlot(self.work, current_site(), self.slot(number), main)
-                group.create_task(self._consume(source, slot), name=f"slot-{number}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(slots):
+                    slot = CoroutineSlot(self.work, current_site(), self.slot(number), main)
+                    group.create_task(self._consume(source, slot), name=f"slot-{number}")
+        finally:
+            if isinstance(source, Waits):
+                source.close()
 
     async def _consume(self, source: "Iterator[int] | Waits", slot: CoroutineSlot) -> None:
         batch = self.batch
@@ -88,15 +92,23 @@ class Waits:
         self._items = items
         self._stop_flag = stop_flag
         self._turn = asyncio.Lock()
+        # Not the loop's own, which tasks may fill.
+        self._asking = ThreadPoolExecutor(1, "rate")
         self.changed = asyncio.Event()
+
+    def close(self) -> None:
+        """End the thread that asks for tokens, if there is one."""
+        self._asking.shutdown()
 
     async def take_one(self) -> int | None:
         """The next item, waiting for it; None when there will be none."""
         items = self._items
-        if taken := items.take(1):
+        if not items.must_ask and (taken := items.take(1)):
             return taken[0]
         async with self._turn:
             while not (self._stop_flag.closed or items.paused):
+                if items.must_ask:
+                    await asyncio.get_running_loop().run_in_executor(self._asking, items.ask)
                 if taken := items.take(1):
                     return taken[0]
                 if items.is_over:

@@ -18,7 +18,8 @@ _AT_HAND = (range, list, tuple)
 def run_until_stopped(batch: Batch, work: Work, slot: Slot, indices: Iterable[int]) -> None:
     """Take indices and run their items until none is left or the stop flag is set."""
     site, pairs = current_site(), _pairs(batch, indices)
-    more = _BETWEEN_WAITS if isinstance(batch.spec.items, _AT_HAND) else 0
+    is_at_hand = isinstance(batch.spec.items, _AT_HAND) and batch.run.rate is None
+    more = _BETWEEN_WAITS if is_at_hand else 0
     enter_thread(slot.running)
     while not batch.stop_flag.closed and (pair := next(pairs, None)):
         run_items(work, site, slot, chain((pair,), islice(pairs, more)))

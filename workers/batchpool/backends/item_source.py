@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 
 from batchpool.backends.outcomes import OutcomeCollector
+from batchpool.backends.pacing import Pacer
 from batchpool.execution.stop_flag import StopFlag
 
 NAP_S = 0.04
@@ -28,17 +29,20 @@ class ItemSource(Iterator[int]):
         indices: Sequence[int],
         outcomes: OutcomeCollector,
         stop_flag: StopFlag,
+        pacer: Pacer | None = None,
         *,
         is_shared: bool = False,
         has_retries: bool = True,
     ) -> None:
         """Args:
+        pacer: says when an item may begin, if there is a rate.
         is_shared: several backends take from it at once.
         has_retries: failed items of the batch come back here.
         """
-        self.is_plain = not (is_shared or (has_retries and outcomes.may_retry))
+        self.is_plain = not (is_shared or pacer or (has_retries and outcomes.may_retry))
         self._has_retries = has_retries and outcomes.may_retry
         self._new = indices
+        self._pacer = pacer
         self._next = 0
         self._again: list[int] = []
         self._outcomes = outcomes
@@ -75,20 +79,33 @@ class ItemSource(Iterator[int]):
     @property
     def has_ready(self) -> bool:
         """Whether one can be taken now."""
-        if self.paused:
-            return False
-        if self._again or self._next < len(self._new):
-            return True
-        return self._due_s <= 0
+        return not self.paused and self._wait_s <= 0
 
     def pause_s(self, most: float) -> float:
         """How long until one can be taken, at most `most`; that long if one can be taken now."""
-        return most if self.has_ready else max(0.0, min(most, self._due_s))
+        wait_s = self._wait_s
+        return most if self.paused or wait_s <= 0 else min(most, wait_s)
+
+    @property
+    def must_ask(self) -> bool:
+        """Whether `take` would lease tokens of the rate first, which takes a round trip."""
+        return self._pacer is not None and self._has_item and self._pacer.must_ask
+
+    def ask(self) -> None:
+        """Lease tokens of the rate."""
+        if self._pacer is not None:
+            self._pacer.refill(len(self))
 
     def take(self, most: int) -> Sequence[int]:
         """Up to so many that can be taken now."""
         if self.paused:
             return ()
+        if self._pacer is not None:
+            if self.must_ask:
+                self.ask()
+            most = self._pacer.take(min(most, len(self))) if self._has_item else 0
+            if not most:
+                return ()
         with self._lock:
             if self._again:
                 taken = self._again[:most]
@@ -122,7 +139,17 @@ class ItemSource(Iterator[int]):
 
     def part(self, indices: Sequence[int]) -> "ItemSource":
         """A source of these alone; what fails of them comes back here."""
-        return ItemSource(indices, self._outcomes, self._stop_flag, has_retries=False)
+        return ItemSource(indices, self._outcomes, self._stop_flag, self._pacer, has_retries=False)
+
+    @property
+    def _has_item(self) -> bool:
+        return bool(self._again) or self._next < len(self._new) or self._due_s <= 0
+
+    @property
+    def _wait_s(self) -> float:
+        if not self._has_item:
+            return self._due_s
+        return 0.0 if self._pacer is None else self._pacer.pause_s
 
     @property
     def _due_s(self) -> float:

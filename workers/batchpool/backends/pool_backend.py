@@ -139,7 +139,8 @@ class PoolBackend(ChildBackend):
             return
         slots = self.slots
         self._fill(slots)
-        if self._items.has_ready and slots == self._most:
+        is_paced = self.batch.run.rate is not None
+        if not is_paced and self._items.has_ready and slots == self._most:
             # Some chunks more wait in the executor's queue, so that no child waits for us; but a
             # child that must stay idle must not take them.
             with contextlib.suppress(OSError):

@@ -98,7 +98,9 @@ class ThreadPool(InProcess):
             raise
 
     def _submit(self, items: ItemSource) -> None:
-        window = threading.BoundedSemaphore(self.batch.concurrency * _SUBMITTED_PER_SLOT)
+        # With a rate an item is submitted when it may begin.
+        per_slot = _SUBMITTED_PER_SLOT if self.batch.run.rate is None else 1
+        window = threading.BoundedSemaphore(self.batch.concurrency * per_slot)
         broken: list[BaseException] = []
 
         def done(future: Future[None]) -> None:
@@ -115,7 +117,7 @@ class ThreadPool(InProcess):
                 window.release()
                 break
             self._executor.submit(self._run_submitted, index).add_done_callback(done)
-        for _ in range(self.batch.concurrency * _SUBMITTED_PER_SLOT):
+        for _ in range(self.batch.concurrency * per_slot):
             window.acquire()
         if broken:
             raise broken[0]

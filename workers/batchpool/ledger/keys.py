@@ -40,6 +40,7 @@ bp:clock                hash: the last step of Redis' clock that the deadlines h
 bp:bulk                 set: <action>|<job id>: what was asked for of many jobs at once
 bp:samples              list with a time to live: the load of each class of workers, every 5 s
                         while a batch waits or runs, the newest first
+bp:rate:<task>:<us>      string: when the last leased token of a rate ends, in microseconds
 bp:broken               hash: id -> what cannot be read, as JSON
 bp:broken:new           list: the same of what has not been moved yet
 bp:broken:key:<id>...   the keys that were moved away, under their ids in bp:broken
@@ -69,6 +70,7 @@ LEADER = "bp:cmp:leader"
 CLOCK = "bp:clock"
 SAMPLES = "bp:samples"
 BULK = "bp:bulk"
+RATE = "bp:rate:"
 BROKEN = "bp:broken"
 BROKEN_NEW = "bp:broken:new"
 BROKEN_KEY = "bp:broken:key:"
@@ -83,6 +85,10 @@ _MEMBER = re.compile(PREFIX.encode() + b"(" + _ID + rb")\|([0-9]{1,9})")
 
 def job_key(job_id: str) -> str:
     return PREFIX + job_id
+
+
+def rate_key(task: str, interval_us: int) -> str:
+    return f"{RATE}{task}:{interval_us}"
 
 
 def job_id_of(key: bytes) -> str:

@@ -24,9 +24,8 @@ from batchpool.backends.facts import facts_of
 from batchpool.command_help import answer_arguments
 from batchpool.errors import CodeChanged, LimitReached, SpecError
 from batchpool.execution.generators import find_generators
-from batchpool.execution.in_flight import IN_FLIGHT_NAME, read_in_flight_table
+from batchpool.execution.in_flight import read_in_flight
 from batchpool.execution.item_output import finish_lines, install, item_logs
-from batchpool.execution.outbox import OUTBOX_SUFFIX, read_outbox
 from batchpool.ledger import failpoints as failpoints
 from batchpool.ledger.connection import connect
 from batchpool.ledger.jobs import Jobs
@@ -39,6 +38,7 @@ from batchpool.runner.messages import encode
 from batchpool.runner.noted_tasks import load_noted_tasks
 from batchpool.runner.orphan_reaper import OrphanReaper
 from batchpool.runner.protocol import Assignment, CrashedItem, Ready, RunnerReply, read_peak
+from batchpool.runner.rate_budget import RateBudget
 from batchpool.runner.record_writer import FLUSH_AFTER_S, RETRY_AFTER_S, OwnershipLost, RecordWriter
 from batchpool.runner.run_batch import leak_check, run_batch
 from batchpool.settings import WorkerSettings
@@ -59,6 +59,7 @@ class Runner:
         self._link = link
         self._ownership = Ownership(redis)
         self._jobs = Jobs(redis)
+        self._make_budget = partial(RateBudget, redis)
         self._writer: RecordWriter | None = None
         self.garbage: GarbageCollection | None = None
         self._reaper = OrphanReaper()
@@ -126,7 +127,11 @@ class Runner:
                 writer.buffer.has_taker = facts.in_process
                 with _FlushThread(self._link, writer, self.tick, context, facts.in_process):
                     report = run_batch(
-                        spec, sink=writer.buffer, context=context, check_leaks=False
+                        spec,
+                        sink=writer.buffer,
+                        context=context,
+                        check_leaks=False,
+                        make_budget=self._make_budget,
                     ).report
                 usage = meter.usage(read_peak(context.folder)) if meter else None
                 return _close(writer, assignment, report, usage, check_leaks)
@@ -161,7 +166,7 @@ class Runner:
     def _writer_for(self, assignment: Assignment, folder: Path) -> RecordWriter:
         claim = assignment.claim
         if self._writer is None or self._token != claim.token:
-            start_ns, running = assignment.claimed_ns, partial(_count_busy, folder)
+            start_ns, running = assignment.claimed_ns, lambda: len(read_in_flight(folder))
             self._writer = RecordWriter(self._ownership, claim, start_ns, running, item_logs)
             self._token = claim.token
         return self._writer
@@ -249,11 +254,6 @@ def _as_outcome(item: CrashedItem, assignment: Assignment) -> Outcome:
     error = TaskError(type="crashed", message=item.message, traceback=None)
     site = ExecutionSite(item.pid, os.getppid(), 0, "", 0)
     return Outcome(item.index, "crashed", None, error, site, assignment.claimed_ns, 0, 0)
-
-
-def _count_busy(folder: Path) -> int:
-    own = len(read_in_flight_table(folder / IN_FLIGHT_NAME))
-    return own + sum(read_outbox(path) is not None for path in folder.glob(f"*{OUTBOX_SUFFIX}"))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -87,6 +87,7 @@ def _describe_task(registry: Registry, name: str) -> TaskCapabilities:
         has_sync=task.run is not None,
         has_async=task.run_async is not None,
         bound=task.bound,
+        rate=task.rate,
         code=registry.code_of(name),
         interpreters=not _uses_pydantic(task),
     )

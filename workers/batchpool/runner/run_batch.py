@@ -34,6 +34,7 @@ from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import NO_SHARED_SUM, BackendFacts, facts_of
 from batchpool.backends.item_source import ItemSource
 from batchpool.backends.outcomes import OutcomeCollector, Sink
+from batchpool.backends.pacing import Budget, LocalBudget, Pacer
 from batchpool.errors import LimitReached, SpecError, UnsupportedBackend, UnsupportedOption
 from batchpool.execution.item_output import begin_batch
 from batchpool.execution.record_buffer import RecordBuffer
@@ -48,8 +49,16 @@ from batchpool.model import (
     Outcome,
     RunSpec,
 )
+from batchpool.rates import interval_of
 from batchpool.system.limits import limit_behind
 from batchpool.tasks.decorator import Task
+
+MakeBudget = Callable[[Task, str], Budget]
+
+
+def local_budget(_: Task, rate: str) -> Budget:
+    """The budget of a rate for one batch alone."""
+    return LocalBudget(interval_of(rate))
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ def run_batch(
     sink: Sink | RecordBuffer | None = None,
     context: RunnerContext | None = None,
     check_leaks: bool = True,
+    make_budget: MakeBudget = local_budget,
 ) -> BatchResult:
     """Run the items of a batch that are not done yet.
 
@@ -75,6 +85,7 @@ def run_batch(
         context: what is kept between batches; without one it lasts for this batch only.
         check_leaks: search for what tasks left behind before returning; else the caller does, by
             `leak_check`.
+        make_budget: makes the budget of a rate; by default one of this batch alone.
     Raises:
         SpecError: the batch cannot be run as ordered; no item was taken.
         ChildStartFailed: processes die before they run anything.
@@ -83,12 +94,17 @@ def run_batch(
     with ExitStack() as stack:
         if context is None:
             context = stack.enter_context(RunnerContext())
-        facts = check_run(spec.run, context.registry[spec.run.task])
+        task = context.registry[spec.run.task]
+        facts = check_run(spec.run, task)
+        pacer = None
+        if rate := spec.run.rate or task.rate:
+            spec = replace(spec, run=replace(spec.run, rate=rate))
+            pacer = Pacer(make_budget(task, rate), interval_of(rate))
         outcomes: list[Outcome] = []
         indices = pending_of(spec)
         batch = make_batch(spec, context, outcomes.extend if sink is None else sink, len(indices))
         with leak_check(context, facts) if check_leaks else nullcontext():
-            report = _run_within_limits(load_backend(facts.name)(batch), indices)
+            report = _run_within_limits(load_backend(facts.name)(batch), indices, pacer)
         return BatchResult(replace(report, end_ns=monotonic_ns()), outcomes)
 
 
@@ -189,18 +205,22 @@ def effective_concurrency(run: RunSpec, facts: BackendFacts, items: int) -> int:
     return 1 if facts.slot_kind == "one" else max(1, min(run.concurrency, items))
 
 
-def _run_within_limits(backend: Backend, indices: "range | list[int]") -> BatchReport:
+def _run_within_limits(
+    backend: Backend, indices: "range | list[int]", pacer: Pacer | None
+) -> BatchReport:
     try:
-        return _run(backend, indices)
+        return _run(backend, indices, pacer)
     except (OSError, RuntimeError, MemoryError) as error:
         if limit := limit_behind(error, backend.batch.context.folder):
             raise LimitReached(f"the batch could not be run: {limit}") from error
         raise
 
 
-def _run(backend: Backend, indices: "range | list[int]") -> BatchReport:
+def _run(backend: Backend, indices: "range | list[int]", pacer: Pacer | None) -> BatchReport:
     batch = backend.batch
-    items = ItemSource(indices, batch.outcomes, batch.stop_flag, is_shared=backend.shares_items)
+    items = ItemSource(
+        indices, batch.outcomes, batch.stop_flag, pacer, is_shared=backend.shares_items
+    )
     begin_ns = monotonic_ns()
     with backend, batch.context.note_begun():
         ready_ns = monotonic_ns()

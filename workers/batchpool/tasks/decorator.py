@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, get_args
 
+from batchpool.rates import interval_of
 from batchpool.system.cpython_internals import calling_frame
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -26,10 +27,13 @@ class Task:
     it. Its function is called with the item, and with the params if it has a model.
     """
 
-    def __init__(self, name: str, params: type | None, bound: Bound | None) -> None:
+    def __init__(
+        self, name: str, params: type | None, bound: Bound | None, rate: str | None = None
+    ) -> None:
         self.name = name
         self.params = params
         self.bound = bound
+        self.rate = rate
         self.run: Run | None = None
         self.run_async: RunAsync | None = None
         self.description = ""
@@ -53,7 +57,11 @@ class Task:
 
 
 def task(
-    name: str, *, params: type | None = None, bound: Bound | None = None
+    name: str,
+    *,
+    params: type | None = None,
+    bound: Bound | None = None,
+    rate: str | None = None,
 ) -> Callable[[Callable[..., Any]], Task]:
     """Declare a function as the task `name`.
 
@@ -62,6 +70,7 @@ def task(
         params: a frozen dataclass (or pydantic model) of what the function needs
             besides the item; without one it is called with the item only.
         bound: what it spends its time on, if known: "io" or "cpu".
+        rate: how many of its items may begin in a time, on all workers together: "10/s", "30/min".
     Raises:
         TypeError, ValueError: what is declared could never be run as a task.
     """
@@ -74,8 +83,16 @@ def task(
     if bound is not None and bound not in get_args(Bound):
         raise ValueError(f"bound of task {name!r} must be 'io' or 'cpu', not {_shown(bound)}")
 
+    if rate is not None:
+        try:
+            interval_of(rate)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"rate of task {name!r} must be as '10/s', '30/min' or '100/h', not {_shown(rate)}"
+            ) from None
+
     def declare(function: Callable[..., Any]) -> Task:
-        declared = Task(name, params, bound)
+        declared = Task(name, params, bound, rate)
         _set_forms(declared, function)
         declared.module = _record(declared, calling_frame(1))
         return declared

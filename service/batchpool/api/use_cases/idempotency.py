@@ -52,6 +52,8 @@ def idempotency_key_of(
         body["backend"] = "thread-pool"
     if not body.get("reduce"):
         body.pop("reduce", None)
+    if body.get("rate") is None:
+        body.pop("rate", None)
     if body.get("logs") is True:
         del body["logs"]
     return idempotency_key(context, body)

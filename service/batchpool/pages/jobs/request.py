@@ -20,6 +20,7 @@ OPTIONS = (
     "shared_sum",
     "task_timeout_s",
     "retries",
+    "rate",
     "on_error",
     "measure",
     "logs",
@@ -109,6 +110,8 @@ def settings(spec: Spec, counted: bool) -> tuple[tuple[str, str], ...]:
     pairs.append(("Shared sum", "none" if spec.shared_sum == "none" else spec.shared_sum))
     error = "go on with the rest" if spec.on_error == "continue" else "stop the job"
     pairs.append(("On an error", _joined(error, _retries(spec.retries))))
+    if spec.rate is not None:
+        pairs.append(("Rate", f"{spec.rate} on all workers"))
     if spec.task_timeout_s is not None:
         pairs.append(("Limit of an item", numbers.duration(spec.task_timeout_s)))
     pairs.append(("Deadline", f"{numbers.duration(spec.timeout_s)} after the first claim"))

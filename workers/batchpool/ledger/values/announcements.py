@@ -24,6 +24,7 @@ class TaskCapabilities(JsonValue):
     has_sync: bool = field(metadata={"json": "sync"})
     has_async: bool = field(metadata={"json": "async"})
     bound: Literal["io", "cpu"] | None = None
+    rate: str | None = None
     code: str = ""
     interpreters: bool = True
 

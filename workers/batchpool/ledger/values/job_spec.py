@@ -8,7 +8,7 @@ from batchpool.model import RunSpec
 from batchpool.reducers.reducer import Reducer
 from batchpool.retry_policy import NO_RETRIES, RetryPolicy
 
-_LEFT_OUT_IF_EMPTY = ("reduce", "retry_of", "comparison")
+_LEFT_OUT_IF_EMPTY = ("rate", "reduce", "retry_of", "comparison")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class JobSpec(JsonValue):
         count: the number of items.
         timeout_s: from the first claim, over all retries.
         queue_timeout_s: while queued or parked.
+        rate: how many items of the task may begin in a time, on all workers.
         reduce: what becomes of the values, by name.
         measure: whether batches report the CPU time and memory that they used.
         logs: whether what items print and log is kept with their records.
@@ -67,6 +68,7 @@ class JobSpec(JsonValue):
     timeout_s: float
     queue_timeout_s: float
     retries: RetryPolicy = NO_RETRIES
+    rate: str | None = None
     on_error: str = "continue"
     measure: bool = False
     logs: bool = True
@@ -96,6 +98,7 @@ class JobSpec(JsonValue):
             shared_sum=self.shared_sum,
             task_timeout_s=self.task_timeout_s,
             retries=self.retries,
+            rate=self.rate,
             on_error=self.on_error,
             measure=self.measure,
             reduce=self.reduce,

@@ -1,0 +1,143 @@
+"""A rate holds over all workers, whatever dies; with retries alone a server that refuses is served.
+
+The server counts itself: it refuses what is more than 20 in any second.
+"""
+
+import os
+import signal
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from tests.support.sampling import full
+from tests.support.stack_processes import StackProcesses
+from tests.support.waiting import wait_until
+
+TASKS = str(Path(__file__).parent / "tasks")
+MOST = 20
+RATE = 15
+BURST = 2
+"""What a rate allows beyond itself in a second: a late token, and both ends of the second."""
+SIZES = [45, *full(200)]
+
+
+class BusyServer:
+    """A server that answers 429 to more than 20 requests in any second, and keeps a log."""
+
+    def __init__(self) -> None:
+        self.arrived: list[float] = []
+        self.taken: list[float] = []
+        lock = threading.Lock()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with lock:
+                    now_s = monotonic()
+                    server.arrived.append(now_s)
+                    is_taken = most_in_a_second([*server.taken[-MOST:], now_s]) <= MOST
+                    if is_taken:
+                        server.taken.append(now_s)
+                self.send_response(200 if is_taken else 429)
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._http.server_port}/"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
+
+    def __enter__(self) -> "BusyServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+    @property
+    def refused(self) -> int:
+        return len(self.arrived) - len(self.taken)
+
+
+def most_in_a_second(times_s: list[float]) -> int:
+    return max(n + 1 - bisect_left(times_s, end - 1) for n, end in enumerate(times_s))
+
+
+@pytest.fixture
+def busy() -> Iterator[BusyServer]:
+    with BusyServer() as running:
+        yield running
+
+
+@pytest.fixture
+def three(crew: StackProcesses) -> StackProcesses:
+    crew.start("batchpool.reconciler")
+    crew.start_workers(3, BATCHPOOL_TASKS_DIR=TASKS)
+    return crew
+
+
+def order(busy: BusyServer, count: int, **more: Any) -> dict[str, Any]:
+    body = {"task": "call", "count": count, "batches": 3, "concurrency": 4}
+    return body | {"params": {"url": busy.url}} | more
+
+
+@pytest.mark.parametrize("count", SIZES)
+@pytest.mark.parametrize("backend", ["thread-pool", *full("process-pool")])
+def test_three_workers_together_hold_a_rate(
+    three: StackProcesses, busy: BusyServer, count: int, backend: str
+) -> None:
+    job = three.run(60, **order(busy, count, backend=backend, rate=f"{RATE}/s"))
+    assert (job["state"], job["spec"]["rate"]) == ("succeeded", f"{RATE}/s")
+    assert {len(batch["epochs"]) for batch in job["batches"]} == {1}
+    assert busy.refused == 0
+    assert most_in_a_second(busy.arrived) <= RATE + BURST
+    # Most of the rate is used.
+    assert busy.arrived[-1] - busy.arrived[0] < 5 * count / RATE
+
+
+@pytest.mark.parametrize("count", SIZES)
+def test_retries_alone_serve_a_server_that_refuses(
+    three: StackProcesses, busy: BusyServer, count: int
+) -> None:
+    retries = {"max": 20, "delay_s": 0.5, "max_delay_s": 4, "on": ["HTTPError"]}
+    job = three.run(120, **order(busy, count, retries=retries))
+    assert job["state"] == "succeeded"
+    assert busy.refused > 0
+    assert len(busy.taken) == count
+
+
+def test_a_worker_that_dies_takes_no_more_than_its_lease(
+    three: StackProcesses, busy: BusyServer
+) -> None:
+    count = 60
+    job_id = three.stage.post(**order(busy, count, task="call-slowly"))["id"]
+    wait_until(lambda: len(busy.arrived) >= 15, 20, "the job runs")
+    (victim, *_) = [w for w in three.members if "worker" in str(w.args)]
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait(5)
+    three.members.remove(victim)
+    job = three.finish(job_id, 60)
+    assert (job["state"], job["spec"]["rate"]) == ("succeeded", "15/s")
+    # Who took the batch over ran only what had no record, and kept the rate.
+    assert count <= len(busy.arrived) <= count + 8
+    assert most_in_a_second(busy.arrived) <= RATE + BURST
+
+
+def test_a_rate_that_is_ordered_may_only_be_lower(three: StackProcesses, busy: BusyServer) -> None:
+    body = order(busy, 3, task="call-slowly")
+    answer = three.stage.http.post("/v1/jobs", json=body | {"rate": "16/s"})
+    assert answer.status_code == 422
+    assert "rate: must be at most 15/s, the rate of the task, got '16/s'" in answer.text
+    job_id = three.stage.post(**body, rate="30/h")["id"]
+    wait_until(lambda: len(busy.arrived) == 1, 10, "one has begun")
+    three.stage.http.post(f"/v1/jobs/{job_id}/cancel")
+    assert three.finish(job_id, 10)["progress"]["cancelled"] == 2
