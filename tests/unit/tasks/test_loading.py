@@ -51,6 +51,10 @@ MODULES = {
     ),
     "no name": ("@task\ndef f(item): ...", "@task('name')"),
     "bound": ("@task('b', bound={1})\ndef f(item): ...", "must be 'io' or 'cpu', not {1}"),
+    "rate": (
+        "@task('r', rate='fast')\ndef f(item): ...",
+        "'10/s', '30/min' or '100/h', not 'fast'",
+    ),
     "replaces itself": ("import sys\nsys.modules[__name__] = 3", "must be a module or a task"),
 }
 

@@ -59,7 +59,9 @@ class Runner:
         self._link = link
         self._ownership = Ownership(redis)
         self._jobs = Jobs(redis)
-        self._make_budget = partial(RateBudget, redis)
+        self._run_batch = partial(
+            run_batch, check_leaks=False, make_budget=partial(RateBudget, redis)
+        )
         self._writer: RecordWriter | None = None
         self.garbage: GarbageCollection | None = None
         self._reaper = OrphanReaper()
@@ -126,13 +128,7 @@ class Runner:
                 meter = UsageMeter() if spec.run.measure else None
                 writer.buffer.has_taker = facts.in_process
                 with _FlushThread(self._link, writer, self.tick, context, facts.in_process):
-                    report = run_batch(
-                        spec,
-                        sink=writer.buffer,
-                        context=context,
-                        check_leaks=False,
-                        make_budget=self._make_budget,
-                    ).report
+                    report = self._run_batch(spec, sink=writer.buffer, context=context).report
                 usage = meter.usage(read_peak(context.folder)) if meter else None
                 return _close(writer, assignment, report, usage, check_leaks)
         except OwnershipLost as refusal:

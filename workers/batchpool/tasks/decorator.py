@@ -83,13 +83,7 @@ def task(
     if bound is not None and bound not in get_args(Bound):
         raise ValueError(f"bound of task {name!r} must be 'io' or 'cpu', not {_shown(bound)}")
 
-    if rate is not None:
-        try:
-            interval_of(rate)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"rate of task {name!r} must be as '10/s', '30/min' or '100/h', not {_shown(rate)}"
-            ) from None
+    _check_rate(name, rate)
 
     def declare(function: Callable[..., Any]) -> Task:
         declared = Task(name, params, bound, rate)
@@ -98,6 +92,16 @@ def task(
         return declared
 
     return declare
+
+
+def _check_rate(name: str, rate: str | None) -> None:
+    try:
+        if rate is not None:
+            interval_of(rate)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"rate of task {name!r} must be as '10/s', '30/min' or '100/h', not {_shown(rate)}"
+        ) from None
 
 
 def declared_tasks(module: str) -> list[Task]:
