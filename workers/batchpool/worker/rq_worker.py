@@ -29,15 +29,15 @@ from batchpool.ledger.failpoints import failpoint
 from batchpool.ledger.ownership import Ownership
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.recovery import Recovery
-from batchpool.ledger.reservations import HolderFields, Reservations
+from batchpool.ledger.reservations import Reservations
 from batchpool.ledger.values.announcements import LiveWorker, WorkerState
-from batchpool.ledger.values.job_entries import WorkerIdentity
 from batchpool.queue.messages import MessageJob, Release, Reserve, RunBatch, decode
 from batchpool.queue.rq_queue import forget, pop, queue_of, set_aside, unqueueing_commands
 from batchpool.settings import WorkerSettings
 from batchpool.system.cpus import usable_cpus
-from batchpool.system.interpreter import gil_enabled, python_minor
+from batchpool.system.interpreter import gil_enabled
 from batchpool.worker.class_announcement import ClassAnnouncement
+from batchpool.worker.identity import holder_fields, worker_identity
 from batchpool.worker.reservation import Reservation
 from batchpool.worker.supervisor import Supervisor
 
@@ -70,7 +70,7 @@ class BatchWorker(Worker):
         self._supervisor = Supervisor(
             Ownership(ledger, settings.lease_s),
             Recovery(ledger),
-            self._identity(),
+            worker_identity(settings.name),
             heartbeat=self.heartbeat,
             draining=lambda: self._stop_requested,
             grace_s=settings.grace_s,
@@ -78,7 +78,7 @@ class BatchWorker(Worker):
         self._supervisor.runner.ready()
         capabilities = self._supervisor.runner.capabilities
         self._class = ClassAnnouncement(self._presence, capabilities)
-        self._reservation = Reservation(Reservations(ledger), self._holder_fields())
+        self._reservation = Reservation(Reservations(ledger), holder_fields(settings.name))
         self._reading = self._class_id
         super().__init__(
             [queue_of(redis, self._reading)],
@@ -101,10 +101,8 @@ class BatchWorker(Worker):
             looks = bool(self._reservation.worker_slot or self._reloads)
             wait_s = VERIFY_EVERY_S if looks else timeout or self.dequeue_timeout
             try:
-                name = pop(self.connection, self._reading, wait_s)
-                if name is not None:
-                    job = self.job_class.fetch(name, self.connection, self.serializer)
-                    return job, self._ordered_queues[0]
+                if found := self._take_message(wait_s):
+                    return found
                 if looks:
                     self._reservation.verify()
             except NoSuchJobError:
@@ -118,6 +116,17 @@ class BatchWorker(Worker):
                 log.log(level, "cannot read batches from Redis: %s", error)
                 level = logging.DEBUG
                 time.sleep(REFUSED_PAUSE_S)
+
+    def _take_message(self, wait_s: float) -> tuple[Job, Queue] | None:
+        class_id, queue = self._reading, self._ordered_queues[0]
+        name = pop(self.connection, class_id, wait_s)
+        if name is None:
+            return None
+        job = self.job_class.fetch(name, self.connection, self.serializer)
+        job.origin = class_id
+        # The code may have changed while this waited.
+        self.heartbeat()
+        return job, queue
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         failpoint("after pop")
@@ -160,7 +169,7 @@ class BatchWorker(Worker):
         self._running = f"{message.job_id}/{message.batch}"
         started = time.monotonic()
         try:
-            unqueueing = unqueueing_commands(self._reading, job.id)
+            unqueueing = unqueueing_commands(job.origin, job.id)
             how = self._supervisor.run(*message, unqueueing)
         except UNREACHABLE as error:
             # Claimed or not, the reconciler finds it: by its lease, or as missing.
@@ -175,9 +184,9 @@ class BatchWorker(Worker):
         try:
             # Over the ledger's client: a batch must not wait for an unreachable Redis.
             if is_ours:
-                forget(self._ledger, self._reading, [job.id])
+                forget(self._ledger, job.origin, [job.id])
             else:
-                set_aside(self._ledger, self._reading, job.id)
+                set_aside(self._ledger, job.origin, job.id)
         except RedisError as error:
             log.warning("left the RQ job %s behind: %s", job.id, error)
 
@@ -201,25 +210,6 @@ class BatchWorker(Worker):
             self._class.forget_former()
         except RedisError as error:
             log.debug("no heartbeat: %s", error)
-
-    def _identity(self) -> WorkerIdentity:
-        return {
-            "worker": self._settings.name,
-            "host": socket.gethostname(),
-            "ppid": os.getpid(),
-            "python": python_minor(),
-            "gil": gil_enabled(),
-        }
-
-    def _holder_fields(self) -> HolderFields:
-        return HolderFields(
-            worker=self._settings.name,
-            host=socket.gethostname(),
-            cpus=usable_cpus(),
-            pid=os.getpid(),
-            python=python_minor(),
-            gil=gil_enabled(),
-        )
 
     def _describe(self) -> LiveWorker:
         return LiveWorker(
