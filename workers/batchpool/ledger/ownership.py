@@ -158,7 +158,7 @@ class Ownership:
     def _claimed(self, job_id: str, batch: int, answer: list[Any]) -> Claim | str:
         if answer[0] == b"no":
             return str(answer[1].decode())
-        _, now, token, spec, deadline, listed, flat, bitmap, reduced = answer
+        _, now, token, spec, deadline, listed, flat, bitmap, reduced, _ = answer
         raw = mapping(flat)
         first = int(raw[b"first"])
         return Claim(

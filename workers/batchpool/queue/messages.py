@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 from rq.job import Job
 
 from batchpool.ledger.broken import is_about_data
+from batchpool.ledger.ownership import Claim
 from batchpool.ledger.reservations import WorkerSlot
 
 # Names of functions.
@@ -92,7 +93,10 @@ class MessageJob(Job):
     """An RQ job as a worker gets it: only that of a slot is read from Redis.
 
     The id of a batch's says all, and what has another id is not ours, whatever is stored for it.
+    `claim` is that of its batch, if it was claimed as it was popped, and when (monotonic ns).
     """
+
+    claim: tuple[Claim, int] | None = None
 
     @classmethod
     def fetch(cls, id: str, connection: Redis | None = None, serializer: Any = None) -> Job:

@@ -53,10 +53,16 @@ def pop(redis: Redis, class_id: str, timeout_s: float) -> str | None:
     Raises:
         UnicodeDecodeError: it is no id of ours.
     """
-    key = _queue_key(class_id)
+    words, _ = pop_command(class_id, timeout_s)
     commands: Commands = redis
-    name: bytes | None = commands.blmove(key, key + _POPPED, timeout_s, "LEFT", "RIGHT")
+    name: bytes | None = commands.execute_command(*words)
     return None if name is None else name.decode()
+
+
+def pop_command(class_id: str, timeout_s: float) -> tuple[list[str], str]:
+    """The command of `pop`, word by word, and the list at whose end it puts the id."""
+    key = _queue_key(class_id)
+    return ["BLMOVE", key, key + _POPPED, "LEFT", "RIGHT", str(timeout_s)], key + _POPPED
 
 
 def unqueueing_commands(class_id: str, name: str) -> list[list[str]]:

@@ -72,3 +72,9 @@ class CrashIsolation:
         else:
             self._suspects |= blamed
         return bool(blamed)
+
+
+def few(items: frozenset[int]) -> str:
+    """The first of these items, for a message."""
+    shown = ", ".join(map(str, sorted(items)[:10]))
+    return f"{shown} and {len(items) - 10} more" if len(items) > 10 else shown or "none"

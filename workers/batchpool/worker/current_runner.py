@@ -48,6 +48,12 @@ class CurrentRunner:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
+    @property
+    def ready_pid(self) -> int | None:
+        """The PID of the runner if it can take a batch at once."""
+        process = self._process
+        return process.pid if process and process.was_ready and not process.has_ended() else None
+
     def ready(self) -> RunnerProcess:
         """The runner; a new one if there is none, after some attempts.
 

@@ -32,12 +32,14 @@ from batchpool.ledger.recovery import Recovery
 from batchpool.ledger.reservations import Reservations
 from batchpool.ledger.values.announcements import LiveWorker, WorkerState
 from batchpool.queue.messages import MessageJob, Release, Reserve, RunBatch, decode
-from batchpool.queue.rq_queue import forget, pop, queue_of, set_aside, unqueueing_commands
+from batchpool.queue.rq_queue import forget, queue_of, set_aside, unqueueing_commands
 from batchpool.settings import WorkerSettings
 from batchpool.system.cpus import usable_cpus
 from batchpool.system.interpreter import gil_enabled
 from batchpool.worker.class_announcement import ClassAnnouncement
 from batchpool.worker.identity import holder_fields, worker_identity
+from batchpool.worker.message_source import MessageSource
+from batchpool.worker.next_claim import NextClaim
 from batchpool.worker.reservation import Reservation
 from batchpool.worker.supervisor import Supervisor
 
@@ -56,9 +58,12 @@ class BatchWorker(Worker):
     Args:
         redis: for RQ; rides out outages.
         ledger: for the ledger; answers or fails within seconds.
+        waiting: for the wait for a message and the claim of its batch; does not retry.
     """
 
-    def __init__(self, settings: WorkerSettings, redis: Redis, ledger: Redis) -> None:
+    def __init__(
+        self, settings: WorkerSettings, redis: Redis, ledger: Redis, waiting: Redis
+    ) -> None:
         self._settings = settings
         self._reloads = settings.reload == "on"
         self._ledger = ledger
@@ -78,6 +83,13 @@ class BatchWorker(Worker):
         self._supervisor.runner.ready()
         capabilities = self._supervisor.runner.capabilities
         self._class = ClassAnnouncement(self._presence, capabilities)
+        self._source = MessageSource(
+            redis,
+            NextClaim(ledger, settings.lease_s),
+            NextClaim(waiting, settings.lease_s),
+            self._supervisor.owner_if_ready,
+            lambda: self._supervisor.runner.codes,
+        )
         self._reservation = Reservation(Reservations(ledger), holder_fields(settings.name))
         self._reading = self._class_id
         super().__init__(
@@ -101,7 +113,7 @@ class BatchWorker(Worker):
             looks = bool(self._reservation.worker_slot or self._reloads)
             wait_s = VERIFY_EVERY_S if looks else timeout or self.dequeue_timeout
             try:
-                if found := self._take_message(wait_s):
+                if found := self._take_message(wait_s, claims=not looks):
                     return found
                 if looks:
                     self._reservation.verify()
@@ -117,16 +129,12 @@ class BatchWorker(Worker):
                 level = logging.DEBUG
                 time.sleep(REFUSED_PAUSE_S)
 
-    def _take_message(self, wait_s: float) -> tuple[Job, Queue] | None:
-        class_id, queue = self._reading, self._ordered_queues[0]
-        name = pop(self.connection, class_id, wait_s)
-        if name is None:
-            return None
-        job = self.job_class.fetch(name, self.connection, self.serializer)
-        job.origin = class_id
+    def _take_message(self, wait_s: float, claims: bool) -> tuple[Job, Queue] | None:
+        queue = self._ordered_queues[0]
+        job = self._source.take(self._reading, wait_s, claims)
         # The code may have changed while this waited.
         self.heartbeat()
-        return job, queue
+        return (job, queue) if job else None
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         failpoint("after pop")
@@ -170,7 +178,8 @@ class BatchWorker(Worker):
         started = time.monotonic()
         try:
             unqueueing = unqueueing_commands(job.origin, job.id)
-            how = self._supervisor.run(*message, unqueueing)
+            claimed = job.claim if isinstance(job, MessageJob) else None
+            how = self._supervisor.run(*message, unqueueing, claimed)
         except UNREACHABLE as error:
             # Claimed or not, the reconciler finds it: by its lease, or as missing.
             how = f"not taken ({error})"
@@ -280,7 +289,8 @@ def serve(settings: WorkerSettings, connect: Callable[..., Redis]) -> None:
     while True:
         redis = connect(settings.redis_url, socket_timeout_s=WORKER_TTL_S, retries=60)
         ledger = connect(settings.redis_url, socket_timeout_s=1.5)
-        worker = BatchWorker(settings, redis, ledger)
+        waiting = connect(settings.redis_url, socket_timeout_s=WORKER_TTL_S)
+        worker = BatchWorker(settings, redis, ledger, waiting)
         worker.work(logging_level="WARNING")
         if worker.was_told_to_stop:
             return

@@ -67,7 +67,7 @@ class RunnerProcess:
         self.capabilities: WorkerCapabilities | None = None
         self.fingerprint = ""
         self.idle_pools: tuple[IdlePool, ...] = ()
-        self._is_ready = False
+        self.was_ready = False
         self._finished = b""
 
     def _start(self, known: str, undo: contextlib.ExitStack) -> None:
@@ -102,7 +102,7 @@ class RunnerProcess:
     @property
     def is_ready(self) -> bool:
         """Whether it can take a batch, or has ended before it could: then `wait_ready` says so."""
-        return self._is_ready or self._messages.has_data
+        return self.was_ready or self._messages.has_data
 
     @property
     def has_changed_files(self) -> bool:
@@ -119,7 +119,7 @@ class RunnerProcess:
         Raises:
             RunnerStartFailed: it ended, or was not ready in time; it was killed.
         """
-        if self._is_ready:
+        if self.was_ready:
             return
         try:
             message = self.receive(READY_WITHIN_S)
@@ -131,7 +131,7 @@ class RunnerProcess:
             self.kill()
             raise RunnerStartFailed(f"it was not ready within {READY_WITHIN_S:g} s")
         self.capabilities, self.fingerprint = message.capabilities, message.fingerprint
-        self._is_ready = True
+        self.was_ready = True
 
     def has_ended(self) -> bool:
         return self._process.poll() is not None

@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from batchpool.ledger.connection import UNREACHABLE
@@ -22,6 +23,7 @@ from batchpool.model import TaskError
 from batchpool.runner.protocol import Assignment, RunnerReply
 from batchpool.worker.batch_deadlines import CHECK_EVERY_S
 from batchpool.worker.claimed_batch import ClaimedBatch
+from batchpool.worker.crash_isolation import few
 from batchpool.worker.current_runner import CurrentRunner
 from batchpool.worker.finished_writer import write_finished
 from batchpool.worker.memory_sampler import MemorySampler, receive_sampling
@@ -65,18 +67,35 @@ class Supervisor:
         self._draining = draining
         self._grace_s = grace_s
         self.runner = CurrentRunner(heartbeat, draining)
+        self._ready_pid: int | None = None
 
-    def run(self, job_id: str, batch: int, unqueueing: Sequence[Sequence[str]] = ()) -> str:
+    def owner_if_ready(self) -> Owner | None:
+        """This worker as the owner of a batch; None while none can be run at once."""
+        self._ready_pid = None if self._draining() else self.runner.ready_pid
+        return Owner(**self._identity, pid=self._ready_pid) if self._ready_pid else None
+
+    def run(
+        self,
+        job_id: str,
+        batch: int,
+        unqueueing: Sequence[Sequence[str]] = (),
+        claimed: tuple[Claim, int] | None = None,
+    ) -> str:
         """Claim a batch and run it to its end; returns in a word how it ended.
 
         Args:
             unqueueing: the commands that take its message out of its queue, once it is claimed.
+            claimed: its claim by `owner_if_ready`, and when that was, if it is claimed already.
         """
-        claim, claimed_ns = self._first_claim(job_id, batch, unqueueing)
+        ask = partial(self._claim, job_id, batch, new_nonce(), unqueueing=unqueueing)
+        claim, claimed_ns = claimed or self._first_claim(ask)
         if isinstance(claim, str):
             return claim
         owned = ClaimedBatch(claim, claimed_ns, self._grace_s)
         try:
+            if claimed and self.runner.ready_pid != self._ready_pid:
+                # Its runner has ended since; another one may have another version of the task.
+                self._renew_claim(owned)
             return self._run_to_end(owned)
         except _BatchOver as over:
             self.runner.replace()
@@ -92,16 +111,13 @@ class Supervisor:
         """Kill the runner; other workers take over what it runs."""
         self.runner.close()
 
-    def _first_claim(
-        self, job_id: str, batch: int, unqueueing: Sequence[Sequence[str]]
-    ) -> tuple[Claim | str, int]:
+    def _first_claim(self, claim: Callable[[], Any]) -> Any:
         """Claim a batch; a claim whose answer was lost is asked for again by its nonce."""
-        nonce = new_nonce()
         for _ in range(CLAIM_TRIES - 1):
             with contextlib.suppress(*UNREACHABLE):
-                return self._claim(job_id, batch, nonce, unqueueing=unqueueing)
+                return claim()
             time.sleep(CHECK_EVERY_S)
-        return self._claim(job_id, batch, nonce, unqueueing=unqueueing)
+        return claim()
 
     def _claim(
         self,
@@ -139,7 +155,7 @@ class Supervisor:
                 reply = self._await_reply(runner, assignment, owned)
             except RunnerDied as death:
                 in_flight = runner.in_flight()
-                log.warning("runner %d %s, running items %s", runner.pid, death, _few(in_flight))
+                log.warning("runner %d %s, running items %s", runner.pid, death, few(in_flight))
                 self.runner.replace()
                 owned.keep(runner.finished(owned.claim))
                 if not owned.mark_crashed(in_flight, runner.pid, str(death)):
@@ -286,8 +302,3 @@ class _BatchOver(Exception):
     def __init__(self, how: str) -> None:
         super().__init__(how)
         self.how = how
-
-
-def _few(items: frozenset[int]) -> str:
-    shown = ", ".join(map(str, sorted(items)[:10]))
-    return f"{shown} and {len(items) - 10} more" if len(items) > 10 else shown or "none"

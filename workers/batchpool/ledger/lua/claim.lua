@@ -2,27 +2,59 @@
 -- one follows on the same worker or '', why that one ended ('stopped': only to write what its runner
 -- had finished, whatever has become of the job), the versions of tasks there as JSON or '', why the batch is begun a second time, or '', then the commands that take the batch's message out of
 -- its queue, whatever the answer is, each after the number of its words.
--- Answers {'no', reason} or {'yes', now, token, spec, deadline, listed, batch's fields, bitmap,
--- states of reducers by name}.
-local n, key = ARGV[1], batch_key(ARGV[1])
-local f = redis.call('HMGET', key, 'state', 'token')
-local state = f[1]
+-- For n = 'next', KEYS[1] is a list of ids of messages, and the batch is the first in it; for
+-- n = 'lost' it is the one that was claimed so with this random part. Its message leaves the list.
+-- Answers {'no', reason, id of the message} or {'yes', now, token, spec, deadline, listed, batch's
+-- fields, bitmap, states of reducers by name, id of the message}.
+local n, message = ARGV[1], ''
 
-local function no(why)
+local function unqueue()
+  if message ~= '' then
+    redis.pcall('LREM', KEYS[1], 0, message)
+    redis.pcall('UNLINK', 'rq:job:' .. message)
+  end
   carry_out(9, redis.pcall)
-  return {'no', why}
 end
 
+local function no(why)
+  unqueue()
+  return {'no', why, message}
+end
+
+if n == 'next' then
+  -- The first: of clients that were woken together each finds the one that it has popped itself.
+  local popped = redis.pcall('LRANGE', KEYS[1], 0, 9)
+  for at = #popped, 1, -1 do
+    local id, number = string.match(popped[at], '^([0-9a-f]+)%-(%d+)$')
+    if id and #id == 24 and #number < 10 then
+      job, n, message = 'bp:job:' .. id, number, popped[at]
+    end
+  end
+  if message == '' then return no('no batch') end
+elseif n == 'lost' then
+  for _, running in ipairs(redis.call('ZRANGE', 'bp:leases', 0, -1)) do
+    local of, number = string.match(running, '^(.*)|(%d+)$')
+    local token = of and redis.pcall('HGET', of .. ':' .. number, 'token')
+    if type(token) == 'string' and string.sub(token, -#ARGV[2] - 1) == ':' .. ARGV[2] then
+      job, n, message = of, number, string.sub(of, 8) .. '-' .. number
+    end
+  end
+  if message == '' then return no('no batch') end
+end
+
+local key = batch_key(n)
+local f = redis.call('HMGET', key, 'state', 'token')
+local state = f[1]
 if not state then return no('missing') end
 
 local function claimed(now, token)
   redis.call('ZADD', 'bp:leases', now + tonumber(ARGV[3]), member(n))
-  carry_out(9, redis.pcall)
+  unqueue()
   return {'yes', tostring(now), token, redis.call('HGET', job, 'spec'),
           redis.call('HGET', job, 'deadline_ms'),
           redis.call('HEXISTS', job, 'item_blocks') + redis.call('EXISTS', job .. ':items'),
           redis.call('HGETALL', key), redis.call('GET', key .. ':bits') or '',
-          redis.call('HGETALL', key .. ':reduced')}
+          redis.call('HGETALL', key .. ':reduced'), message}
 end
 
 -- The answer to this very claim was lost: its owner asks once more.
