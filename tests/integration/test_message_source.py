@@ -17,7 +17,7 @@ from batchpool.ledger.values.job_entries import NewJob, Owner
 from batchpool.queue.messages import Reserve
 from batchpool.queue.rq_queue import enqueue_commands, pop, pop_command, queued_ids, send
 from batchpool.worker.message_source import MessageSource
-from batchpool.worker.next_claim import NextClaim, Taken
+from batchpool.worker.next_claim import NOT_TRIED, NextClaim, Taken
 from tests.support.job_specs import job_spec
 
 CLASS = "c"
@@ -117,8 +117,12 @@ def test_other_messages_come_as_they_are(redis: Redis) -> None:
 def test_a_server_that_has_forgotten_the_script_gives_the_message(redis: Redis) -> None:
     redis.script_flush()
     submit(redis)
-    assert take_next(redis) == Taken(f"{IDS[0]}-0".encode(), "", "not tried")
+    assert take_next(redis) == Taken(f"{IDS[0]}-0".encode(), "", NOT_TRIED)
     assert queued_ids(redis, CLASS)[1] == {f"{IDS[0]}-0"}
+    # A worker has it know the script before it waits.
+    redis.script_flush()
+    found = source(redis).take(CLASS, 0.1, True)
+    assert found and found.claim and found.claim[0].job_id == IDS[0]
 
 
 def test_a_claim_whose_answer_was_lost_is_found_again(redis: Redis) -> None:

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from redis import Redis
 from rq.serializers import JSONSerializer
 
-from batchpool.ledger.connection import UNREACHABLE
 from batchpool.ledger.ownership import Claim, new_nonce
 from batchpool.ledger.values.job_entries import Owner
 from batchpool.queue.messages import MessageJob
 from batchpool.queue.rq_queue import pop, pop_command
-from batchpool.worker.next_claim import NextClaim, Taken
+from batchpool.worker.next_claim import NOT_TRIED, NextClaim, Taken
 
 
 class MessageSource:
@@ -43,7 +42,8 @@ class MessageSource:
         self._codes = codes
         self._popped: tuple[bytes, str] | None = None
         """A message besides the one that was claimed, and its class."""
-        self._lost = ""
+        # Looked for at first, too: by that a server gets to know the script.
+        self._lost = new_nonce()
 
     def take(self, class_id: str, wait_s: float, claims: bool) -> MessageJob | None:
         """The next message of a class; None if none comes in time.
@@ -70,12 +70,11 @@ class MessageSource:
             self._lost = ""
             if isinstance(taken.claim, Claim):
                 return taken
-        nonce = new_nonce()
-        try:
-            return self._waiting.claim_next(words, popped_list, owner, self._codes(), nonce)
-        except UNREACHABLE:
-            self._lost = nonce
-            raise
+        self._lost = nonce = new_nonce()
+        taken = self._waiting.claim_next(words, popped_list, owner, self._codes(), nonce)
+        if taken.claim != NOT_TRIED:
+            self._lost = ""
+        return taken
 
     def _claimed(self, class_id: str, taken: Taken) -> MessageJob | None:
         popped = taken.popped if taken.popped != taken.message.encode() else None

@@ -12,6 +12,9 @@ from batchpool.ledger.connection import Commands
 from batchpool.ledger.ownership import CRASHED, Claim, Ownership
 from batchpool.ledger.values.job_entries import Owner
 
+NOT_TRIED = "not tried"
+"""Why there is no claim: the server refused the step, or does not know the script."""
+
 
 class Taken(NamedTuple):
     """What one step took out of a queue: a message to be dealt with, and the batch of another.
@@ -53,7 +56,7 @@ class NextClaim(Ownership):
             raise popped
         if isinstance(answer, Exception):
             # Who deals with the message claims its batch alone, and finds out what is wrong.
-            return Taken(popped, "", "not tried")
+            return Taken(popped, "", NOT_TRIED)
         return self._taken(popped, answer)
 
     def claim_lost(self, popped_list: str, owner: Owner, nonce: str) -> Taken:
