@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from batchpool.client import Client
+from batchpool.client import Client, Job
 from batchpool.ledger.connection import connect
 from batchpool.ledger.presence import Presence
 from batchpool.stack.local_stack import LocalStack
@@ -25,7 +25,12 @@ def measure(stack: LocalStack, client: Client, quick: bool) -> str:
     seconds = _submit_many(stack, count)
     lines = ["### Load", "", "| measurement | figure |", "| --- | ---: |"]
     lines.append(
-        f"| {count:,} jobs of 10 no-ops by {_CLIENTS} clients, each waits for its own "
+        f"| {count:,} jobs of 10 no-ops by {_CLIENTS} clients, one `POST ?wait` each "
+        f"| {seconds:.2f} s, {count / seconds:,.0f} jobs/s |"
+    )
+    seconds = _submit_at_once(client, count)
+    lines.append(
+        f"| the same jobs in one `POST /v1/jobs/bulk`, to the end of all "
         f"| {seconds:.2f} s, {count / seconds:,.0f} jobs/s |"
     )
     spread = _batches(client)
@@ -61,8 +66,17 @@ def _submit_many(stack: LocalStack, count: int, *, wait: bool = True) -> float:
 
 
 def _one(client: Client, wait: bool) -> str:
-    job = client.submit("echo", count=10, backend="sequential")
-    return client.wait(job).id if wait else job.id
+    submit = client.run if wait else client.submit
+    return submit("echo", count=10, backend="sequential").id
+
+
+def _submit_at_once(client: Client, count: int) -> float:
+    started = time.perf_counter()
+    jobs = client.submit_many([{"task": "echo", "count": 10, "backend": "sequential"}] * count)
+    for job in jobs:
+        assert isinstance(job, Job)
+        client.wait(job)
+    return time.perf_counter() - started
 
 
 def _batches(client: Client) -> float:
