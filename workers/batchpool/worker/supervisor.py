@@ -99,7 +99,7 @@ class Supervisor:
             return self._run_to_end(owned)
         except _BatchOver as over:
             self.runner.replace()
-            return over.how
+            return str(over)
         except BaseException:
             # A second SIGTERM: leave at once, and leave the batch to others.
             self.close()
@@ -297,8 +297,4 @@ class Supervisor:
 
 
 class _BatchOver(Exception):
-    """The batch is no longer ours to run; the runner must not go on."""
-
-    def __init__(self, how: str) -> None:
-        super().__init__(how)
-        self.how = how
+    """The batch is no longer ours to run, in a word why; the runner must not go on."""
