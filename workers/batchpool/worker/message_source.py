@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 
 from redis import Redis
-from rq.serializers import JSONSerializer
 
 from batchpool.ledger.ownership import Claim, new_nonce
 from batchpool.ledger.values.job_entries import Owner
@@ -86,7 +85,7 @@ class MessageSource:
         return None if popped is None else self._message(popped.decode(), class_id)
 
     def _message(self, name: str, class_id: str) -> MessageJob:
-        found = MessageJob.fetch(name, self._redis, JSONSerializer)
+        found = MessageJob.fetch(name, self._redis, "json")
         assert isinstance(found, MessageJob)
         found.origin = class_id
         return found
