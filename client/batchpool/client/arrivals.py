@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from batchpool.client.errors import Unavailable, Unreachable, WaitTimeout
+from batchpool.client.errors import Unavailable, WaitTimeout
 from batchpool.client.follow import wait_ended
 from batchpool.client.reading import stream_records
 from batchpool.client.resources import Job
@@ -35,9 +35,7 @@ class Arrivals:
                 try:
                     yield from self._new(stream_records(self._transport, self._job.id, (), _FIELDS))
                     return
-                except Unreachable as error:
-                    if not isinstance(error.__cause__, Unavailable):
-                        raise
+                except Unavailable:
                     may_stream = False
             yield from self._new(self._page())
             if has_ended:

@@ -3,11 +3,13 @@
 import json
 import threading
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -304,3 +306,17 @@ def test_a_call_without_a_record_has_an_exception(script: Script, client: Client
     with client.executor() as executor:
         error = executor.submit("echo", 1).exception(10)
     assert isinstance(error, BrokenExecutor) and "no record of it" in str(error)
+
+
+def test_each_request_has_its_query_and_the_name_and_password_of_the_url(script: Script) -> None:
+    script.answer(200, {"jobs": [], "next": None})
+    script.answer(202, job_document("succeeded"))
+    with Client(script.url.replace("//", "//ann:s%26x@")) as client:
+        assert list(client.jobs(label="a&b=c d", limit=5)) == []
+        client.run("echo", count=1)
+    (_, listed, headers, _), (_, run, other, body) = script.seen
+    assert parse_qs(urlsplit(listed).query) == {"label": ["a&b=c d"], "limit": ["5"]}
+    assert urlsplit(run).path == "/v1/jobs" and float(parse_qs(urlsplit(run).query)["wait"][0]) > 1
+    assert json.loads(body) == {"task": "echo", "count": 1}
+    told = {b64decode(each["Authorization"].removeprefix("Basic ")) for each in (headers, other)}
+    assert told == {b"ann:s&x"}
