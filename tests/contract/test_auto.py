@@ -192,6 +192,23 @@ def test_a_child_that_dies_costs_at_most_its_item(context: RunnerContext, folder
     assert set(states.values()) == {"succeeded"}
 
 
+def test_items_behind_slow_ones_are_taken_back_and_idle_children_run_them(
+    context: RunnerContext,
+) -> None:
+    warm = RunSpec("echo", backend="process-pool", concurrency=4)
+    run_batch(BatchSpec(warm, range(8)), context=context)
+    policy = Scripted(BackendChoice("process-pool", 2, 0.0, "so it is", chunksize=5))
+    # The thread that runs until the pool is there is busy with the first item.
+    items = [0.3, *[0.3] * 10, *[0.0] * 40]
+    backend, outcomes = run_scripted(context, policy, "nap", items)
+    assert sorted(outcome.index for outcome in outcomes) == list(range(len(items)))
+    slow = [o for o in outcomes if items[o.index]]
+    # Else two children, and this process.
+    assert len({outcome.site.pid for outcome in slow}) >= 4
+    assert backend.chosen is not None and backend.chosen["concurrency"] == 4
+    assert "CPUs were used: 4 in flight" in backend.chosen["why"]
+
+
 CHILDREN_DIE = """
 import os, sys, time
 from batchpool.tasks import task

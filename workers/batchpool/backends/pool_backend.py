@@ -13,10 +13,11 @@ from batchpool.children.monitor import ChildHandle
 from batchpool.children.pools import ExecutorPool
 from batchpool.errors import ChildStartFailed
 
-_AHEAD = 2
+AHEAD = 2
 
 
 _STEAL_AFTER_NS = 5_000_000
+_STEAL_TURN_S = _STEAL_AFTER_NS / 1e9
 
 
 class PoolBackend(ChildBackend):
@@ -102,7 +103,8 @@ class PoolBackend(ChildBackend):
     @property
     def turn_s(self) -> float:
         """How long a turn of the loop waits if nothing happens."""
-        return self._items.pause_s(TURN_S)
+        most_s = _STEAL_TURN_S if self._has_idle_slots and self.has_queued else TURN_S
+        return self._items.pause_s(most_s)
 
     @property
     def slots(self) -> int:
@@ -145,7 +147,7 @@ class PoolBackend(ChildBackend):
             # child that must stay idle must not take them.
             with contextlib.suppress(OSError):
                 self.executor_pool.park(self.executor_pool.size - slots)
-                self._fill(slots + _AHEAD)
+                self._fill(slots + AHEAD)
 
     def _fill(self, most: int) -> None:
         """Send chunks until so many are in flight, while there are items for them."""
@@ -182,8 +184,7 @@ class PoolBackend(ChildBackend):
         It takes two turns: a chunk is revoked, and split a turn later, when it is certain that
         the child begins no further item of it.
         """
-        is_idle = not self._items.has_ready and len(self._chunks) < self.slots
-        if not is_idle or not self._chunker.is_auto:
+        if not self._has_idle_slots or not self._chunker.is_auto:
             return
         now_ns = monotonic_ns()
         for child in self.executor_pool.monitor.children:
@@ -200,6 +201,20 @@ class PoolBackend(ChildBackend):
                 child.outbox.revoke(chunk.number)
             elif chunk.state is ChunkState.REVOKED:
                 self._split(chunk, running[0])
+
+    @property
+    def _has_idle_slots(self) -> bool:
+        return not self._items.has_ready and len(self._chunks) < self.slots
+
+    @property
+    def has_queued(self) -> bool:
+        """Whether items wait: in the source, or behind others in their chunk."""
+        if self._items.has_ready:
+            return True
+        return any(
+            len(chunk.indices) > 1 and chunk.state is not ChunkState.SPLIT
+            for chunk in self._chunks.values()
+        )
 
     def _split(self, chunk: Chunk, running: int) -> None:
         """Give back the items of a revoked chunk behind the running one."""

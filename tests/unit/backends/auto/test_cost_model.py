@@ -71,6 +71,14 @@ def test_else_it_is_begun_in_threads(situation: Constraints) -> None:
     assert way(choose(BEGAN_WAITING, situation)) == ("thread-pool", 256)
 
 
+def test_what_waited_so_far_runs_in_a_warm_pool_that_is_as_fast() -> None:
+    few = replace(HERE, most=8)
+    assert way(choose(WAITS, few)) == ("process-pool", 8)
+    assert way(choose(WAITS, replace(few, has_async=True))) == ("process-pool", 8)
+    assert way(choose(WAITS, replace(few, warm_children=4))) == ("thread-pool", 8)
+    assert way(choose(WAITS, replace(few, only_waits=True))) == ("thread-pool", 8)
+
+
 def test_a_warm_pool_is_taken_as_it_is_where_more_children_would_not_pay() -> None:
     few = replace(HERE, warm_children=3)
     assert way(choose(MIXED, replace(few, left=8))) == ("process-pool", 3)

@@ -102,6 +102,15 @@ def test_the_result_has_the_times_of_the_choice_and_only_a_complete_profile_is_k
     assert policy().result(timings(0.02, 0.0)) is None
 
 
+def test_more_slots_are_noted_and_another_wall_time_is_no_surprise_then() -> None:
+    chosen = policy(COMPUTES)
+    chosen.next(HERE)
+    chosen.widen(8, 0.9)
+    assert (chosen.choice.backend, chosen.choice.concurrency) == ("process-pool", 8)
+    assert chosen.choice.why.endswith("then only 0.9 CPUs were used: 8 in flight")
+    assert is_still_right(chosen, timings(0.2, 0.05))
+
+
 def test_a_choice_made_elsewhere_is_the_one_that_is_checked() -> None:
     chosen = policy(COMPUTES)
     chosen.next(HERE)

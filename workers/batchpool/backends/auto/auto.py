@@ -7,6 +7,7 @@ from dataclasses import replace
 from time import monotonic
 
 from batchpool.backends.auto.cost_model import BackendChoice, Constraints
+from batchpool.backends.auto.cpu_demand import CpuDemand
 from batchpool.backends.auto.hybrid import CHECK_EVERY_S, HybridLoop, HybridPool
 from batchpool.backends.auto.policy import AutoPolicy
 from batchpool.backends.auto.probe import Probe
@@ -24,6 +25,8 @@ from batchpool.system.interpreter import gil_enabled
 
 METHOD = "forkserver"
 _SWITCH_S = 0.0005
+_IDLE_BELOW = 0.75
+"""With a smaller share of the CPUs in demand, some are idle because tasks wait."""
 
 
 class Auto(InProcess):
@@ -56,6 +59,8 @@ class Auto(InProcess):
         self._startup_s: float | None = None
         self._checked_s = 0.0
         self._pool_children = 0
+        self._hybrid: HybridPool | None = None
+        self._demand = CpuDemand()
         batch.outcomes.add_listener(self._timings.add)
 
     @property
@@ -183,6 +188,7 @@ class Auto(InProcess):
                 self._free_pool_slots,
                 self._check,
                 choice.chunksize,
+                self.batch.concurrency,
             )
             try:
                 pool.__enter__()
@@ -195,7 +201,9 @@ class Auto(InProcess):
                 self.pool = pool.pool
                 self._pool_children = pool.executor_pool.size
                 self._threads.resize(0)
+                self._hybrid = pool
                 pool.run(self._items)
+            self._hybrid = None
             self._pool_children = 0
 
     def _free_slots(self) -> int:
@@ -250,12 +258,23 @@ class Auto(InProcess):
         if now_s - self._checked_s < self._check_every_s:
             return
         self._checked_s = now_s
+        self._use_idle_cpus()
         if self._policy.is_still_right(self._timings, len(self._items), self._constraints):
             return
         if self._policy.profile is None:
             self._cache.forget(self._key)
         # Threads, children and coroutines end their items and return; then `run` goes on.
         self._items.paused = True
+
+    def _use_idle_cpus(self) -> None:
+        """Add slots while items wait and CPUs are idle: tasks wait more than was expected."""
+        pool = self._hybrid
+        if pool is None or not pool.is_full:
+            self._demand.forget()
+            return
+        used = self._demand.look(child.pid for child in pool.executor_pool.monitor.children)
+        if used is not None and used < _IDLE_BELOW * self._cpus and (slots := pool.widen()):
+            self._policy.widen(slots, used)
 
     def _report(self) -> AutoChoice:
         choice = self._policy.choice

@@ -144,6 +144,10 @@ class Constraints:
         """Whether only the beginning of a task is known, in which it waited."""
         return profile.tasks == 0 and profile.waits and not self.only_waits
 
+    def may_change(self, profile: TaskProfile) -> bool:
+        """Whether later tasks could compute where these waited."""
+        return profile.waits and not self.only_waits and self.most > 1
+
 
 @dataclass(frozen=True)
 class BackendChoice:
@@ -179,7 +183,10 @@ def choose(profile: TaskProfile, constraints: Constraints) -> BackendChoice:
         ways.append(_threads(profile, constraints))
     ways += _processes(profile, constraints)
     fastest = min(way.seconds for way in ways)
-    return next(way for way in ways if way.seconds <= fastest * _NEARLY)
+    nearly = [way for way in ways if way.seconds <= fastest * _NEARLY]
+    if constraints.may_change(profile) and nearly[-1].concurrency <= constraints.warm_children:
+        return nearly[-1]
+    return nearly[0]
 
 
 def thread_cpus(profile: TaskProfile, constraints: Constraints) -> float:

@@ -7,11 +7,12 @@ from batchpool.backends.base import Batch
 from batchpool.backends.chunking import Chunker
 from batchpool.backends.event_loop import EventLoop, Waits
 from batchpool.backends.item_source import ItemSource
+from batchpool.backends.pool_backend import AHEAD
 from batchpool.backends.process_pool import ProcessPool
 from batchpool.execution.run_item_async import CoroutineSlot
 from batchpool.execution.slot import Slot
 
-CHECK_EVERY_S = 0.05
+CHECK_EVERY_S = 0.02
 _FREE_SLOT_POLL_S = 0.01
 _BESIDE_POLL_S = 0.005
 """Poll at most this long while leftover threads still occupy slots of the pool."""
@@ -26,26 +27,48 @@ class HybridPool(ProcessPool):
         free_slots: Callable[[], int],
         on_turn: Callable[[], None],
         first_chunk: int | None,
+        allowed: int,
     ) -> None:
         """Args:
         batch: what to run, and with how many slots at most.
         free_slots: how many tasks may be in flight here, now.
         on_turn: called in each turn of the loop.
         first_chunk: how many items the first chunks hold.
+        allowed: how many tasks may be in flight at most, see `widen`.
         """
         super().__init__(batch)
         self._free_slots = free_slots
         self._on_turn = on_turn
         self._first_chunk = first_chunk or 1
+        self._allowed = allowed
 
     @property
     def slots(self) -> int:
         return min(super().slots, self._free_slots())
 
     @property
+    def is_full(self) -> bool:
+        """Whether items wait, and all slots are taken."""
+        if self._executor_pool is None:
+            # A child has died, and the next pool is not there yet.
+            return False
+        return self._items.has_ready or (self.has_queued and len(self._chunks) >= self.slots)
+
+    def widen(self) -> int:
+        """Use all children from now on; returns how many that is, 0 if no more than before."""
+        most = min(self.executor_pool.size, self._allowed)
+        # A child that is idle until now must not take what waits beyond the slots allowed.
+        is_safe = most == self.executor_pool.size or most >= self._most + AHEAD
+        if most <= self._most or not is_safe:
+            return 0
+        self._most = most
+        self.executor_pool.unpark()
+        return most
+
+    @property
     def turn_s(self) -> float:
         is_beside = self._free_slots() < self.batch.concurrency
-        return min(_BESIDE_POLL_S, super().turn_s) if is_beside else super().turn_s
+        return min(_BESIDE_POLL_S if is_beside else CHECK_EVERY_S, super().turn_s)
 
     def cut(self, items: ItemSource) -> Chunker:
         return Chunker(items, self.batch.concurrency, None, self._first_chunk)

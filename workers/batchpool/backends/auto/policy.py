@@ -1,6 +1,7 @@
 """What `auto` decides: when to measure, how to run, and when to choose again; pure."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from batchpool.backends.auto.cost_model import (
     BackendChoice,
@@ -62,6 +63,12 @@ class AutoPolicy:
         self._is_fresh = False
         walls_s = {} if self._cached is None else self._cached.walls_s
         self._expected_s = walls_s.get((choice.backend, choice.concurrency))
+
+    def widen(self, slots: int, used: float) -> None:
+        """Note that there are more slots now, since only `used` CPUs were in demand."""
+        why = f"{self.choice.why}; then only {used:.2g} CPUs were used: {slots} in flight"
+        self.choice = replace(self.choice, concurrency=slots, why=why)
+        self._expected_s = None
 
     def learn(self, profile: TaskProfile) -> None:
         """Take the profile that a probe measured."""

@@ -135,10 +135,10 @@ class ResizableThreads:
         self._changed.notify_all()
 
 
-def queued_s(thread: int | None) -> float:
+def queued_s(thread: int | None, pid: int | str = "self") -> float:
     """How long a thread has been ready and without a CPU; 0 where the kernel does not say."""
     try:
-        with open(f"/proc/self/task/{thread}/schedstat") as file:
+        with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
             return int(file.read().split()[1]) / 1e9
     except (OSError, IndexError, ValueError):
         return 0.0
