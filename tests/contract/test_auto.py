@@ -243,7 +243,7 @@ def test_what_begins_by_waiting_is_begun_in_a_warm_pool(context: RunnerContext) 
     result = run_auto(context, "nap", [0.15] * 5, concurrency=5)
     assert len(result.outcomes) == 5
     pids = {outcome.site.pid for outcome in result.outcomes}
-    assert os.getpid() in pids and len(pids) == 5
+    assert os.getpid() in pids and len(pids) == 5, result.report.chosen
     assert "should it compute yet" in result.report.chosen["why"]
 
 
