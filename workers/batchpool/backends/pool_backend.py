@@ -103,7 +103,7 @@ class PoolBackend(ChildBackend):
     @property
     def turn_s(self) -> float:
         """How long a turn of the loop waits if nothing happens."""
-        most_s = _STEAL_TURN_S if self._has_idle_slots and self.has_queued else TURN_S
+        most_s = _STEAL_TURN_S if self._may_steal and self.has_queued else TURN_S
         return self._items.pause_s(most_s)
 
     @property
@@ -184,7 +184,7 @@ class PoolBackend(ChildBackend):
         It takes two turns: a chunk is revoked, and split a turn later, when it is certain that
         the child begins no further item of it.
         """
-        if not self._has_idle_slots or not self._chunker.is_auto:
+        if not self._may_steal:
             return
         now_ns = monotonic_ns()
         for child in self.executor_pool.monitor.children:
@@ -203,8 +203,9 @@ class PoolBackend(ChildBackend):
                 self._split(chunk, running[0])
 
     @property
-    def _has_idle_slots(self) -> bool:
-        return not self._items.has_ready and len(self._chunks) < self.slots
+    def _may_steal(self) -> bool:
+        is_idle = not self._items.has_ready and len(self._chunks) < self.slots
+        return is_idle and self._chunker.is_auto
 
     @property
     def has_queued(self) -> bool:
