@@ -74,7 +74,7 @@ def test_a_kill_between_record_and_flush_runs_nothing_again(
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS, **armed)
     params = {"folder": str(tmp_path), "item": -1}
     job = crew.run(task="kill-once", params=params, count=40, backend=backend, concurrency=1)
-    assert mark.exists()
+    wait_until(mark.exists, 10, f"the kill {point}")
     assert job["state"] == "succeeded" and job["sum"] == sum(range(40))
     assert runs_in(tmp_path) == Counter(range(40))
     assert [record["index"] for record in crew.records(job["id"])] == list(range(40))
