@@ -303,7 +303,10 @@ def test_downloads_in_use(stage: Any) -> None:
     ("error", "says"),
     [
         (errors.LimitRequestLine(1, 2), "414 the request line must be at most 4094 bytes"),
-        (errors.LimitRequestHeaders(""), "431 headers must be at most 64 KiB, and at most 100"),
+        (
+            errors.LimitRequestHeaders(""),
+            "431 headers must be at most 64 KiB, 8 KiB each, and at most 100",
+        ),
         (errors.ExpectationFailed("x"), "417 Expect must be 100-continue"),
         (errors.UnsupportedTransferCoding("x"), "501 Transfer-Encoding must be chunked"),
         (errors.NoMoreData(), "400 malformed HTTP: No more data after: None"),

@@ -314,6 +314,20 @@ def test_a_cut_upload_is_removed_at_once(api: Api, stage: Any) -> None:
         wait_until(lambda: left(stage.redis) == [], 10, "the end of what had come")
 
 
+def test_three_uploads_come_at_once_and_others_are_asked_to_wait(api: Api, stage: Any) -> None:
+    under_way = [Upload(api) for _ in range(3)]
+    for each in under_way:
+        each.send(*numbers(200_000))
+    wait_until(lambda: len(list(stage.redis.scan_iter("bp:upload:*"))) == 3, 60, "their blocks")
+    more = Upload(api)
+    more.send(*numbers(200_000))
+    answer = more.answer()
+    assert b" 503 " in answer and b"3 large bodies are being read" in answer
+    for each in under_way:
+        each.socket.close()
+    wait_until(lambda: left(stage.redis) == [], 10, "the end of what had come")
+
+
 def test_a_bad_line_ends_an_upload_that_is_under_way(api: Api, stage: Any) -> None:
     under_way = Upload(api, None)
     pieces = chain(numbers(200_000), [b"{\n"], numbers(100_000))

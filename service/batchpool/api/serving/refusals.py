@@ -10,7 +10,10 @@ from batchpool.api.serving.origins import SECURITY_HEADERS
 
 _STATUS_OF = {
     errors.LimitRequestLine: (414, "the request line must be at most 4094 bytes"),
-    errors.LimitRequestHeaders: (431, "headers must be at most 64 KiB, and at most 100"),
+    errors.LimitRequestHeaders: (
+        431,
+        "headers must be at most 64 KiB, 8 KiB each, and at most 100",
+    ),
     errors.ExpectationFailed: (417, "Expect must be 100-continue"),
     errors.UnsupportedTransferCoding: (501, "Transfer-Encoding must be chunked"),
 }
