@@ -39,7 +39,7 @@ def test_items_begin_an_interval_apart_and_leases_grow() -> None:
 def test_tokens_that_are_not_used_lapse() -> None:
     budget = Noted(0.01)
     pacer = Pacer(budget, 0.01)
-    for _ in range(6):
+    for _ in range(5):
         pacer.refill(100)
         sleep(pacer.pause_s)
         assert pacer.take(1) == 1
