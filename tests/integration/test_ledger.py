@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from batchpool.ledger import keys
+from batchpool.ledger.blocks.block_index import Selection
 from batchpool.ledger.blocks.item_codec import ItemsBroken
 from batchpool.ledger.blocks.item_upload import ItemUpload
 from batchpool.ledger.blocks.stored_items import StoredItems
@@ -270,7 +271,7 @@ def test_reading_by_state_opens_only_blocks_that_have_some(redis: Redis) -> None
 
 
 def failed_indices(redis: Redis, job: JobEntry) -> list[int]:
-    return [r["index"] for r in Records(redis).stream(job, states=frozenset({"failed"}))]
+    return [r["index"] for r in Records(redis).stream(job, wanted=Selection({"failed"}))]
 
 
 def test_items_without_a_record_are_found_by_their_state(redis: Redis) -> None:
@@ -280,7 +281,7 @@ def test_items_without_a_record_are_found_by_their_state(redis: Redis) -> None:
     assert owner.end(owned, Ending("cancelled", {}, "cancelled"))
     job = jobs.load("j")
     assert job
-    cancelled = Records(redis).stream(job, states=frozenset({"cancelled"}))
+    cancelled = Records(redis).stream(job, wanted=Selection({"cancelled"}))
     assert [record["index"] for record in cancelled] == [1, 3]
     assert failed_indices(redis, job) == []
 
