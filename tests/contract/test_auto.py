@@ -4,6 +4,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -45,11 +46,13 @@ class Scripted(AutoPolicy):
     ) -> None:
         super().__init__(cpus=2, most=8, cached=None)
         self._left = list(choices)
+        self.scripted = self.choice
         self._is_wrong = is_wrong
 
     def next(self, constraints: Constraints) -> BackendChoice:
         del constraints
-        self.adopt(self._left.pop(0))
+        self.scripted = self._left.pop(0)
+        self.adopt(self.scripted)
         return self.choice
 
     def is_still_right(self, *asked: object) -> bool:
@@ -95,8 +98,9 @@ def test_whatever_is_chosen_each_item_runs_once_and_the_report_says_so(
 ) -> None:
     done = frozenset(range(1000, 1060, 3))
     params = {"folder": folder}
+    policy = Scripted(choice)
     backend, outcomes = run_scripted(
-        context, Scripted(choice), "log", range(60), params=params, first=1000, done=done
+        context, policy, "log", range(60), params=params, first=1000, done=done
     )
     left = sorted(set(range(1000, 1060)) - done)
     assert sorted(outcome.index for outcome in outcomes) == left
@@ -104,8 +108,10 @@ def test_whatever_is_chosen_each_item_runs_once_and_the_report_says_so(
     assert sorted(map(int, runs)) == [index - 1000 for index in left]
     chosen = backend.chosen
     assert chosen is not None
-    assert (chosen["backend"], chosen["concurrency"]) == (choice.backend, choice.concurrency)
-    assert chosen["why"] == "so it is"
+    if not policy.is_widened:
+        # Writing to a file may leave a CPU idle for long enough.
+        assert (chosen["backend"], chosen["concurrency"]) == (choice.backend, choice.concurrency)
+        assert chosen["why"] == "so it is"
     assert backend.start_method == ("forkserver" if choice.backend == "process-pool" else None)
     assert context.must_restart_because is None
 
@@ -122,7 +128,7 @@ def test_another_choice_loses_no_item_and_runs_none_twice(
     seen: list[Outcome] = []
     policy = Scripted(before, after, is_wrong=lambda: len(seen) >= 40)
     run_scripted(context, policy, "log", range(COUNT), params={"folder": folder}, seen=seen)
-    assert policy.choice is after
+    assert policy.scripted is after
     assert sorted(outcome.index for outcome in seen) == list(range(COUNT))
     runs = (Path(folder) / "runs").read_text().split()
     assert Counter(runs).most_common(1)[0][1] == 1
@@ -192,21 +198,25 @@ def test_a_child_that_dies_costs_at_most_its_item(context: RunnerContext, folder
     assert set(states.values()) == {"succeeded"}
 
 
-def test_items_behind_slow_ones_are_taken_back_and_idle_children_run_them(
-    context: RunnerContext,
+@pytest.mark.parametrize("choice", [WAYS[0], WAYS[2]], ids=["one thread", "two children"])
+def test_idle_cpus_get_more_tasks_and_what_waits_behind_slow_ones_is_taken_back(
+    context: RunnerContext, choice: BackendChoice
 ) -> None:
     warm = RunSpec("echo", backend="process-pool", concurrency=4)
     run_batch(BatchSpec(warm, range(8)), context=context)
-    policy = Scripted(BackendChoice("process-pool", 2, 0.0, "so it is", chunksize=5))
     # The thread that runs until the pool is there is busy with the first item.
-    items = [0.3, *[0.3] * 10, *[0.0] * 40]
-    backend, outcomes = run_scripted(context, policy, "nap", items)
+    items = [0.2, *[0.2] * 11, *[0.0] * 40]
+    backend, outcomes = run_scripted(context, Scripted(choice), "nap", items)
     assert sorted(outcome.index for outcome in outcomes) == list(range(len(items)))
-    slow = [o for o in outcomes if items[o.index]]
+    slow = [outcome for outcome in outcomes if items[outcome.index]]
     # Else two children, and this process.
-    assert len({outcome.site.pid for outcome in slow}) >= 4
-    assert backend.chosen is not None and backend.chosen["concurrency"] == 4
-    assert "CPUs were used: 4 in flight" in backend.chosen["why"]
+    assert len({outcome.site for outcome in slow}) >= 4
+    begins = [(outcome.started_ns, 1) for outcome in slow]
+    ends = [(outcome.started_ns + outcome.wall_ns, -1) for outcome in slow]
+    in_flight = [step for _, step in sorted(begins + ends)]
+    assert max(accumulate(in_flight)) <= 8
+    assert backend.chosen is not None and backend.chosen["concurrency"] > choice.concurrency
+    assert "CPUs were used" in backend.chosen["why"]
 
 
 CHILDREN_DIE = """

@@ -1,6 +1,9 @@
 """When `auto` measures, how it chooses, and when it chooses again."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+
+import pytest
 
 from batchpool.backends.auto.cost_model import BackendChoice, Constraints, TaskProfile
 from batchpool.backends.auto.policy import AutoPolicy
@@ -17,8 +20,13 @@ SITE = ExecutionSite(1, 0, 1, "MainThread", 0)
 
 def timings(wall_s: float, cpu_s: float, count: int = 50) -> Timings:
     """Those of tasks of which each took so long."""
+    return timings_of([(wall_s, cpu_s)] * count)
+
+
+def timings_of(tasks: Sequence[tuple[float, float]]) -> Timings:
+    """Those of tasks of these wall and CPU times, in seconds."""
     found = Timings()
-    for index in range(count):
+    for index, (wall_s, cpu_s) in enumerate(tasks):
         times = int(wall_s * 1e9), int(cpu_s * 1e9)
         found.add([Outcome(index, "succeeded", index, None, SITE, 0, *times)])
     return found
@@ -109,6 +117,64 @@ def test_more_slots_are_noted_and_another_wall_time_is_no_surprise_then() -> Non
     assert (chosen.choice.backend, chosen.choice.concurrency) == ("process-pool", 8)
     assert chosen.choice.why.endswith("then only 0.9 CPUs were used: 8 in flight")
     assert is_still_right(chosen, timings(0.2, 0.05))
+
+
+def test_one_slot_that_is_made_several_is_a_pool_of_threads() -> None:
+    chosen = policy(replace(COMPUTES, task_wall_s=1e-4, task_cpu_s=1e-4))
+    chosen.next(replace(HERE, left=10, warm_children=0))
+    assert chosen.choice.backend == "sequential"
+    chosen.widen(2, 0.1)
+    chosen.widen(4, 0.2)
+    assert (chosen.choice.backend, chosen.choice.concurrency) == ("thread-pool", 4)
+    assert chosen.choice.why.count("in flight") == 1
+
+
+ALTERNATING = [(0.02, 0.0), (0.01, 0.01)] * 32
+SELDOM = [(1.0, 0.0), *[(0.001, 0.001)] * 49]
+HEAVY = [(0.005 * number**2, 0.0) for number in range(1, 20)]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "is_uneven"),
+    [(ALTERNATING, True), (SELDOM, True), (HEAVY, True), ([(0.02, 0.0)] * 50, False)],
+)
+def test_tasks_that_differ_are_uneven(
+    tasks: Sequence[tuple[float, float]], is_uneven: bool
+) -> None:
+    assert timings_of(tasks).is_uneven is is_uneven
+
+
+@pytest.mark.parametrize("tasks", [ALTERNATING, SELDOM, HEAVY])
+def test_a_pool_stays_where_tasks_wait_that_were_thought_to_compute(
+    tasks: Sequence[tuple[float, float]],
+) -> None:
+    chosen = policy()
+    chosen.learn(COMPUTES)
+    chosen.next(HERE)
+    chosen.widen(8, 0.9)
+    assert is_still_right(chosen, timings_of(tasks))
+    assert chosen.choice.backend == "process-pool" and chosen.profile is not None
+
+
+def test_threads_whose_tasks_begin_to_compute_give_way_to_a_pool() -> None:
+    chosen = policy()
+    chosen.learn(WAITS)
+    choice = chosen.next(HERE)
+    assert choice is not None and choice.backend == "thread-pool"
+    assert is_still_right(chosen, timings(0.012, 1e-4))
+    # 16 threads of which each waits for the GIL.
+    assert not is_still_right(chosen, timings(0.16, 0.01))
+    after = chosen.next(HERE)
+    assert after is not None and after.backend == "process-pool"
+    assert chosen.facts()["probes"] == 1
+
+
+def test_a_cached_profile_of_uneven_tasks_is_no_reason_to_measure_again() -> None:
+    cached = CachedProfile(COMPUTES, is_uneven=True)
+    chosen = AutoPolicy(2, 16, cached)
+    chosen.next(HERE)
+    assert is_still_right(chosen, timings_of(SELDOM))
+    assert chosen.profile is not None
 
 
 def test_a_choice_made_elsewhere_is_the_one_that_is_checked() -> None:

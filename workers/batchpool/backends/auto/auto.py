@@ -7,8 +7,8 @@ from dataclasses import replace
 from time import monotonic
 
 from batchpool.backends.auto.cost_model import BackendChoice, Constraints
-from batchpool.backends.auto.cpu_demand import CpuDemand
 from batchpool.backends.auto.hybrid import CHECK_EVERY_S, HybridLoop, HybridPool
+from batchpool.backends.auto.idle_cpus import IdleCpus
 from batchpool.backends.auto.policy import AutoPolicy
 from batchpool.backends.auto.probe import Probe
 from batchpool.backends.auto.profile_cache import CachedProfile, ProfileCache, profile_key
@@ -25,8 +25,6 @@ from batchpool.system.interpreter import gil_enabled
 
 METHOD = "forkserver"
 _SWITCH_S = 0.0005
-_IDLE_BELOW = 0.75
-"""With a smaller share of the CPUs in demand, some are idle because tasks wait."""
 
 
 class Auto(InProcess):
@@ -60,7 +58,6 @@ class Auto(InProcess):
         self._checked_s = 0.0
         self._pool_children = 0
         self._hybrid: HybridPool | None = None
-        self._demand = CpuDemand()
         batch.outcomes.add_listener(self._timings.add)
 
     @property
@@ -84,6 +81,8 @@ class Auto(InProcess):
         self.batch.context.has_flush_thread = True
         # Its own slots, not `self.slot`: that would be a cycle, which keeps the batch in memory.
         self._threads = ResizableThreads(self.batch, self.work, self.all_slots.__getitem__)
+        most = self.batch.concurrency
+        self._idle_cpus = IdleCpus(self._policy, self._threads, self._cpus, most)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -217,7 +216,8 @@ class Auto(InProcess):
         """
         slots = self._policy.choice.concurrency
         profile = self._policy.profile
-        if profile is not None and profile.is_saturated:
+        is_saturated = profile is not None and profile.is_saturated
+        if is_saturated and not self._policy.is_widened:
             slots = max(1, slots - self._threads.size)
         return min(self._free_slots(), slots)
 
@@ -258,23 +258,13 @@ class Auto(InProcess):
         if now_s - self._checked_s < self._check_every_s:
             return
         self._checked_s = now_s
-        self._use_idle_cpus()
+        self._idle_cpus.use(self._items, self._hybrid)
         if self._policy.is_still_right(self._timings, len(self._items), self._constraints):
             return
         if self._policy.profile is None:
             self._cache.forget(self._key)
         # Threads, children and coroutines end their items and return; then `run` goes on.
         self._items.paused = True
-
-    def _use_idle_cpus(self) -> None:
-        """Add slots while items wait and CPUs are idle: tasks wait more than was expected."""
-        pool = self._hybrid
-        if pool is None or not pool.is_full:
-            self._demand.forget()
-            return
-        used = self._demand.look(child.pid for child in pool.executor_pool.monitor.children)
-        if used is not None and used < _IDLE_BELOW * self._cpus and (slots := pool.widen()):
-            self._policy.widen(slots, used)
 
     def _report(self) -> AutoChoice:
         choice = self._policy.choice

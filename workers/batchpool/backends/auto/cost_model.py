@@ -111,8 +111,8 @@ class TaskProfile:
         elif beside and self.busy_alone is not None and self.busy_alone >= WAITS_BELOW:
             wall_s = min(wall_s, cpu_s / min(1.0, self.busy_alone))
         alone = self.busy_alone
-        if alone is not None and self.tasks == 0 and not beside:
-            # Only now is it known what a task does after its beginning.
+        if alone is not None and not beside:
+            # Only now is it known what a task does after its beginning, or what later ones do.
             alone = min(1.0, cpu_s / max(wall_s, 1e-9))
         return replace(self, tasks=tasks, task_wall_s=wall_s, task_cpu_s=cpu_s, busy_alone=alone)
 
@@ -176,17 +176,20 @@ def choose(profile: TaskProfile, constraints: Constraints) -> BackendChoice:
     """The simplest of the choices that are nearly as fast as the fastest."""
     if constraints.warm_children and constraints.may_compute_yet(profile):
         return _warm_pool_until_known(profile, constraints)
-    ways = [_sequential(profile, constraints)]
-    if profile.waits and constraints.has_async:
-        ways.append(_asyncio(profile, constraints))
-    else:
-        ways.append(_threads(profile, constraints))
-    ways += _processes(profile, constraints)
-    fastest = min(way.seconds for way in ways)
-    nearly = [way for way in ways if way.seconds <= fastest * _NEARLY]
+    known = ways(profile, constraints)
+    fastest = min(way.seconds for way in known)
+    nearly = [way for way in known if way.seconds <= fastest * _NEARLY]
     if constraints.may_change(profile) and nearly[-1].concurrency <= constraints.warm_children:
         return nearly[-1]
     return nearly[0]
+
+
+def ways(profile: TaskProfile, constraints: Constraints) -> list[BackendChoice]:
+    """How the rest could run, the simplest way first."""
+    has_loop = profile.waits and constraints.has_async
+    beside = _asyncio if has_loop else _threads
+    found = [_sequential(profile, constraints), beside(profile, constraints)]
+    return found + _processes(profile, constraints)
 
 
 def thread_cpus(profile: TaskProfile, constraints: Constraints) -> float:

@@ -22,15 +22,18 @@ class CpuDemand:
         """Begin anew with the next look."""
         self._before.clear()
 
-    def look(self, children: Iterable[int]) -> float | None:
+    def look(self, children: Iterable[int], ready_s: float) -> float | None:
         """The demand in CPUs of this process and these since the last look; None if too soon.
 
-        Children of other processes than at the last look count from the next one on.
+        With other children than at the last look it is too soon as well.
+
+        Args:
+            ready_s: for how long threads of this process have been ready without a CPU so far.
         """
         now_s = time.monotonic()
         if self._before and now_s - self._began_s < _LEAST_S:
             return None
-        used_s = {os.getpid(): time.process_time()}
+        used_s = {os.getpid(): time.process_time() + ready_s}
         for pid in children:
             with contextlib.suppress(OSError):
                 used_s[pid] = _used_s(pid) + queued_s(pid, pid)

@@ -54,6 +54,11 @@ class HybridPool(ProcessPool):
             return False
         return self._items.has_ready or (self.has_queued and len(self._chunks) >= self.slots)
 
+    @property
+    def children(self) -> list[int]:
+        """The PIDs of all its children."""
+        return [child.pid for child in self.executor_pool.monitor.children]
+
     def widen(self) -> int:
         """Use all children from now on; returns how many that is, 0 if no more than before."""
         most = min(self.executor_pool.size, self._allowed)

@@ -2,18 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 
 from batchpool.backends.auto.cost_model import (
+    RELEASED_FROM,
     BackendChoice,
     Constraints,
     TaskProfile,
     choose,
     choose_without_probe,
+    ways,
 )
 from batchpool.backends.auto.profile_cache import CachedProfile
 from batchpool.backends.auto.timings import Timings
 
 _OFF_BY = 2.0
+_GAIN = 1.25
+"""So many times as fast must another backend be: what runs must end before it begins."""
+_COMPUTES_FROM = 0.5
+"""Tasks in flight that use so many CPUs wait for each other, as well as for what they called."""
 _MORE = 1.5
 _WORTH_WALL_S = 0.005
 _WORTH_CPU_S = 0.001
@@ -44,6 +51,18 @@ class AutoPolicy:
         self._is_fresh = False
         self._probes = 0
         self._expected_s: float | None = None
+        self._why: str | None = None
+
+    @property
+    def is_widened(self) -> bool:
+        """Whether there are more slots than were chosen."""
+        return self._why is not None
+
+    @property
+    def thread_cpus(self) -> float:
+        """How many CPUs threads of this process can keep busy, as far as is known."""
+        busy = None if self.profile is None else self.profile.busy
+        return 1.0 if busy is None or busy < RELEASED_FROM else float(self._cpus)
 
     def next(self, constraints: Constraints) -> BackendChoice | None:
         """The choice for what is left; None if the task must be profiled first, see `learn`."""
@@ -59,16 +78,18 @@ class AutoPolicy:
 
     def adopt(self, choice: BackendChoice) -> None:
         """Make this the choice, whoever made it."""
-        self.choice = choice
+        self.choice, self._why = choice, None
         self._is_fresh = False
         walls_s = {} if self._cached is None else self._cached.walls_s
         self._expected_s = walls_s.get((choice.backend, choice.concurrency))
 
     def widen(self, slots: int, used: float) -> None:
         """Note that there are more slots now, since only `used` CPUs were in demand."""
-        why = f"{self.choice.why}; then only {used:.2g} CPUs were used: {slots} in flight"
-        self.choice = replace(self.choice, concurrency=slots, why=why)
-        self._expected_s = None
+        before = self.choice.why if self._why is None else self._why
+        why = f"{before}; then only {used:.2g} CPUs were used: {slots} in flight"
+        backend = "thread-pool" if self.choice.backend == "sequential" else self.choice.backend
+        self.choice = replace(self.choice, backend=backend, concurrency=slots, why=why)
+        self._why, self._expected_s = before, None
 
     def learn(self, profile: TaskProfile) -> None:
         """Take the profile that a probe measured."""
@@ -92,11 +113,11 @@ class AutoPolicy:
             return True
         if self.profile.tasks == 0:
             return self._refine(self.profile, timings, constraints)
-        return self._check(self.profile, timings)
+        return self._check(self.profile, timings, constraints)
 
     def result(self, timings: Timings) -> CachedProfile | None:
         """What to keep for the next batch of the same kind, if it is complete."""
-        seen = timings.median(least=1)
+        seen = timings.mean(least=1)
         if self.profile is not None and self.profile.tasks == 0 and seen is not None:
             self.profile = self._with_times(self.profile, timings, *seen)
         if self.profile is None or not self.profile.is_complete:
@@ -105,6 +126,7 @@ class AutoPolicy:
         if seen is not None:
             way = (self.choice.backend, self.choice.concurrency)
             result.walls_s.setdefault(way, seen[0])
+            result.is_uneven |= timings.is_uneven
         return result
 
     def facts(self) -> dict[str, object]:
@@ -116,7 +138,7 @@ class AutoPolicy:
         self, profile: TaskProfile, timings: Timings, constraints: Callable[[], Constraints]
     ) -> bool:
         """Replace times of unfinished tasks by those of whole ones; they may show more."""
-        seen = timings.median(least=1)
+        seen = timings.mean(least=1)
         if seen is None:
             return True
         self.profile = self._with_times(profile, timings, *seen)
@@ -131,10 +153,14 @@ class AutoPolicy:
         if choice.backend == "process-pool" and choice.concurrency <= self._cpus:
             wall_s, cpu_s = timings.alone() or (wall_s, cpu_s)
             return profile.with_times(timings.count, wall_s, cpu_s, beside=False)
-        return profile.with_times(timings.count, wall_s, cpu_s, beside=True)
+        busy = choice.concurrency * cpu_s / max(wall_s, 1e-9)
+        # Where they hardly compute, they are not in each other's way.
+        return profile.with_times(timings.count, wall_s, cpu_s, beside=busy > _COMPUTES_FROM)
 
-    def _check(self, profile: TaskProfile, timings: Timings) -> bool:
-        seen = timings.median(least=max(3, 2 * self.choice.concurrency))
+    def _check(
+        self, profile: TaskProfile, timings: Timings, constraints: Callable[[], Constraints]
+    ) -> bool:
+        seen = timings.mean(least=max(3, 2 * self.choice.concurrency))
         if seen is None:
             return True
         wall_s, cpu_s = seen
@@ -144,9 +170,33 @@ class AutoPolicy:
         has_more = self.choice.concurrency < self._most
         is_off = has_more and _differ(wall_s, self._expected_s, _WORTH_WALL_S)
         if is_off or _differ(cpu_s, profile.task_cpu_s, _WORTH_CPU_S):
+            if self._cached is None or self._cached.is_uneven:
+                return not self._is_another_better(profile, timings, constraints())
             self.profile = self._cached = None
             return False
         return True
+
+    def _is_another_better(
+        self, profile: TaskProfile, timings: Timings, constraints: Constraints
+    ) -> bool:
+        """Whether another backend is, for tasks like the last ones; the profile becomes theirs."""
+        wall_s, cpu_s = timings.mean(least=1) or (0.0, 0.0)
+        busy = self.choice.concurrency * cpu_s / max(wall_s, 1e-9)
+        if profile.waits and self.choice.backend == "thread-pool" and busy > _COMPUTES_FROM:
+            # They waited for the GIL, or for a CPU, after what earlier ones waited for.
+            wall_s = min(wall_s, profile.task_wall_s + cpu_s)
+            profile = replace(profile, busy=busy, threads=self.choice.concurrency)
+            self.profile = profile.with_times(timings.count, wall_s, cpu_s, beside=False)
+        else:
+            self.profile = self._with_times(profile, timings, wall_s, cpu_s)
+        backend = self.choice.backend
+        if backend == "process-pool" and self.profile.waits:
+            # More slots need no end of what runs.
+            return False
+        better = choose(self.profile, constraints)
+        known = ways(self.profile, constraints)
+        as_now_s = min((way.seconds for way in known if way.backend == backend), default=inf)
+        return better.backend != backend and as_now_s > _GAIN * better.seconds
 
 
 def _differ(one_s: float, other_s: float, least_s: float) -> bool:

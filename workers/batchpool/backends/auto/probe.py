@@ -57,7 +57,7 @@ class Probe:
         self._timings.clear()
         self._threads.resize(1)
         alone, gil_held = self._measure_one(MEASURE_S)
-        first = self._timings.median(least=1)
+        first = self._timings.mean(least=1)
         if alone < WAITS_BELOW:
             return self._measure_waiting(alone, first, constraints)
         profile = self._profile(alone, first, gil_held)
@@ -66,7 +66,7 @@ class Probe:
             if not self._is_unclear(profile, constraints):
                 return profile
             self._measure_busy(MEASURE_S)
-            profile = self._profile(alone, self._timings.median(least=1), gil_held)
+            profile = self._profile(alone, self._timings.mean(least=1), gil_held)
         threads = min(self._batch.concurrency, _MOST_THREADS, ceil(_ENOUGH_CPUS / alone - _ABOUT))
         if threads < 2 or self._is_over:
             return profile
@@ -94,7 +94,7 @@ class Probe:
         while first is None and not self._is_over:
             self._threads.resize(threads)
             busy = self._measure_busy(MEASURE_S)
-            first = self._timings.median(least=1)
+            first = self._timings.mean(least=1)
             if busy > _COMPUTES_FROM:
                 busy = self._measure_busy(MEASURE_S)
                 so_far_s = monotonic() - self._began_s
@@ -146,7 +146,7 @@ class Probe:
         seen = TaskProfile(
             0, so_far_s, cpu_s, busy_alone=alone, pickle_s=self._pickle_s(), gil_held=gil_held
         )
-        ended = first or self._timings.median(least=1)
+        ended = first or self._timings.mean(least=1)
         if ended is None:
             return seen
         return seen.with_times(self._timings.count, *ended, beside=True)

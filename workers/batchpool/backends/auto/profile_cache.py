@@ -13,9 +13,15 @@ _MOST = 256
 
 @dataclass(eq=False)
 class CachedProfile:
-    """The profile of a task with its params, and its wall times by backend and concurrency."""
+    """The profile of a task with its params.
+
+    Attributes:
+        is_uneven: whether tasks differ from each other.
+        walls_s: wall times by backend and concurrency.
+    """
 
     profile: TaskProfile
+    is_uneven: bool = False
     walls_s: dict[tuple[str, int], float] = field(default_factory=dict)
 
 

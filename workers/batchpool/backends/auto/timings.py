@@ -3,11 +3,13 @@
 import os
 from collections import deque
 from collections.abc import Sequence
-from statistics import median
+from statistics import fmean, pstdev
 
 from batchpool.model import Outcome
 
 _RECENT = 64
+_UNEVEN_FROM = 0.25
+"""A standard deviation of so much of the mean wall time is more than a busy machine adds."""
 
 
 class Timings:
@@ -22,16 +24,14 @@ class Timings:
         """What one of the last tasks returned."""
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Add outcomes, from any thread; a lost one does not matter.
-
-        Of those that come together one stands for all: this runs once per item, or per chunk.
-        """
+        """Add outcomes, from any thread; a lost one does not matter."""
         last = outcomes[-1]
-        is_here = self._elsewhere and last.site.pid == self._pid
-        if last.state in ("succeeded", "failed") and not is_here:
-            self._last.append((last.wall_ns, last.cpu_ns))
-            self.value = last.value
-            self.count += len(outcomes)
+        if self._elsewhere and last.site.pid == self._pid:
+            return
+        times = [(o.wall_ns, o.cpu_ns) for o in outcomes if o.state in ("succeeded", "failed")]
+        self._last += times
+        self.count += len(times)
+        self.value = last.value
 
     def clear(self, elsewhere: bool = False) -> None:
         """Begin anew; `elsewhere`: with tasks of other processes only, which do not share a GIL."""
@@ -39,18 +39,27 @@ class Timings:
         self._last.clear()
         self.count = 0
 
-    def median(self, least: int) -> tuple[float, float] | None:
-        """Wall and CPU seconds of a task; None while fewer than `least` have ended."""
+    def mean(self, least: int) -> tuple[float, float] | None:
+        """Wall and CPU seconds per task; None while fewer than `least` have ended."""
         last = list(self._last.copy())
         if self.count < least or not last:
             return None
         walls, cpus = zip(*last, strict=True)
-        return median(walls) / 1e9, median(cpus) / 1e9
+        return fmean(walls) / 1e9, fmean(cpus) / 1e9
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether tasks differ from each other."""
+        last = list(self._last.copy())
+        if not last:
+            return False
+        walls, cpus = zip(*last, strict=True)
+        return bool(max(pstdev(walls), pstdev(cpus)) > _UNEVEN_FROM * fmean(walls))
 
     def alone(self) -> tuple[float, float] | None:
         """The same of a task that nothing else disturbs: its wait is the least that was seen."""
         last = list(self._last.copy())
         if not last:
             return None
-        cpu_ns = median(cpu for _, cpu in last)
+        cpu_ns = fmean(cpu for _, cpu in last)
         return (cpu_ns + min(wall - cpu for wall, cpu in last)) / 1e9, cpu_ns / 1e9
