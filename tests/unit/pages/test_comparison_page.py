@@ -165,7 +165,7 @@ def test_a_running_comparison_says_how_far_it_is_and_gives_no_verdict() -> None:
     assert plain(view.headline.title) == "12 of 65 runs are done; about 2 min to go."
     rows = dict(view.headline.rows)
     assert re.fullmatch(r"Round 2 of 10: .*, attempt 2\.", rows["Now"])
-    assert "1 run had to be repeated" in plain(rows["Mind"])
+    assert "1 run had to be repeated" in plain(rows["Note"])
     assert view.top == () and "0 of 10" not in view.progress
     html = page_of(view)
     assert 'action="/comparisons/1a217f14e897bb4a66028461/cancel"' in html

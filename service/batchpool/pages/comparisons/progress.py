@@ -45,7 +45,7 @@ def progress_sentence(comparison: Comparison, left_s: float | None) -> tuple[str
         rows.append(("Now", f"{_run(comparison)}."))
     if now.disturbed:
         runs = numbers.plural(now.disturbed, "run")
-        rows.append(("Mind", f"{runs} had to be repeated, since something else used the CPUs."))
+        rows.append(("Note", f"{runs} had to be repeated, since something else used the CPUs."))
     rows += [
         ("Failed", f"{arm} is not run any more: {why}.") for arm, why in now.failed_arms.items()
     ]

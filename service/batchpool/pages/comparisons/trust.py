@@ -28,7 +28,7 @@ def trust(comparison: Comparison) -> list[Check]:
     errors, warnings = comparison.guard or [], comparison.warnings or []
     arms = len(comparison.spec.arms)
     checks = [Check("bad", "No verdict:", text) for text in _texts(errors, arms)]
-    checks += [Check("warn", "Mind:", text) for text in _texts(warnings, arms)]
+    checks += [Check("warn", "Note:", text) for text in _texts(warnings, arms)]
     found = {each.kind for each in (*errors, *warnings)}
     return checks + _in_order(comparison, found)
 
