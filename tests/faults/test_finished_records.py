@@ -72,9 +72,27 @@ def test_a_kill_between_record_and_flush_runs_nothing_again(
     mark = tmp_path / "mark"
     armed = {VARIABLE: point, MARKER: str(mark), TESTING: "1"}
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS, **armed)
+    spec = {"backend": backend, "concurrency": 1, "shared_sum": "locked"}
     params = {"folder": str(tmp_path), "item": -1}
-    job = crew.run(task="kill-once", params=params, count=40, backend=backend, concurrency=1)
+    job = crew.run(task="kill-once", params=params, count=40, **spec)
     wait_until(mark.exists, 10, f"the kill {point}")
     assert job["state"] == "succeeded" and job["sum"] == sum(range(40))
     assert runs_in(tmp_path) == Counter(range(40))
     assert [record["index"] for record in crew.records(job["id"])] == list(range(40))
+    # What the killed process had added is no lost update of the one that took over.
+    assert job["shared_sum"]["partial"] and job["shared_sum"]["lost"] == 0
+
+
+def test_a_failure_ends_the_job_even_if_its_process_is_killed_then(
+    crew: StackProcesses, tmp_path: Path
+) -> None:
+    crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
+    spec = {"task": "fail-beside-a-kill", "backend": "thread-pool", "concurrency": 2}
+    params = {"folder": str(tmp_path), "item": 1}
+    job_id = crew.stage.post(params=params, count=6, batches=2, on_error="stop", **spec)["id"]
+    path = f"/v1/jobs/{job_id}"
+    wait_until(lambda: crew.stage.get(path)["progress"]["failed"], 10, "a failure recorded")
+    (tmp_path / "go").touch()
+    job = crew.finish(job_id)
+    assert job["progress"]["failed"] == 1 and job["progress"]["cancelled"] == 5
+    assert runs_in(tmp_path) == Counter([0, 1])

@@ -158,6 +158,7 @@ class BatchSpec:
 
     `items[k]` is the item with the job-wide index `first + k`; `done` holds the
     indices that are recorded already and must not run again. `job_id` is for the console.
+    `has_failures` is whether one of those has not succeeded.
     """
 
     run: RunSpec
@@ -165,6 +166,7 @@ class BatchSpec:
     first: int = 0
     done: frozenset[int] = frozenset()
     job_id: str = ""
+    has_failures: bool = False
 
 
 @dataclass(frozen=True)

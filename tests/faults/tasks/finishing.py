@@ -44,3 +44,17 @@ def kill_once(item: Any, params: FinishingParams) -> Any:
         os.kill(os.getpid(), signal.SIGKILL)
     _note(item, params)
     return item
+
+
+@task("fail-beside-a-kill", params=FinishingParams)
+def fail_beside_a_kill(item: Any, params: FinishingParams) -> Any:
+    """Fail as item 0, once item 1 runs; as item 1 kill the process when the file `go` is there."""
+    folder = Path(params.folder)
+    _note(item, params)
+    while item == 0 and "1" not in (folder / "runs").read_text():
+        time.sleep(0.001)
+    if item == 1:
+        while not (folder / "go").exists():
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise ValueError(f"item {item} fails")

@@ -200,10 +200,11 @@ class Jobs:
         """
         last = first + count - 1
         numbers = range(first // ITEMS_PER_BLOCK, last // ITEMS_PER_BLOCK + 1)
-        read, load_part = self._read_blocks, self._load_part
+        read, load_part, has_field = self._read_blocks, self._load_part, self._redis.hexists
         if retry_after_s is not None:
             read = patiently(read, UNREACHABLE, retry_after_s)
             load_part = patiently(load_part, UNREACHABLE, retry_after_s)
+            has_field = patiently(has_field, UNREACHABLE, retry_after_s)
         key = keys.job_key(job_id) + ":items"
         load = partial(load_part, key)
         few = len(numbers) <= KEPT_PARTS
@@ -219,7 +220,7 @@ class Jobs:
         if not missing:
             skip = first % ITEMS_PER_BLOCK
             return list(chain.from_iterable(blocks))[skip : skip + count]
-        if not any(self._redis.hexists(key, part_field(number, 1)) for number in numbers):
+        if not any(has_field(key, part_field(number, 1)) for number in numbers):
             raise ItemsBroken(f"{missing} of the items {first} to {last} are missing")
         return StoredItems(load, first, count)
 

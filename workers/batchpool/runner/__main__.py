@@ -112,8 +112,8 @@ class Runner:
             return RunnerReply("broken", why, untouched=True)
         try:
             writer = self._writer_for(assignment, context.folder)
-            writer.buffer.add(_as_outcome(item, assignment) for item in assignment.crashed)
-            writer.buffer.add(assignment.finished)
+            crashed = [_as_outcome(item, assignment) for item in assignment.crashed]
+            writer.begin_run([*crashed, *assignment.finished])
             context.finished.label = assignment.claim.token
             spec = BatchSpec(
                 run=assignment.claim.run,
@@ -121,6 +121,7 @@ class Runner:
                 first=assignment.claim.first,
                 done=assignment.skipped,
                 job_id=assignment.claim.job_id,
+                has_failures=writer.has_failures,
             )
             facts = facts_of(spec.run.backend)
             # Clients that wait for the batch need not wait for the search for leaks.

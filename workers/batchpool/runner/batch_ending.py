@@ -31,8 +31,8 @@ def ending_of(
                 phases=_phases_of(report, assignment.claimed_ns),
                 observed=report.observed,
                 # What ran before: in other epochs, or in another assignment of this one.
-                partial=bool(claim.done),
-                closing_sum=writer.epoch_sum,
+                partial=bool(claim.done or assignment.finished),
+                closing_sum=writer.run_sum,
                 **measured,
             ),
             rest="cancelled" if sum(counts.values()) < claim.count else None,

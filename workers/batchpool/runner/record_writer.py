@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from json import dumps
 from typing import Any
@@ -63,9 +63,9 @@ class RecordWriter:
         self._shown_running = 0
 
     @property
-    def epoch_sum(self) -> str:
-        """The exact sum of this epoch's own records, as text."""
-        return self._totals.epoch_sum.text()
+    def run_sum(self) -> str:
+        """The exact sum of what was run since `begin_run`, as text."""
+        return self._totals.run_sum.text()
 
     @property
     def has_records(self) -> bool:
@@ -78,9 +78,20 @@ class RecordWriter:
         return {str(state): count for state, count in self._totals.counts.items()}
 
     @property
+    def has_failures(self) -> bool:
+        """Whether an item of the batch has not succeeded, in whatever epoch."""
+        return self._totals.counts.total() > self._totals.counts["succeeded"]
+
+    @property
     def is_behind(self) -> bool:
         """Whether a whole block waits to be written."""
         return len(self.buffer) >= BLOCK_RECORDS
+
+    def begin_run(self, made_before: Iterable[Outcome]) -> None:
+        """Take records of items that do not run again; what comes after them is of the next run."""
+        self.buffer.add(made_before)
+        self._pack()
+        self._totals.run_sum = ExactSum()
 
     def tick(self) -> None:
         """Write what is due; fast when nothing is. An unreachable Redis is no error here.
@@ -178,7 +189,7 @@ class _Totals:
 
     def __init__(self, before: Tally) -> None:
         self.counts = Counter(before.counts)
-        self.epoch_sum = ExactSum()
+        self.run_sum = ExactSum()
         self._sum = ExactSum.parse(before.sum)
         self._wall_s, self._cpu_s = before.wall_s, before.cpu_s
         self._pids = dict.fromkeys(before.pids)
@@ -190,7 +201,7 @@ class _Totals:
             self.counts[state] += count
         part = ExactSum()
         part.add_all(made.values)
-        self.epoch_sum.merge(part)
+        self.run_sum.merge(part)
         self._sum.merge(part)
         self._wall_s += sum(made.walls_ns) / 1e9
         self._cpu_s += sum(made.cpus_ns) / 1e9

@@ -130,6 +130,8 @@ def make_batch(
     task = context.registry[spec.run.task]
     params = context.registry.params_of(task.name, spec.run.params)
     stop_flag = context.new_stop_flag()
+    if spec.has_failures and spec.run.on_error == "stop":
+        stop_flag.close("failed_fast")
     begin_batch(spec.job_id, spec.run.logs)
     outcomes = OutcomeCollector(sink, stop_flag, spec.first, len(spec.items))
     outcomes.configure(spec.run.retries, spec.run.on_error == "stop", items)
@@ -224,7 +226,7 @@ def _run(backend: Backend, indices: "range | list[int]", pacer: Pacer | None) ->
     begin_ns = monotonic_ns()
     with backend, batch.context.note_begun():
         ready_ns = monotonic_ns()
-        if indices:
+        if indices and not batch.stop_flag.closed:
             backend.run(items)
         if batch.stop_flag.reason == "failed_fast":
             batch.outcomes.give_up()
