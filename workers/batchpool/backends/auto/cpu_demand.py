@@ -12,10 +12,15 @@ _LEAST_S = 0.02
 
 
 class CpuDemand:
-    """CPU time used, and time spent ready without a CPU, per second since the last look."""
+    """CPU time used, and time spent ready without a CPU, per second since the last look.
+
+    Attributes:
+        here: the part of this process in what the last look returned.
+    """
 
     def __init__(self) -> None:
         self._began_s = 0.0
+        self.here = 0.0
         self._before: dict[int, float] = {}
 
     def forget(self) -> None:
@@ -41,6 +46,7 @@ class CpuDemand:
         self._before, self._began_s = used_s, now_s
         if used_s.keys() != before.keys():
             return None
+        self.here = (used_s[os.getpid()] - before[os.getpid()]) / took_s
         return sum(used - before[pid] for pid, used in used_s.items()) / took_s
 
 

@@ -1,5 +1,7 @@
 """Add slots while items wait and CPUs are idle: tasks wait more than was expected."""
 
+from math import ceil
+
 from batchpool.backends.auto.cpu_demand import CpuDemand
 from batchpool.backends.auto.hybrid import HybridPool
 from batchpool.backends.auto.policy import AutoPolicy
@@ -10,7 +12,7 @@ _BELOW = 0.75
 """With a smaller share of the usable CPUs in demand, some are idle."""
 _BELOW_IN_THREADS = 0.5
 """Less than for processes: one more thread costs those that compute more."""
-_GROWTH = 2
+_LEAST_GROWTH, _MOST_GROWTH = 2, 8
 
 
 class IdleCpus:
@@ -45,18 +47,28 @@ class IdleCpus:
             self._demand.forget()
         ready_s = self._threads.queued_s() if is_one else 0.0
         used = self._demand.look([] if pool is None else pool.children, ready_s)
-        enough = _BELOW * self._cpus
+        if used is None:
+            return
+        cpus, below = float(self._cpus), _BELOW
         if pool is None:
-            enough = _BELOW_IN_THREADS * self._policy.thread_cpus
-        if used is not None and used < enough and (slots := self._widen(pool)):
+            cpus, below = self._policy.thread_cpus, _BELOW_IN_THREADS
+        if used < below * cpus and (slots := self._widen(pool, cpus / max(used, 1e-3))):
             self._policy.widen(slots, used)
             self._demand.forget()
 
-    def _widen(self, pool: HybridPool | None) -> int:
-        """Add slots; returns how many there are then, 0 if there are no more than before."""
+    def _widen(self, pool: HybridPool | None, growth: float) -> int:
+        """Add slots; returns how many there are then, 0 if there are no more than before.
+
+        Args:
+            growth: so many times as many threads would use all CPUs.
+        """
         if pool is not None and (slots := pool.widen()):
             return slots
+        if pool is not None and self._demand.here >= _BELOW_IN_THREADS:
+            # Children wait for this process, or its threads compute.
+            return 0
         children = 0 if pool is None else pool.slots
         before = self._threads.size
-        self._threads.resize(min(self._most - children, max(before, 1) * _GROWTH))
+        growth = min(max(growth, _LEAST_GROWTH), _MOST_GROWTH)
+        self._threads.resize(min(self._most - children, ceil(max(before, 1) * growth)))
         return children + self._threads.size if self._threads.size > before else 0
