@@ -197,7 +197,7 @@ LESSONS: Final = (
         name="waiting",
         step="Waiting",
         kind="waiting",
-        title="Who waits needs no GIL",
+        title="Waiting needs no GIL",
         lead="Six tasks that wait, as for a network or a disk: three at a time in threads, and "
         "three at a time in processes.",
         code=f"{_SLEEP}\n# three threads\nwith ThreadPoolExecutor(3) as pool:\n"
