@@ -172,7 +172,9 @@ def test_threads_whose_tasks_begin_to_compute_give_way_to_a_pool() -> None:
 def test_a_cached_profile_of_uneven_tasks_is_no_reason_to_measure_again() -> None:
     cached = CachedProfile(COMPUTES, is_uneven=True)
     chosen = AutoPolicy(2, 16, cached)
-    chosen.next(HERE)
+    choice = chosen.next(HERE)
+    assert choice is not None and (choice.backend, choice.concurrency) == ("process-pool", 8)
+    assert choice.why.endswith("tasks differ, so all 8 warm processes are used")
     assert is_still_right(chosen, timings_of(SELDOM))
     assert chosen.profile is not None
 

@@ -73,6 +73,8 @@ class AutoPolicy:
             if self.profile is None or not (self._is_fresh or self.profile.is_complete):
                 return None
             choice = choose(self.profile, constraints)
+            if self._cached is not None and self._cached.is_uneven:
+                choice = _with_all_children(choice, constraints)
         self.adopt(choice)
         return choice
 
@@ -197,6 +199,15 @@ class AutoPolicy:
         known = ways(self.profile, constraints)
         as_now_s = min((way.seconds for way in known if way.backend == backend), default=inf)
         return better.backend != backend and as_now_s > _GAIN * better.seconds
+
+
+def _with_all_children(choice: BackendChoice, constraints: Constraints) -> BackendChoice:
+    """The same with all children of a warm pool, where some tasks may wait longer than others."""
+    slots = min(constraints.most, constraints.left, constraints.warm_children)
+    if choice.backend != "process-pool" or slots <= choice.concurrency:
+        return choice
+    why = f"{choice.why}; tasks differ, so all {slots} warm processes are used"
+    return replace(choice, concurrency=slots, why=why)
 
 
 def _differ(one_s: float, other_s: float, least_s: float) -> bool:
