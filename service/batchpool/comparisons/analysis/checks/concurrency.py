@@ -35,20 +35,22 @@ def check_concurrency(data: CheckInput) -> Iterator[Finding]:
             continue
         reached = arm.values_of(lambda facts: facts.max_in_flight)
         if reached and max(reached) > sum(expected):
-            message = (
-                f"{arm.name}: {max(reached)} tasks were in flight, {sum(expected)} were requested"
-            )
+            message = _in_flight(arm, max(reached), sum(expected))
             yield Finding("concurrency", message, data.affected_arm(arm))
         elif reached and median(reached) < sum(expected):
             yield _not_reached(data, arm, min(reached), sum(expected))
 
 
 def _not_reached(data: CheckInput, arm: Arm, reached: int, expected: int) -> Finding:
-    message = f"{arm.name}: at most {reached} tasks were in flight, {expected} were requested"
+    message = _in_flight(arm, reached, expected)
     task_s = arm.median_of(lambda facts: facts.per_task.wall) or 0.0
     if task_s >= _start_s(arm) * expected:
         return Finding("concurrency", message, data.affected_arm(arm))
     return Finding("concurrency", f"{message}; the tasks are too short", arm.index, "warning")
+
+
+def _in_flight(arm: Arm, reached: int, expected: int) -> str:
+    return f"{arm.name}: tasks in flight reached {reached}; {expected} were requested"
 
 
 def _start_s(arm: Arm) -> float:
