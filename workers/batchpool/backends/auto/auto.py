@@ -187,7 +187,6 @@ class Auto(InProcess):
                 self._free_pool_slots,
                 self._check,
                 choice.chunksize,
-                self.batch.concurrency,
             )
             try:
                 pool.__enter__()
@@ -258,7 +257,8 @@ class Auto(InProcess):
         if now_s - self._checked_s < self._check_every_s:
             return
         self._checked_s = now_s
-        self._idle_cpus.use(self._items, self._hybrid)
+        if self._policy.choice.backend != "asyncio":
+            self._idle_cpus.use(self._items, self._hybrid)
         if self._policy.is_still_right(self._timings, len(self._items), self._constraints):
             return
         if self._policy.profile is None:

@@ -27,20 +27,17 @@ class HybridPool(ProcessPool):
         free_slots: Callable[[], int],
         on_turn: Callable[[], None],
         first_chunk: int | None,
-        allowed: int,
     ) -> None:
         """Args:
         batch: what to run, and with how many slots at most.
         free_slots: how many tasks may be in flight here, now.
         on_turn: called in each turn of the loop.
         first_chunk: how many items the first chunks hold.
-        allowed: how many tasks may be in flight at most, see `widen`.
         """
         super().__init__(batch)
         self._free_slots = free_slots
         self._on_turn = on_turn
         self._first_chunk = first_chunk or 1
-        self._allowed = allowed
 
     @property
     def slots(self) -> int:
@@ -59,9 +56,13 @@ class HybridPool(ProcessPool):
         """The PIDs of all its children."""
         return [child.pid for child in self.executor_pool.monitor.children]
 
-    def widen(self) -> int:
-        """Use all children from now on; returns how many that is, 0 if no more than before."""
-        most = min(self.executor_pool.size, self._allowed)
+    def widen(self, allowed: int) -> int:
+        """Use all children from now on; returns how many that is, 0 if no more than before.
+
+        Args:
+            allowed: how many tasks may be in flight here at most.
+        """
+        most = min(self.executor_pool.size, allowed)
         # A child that is idle until now must not take what waits beyond the slots allowed.
         is_safe = most == self.executor_pool.size or most >= self._most + AHEAD
         if most <= self._most or not is_safe:

@@ -62,7 +62,7 @@ class IdleCpus:
         Args:
             growth: so many times as many threads would use all CPUs.
         """
-        if pool is not None and (slots := pool.widen()):
+        if pool is not None and (slots := pool.widen(self._most - self._threads.size)):
             return slots
         if pool is not None and self._demand.here >= _BELOW_IN_THREADS:
             # Children wait for this process, or its threads compute.
