@@ -33,7 +33,7 @@ class Size:
 
 
 SHORTER = """
-from batchpool.cli import demo
+from batchpool.cli.demo import run as demo
 from batchpool.cli.main import main
 demo.SLEEP_S, demo.CPU_ROUNDS = 1.0, 1
 main(prog_name="batchpool")
