@@ -107,7 +107,8 @@ def test_an_idle_thread_of_a_package_is_named_and_left(
     with_package: StackProcesses, backend: str, where: str
 ) -> None:
     crew = with_package
-    jobs = [crew.run(task="drawing", count=4, backend=backend) for _ in range(2)]
+    # On one slot: another child would have a thread of its own, and so a line of its own.
+    jobs = [crew.run(task="drawing", count=4, backend=backend, concurrency=1) for _ in range(2)]
     assert leftovers(crew, jobs[0]) == [f"thread 'monitor' of bars goes on{where}"]
     batches = [job["batches"][0] for job in jobs]
     assert batches[0]["epochs"][0]["pid"] == batches[1]["epochs"][0]["pid"], "the same runner"
