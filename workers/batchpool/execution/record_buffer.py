@@ -48,7 +48,7 @@ class RecordBuffer:
         """
         if self.has_taker and len(self) >= DUE_FROM:
             self.is_due.set()
-            while len(self) > MOST_WAITING:
+            while self.has_taker and len(self) > MOST_WAITING:
                 time.sleep(CATCH_UP_S)
 
     def take(self) -> list[Any]:

@@ -221,6 +221,13 @@ class _FlushThread:
             # may be frozen, and what is left of the batch belongs to another one.
             self._context.drain()
             self._link.send_bytes(encode(RunnerReply("disowned", str(refusal))))
+        except Exception:
+            # The end of the batch meets the same error, and says so.
+            log.exception("records could not be written")
+            self._context.drain()
+        finally:
+            # Nobody may wait for it any more.
+            self._writer.buffer.has_taker = False
 
 
 def _give_up(writer: RecordWriter, changed: CodeChanged) -> RunnerReply:

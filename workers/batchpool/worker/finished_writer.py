@@ -1,15 +1,20 @@
 """Write the records that a runner had made, and not written, when its batch was over."""
 
+import logging
 from collections.abc import Callable
-from contextlib import suppress
 from time import monotonic_ns
 from typing import Any
 
+from redis.exceptions import ResponseError
+
 from batchpool.execution.item_logs import ItemLogs
+from batchpool.ledger.broken import UNPARSABLE
 from batchpool.ledger.ownership import Ownership, new_nonce
 from batchpool.ledger.values.job_entries import Owner
 from batchpool.runner.record_writer import OwnershipLost, RecordWriter
 from batchpool.worker.claimed_batch import ClaimedBatch
+
+log = logging.getLogger("batchpool.worker")
 
 
 def write_finished(
@@ -39,7 +44,12 @@ def write_finished(
     if isinstance(claim, str):
         return
     owned.renew(claim, claimed_ns)
-    writer = RecordWriter(ownership, claim, claimed_ns, running=lambda: 0, logs=ItemLogs())
-    writer.buffer.add(owned.unrecorded())
-    with suppress(OwnershipLost):
+    try:
+        writer = RecordWriter(ownership, claim, claimed_ns, running=lambda: 0, logs=ItemLogs())
+        writer.buffer.add(owned.unrecorded())
         retry(writer.flush)
+    except OwnershipLost:
+        return
+    except (ResponseError, *UNPARSABLE) as error:
+        # What the ledger has of the batch is broken: its end must be written all the same.
+        log.error("finished records of %s/%d were lost: %s", old.job_id, old.batch, error)
