@@ -53,7 +53,9 @@ def test_what_returned_before_the_process_was_killed_does_not_run_again(
 ) -> None:
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
     params = {"folder": str(tmp_path), "item": 30}
-    job = crew.run(task="kill-once", params=params, count=40, backend=backend, within_s=60)
+    # One slot: what other threads had begun, and not returned, would rightly run again.
+    how = {"backend": backend, "concurrency": 1}
+    job = crew.run(task="kill-once", params=params, count=40, within_s=60, **how)
     assert job["state"] == "succeeded" and job["sum"] == sum(range(40))
     assert runs_in(tmp_path) == Counter(range(40))
     assert len(job["batches"][0]["epochs"]) == 2
