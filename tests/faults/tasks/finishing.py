@@ -30,6 +30,8 @@ def hold_the_gil(item: Any, params: FinishingParams) -> Any:
     if item >= params.item:
         while len((Path(params.folder) / "runs").read_text().split()) < params.item:
             time.sleep(0.001)
+        # Noted is not returned; before they are flushed, which takes 0.1 s.
+        time.sleep(0.02)
         ctypes.PyDLL(None).sleep(60)
     _note(item, params)
     return f"ä{item}" if item % 2 else item
