@@ -78,6 +78,20 @@ def test_what_is_not_proven_says_how_many_rounds_it_needs() -> None:
     assert again.count("passed") >= len(again) / 2
 
 
+def test_the_whole_interval_decides_and_not_its_middle() -> None:
+    machine = replace(EQUAL, seed=3)
+    ratio = judged(machine, "new > old")["ratio"]
+    low, middle, high = ratio["low"], ratio["value"], ratio["high"]
+    expected = {
+        0.999 * low: "passed",
+        (low + middle) / 2: "not proven",
+        (middle + high) / 2: "not proven",
+        1.001 * high: "failed",
+    }
+    found = {least: judged(machine, f"new > {least:.9f} * old")["outcome"] for least in expected}
+    assert found == expected
+
+
 def test_what_has_no_verdict_proves_nothing() -> None:
     session = replace(TWICE, seed=1).session()
     session.spec["fail_unless"] = ["process-pool:1x2 > 1.5 * sequential"]
