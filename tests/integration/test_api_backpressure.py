@@ -111,3 +111,11 @@ def test_while_orders_are_refused_other_requests_are_answered(small: Any) -> Non
                 slowest = max(slowest, time.monotonic() - began)
         assert all(flood.result() for flood in floods)
     check_time("the slowest answer", slowest, 1)
+
+
+def test_a_retry_of_many_ends_where_the_queue_is_full(small: Any) -> None:
+    for _ in range(3):
+        small.run(small.post(task="echo", count=4)["id"], fail=frozenset(range(4)))
+    path = "/v1/jobs/retry?task=echo"
+    assert small.http.post(path).get_json() == {"taken": 2, "refused": 0, "more": True}
+    assert refused(small.http.post(path))

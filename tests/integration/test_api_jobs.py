@@ -337,3 +337,25 @@ def test_workers_that_come_or_change_are_seen_before_an_order_is_refused(stage: 
     document["tasks"]["brand-new"] = document["tasks"]["echo"]
     stage.announce(document)
     stage.post(task="brand-new", count=1)
+
+
+def test_jobs_that_match_are_retried_once_each(stage: Any) -> None:
+    failed = [stage.post(task="echo", count=3, labels={"run": "1"})["id"] for _ in range(3)]
+    other = stage.post(task="echo", count=3)["id"]
+    for job_id in (*failed, other):
+        stage.run(job_id, fail=frozenset({1}))
+
+    def retried() -> Any:
+        response = stage.http.post("/v1/jobs/retry?label=run%3D1")
+        assert response.status_code == 202
+        return response.get_json()
+
+    assert retried() == {"taken": 3, "refused": 0, "more": False}
+    assert retried() == {"taken": 0, "refused": 0, "more": False}
+    again = stage.get("/v1/jobs?state=queued")["jobs"]
+    assert {job["spec"]["retry_of"] for job in again} == set(failed)
+    assert [job["progress"]["total"] for job in again] == [1, 1, 1]
+    # A retry that failed matches in its turn.
+    stage.run(again[0]["id"], fail=frozenset({0}))
+    assert retried() == {"taken": 1, "refused": 0, "more": False}
+    assert stage.http.post("/v1/jobs/retry").status_code == 422

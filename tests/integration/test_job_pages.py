@@ -93,7 +93,7 @@ def test_a_confirmation_names_how_many(stage: Any, action: str, word: str) -> No
     page = show(stage, f"/jobs/confirm?action={action}&{chosen}")
     assert f"{word} 2 jobs?" in page.text
     assert "echo (3 items) and echo (3 items)" in page.text
-    posted = [each["value"] for each in page.all("input") if each.get("name") == "id"]
+    (posted,) = [each["value"].split() for each in page.all("input") if each.get("name") == "ids"]
     assert posted == (queued if action == "cancel" else ended)
     before = len(stage.get("/v1/jobs")["jobs"])
     answer = stage.http.post("/jobs/actions", data={"action": action, "id": posted}, headers=HTML)
@@ -110,6 +110,35 @@ def test_all_that_match_are_taken_and_counted(stage: Any) -> None:
         stage.run(order(stage, labels={"run": str(index % 2)}))
     page = show(stage, "/jobs/confirm?action=delete&match=1&label=run%3D1&state=succeeded")
     assert "Delete 2 jobs?" in page.text
+
+
+def test_all_that_match_are_retried_once(stage: Any) -> None:
+    failed = [order(stage, labels={"run": "1"}) for _ in range(3)]
+    for job in failed:
+        stage.run(job, fail=frozenset({0}))
+    match = "/jobs/confirm?action=retry&match=1&label=run%3D1"
+    page = show(stage, match)
+    assert "Retry 3 jobs?" in page.text
+    fields = {each["name"]: each["value"] for each in page.all("input")}
+    for said in ("Three jobs were sent again.", "No jobs were sent again."):
+        answer = stage.http.post("/jobs/actions", data=fields, headers=HTML)
+        assert said in show(stage, answer.headers["Location"]).text
+    again = stage.get("/v1/jobs?state=queued")["jobs"]
+    assert sorted(job["spec"]["retry_of"] for job in again) == sorted(failed)
+    show(stage, match, 409)
+    # One that is chosen is retried as often as one likes.
+    data = {"action": "retry", "id": failed[0]}
+    assert stage.http.post("/jobs/actions", data=data, headers=HTML).status_code == 303
+    assert len(stage.get("/v1/jobs?state=queued")["jobs"]) == 4
+
+
+def test_thousands_are_left_to_the_reconciler(stage: Any) -> None:
+    ids = [f"{number:024x}" for number in range(501)]
+    data = {"action": "delete", "ids": " ".join(ids)}
+    answer = stage.http.post("/jobs/actions", data=data, headers=HTML)
+    page = show(stage, answer.headers["Location"])
+    assert "501 jobs will be deleted within some seconds." in page.text
+    assert stage.redis.scard("bp:bulk") == 501
 
 
 def test_keeping_them_goes_back_to_the_same_list(stage: Any) -> None:

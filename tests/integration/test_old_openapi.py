@@ -50,6 +50,7 @@ CHANGED: dict[str, str] = {
     "+//v1/jobs/post/requestBody/content/*": "items as NDJSON or CSV",
     "+//v1/jobs/post/responses/200": "dry runs",
     "+//v1/jobs/cancel": "jobs are cancelled by filters",
+    "+//v1/jobs/retry": "and retried",
     "+//v1/jobs/delete": "and deleted",
     "+//v1/classes": "the load of classes of workers is sampled",
     "+//v1/jobs/{job_id}/errors": "failures are grouped by their cause",

@@ -63,6 +63,15 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=_READ,
     ),
     Operation(
+        "post",
+        "/v1/jobs/retry",
+        "Retry the failed and cancelled jobs that match a filter, each of them once",
+        202,
+        answers.BulkRetryAnswer,
+        query=models.BulkQuery,
+        problems=(*_READ, 429, 507),
+    ),
+    Operation(
         "delete",
         "/v1/jobs",
         "Delete the terminal jobs that match a filter",

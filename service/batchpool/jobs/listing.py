@@ -1,6 +1,6 @@
 """The list of jobs, newest first, in filtered pages."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import get_args
 
 from batchpool.jobs.paging import collect_page
@@ -44,14 +44,22 @@ def list_jobs(jobs: Jobs, query: JobsQuery) -> tuple[list[JobEntry], str | None]
 
 
 def matching_ids(
-    jobs: Jobs, query: JobsFilter, states: Collection[str], most: int
+    jobs: Jobs,
+    query: JobsFilter,
+    states: Collection[str],
+    most: int,
+    keep: Callable[[Sequence[str]], list[str]] = list,
 ) -> tuple[list[str], bool]:
-    """The newest jobs that match and are in one of the states, and whether there are more."""
+    """The newest jobs that match and are in one of the states, and whether there are more.
+
+    Args:
+        keep: leaves some of them out.
+    """
     found: list[str] = []
     cursor: str | None = None
     while len(found) <= most and (page := jobs.page(SCAN_PAGE, cursor)):
         ids, matching = _matching(jobs, page, query, states)
-        found += matching
+        found += keep(matching)
         cursor = page[-1]
         if len(ids) < len(page):
             break

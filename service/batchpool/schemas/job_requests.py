@@ -177,7 +177,7 @@ class JobsQuery(JobsFilter):
 
 
 class BulkQuery(JobsFilter):
-    """`POST /v1/jobs/cancel` and `DELETE /v1/jobs`"""
+    """`POST /v1/jobs/cancel`, `POST /v1/jobs/retry` and `DELETE /v1/jobs`"""
 
     @model_validator(mode="after")
     def _not_all(self) -> "BulkQuery":

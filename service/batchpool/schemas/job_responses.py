@@ -287,6 +287,14 @@ class BulkAnswer(ResponseModel):
     more: bool = Field(description="whether more match: ask again for those")
 
 
+class BulkRetryAnswer(ResponseModel):
+    """Jobs whose items without success run again, as new jobs."""
+
+    taken: int = Field(description="at most 10,000, and those that are read within 10 s")
+    refused: int = Field(description="jobs that no worker can run, or whose items cannot be read")
+    more: bool = Field(description="whether more match: ask again, it goes on with those")
+
+
 class JobPage(ResponseModel):
     jobs: list[JobSummary]
     next: str | None = Field(description="cursor of the next page")

@@ -30,6 +30,7 @@ from batchpool.api.problems import Problem
 from batchpool.api.use_cases.cancel_job import cancel_job
 from batchpool.api.use_cases.delete_job import delete_job
 from batchpool.api.use_cases.retry_job import retry_job
+from batchpool.api.use_cases.retry_many import RETRIED_STATES, not_retried, retry_many
 from batchpool.api.use_cases.show_plan import show_plan
 from batchpool.api.use_cases.submit_job import DryRun, SubmittedJob, submit, try_to_submit
 from batchpool.api.use_cases.submit_many import Answer, submit_many
@@ -152,6 +153,17 @@ def post_cancel_many() -> Response:
 @blueprint.delete("")
 def delete_many() -> Response:
     return _ask("delete", TERMINAL_STATES)
+
+
+@blueprint.post("/retry")
+def post_retry_many() -> Response:
+    negotiate()
+    context, query = service(), read_query(BulkQuery)
+    keep = partial(not_retried, context)
+    ids, more = matching_ids(context.jobs, query, RETRIED_STATES, MOST_ASKED, keep)
+    done = retry_many(context, ids)
+    body = {"taken": done.taken, "refused": done.refused, "more": more or done.is_cut}
+    return json_response(body, 202)
 
 
 def _ask(action: BulkAction, states: Collection[str]) -> Response:

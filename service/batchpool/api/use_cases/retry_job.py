@@ -17,6 +17,7 @@ from batchpool.jobs.planning import JobPlan, Requirements, rank_classes, split_r
 from batchpool.jobs.refusals import NoWorkerSeen
 from batchpool.ledger.blocks.block_index import Selection
 from batchpool.ledger.blocks.record_fields import RecordDocument
+from batchpool.ledger.job_creation import IdempotencyKey
 from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.ledger.values.job_spec import ItemsSummary, JobSpec
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
@@ -28,12 +29,16 @@ NOT_SUCCEEDED = frozenset(RECORD_STATES) - {"succeeded"}
 
 
 def retry_job(
-    context: ApiContext, job_id: str, chosen: Callable[[RecordDocument], bool] | None = None
+    context: ApiContext,
+    job_id: str,
+    chosen: Callable[[RecordDocument], bool] | None = None,
+    key: IdempotencyKey | None = None,
 ) -> SubmittedJob:
     """Store the new job, unless the same key has done so before.
 
     Args:
         chosen: whether the item of a record is run again; default: all that have not succeeded.
+        key: default: the one of the current request, if any.
     Raises:
         Problem: 404; 409 while the job runs or when all of it succeeded; 429; 503 without a
             worker; 507.
@@ -56,7 +61,7 @@ def retry_job(
         spec = _again(job, taken.summary)
         ranges = split_ranges(spec.count, spec.batches)
         plan = JobPlan(spec, ranges, _class_id(spec, context.fleets.fresh()))
-        key = idempotency_key(context, {"retry_of": job_id})
+        key = key or idempotency_key(context, {"retry_of": job_id})
         return store_taken(context, plan, taken, key)
 
 

@@ -156,19 +156,20 @@ def _match(filters: Mapping[str, str]) -> str:
 
 
 def _done(query: Mapping[str, str]) -> str:
-    action, count = query.get("done", ""), query.get("count", "")
-    refused = query.get("refused", "0")
-    if action not in ACTIONS or not (count.isdecimal() and refused.isdecimal()):
+    action = query.get("done", "")
+    given = [query.get(name, "0") for name in ("count", "refused", "left", "later")]
+    if action not in ACTIONS or not all(each.isdecimal() for each in given):
         return ""
-    number = int(count[:6])
-    one = number == 1
-    words = (
-        f"{in_words(number).capitalize()} {'job was' if one else 'jobs were'} {ACTIONS[action]}."
-    )
-    if int(refused[:6]):
-        words += (
-            f" {numbers.plural(int(refused[:6]), 'job')} could not be: their state had changed."
-        )
+    count, refused, left, later = (int(each[:6]) for each in given)
+    if later:
+        return f"{numbers.plural(later, 'job')} will be {ACTIONS[action]} within some seconds."
+    were = "job was" if count == 1 else "jobs were"
+    words = f"{in_words(count).capitalize()} {were} {ACTIONS[action]}."
+    if refused:
+        why = "no worker can run them" if action == "retry" else "their state had changed"
+        words += f" {numbers.plural(refused, 'job')} could not be: {why}."
+    if left:
+        words += f" {numbers.plural(left, 'job')} would have taken too long; do it again for them."
     return words
 
 
@@ -177,6 +178,7 @@ class Confirmation:
     """The question before chosen jobs are cancelled, retried or deleted.
 
     Args:
+        by_match: whether they were chosen by the filters.
         question: names the number.
         words: names the jobs, and what happens.
         button: what the button does, to how many.
@@ -185,6 +187,7 @@ class Confirmation:
 
     action: str
     ids: tuple[str, ...]
+    by_match: bool
     question: str
     words: str
     button: str
@@ -193,23 +196,31 @@ class Confirmation:
 
 
 def build_confirmation(
-    action: str, jobs: Sequence[JobSummary], has_more: bool, back: str
+    action: str,
+    ids: Sequence[str],
+    jobs: Sequence[JobSummary],
+    by_match: bool,
+    has_more: bool,
+    back: str,
 ) -> Confirmation:
-    """The question about these jobs."""
-    count = numbers.plural(len(jobs), "job")
+    """The question about the jobs with these ids; `jobs` are the first of them at least."""
+    count = numbers.plural(len(ids), "job")
     verb = {"cancel": "Cancel", "retry": "Retry", "delete": "Delete"}[action]
     named = [f"{job.spec.task} ({numbers.plural(job.progress.total, 'item')})" for job in jobs[:5]]
-    more = f" and {numbers.count(len(jobs) - 5)} more" if len(jobs) > 5 else ""
+    more = f" and {numbers.count(len(ids) - 5)} more" if len(ids) > 5 else ""
     what = " and ".join(named) if len(named) == 2 else ", ".join(named) + more
     words = {
         "cancel": f"{what}. What is done keeps its records; the rest is not run.",
         "retry": f"{what}. The items without a value are run again, as new jobs.",
         "delete": f"{what}, with all their records. This cannot be undone.",
     }[action]
-    taken = f"These are the first {numbers.count(len(jobs))} that match; do it again for the rest."
+    taken = f"These are the first {numbers.count(len(ids))} that match; do it again for the rest."
+    if action == "retry" and by_match:
+        words += " Jobs that were retried by a filter before are left out."
     return Confirmation(
         action=action,
-        ids=tuple(job.id for job in jobs),
+        ids=tuple(ids),
+        by_match=by_match,
         question=f"{verb} {count}?",
         words=words,
         button=f"{verb} {count}",

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from flask import Blueprint, Response, request
+from werkzeug.datastructures import MultiDict
 
 from batchpool.api.context import ApiContext, service
 from batchpool.api.http import is_id
@@ -13,6 +15,7 @@ from batchpool.api.routes.pages.job_summaries import load_summaries, summaries
 from batchpool.api.use_cases.cancel_job import cancel_job
 from batchpool.api.use_cases.delete_job import delete_job
 from batchpool.api.use_cases.retry_job import retry_job
+from batchpool.api.use_cases.retry_many import RETRIED_STATES, not_retried, retry_many
 from batchpool.jobs.listing import list_jobs, matching_ids
 from batchpool.jobs.open_jobs import load_open_jobs
 from batchpool.ledger.values.job_entries import JobEntry
@@ -33,8 +36,14 @@ PAGE = 50
 MOST_SCAN_S = 0.5
 """Seconds after which a list ends where it is, with a link to go on."""
 
-MOST_CHOSEN = 500
+MOST_CHOSEN = 10_000
 """Jobs that are cancelled, retried or deleted at once."""
+
+MOST_AT_ONCE = 500
+"""Jobs that are cancelled or deleted by a request itself; more are left to the reconciler."""
+
+MOST_NAMED = 6
+"""Jobs that are read to name some of them."""
 
 _CARRY_OUT: dict[str, Callable[[ApiContext, str], object]] = {
     "cancel": cancel_job,
@@ -43,7 +52,7 @@ _CARRY_OUT: dict[str, Callable[[ApiContext, str], object]] = {
 }
 _ALLOWED = {
     "cancel": ("queued", "running"),
-    "retry": ("failed", "cancelled"),
+    "retry": RETRIED_STATES,
     "delete": ("succeeded", "failed", "cancelled"),
 }
 
@@ -67,18 +76,21 @@ def get_jobs() -> Response:
 def get_confirmation() -> Response:
     """Ask before an action on the chosen jobs, or on those that match the filters."""
     context, action = service(), _action(request.args)
-    back, has_more = request.args.get("back", ""), False
-    if request.args.get("match"):
+    back, has_more, by_match = request.args.get("back", ""), False, bool(request.args.get("match"))
+    if by_match:
         model = read_model(JobsFilter, _filter(context, _query()))
-        ids, has_more = matching_ids(context.jobs, model, _ALLOWED[action], MOST_CHOSEN)
+        keep = partial(not_retried, context) if action == "retry" else list
+        ids, has_more = matching_ids(context.jobs, model, _ALLOWED[action], MOST_CHOSEN, keep)
+        named = load_summaries(context, ids[:MOST_NAMED])
     else:
-        ids = _ids(request.args.getlist("id"))
-    able = [job for job in load_summaries(context, ids) if job.state in _ALLOWED[action]]
-    if not able:
+        chosen = load_summaries(context, _ids(request.args))
+        named = [job for job in chosen if job.state in _ALLOWED[action]]
+        ids = [job.id for job in named]
+    if not named:
         raise Problem(409, "Nothing to do", f"none of the chosen jobs can be {ACTIONS[action]}")
     if not (back.startswith("/jobs") and back.isascii()):
         back = "/jobs"
-    view = build_confirmation(action, able, has_more, back)
+    view = build_confirmation(action, ids, named, by_match, has_more, back)
     return page("confirm.html", "Jobs", view=view)
 
 
@@ -86,9 +98,16 @@ def get_confirmation() -> Response:
 def post_action() -> Response:
     """Carry an action out; jobs whose state has changed since it was asked for are left alone."""
     context, action = service(), _action(request.form)
-    ids = _ids(request.form.getlist("id"))
+    ids = _ids(request.form)
+    if action == "retry" and request.form.get("match"):
+        done = retry_many(context, ids)
+        left = len(ids) - done.taken - done.refused if done.is_cut else 0
+        return _done(action, done.taken, done.refused, left)
     if action == "retry" and len(ids) == 1:
         return see_other(f"/jobs/{retry_job(context, ids[0]).job_id}")
+    if action != "retry" and len(ids) > MOST_AT_ONCE:
+        context.jobs.ask("cancel" if action == "cancel" else "delete", ids)
+        return _done(action, 0, 0, 0, later=len(ids))
     refused = 0
     for job_id in ids:
         try:
@@ -99,7 +118,13 @@ def post_action() -> Response:
             refused += 1
     if action == "cancel" and len(ids) == 1 and not refused:
         return see_other(f"/jobs/{ids[0]}")
-    return see_other(f"/jobs?done={action}&count={len(ids) - refused}&refused={refused}")
+    return _done(action, len(ids) - refused, refused)
+
+
+def _done(action: str, count: int, refused: int, left: int = 0, later: int = 0) -> Response:
+    """Back to the list, which says what was done."""
+    said = {"done": action, "count": count, "refused": refused, "left": left, "later": later}
+    return see_other("/jobs?" + "&".join(f"{name}={value}" for name, value in said.items()))
 
 
 def _query() -> dict[str, str]:
@@ -148,8 +173,9 @@ def _action(given: object) -> str:
     return str(action)
 
 
-def _ids(given: list[str]) -> list[str]:
-    ids = [each for each in dict.fromkeys(given) if is_id(each)]
+def _ids(given: "MultiDict[str, str]") -> list[str]:
+    chosen = [*given.getlist("id"), *given.get("ids", "").split()]
+    ids = [each for each in dict.fromkeys(chosen) if is_id(each)]
     if not ids:
         raise field_problem("id", "choose at least one job")
     if len(ids) > MOST_CHOSEN:
