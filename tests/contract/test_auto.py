@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from batchpool.backends.auto.auto import Auto
-from batchpool.backends.auto.cost_model import BackendChoice, Constraints, TaskProfile
+from batchpool.backends.auto.cost_model import BackendChoice, Constraints
 from batchpool.backends.auto.policy import AutoPolicy
 from batchpool.backends.auto.profile_cache import CachedProfile, ProfileCache, profile_key
+from batchpool.backends.auto.task_profile import TaskProfile
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.item_source import ItemSource
 from batchpool.execution.in_flight import read_in_flight

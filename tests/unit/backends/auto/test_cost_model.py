@@ -7,10 +7,10 @@ import pytest
 from batchpool.backends.auto.cost_model import (
     BackendChoice,
     Constraints,
-    TaskProfile,
     choose,
     choose_without_probe,
 )
+from batchpool.backends.auto.task_profile import TaskProfile
 
 HERE = Constraints(left=1000, cpus=2, most=256, pool_startup_s=0.4, warm_children=8)
 COLD = replace(HERE, warm_children=0)
@@ -77,6 +77,45 @@ def test_what_waited_so_far_runs_in_a_warm_pool_that_is_as_fast() -> None:
     assert way(choose(WAITS, replace(few, has_async=True))) == ("process-pool", 8)
     assert way(choose(WAITS, replace(few, warm_children=4))) == ("thread-pool", 8)
     assert way(choose(WAITS, replace(few, only_waits=True))) == ("thread-pool", 8)
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        (replace(MIXED, task_wall_s=0.02, task_cpu_s=0.005, busy_alone=0.25), ("process-pool", 8)),
+        (replace(RELEASES, busy=1.6), ("process-pool", 8)),
+        (RELEASES, ("process-pool", 8)),
+        (COMPUTES, ("process-pool", 8)),
+        (replace(COMPUTES, task_wall_s=2e-6, task_cpu_s=2e-6), ("sequential", 1)),
+    ],
+    ids=["wait and compute", "hold and release", "release", "compute", "no-ops"],
+)
+def test_tasks_that_differ_run_in_all_children_of_a_warm_pool(
+    measured: TaskProfile, expected: tuple[str, int]
+) -> None:
+    few = replace(HERE, most=8)
+    assert way(choose(replace(measured, is_uneven=True), few)) == expected
+    if measured is not COMPUTES and expected[0] == "process-pool":
+        cold = replace(COLD, most=8, left=10)
+        assert choose(replace(measured, is_uneven=True), cold).backend == "thread-pool"
+
+
+def test_while_few_tasks_are_known_all_children_of_a_warm_pool_are_used() -> None:
+    known = choose(replace(COMPUTES, tasks=2), HERE)
+    assert way(known) == ("process-pool", 8)
+    assert known.why.endswith("later tasks may differ, so all 8 warm processes are used")
+    assert way(choose(replace(COMPUTES, tasks=2), replace(HERE, warm_children=64)))[1] == 8
+
+
+@pytest.mark.parametrize(
+    ("busy", "threads", "cpus", "expected"),
+    [(None, 1, 2, 1), (1.1, 2, 2, 1), (1.4, 2, 2, 1.4), (1.75, 2, 2, 2), (3.2, 8, 8, 3.2)],
+)
+def test_threads_keep_as_many_cpus_busy_as_was_measured(
+    busy: float | None, threads: int, cpus: int, expected: float
+) -> None:
+    profile = replace(COMPUTES, busy=busy, threads=threads)
+    assert profile.thread_cpus(cpus) == pytest.approx(expected)
 
 
 def test_a_warm_pool_is_taken_as_it_is_where_more_children_would_not_pay() -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from batchpool.backends.auto.cost_model import BackendChoice, Constraints, TaskProfile
+from batchpool.backends.auto.cost_model import BackendChoice, Constraints
 from batchpool.backends.auto.policy import AutoPolicy
 from batchpool.backends.auto.profile_cache import CachedProfile
+from batchpool.backends.auto.task_profile import TaskProfile
 from batchpool.backends.auto.timings import Timings
 from batchpool.model import ExecutionSite, Outcome
 
@@ -105,7 +107,7 @@ def test_the_result_has_the_times_of_the_choice_and_only_a_complete_profile_is_k
     choice = chosen.next(HERE)
     assert choice is not None
     kept = chosen.result(timings(0.02, 1e-5))
-    assert kept is not None and kept.profile == WAITS
+    assert kept is not None and kept.profile == replace(WAITS, tasks=50)
     assert kept.walls_s == {(choice.backend, choice.concurrency): 0.02}
     assert policy().result(timings(0.02, 0.0)) is None
 
@@ -170,13 +172,39 @@ def test_threads_whose_tasks_begin_to_compute_give_way_to_a_pool() -> None:
 
 
 def test_a_cached_profile_of_uneven_tasks_is_no_reason_to_measure_again() -> None:
-    cached = CachedProfile(COMPUTES, is_uneven=True)
-    chosen = AutoPolicy(2, 16, cached)
+    chosen = policy(replace(COMPUTES, is_uneven=True))
     choice = chosen.next(HERE)
     assert choice is not None and (choice.backend, choice.concurrency) == ("process-pool", 8)
     assert choice.why.endswith("tasks differ, so all 8 warm processes are used")
     assert is_still_right(chosen, timings_of(SELDOM))
     assert chosen.profile is not None
+
+
+def test_tasks_that_differ_are_kept_as_such() -> None:
+    chosen = policy(COMPUTES)
+    chosen.next(HERE)
+    kept = chosen.result(timings_of(SELDOM))
+    assert kept is not None and kept.profile.is_uneven
+
+
+def test_another_way_that_saves_less_than_a_change_costs_is_no_reason_to_change() -> None:
+    uneven = replace(COMPUTES, task_wall_s=0.002, task_cpu_s=0.002, is_uneven=True)
+    tiny = timings(2e-5, 2e-5)
+    for left, is_right in [(500, True), (50_000, False)]:
+        chosen, here = policy(uneven), replace(HERE, left=left)
+        chosen.next(here)
+        assert chosen.is_still_right(tiny, left, partial(replace, here)) is is_right
+
+
+def test_threads_that_keep_fewer_cpus_busy_than_they_did_give_way_to_a_pool() -> None:
+    chosen = policy(replace(COMPUTES, gil_held=0.5, busy=1.98, threads=2))
+    choice = chosen.next(HERE)
+    assert choice is not None and (choice.backend, choice.concurrency) == ("thread-pool", 2)
+    assert is_still_right(chosen, timings(0.055, 0.05))
+    # Two threads of which one waits for the GIL for half of its time.
+    assert not is_still_right(chosen, timings(0.075, 0.05))
+    after = chosen.next(HERE)
+    assert after is not None and after.backend == "process-pool"
 
 
 def test_a_choice_made_elsewhere_is_the_one_that_is_checked() -> None:

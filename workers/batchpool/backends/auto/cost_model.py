@@ -11,20 +11,21 @@ n is as many slots as keep the CPUs busy, or the waiting tasks in flight, and `m
 way costs some microseconds per item besides. The simplest that is nearly the fastest wins.
 
 A task that waits, and of which none has ended, may compute yet: until one has, a few are begun in
-the children of a pool that is warm, where they are not in each other's way if they do.
+the children of a pool that is warm, where they are not in each other's way if they do. Where tasks
+differ, what is measured says little of the next one: a warm pool is preferred, since threads that
+all compute would share one GIL.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import ceil
 
-WAITS_BELOW = 0.1
-"""A task with a smaller share of CPU in its wall time waits; it is not measured further."""
-RELEASED_FROM = 1.25
-"""Threads that keep more CPUs busy than this do not wait for one lock."""
+from batchpool.backends.auto.task_profile import TaskProfile
+
 _NEARLY = 1.05
-SATURATED_FROM = 0.9
-GIL_HELD_FROM = 0.8
-"""A task that holds the GIL for this share of its CPU time leaves a second thread too little."""
+_NEARLY_IF_UNEVEN = 1.25
+"""Tasks that differ run in a warm pool at this price: its worst case is better."""
+_KNOWN_FROM = 8
+"""After fewer tasks than this it is not known whether they differ."""
 _SLACK = 2.0
 """Slots per CPU for tasks that wait in between: with one, a CPU idles when waits coincide."""
 _POOL_PER_CPU = 4
@@ -35,91 +36,6 @@ _CHILD_ITEM_S = 40e-6
 _HANDOVER_S = 25e-6
 _CHUNK_S = 0.01
 _MOST_CHUNK = 256
-
-
-@dataclass(frozen=True)
-class TaskProfile:
-    """The measured profile of a task.
-
-    Attributes:
-        tasks: how many had ended; with 0 the times are those of a task so far, and no more than
-            a lower bound.
-        task_wall_s: of one task with no other beside it.
-        task_cpu_s: of one task.
-        busy_alone: CPUs that one thread kept busy, or could have; None if it was never alone.
-        busy: CPUs that `threads` threads kept busy together; None where it was not measured.
-        threads: how many.
-        gil_held: share of the moments at which another thread asked for the GIL, while one task
-            ran, and had to wait for it; None where nobody asked.
-        pickle_s: to pickle and unpickle an item, and to pack a value.
-    """
-
-    tasks: int
-    task_wall_s: float
-    task_cpu_s: float
-    busy_alone: float | None
-    busy: float | None = None
-    threads: int = 1
-    pickle_s: float = 0.0
-    gil_held: float | None = None
-
-    @property
-    def cpu_share(self) -> float:
-        """CPU time to wall time of a task, at most 1."""
-        return min(1.0, self.task_cpu_s / self.task_wall_s) if self.task_wall_s else 1.0
-
-    @property
-    def is_saturated(self) -> bool:
-        """Whether a task computes all the time."""
-        return max(self.busy_alone or 0.0, self.cpu_share) >= SATURATED_FROM
-
-    @property
-    def waits(self) -> bool:
-        """Whether a task hardly computes."""
-        return max(self.busy_alone or 0.0, self.cpu_share) < WAITS_BELOW
-
-    @property
-    def gil_share(self) -> float:
-        """The share of its CPU time for which a task keeps the GIL; 0 where nobody asked."""
-        return min(1.0, (self.gil_held or 0.0) / max(1e-6, self.busy_alone or 0.0))
-
-    @property
-    def holds_gil(self) -> bool:
-        """Whether a second thread would only slow down the first."""
-        return not self.waits and self.gil_share >= GIL_HELD_FROM
-
-    @property
-    def scaling(self) -> float | None:
-        """CPUs that threads keep busy together to those of one; None where it is not known."""
-        if self.busy is not None and self.busy_alone:
-            return self.busy / self.busy_alone
-        return 1 / self.gil_share if self.holds_gil else None
-
-    def to_json(self) -> dict[str, float | int | None]:
-        """The profile as the report shows it."""
-        return asdict(self) | {"cpu_share": self.cpu_share, "scaling": self.scaling}
-
-    def with_times(self, tasks: int, wall_s: float, cpu_s: float, beside: bool) -> "TaskProfile":
-        """The same with the times of tasks that have ended since.
-
-        Args:
-            beside: whether they shared CPUs or the GIL, so that their wall time may be too long.
-        """
-        if beside and self.busy_alone is None:
-            # The first tasks waited that long before they computed.
-            wall_s = min(wall_s, self.task_wall_s + cpu_s)
-        elif beside and self.busy_alone is not None and self.busy_alone >= WAITS_BELOW:
-            wall_s = min(wall_s, cpu_s / min(1.0, self.busy_alone))
-        alone = self.busy_alone
-        if alone is not None and not beside:
-            # Only now is it known what a task does after its beginning, or what later ones do.
-            alone = min(1.0, cpu_s / max(wall_s, 1e-9))
-        return replace(self, tasks=tasks, task_wall_s=wall_s, task_cpu_s=cpu_s, busy_alone=alone)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing is left to be measured."""
-        return self.tasks > 0 and (self.waits or self.holds_gil or self.busy is not None)
 
 
 @dataclass(frozen=True)
@@ -145,8 +61,8 @@ class Constraints:
         return profile.tasks == 0 and profile.waits and not self.only_waits
 
     def may_change(self, profile: TaskProfile) -> bool:
-        """Whether later tasks could compute where these waited."""
-        return profile.waits and not self.only_waits and self.most > 1
+        """Whether later tasks could compute where these waited, or more than these did."""
+        return (profile.waits or profile.is_uneven) and not self.only_waits and self.most > 1
 
 
 @dataclass(frozen=True)
@@ -178,10 +94,12 @@ def choose(profile: TaskProfile, constraints: Constraints) -> BackendChoice:
         return _warm_pool_until_known(profile, constraints)
     known = ways(profile, constraints)
     fastest = min(way.seconds for way in known)
-    nearly = [way for way in known if way.seconds <= fastest * _NEARLY]
+    factor = _NEARLY_IF_UNEVEN if profile.is_uneven else _NEARLY
+    nearly = [way for way in known if way.seconds <= fastest * factor]
+    simplest = next(way for way in nearly if way.seconds <= fastest * _NEARLY)
     if constraints.may_change(profile) and nearly[-1].concurrency <= constraints.warm_children:
-        return nearly[-1]
-    return nearly[0]
+        simplest = nearly[-1]
+    return _with_all_children(simplest, profile, constraints)
 
 
 def ways(profile: TaskProfile, constraints: Constraints) -> list[BackendChoice]:
@@ -194,9 +112,9 @@ def ways(profile: TaskProfile, constraints: Constraints) -> list[BackendChoice]:
 
 def thread_cpus(profile: TaskProfile, constraints: Constraints) -> float:
     """How many CPUs threads of this task can keep busy."""
-    if profile.busy is None:
-        return 1.0 if constraints.has_gil else float(constraints.cpus)
-    return float(constraints.cpus) if profile.busy >= RELEASED_FROM else 1.0
+    if profile.busy is None and not constraints.has_gil:
+        return float(constraints.cpus)
+    return profile.thread_cpus(constraints.cpus)
 
 
 def _slots(profile: TaskProfile, constraints: Constraints, cpus: float, item_s: float) -> int:
@@ -295,3 +213,19 @@ def _left(constraints: Constraints) -> str:
 
 def _ms(seconds: float) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+
+
+def _with_all_children(
+    choice: BackendChoice, profile: TaskProfile, constraints: Constraints
+) -> BackendChoice:
+    """The same with all children of a warm pool, where some tasks may wait longer than others."""
+    most = min(constraints.warm_children, _POOL_PER_CPU * constraints.cpus)
+    slots = min(constraints.most, constraints.left, most)
+    is_known = profile.tasks >= _KNOWN_FROM
+    if is_known and not profile.is_uneven:
+        return choice
+    if choice.backend != "process-pool" or slots <= choice.concurrency:
+        return choice
+    differ = "tasks differ" if profile.is_uneven else "later tasks may differ"
+    why = f"{choice.why}; {differ}, so all {slots} warm processes are used"
+    return replace(choice, concurrency=slots, why=why)

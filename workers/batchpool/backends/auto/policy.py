@@ -5,22 +5,25 @@ from dataclasses import replace
 from math import inf
 
 from batchpool.backends.auto.cost_model import (
-    RELEASED_FROM,
     BackendChoice,
     Constraints,
-    TaskProfile,
     choose,
     choose_without_probe,
     ways,
 )
 from batchpool.backends.auto.profile_cache import CachedProfile
+from batchpool.backends.auto.task_profile import TaskProfile
 from batchpool.backends.auto.timings import Timings
 
 _OFF_BY = 2.0
 _GAIN = 1.25
 """So many times as fast must another backend be: what runs must end before it begins."""
+_WORTH_S = 0.05
+"""A change that saves less costs more: what runs must end, and the next way must begin."""
 _COMPUTES_FROM = 0.5
 """Tasks in flight that use so many CPUs wait for each other, as well as for what they called."""
+_KEEPS_LESS = 0.8
+"""Threads that keep a smaller share busy of what was measured wait for each other."""
 _MORE = 1.5
 _WORTH_WALL_S = 0.005
 _WORTH_CPU_S = 0.001
@@ -61,8 +64,7 @@ class AutoPolicy:
     @property
     def thread_cpus(self) -> float:
         """How many CPUs threads of this process can keep busy, as far as is known."""
-        busy = None if self.profile is None else self.profile.busy
-        return 1.0 if busy is None or busy < RELEASED_FROM else float(self._cpus)
+        return 1.0 if self.profile is None else self.profile.thread_cpus(self._cpus)
 
     def next(self, constraints: Constraints) -> BackendChoice | None:
         """The choice for what is left; None if the task must be profiled first, see `learn`."""
@@ -73,8 +75,6 @@ class AutoPolicy:
             if self.profile is None or not (self._is_fresh or self.profile.is_complete):
                 return None
             choice = choose(self.profile, constraints)
-            if self._cached is not None and self._cached.is_uneven:
-                choice = _with_all_children(choice, constraints)
         self.adopt(choice)
         return choice
 
@@ -124,12 +124,12 @@ class AutoPolicy:
             self.profile = self._with_times(self.profile, timings, *seen)
         if self.profile is None or not self.profile.is_complete:
             return None
-        result = self._cached or CachedProfile(self.profile)
+        walls_s = {} if self._cached is None else self._cached.walls_s
         if seen is not None:
-            way = (self.choice.backend, self.choice.concurrency)
-            result.walls_s.setdefault(way, seen[0])
-            result.is_uneven |= timings.is_uneven
-        return result
+            walls_s.setdefault((self.choice.backend, self.choice.concurrency), seen[0])
+        tasks = max(self.profile.tasks, timings.count)
+        is_uneven = self.profile.is_uneven or timings.is_uneven
+        return CachedProfile(replace(self.profile, tasks=tasks, is_uneven=is_uneven), walls_s)
 
     def facts(self) -> dict[str, object]:
         """What was measured, for the report."""
@@ -171,12 +171,20 @@ class AutoPolicy:
         # With as many slots as are allowed, tasks that wait longer would get no more of them.
         has_more = self.choice.concurrency < self._most
         is_off = has_more and _differ(wall_s, self._expected_s, _WORTH_WALL_S)
-        if is_off or _differ(cpu_s, profile.task_cpu_s, _WORTH_CPU_S):
-            if self._cached is None or self._cached.is_uneven:
+        keep_less = self._threads_keep_less(profile, wall_s, cpu_s)
+        if is_off or keep_less or _differ(cpu_s, profile.task_cpu_s, _WORTH_CPU_S):
+            if self._cached is None or profile.is_uneven or keep_less:
                 return not self._is_another_better(profile, timings, constraints())
             self.profile = self._cached = None
             return False
         return True
+
+    def _threads_keep_less(self, profile: TaskProfile, wall_s: float, cpu_s: float) -> bool:
+        """Whether threads that should keep several CPUs busy wait for the GIL after all."""
+        slots, cpus = self.choice.concurrency, profile.thread_cpus(self._cpus)
+        expected = min(cpus, slots * (profile.busy_alone or profile.cpu_share))
+        is_threads = self.choice.backend == "thread-pool"
+        return is_threads and cpus > 1 and slots * cpu_s < _KEEPS_LESS * expected * wall_s
 
     def _is_another_better(
         self, profile: TaskProfile, timings: Timings, constraints: Constraints
@@ -189,6 +197,9 @@ class AutoPolicy:
             wall_s = min(wall_s, profile.task_wall_s + cpu_s)
             profile = replace(profile, busy=busy, threads=self.choice.concurrency)
             self.profile = profile.with_times(timings.count, wall_s, cpu_s, beside=False)
+        elif self._threads_keep_less(profile, wall_s, cpu_s):
+            profile = replace(profile, busy=busy, threads=self.choice.concurrency)
+            self.profile = self._with_times(profile, timings, wall_s, cpu_s)
         else:
             self.profile = self._with_times(profile, timings, wall_s, cpu_s)
         backend = self.choice.backend
@@ -198,16 +209,8 @@ class AutoPolicy:
         better = choose(self.profile, constraints)
         known = ways(self.profile, constraints)
         as_now_s = min((way.seconds for way in known if way.backend == backend), default=inf)
-        return better.backend != backend and as_now_s > _GAIN * better.seconds
-
-
-def _with_all_children(choice: BackendChoice, constraints: Constraints) -> BackendChoice:
-    """The same with all children of a warm pool, where some tasks may wait longer than others."""
-    slots = min(constraints.most, constraints.left, constraints.warm_children)
-    if choice.backend != "process-pool" or slots <= choice.concurrency:
-        return choice
-    why = f"{choice.why}; tasks differ, so all {slots} warm processes are used"
-    return replace(choice, concurrency=slots, why=why)
+        is_worth = as_now_s > max(_GAIN * better.seconds, better.seconds + _WORTH_S)
+        return better.backend != backend and is_worth
 
 
 def _differ(one_s: float, other_s: float, least_s: float) -> bool:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from math import ceil
 from time import monotonic, sleep
 
-from batchpool.backends.auto.cost_model import WAITS_BELOW, Constraints, TaskProfile, choose
+from batchpool.backends.auto.cost_model import Constraints, choose
 from batchpool.backends.auto.resizable_threads import ResizableThreads, queued_s
+from batchpool.backends.auto.task_profile import WAITS_BELOW, TaskProfile
 from batchpool.backends.auto.timings import Timings
 from batchpool.backends.base import Batch
 from batchpool.backends.item_source import ItemSource
@@ -76,7 +77,7 @@ class Probe:
             self._measure_busy(min(profile.task_wall_s, _LONGEST_S))
         while True:
             busy = self._measure_busy(max(MEASURE_S, min(2 * profile.task_wall_s, _LONGEST_S)))
-            profile = replace(self._profile(alone, first, gil_held), busy=busy, threads=threads)
+            profile = replace(self._profile(alone, None, gil_held), busy=busy, threads=threads)
             if not self._is_unclear(profile, constraints):
                 return profile
 
@@ -149,7 +150,8 @@ class Probe:
         ended = first or self._timings.mean(least=1)
         if ended is None:
             return seen
-        return seen.with_times(self._timings.count, *ended, beside=True)
+        seen = seen.with_times(self._timings.count, *ended, beside=True)
+        return replace(seen, is_uneven=self._timings.is_uneven)
 
     def _pickle_s(self) -> float:
         """How long it takes to pickle an item and a value; 0 if they cannot be pickled."""

@@ -6,22 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from batchpool.backends.auto.cost_model import TaskProfile
+from batchpool.backends.auto.task_profile import TaskProfile
 
 _MOST = 256
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
 class CachedProfile:
     """The profile of a task with its params.
 
     Attributes:
-        is_uneven: whether tasks differ from each other.
         walls_s: wall times by backend and concurrency.
     """
 
     profile: TaskProfile
-    is_uneven: bool = False
     walls_s: dict[tuple[str, int], float] = field(default_factory=dict)
 
 
