@@ -1,6 +1,6 @@
 """What `auto` decides: when to measure, how to run, and when to choose again; pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -145,13 +145,15 @@ class AutoPolicy:
             return True
         self.profile = self._with_times(profile, timings, *seen)
         better = choose(self.profile, constraints())
-        has_more = better.concurrency > _MORE * self.choice.concurrency
-        return better.backend == self.choice.backend and not has_more
+        if better.backend != self.choice.backend:
+            return not self._is_worth(better, ways(self.profile, constraints()))
+        return better.concurrency <= _MORE * self.choice.concurrency
 
     def _with_times(
         self, profile: TaskProfile, timings: Timings, wall_s: float, cpu_s: float
     ) -> TaskProfile:
         choice = self.choice
+        profile = replace(profile, is_uneven=profile.is_uneven or timings.is_uneven)
         if choice.backend == "process-pool" and choice.concurrency <= self._cpus:
             wall_s, cpu_s = timings.alone() or (wall_s, cpu_s)
             return profile.with_times(timings.count, wall_s, cpu_s, beside=False)
@@ -202,15 +204,17 @@ class AutoPolicy:
             self.profile = self._with_times(profile, timings, wall_s, cpu_s)
         else:
             self.profile = self._with_times(profile, timings, wall_s, cpu_s)
-        backend = self.choice.backend
-        if backend == "process-pool" and self.profile.waits:
+        if self.choice.backend == "process-pool" and self.profile.waits:
             # More slots need no end of what runs.
             return False
-        better = choose(self.profile, constraints)
-        known = ways(self.profile, constraints)
-        as_now_s = min((way.seconds for way in known if way.backend == backend), default=inf)
-        is_worth = as_now_s > max(_GAIN * better.seconds, better.seconds + _WORTH_S)
-        return better.backend != backend and is_worth
+        better, known = choose(self.profile, constraints), ways(self.profile, constraints)
+        return better.backend != self.choice.backend and self._is_worth(better, known)
+
+    def _is_worth(self, better: BackendChoice, known: Sequence[BackendChoice]) -> bool:
+        """Whether it saves more than a change to another backend costs."""
+        same = [way.seconds for way in known if way.backend == self.choice.backend]
+        least_s = max(_GAIN * better.seconds, better.seconds + _WORTH_S)
+        return min(same, default=inf) > least_s
 
 
 def _differ(one_s: float, other_s: float, least_s: float) -> bool:

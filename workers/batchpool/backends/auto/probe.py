@@ -26,6 +26,8 @@ _ENOUGH_CPUS = 2.0
 _WIDER = 2
 _ABOUT = 0.3
 """One thread that kept 0.9 CPUs busy counts as one that keeps a whole one busy."""
+_UNLIKE = 0.15
+"""Tasks whose share of CPU differs by more than this are of several kinds."""
 _COMPUTES_FROM = 0.5
 _LONGEST_S = 0.05
 
@@ -62,6 +64,9 @@ class Probe:
         if alone < WAITS_BELOW:
             return self._measure_waiting(alone, first, constraints)
         profile = self._profile(alone, first, gil_held)
+        if profile.is_uneven and constraints().warm_children:
+            # It has a place for each kind of task, whatever threads would do.
+            return profile
         while profile.holds_gil:
             # A second thread in this process would slow down the first.
             if not self._is_unclear(profile, constraints):
@@ -150,8 +155,11 @@ class Probe:
         ended = first or self._timings.mean(least=1)
         if ended is None:
             return seen
-        seen = seen.with_times(self._timings.count, *ended, beside=True)
-        return replace(seen, is_uneven=self._timings.is_uneven)
+        wall_s, cpu_s = ended
+        # What runs now may be unlike what has ended.
+        is_unlike = first is not None and abs(alone - cpu_s / max(wall_s, 1e-9)) > _UNLIKE
+        seen = seen.with_times(self._timings.count, wall_s, cpu_s, beside=True)
+        return replace(seen, is_uneven=is_unlike or self._timings.is_uneven)
 
     def _pickle_s(self) -> float:
         """How long it takes to pickle an item and a value; 0 if they cannot be pickled."""

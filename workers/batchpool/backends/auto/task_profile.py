@@ -104,4 +104,5 @@ class TaskProfile:
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to be measured."""
-        return self.tasks > 0 and (self.waits or self.holds_gil or self.busy is not None)
+        is_known = self.waits or self.holds_gil or self.is_uneven or self.busy is not None
+        return self.tasks > 0 and is_known
