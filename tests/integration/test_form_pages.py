@@ -63,6 +63,44 @@ def test_errors_are_those_of_the_api_at_their_fields(site: Any) -> None:
     assert site.get("/v1/jobs")["jobs"] == []
 
 
+def test_a_form_orders_reducers_a_rate_and_retries_that_wait(site: Any) -> None:
+    more = {"rate": "10/s", "logs": "false", "reduce": "mean=mean\nbest=top,k=2"}
+    more |= {"retries": "3", "retries.delay_s": "1.5", "retries.on": "OSError"}
+    response = post(site, "/jobs/new", **JOB, **more)
+    assert response.status_code == 303, response.text
+    spec = site.get(f"/v1{response.headers['Location']}")["spec"]
+    assert (spec["rate"], spec["logs"]) == ("10/s", False)
+    assert (spec["reduce"]["mean"]["op"], spec["reduce"]["best"]["k"]) == ("mean", 2)
+    retries = spec["retries"]
+    assert (retries["max"], retries["delay_s"], retries["on"]) == (3, 1.5, ["OSError"])
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "said"),
+    [
+        ("rate", "fast", "must be"),
+        ("logs", "maybe", "must be true or false"),
+        ("retries.delay_s", "-1", "must be at least 0"),
+        ("retries.jitter", "some", "must be"),
+        ("retries", "99", "must be at most 20"),
+        ("retries", "", "is required"),
+        ("reduce", "mean", "must be an object of reducers by name"),
+        ("reduce", "best=top", "best.k: `k` must be given for top"),
+        ("reduce", "best=nope", "best.op: must be"),
+    ],
+)
+def test_each_field_shows_its_own_error(site: Any, field: str, text: str, said: str) -> None:
+    values = JOB | {"retries": "1", "retries.factor": "2", "reduce": "a=sum", field: text}
+    shown = post(site, "/jobs/new", **values)
+    assert shown.status_code == 422
+    slot = shown.text.partition(f'id="{field}-e"')[2].partition("</span></span>")[0]
+    assert said in html.unescape(slot), slot
+    assert "hidden" not in slot.partition(">")[0]
+    assert "<details" in shown.text and " open><summary>More" in shown.text
+    marked = shown.text.partition('data-form="json"')[2].partition('data-form="curl"')[0]
+    assert field in ("logs", "retries") or "hot wrong" in marked
+
+
 def test_a_look_orders_nothing(site: Any) -> None:
     response = post(site, "/jobs/new?fragment=preview", **JOB)
     assert response.status_code == 200

@@ -79,7 +79,59 @@ def test_a_comparison_asks_for_every_combination() -> None:
 def test_an_error_stands_at_its_field_and_at_what_it_is_in() -> None:
     fields = [field_of("params.seconds", {}), field_of("labels", {})]
     errors = [FieldError("params.seconds", "too long"), FieldError("labels.a", "must be text")]
-    assert [each.error for each in with_errors(fields, errors)] == ["too long", "must be text"]
+    assert [each.error for each in with_errors(fields, errors)] == ["too long", "a: must be text"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "retries"),
+    [
+        ({"": "3"}, 3),
+        ({"": "many"}, "many"),
+        ({".delay_s": "1"}, {"delay_s": 1}),
+        (
+            {"": "3", ".delay_s": "0.5", ".factor": "x", ".jitter": "none", ".on": "A, b.C,"},
+            {"max": 3, "delay_s": 0.5, "factor": "x", "jitter": "none", "on": ["A", "b.C"]},
+        ),
+        ({"": '{"max": 3, "factor": 2}', ".factor": "4"}, {"max": 3, "factor": 4}),
+        ({"": '{"max": 3}'}, {"max": 3}),
+    ],
+)
+def test_retries_are_a_number_or_a_policy(fields: dict[str, str], retries: object) -> None:
+    values = {f"retries{name}": text for name, text in fields.items()}
+    assert job_body({"task": "sleep", **values}, SLEEP) == {"task": "sleep", "retries": retries}
+
+
+@pytest.mark.parametrize(
+    ("text", "reduce"),
+    [
+        ("all=sum", {"all": {"op": "sum"}}),
+        ("\r\na = top:/s , k=3\r\n", {"a": {"op": "top", "of": "/s ", "k": 3}}),
+        ('h={"op": "histogram", "bounds": [0, 1]}', {"h": {"op": "histogram", "bounds": [0, 1]}}),
+        ("h={broken", {"h": "{broken"}),
+        ("mean", "mean"),
+        ("a=sum\na=min", "a=sum\na=min"),
+        ("a=top,k", {"a": {"op": "top", "k": ""}}),
+    ],
+)
+def test_reducers_are_lines(text: str, reduce: object) -> None:
+    assert job_body({"task": "sleep", "reduce": text}, SLEEP)["reduce"] == reduce
+
+
+def test_an_error_in_a_policy_stands_at_its_own_field() -> None:
+    names = ("retries", "retries.delay_s", "reduce")
+    errors = [
+        FieldError("retries.delay_s", "must be at least 0"),
+        FieldError("retries.max", "is required"),
+        FieldError("reduce.best.k", "must be given"),
+    ]
+    shown = {
+        each.name: each.error for each in with_errors([field_of(n, {}) for n in names], errors)
+    }
+    assert shown == {
+        "retries": "is required",
+        "retries.delay_s": "must be at least 0",
+        "reduce": "best.k: must be given",
+    }
 
 
 NASTY = {"task": "it's", "params": {"text": "a\"b'$(rm)\n"}, "count": 3, "timeout_s": 9.5}

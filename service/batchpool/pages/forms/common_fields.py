@@ -10,7 +10,7 @@ from batchpool.backends.facts import BACKENDS
 from batchpool.charts import numbers
 from batchpool.jobs.fleet import Fleet
 from batchpool.json_value import JsonObject
-from batchpool.pages.forms.fields import Field, Option, field_of
+from batchpool.pages.forms.fields import Field, Option, field_of, message_at, place_of
 from batchpool.pages.forms.request_texts import RequestTexts
 from batchpool.schemas.refusals import FieldError
 
@@ -123,8 +123,12 @@ def named_errors(
     """Each error with the field of the form that shows it, and the field's label."""
     found = []
     for error in errors:
-        name = next(
-            (each for each in (error.field, error.field.partition(".")[0]) if each in fields), ""
-        )
-        found.append((name, fields[name].label if name else error.field, error.message))
+        name = place_of(error, fields)
+        label = fields[name].label if name else error.field
+        found.append((name, label, message_at(name, error) if name else error.message))
     return tuple(found)
+
+
+def wrong_lines(errors: Sequence[FieldError]) -> set[str]:
+    """The lines of a request with errors: `reduce.best` for one in `reduce.best.k`."""
+    return {".".join(error.field.split(".")[:2]) for error in errors}

@@ -20,6 +20,7 @@ from batchpool.pages.forms.common_fields import (
     option_fields,
     param_schemas,
     task_fields,
+    wrong_lines,
 )
 from batchpool.pages.forms.fields import (
     Field,
@@ -131,7 +132,7 @@ def build_comparison_form(
     what, how, rounds = (tuple(with_errors(section, errors)) for section in sections)
     fields = {field.name: field for field in (*what, *how, *rounds)}
     preview = Preview(
-        json=json_code(json_lines(body), {error.field for error in checked.errors}),
+        json=json_code(json_lines(body), wrong_lines(checked.errors)),
         texts=comparison_texts(body, url),
         errors=named_errors(errors, fields),
         refusal=checked.refusal,

@@ -1,7 +1,7 @@
 """Fields of forms, made from JSON Schemas; and their text as the value that a request holds."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -169,11 +169,26 @@ def labels_of(text: str) -> dict[str, str]:
 
 def with_errors(fields: Iterable[Field], errors: Iterable[FieldError]) -> Iterator[Field]:
     """The fields, each with the first error that names it or something in it."""
-    found = list(errors)
-    for field in fields:
-        own = [
-            each.message
-            for each in found
-            if each.field == field.name or each.field.startswith(f"{field.name}.")
-        ]
-        yield replace(field, error=own[0] if own else "")
+    shown = list(fields)
+    names = {field.name for field in shown}
+    found: dict[str, str] = {}
+    for error in errors:
+        name = place_of(error, names)
+        found.setdefault(name, message_at(name, error))
+    for field in shown:
+        yield replace(field, error=found.get(field.name, ""))
+
+
+def place_of(error: FieldError, names: Collection[str]) -> str:
+    """The field that shows an error: the one that it names, or the one that this is in; or ""."""
+    return next(
+        (each for each in (error.field, error.field.partition(".")[0]) if each in names), ""
+    )
+
+
+def message_at(name: str, error: FieldError) -> str:
+    """The message at the field, with the part of the field that is wrong."""
+    part = error.field.removeprefix(f"{name}.")
+    # The field that is named like the whole policy has its number.
+    is_plain = part == error.field or error.field == "retries.max"
+    return error.message if is_plain else f"{part}: {error.message}"

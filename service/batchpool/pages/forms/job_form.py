@@ -19,12 +19,19 @@ from batchpool.pages.forms.common_fields import (
     option_fields,
     param_schemas,
     task_fields,
+    wrong_lines,
 )
 from batchpool.pages.forms.fields import Field, body_of, items_of, labels_of, with_errors
+from batchpool.pages.forms.job_options import (
+    RETRIES,
+    job_schemas,
+    reducers_field,
+    reducers_of,
+    retries_of,
+)
 from batchpool.pages.forms.request_texts import job_texts, json_lines
 from batchpool.pages.guides.code_tokens import json_code
 from batchpool.pages.text import in_words
-from batchpool.schemas.job_requests import JobRequest
 from batchpool.schemas.refusals import FieldError
 
 _HOW: Final = {
@@ -44,13 +51,14 @@ _HOW: Final = {
     "on_error": {"label": "When an item fails", "hint": "go on, or cancel the rest"},
 }
 _MORE: Final = {
-    "retries": {"label": "Retries", "hint": "of a failed item, 0 to 20; or JSON"},
+    "rate": {"label": "Rate", "hint": "items that may begin, as 10/s or 500/min"},
+    "logs": {"label": "Logs", "hint": "keep what items print and log"},
+    "measure": {"label": "Measure", "hint": "CPU time and memory of each batch"},
     "queue_timeout_s": {
         "label": "Deadline in the queue",
         "unit": "seconds",
         "hint": "while queued or parked",
     },
-    "measure": {"label": "Measure", "hint": "CPU time and memory of each batch"},
     "dispatch": {"label": "Dispatch", "hint": "of pools"},
     "chunksize": {"label": "Chunk size", "hint": "items that a pool hands over at once"},
     "start_method": {"label": "Start method", "hint": "of processes"},
@@ -109,12 +117,16 @@ def job_body(values: Mapping[str, str], task: JsonObject | None) -> JsonObject:
     Args:
         task: of the chosen name, as `GET /v1/tasks` lists it; None for an unknown one.
     """
-    schemas = _job_schemas()
+    schemas = job_schemas()
     body = body_of(values, {"task": schemas["task"], **param_schemas(task)})
     body |= body_of(values, {"count": schemas["count"]})
     if items := items_of(values.get("items", "")):
         body["items"] = items
     body |= body_of(values, {name: schemas[name] for name in ("backend", *_HOW, *_MORE)})
+    if (retries := retries_of(values, schemas)) is not None:
+        body["retries"] = retries
+    if reducers := reducers_of(values.get("reduce", "")):
+        body["reduce"] = reducers
     if labels := labels_of(values.get("labels", "")):
         body["labels"] = labels
     return body
@@ -133,23 +145,18 @@ def build_job_form(
     """
     task = chosen_task(values, tasks)
     body = job_body(values, task)
-    sections = [_what(values, tasks, task), _how(values, fleet), _options(_MORE, values)]
+    sections = [_what(values, tasks, task), _how(values, fleet), _more(values)]
     what, how, more = (tuple(with_errors(section, checked.errors)) for section in sections)
     fields = {field.name: field for field in (*what, *how, *more)}
     return JobForm(
         what=what,
         how=how,
         more=more,
-        is_more_open=any(values.get(name) or fields[name].error for name in _MORE),
+        is_more_open=any(field.value or field.error for field in more),
         examples=tuple((words, f"/jobs/new?{urlencode(given)}") for words, given in EXAMPLES),
         preview=_preview(body, fields, fleet, checked, url),
         compare=f"/comparisons/new?{urlencode(_for_comparison(values))}",
     )
-
-
-def _job_schemas() -> dict[str, JsonObject]:
-    found: dict[str, JsonObject] = JobRequest.model_json_schema()["properties"]
-    return found
 
 
 def _what(
@@ -181,15 +188,19 @@ def _how(values: Mapping[str, str], fleet: Fleet) -> list[Field]:
     return [*fields, labels]
 
 
+def _more(values: Mapping[str, str]) -> list[Field]:
+    return [*_options(RETRIES, values), reducers_field(values), *_options(_MORE, values)]
+
+
 def _options(words: Words, values: Mapping[str, str]) -> list[Field]:
-    return option_fields(words, values, _job_schemas())
+    return option_fields(words, values, job_schemas())
 
 
 def _preview(
     body: JsonObject, fields: Mapping[str, Field], fleet: Fleet, checked: Checked, url: str
 ) -> Preview:
     return Preview(
-        json=json_code(json_lines(body), {error.field for error in checked.errors}),
+        json=json_code(json_lines(body), wrong_lines(checked.errors)),
         texts=job_texts(body, url),
         errors=named_errors(checked.errors, fields),
         refusal=checked.refusal,

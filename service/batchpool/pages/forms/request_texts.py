@@ -9,7 +9,7 @@ from typing import Final
 
 from batchpool.json_value import JsonObject
 
-_UNFOLDED: Final = ("params", "grid")
+_UNFOLDED: Final = ("params", "grid", "reduce", "retries")
 """Objects that are written with a name a line."""
 
 _WIDTH: Final = 72
@@ -65,7 +65,7 @@ def json_lines(body: JsonObject) -> Iterator[tuple[str, str]]:
     last = list(body)[-1]
     for name, value in body.items():
         comma = "" if name == last else ","
-        if name in _UNFOLDED and value:
+        if name in _UNFOLDED and value and isinstance(value, dict):
             yield f"  {json.dumps(name)}: {{", ""
             for inner, given in value.items():
                 end = "" if inner == list(value)[-1] else ","
@@ -114,7 +114,7 @@ def _job_command(body: JsonObject) -> str:
     for name, value in body.items():
         if name == "items":
             prefix = f"echo {shlex.quote(_compact(value))} |\n  "
-        elif name in ("params", "labels", "reduce"):
+        elif name in ("params", "labels", "reduce") and isinstance(value, dict):
             words += _pairs(name.removesuffix("s"), value)
         elif name == "logs":
             words.append("--logs" if value else "--no-logs")
