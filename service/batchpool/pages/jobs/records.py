@@ -1,4 +1,4 @@
-"""Records of a job: a page of them, filtered by state, and one in full; pure."""
+"""Records of a job: a page of them, filtered by state; pure."""
 
 import json
 from collections.abc import Sequence
@@ -11,14 +11,10 @@ from batchpool.charts.share_bar import draw_utilisation
 from batchpool.ledger.blocks.record_fields import RecordDocument
 from batchpool.model import RECORD_STATES
 from batchpool.pages.jobs.progress import done
-from batchpool.pages.text import sentence
 from batchpool.schemas.job_responses import Progress
 
 MOST_SHOWN = 80
 """Characters of a value in a line of the table."""
-
-MOST_TEXT = 20_000
-"""Characters of a value or traceback in full."""
 
 
 @dataclass(frozen=True)
@@ -66,23 +62,6 @@ class RecordsView:
     first_href: str | None
     next_href: str | None
     units: tuple[str, str]
-
-
-@dataclass(frozen=True)
-class RecordView:
-    """One record in full.
-
-    Args:
-        pairs: its fields as names and words.
-    """
-
-    index: int
-    state: str
-    value: str
-    error: str
-    traceback: str
-    log: str
-    pairs: tuple[tuple[str, str], ...]
 
 
 def build_records(
@@ -160,44 +139,3 @@ def _value(value: Any, most: int) -> str:
     else:
         text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def build_record(record: RecordDocument) -> RecordView:
-    """A record in full, with its traceback."""
-    error = record["error"]
-    wall_s, cpu_s = record["wall_s"], record["cpu_s"]
-    where = [
-        ("Item", json.dumps(record["item"], ensure_ascii=False)[:MOST_TEXT]),
-        ("Batch and epoch", f"{record['batch']}, epoch {record['epoch'] or numbers.NOTHING}"),
-        ("Attempt", _attempts(record)),
-        ("Worker", record["worker"] or "it never ran"),
-        ("Host", record["host"] or ""),
-        ("PID and parent", f"{record['pid']}, {record['ppid']}" if record["pid"] else ""),
-        ("Thread", record["thread_name"] or ""),
-        ("Interpreter", str(record["interpreter"]) if record["interpreter"] else ""),
-        ("Started", record["started_at"] or ""),
-        ("Wall time", numbers.duration(wall_s)),
-        ("CPU time", _cpu(cpu_s, wall_s)),
-        ("Shared sum seen", "" if record["sum_seen"] is None else str(record["sum_seen"])),
-    ]
-    return RecordView(
-        index=record["index"],
-        state=record["state"],
-        value="" if error else _value(record["value"], MOST_TEXT),
-        error=f"{error['type']}: {error['message']}" if error else "",
-        traceback=((error["traceback"] or "") if error else "")[:MOST_TEXT],
-        log=record["log"] or "",
-        pairs=tuple((name, words) for name, words in where if words),
-    )
-
-
-def _attempts(record: RecordDocument) -> str:
-    tries = [f"{tried['error']['type']}: {tried['error']['message']}" for tried in record["tries"]]
-    before = sentence(f"failed before with {'; '.join(tries)}") if tries else ""
-    return f"{record['attempt']}. {before}" if before else str(record["attempt"])
-
-
-def _cpu(cpu_s: float | None, wall_s: float | None) -> str:
-    if cpu_s is None or not wall_s:
-        return numbers.duration(cpu_s)
-    return f"{numbers.duration(cpu_s)}, {numbers.percent(cpu_s / wall_s)} of the wall time"

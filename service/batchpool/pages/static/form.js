@@ -25,7 +25,6 @@ async function look() {
     const found = page.querySelector('[data-fragment="preview"]');
     if (!found) return;
     preview.replaceChildren(...found.childNodes);
-    for (const button of preview.querySelectorAll("[data-copy]")) button.removeAttribute("hidden");
     markErrors();
   } catch {
     // The next input asks again; the order itself says what is wrong.

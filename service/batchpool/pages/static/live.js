@@ -15,6 +15,9 @@ const STREAM_AGAIN_MS = 15_000;
 /** @param {string} selector @returns {HTMLElement | null} */
 const find = (selector) => document.querySelector(selector);
 
+/** What the page shows and in which state it is. */
+const headline = () => find("[data-state]")?.dataset.state ?? find("h1")?.textContent ?? "";
+
 /** Shows all moments of a part of the page in the reader's time zone. @param {ParentNode} part */
 function showTimes(part) {
   const today = new Date().toDateString();
@@ -76,7 +79,7 @@ class Follower {
     this.answered = Date.now();
     this.slowAt = Date.now();
     this.said = 0;
-    this.state = find("[data-state]")?.dataset.state ?? find("h1")?.textContent ?? "";
+    this.state = headline();
     this.noStreamUntil = 0;
     this.ended = false;
     this.asking = false;
@@ -103,19 +106,20 @@ class Follower {
     if (this.ended) return;
     this.answered = Date.now();
     this.plan(0);
-    if (this.events && Date.now() >= this.noStreamUntil) this.open();
+    this.open();
   }
 
+  /** Opens the stream of events, if the page has one and it was not refused just now. */
   open() {
-    const stream = new EventSource(/** @type {string} */ (this.events));
+    if (!this.events || this.stream || this.ended || document.hidden || Date.now() < this.noStreamUntil) return;
+    const stream = new EventSource(this.events);
     this.stream = stream;
     for (const kind of ["progress", "batch", "job", "run", "comparison"]) {
       stream.addEventListener(kind, () => this.plan());
     }
     stream.addEventListener("end", () => {
       this.ended = true;
-      stream.close();
-      this.stream = null;
+      this.rest();
       this.plan(0);
     });
     stream.addEventListener("error", () => {
@@ -149,7 +153,7 @@ class Follower {
     }
     this.show();
     if (this.ended && this.age() === 0) return;
-    if (this.events && !this.stream && Date.now() >= this.noStreamUntil && !this.ended) this.open();
+    this.open();
     if (!this.stream || this.age() > 0) this.plan(this.events ? POLL_MS : this.everyMs);
   }
 
@@ -187,7 +191,6 @@ class Follower {
         continue;
       }
       renew(old, part);
-      showCopies(old);
     }
     const title = find("[data-title]")?.dataset.title;
     if (title) document.title = `${title} · batchpool`;
@@ -198,9 +201,8 @@ class Follower {
   announce() {
     const region = find("[data-announce]");
     if (!region || Date.now() - this.said < SAY_MS) return;
-    const state = find("[data-state]")?.dataset.state ?? find("h1")?.textContent ?? "";
     // The seconds without an answer are counted on the page, but not read out.
-    const now = this.age() ? "No answer, trying again." : state;
+    const now = this.age() ? "No answer, trying again." : headline();
     if (now === this.state) return;
     this.state = now;
     this.said = Date.now();
@@ -256,11 +258,6 @@ async function copy(text) {
   if (!done) throw new Error("not copied");
 }
 
-/** Shows the buttons that need this script. @param {ParentNode} part */
-function showCopies(part) {
-  for (const button of part.querySelectorAll("[data-copy]")) button.removeAttribute("hidden");
-}
-
 document.addEventListener("click", (event) => {
   const target = event.target instanceof Element ? event.target : null;
   for (const menu of document.querySelectorAll("details.menu[open]")) {
@@ -309,7 +306,7 @@ function wireChoices(form) {
 }
 
 showTimes(document);
-showCopies(document);
+document.documentElement.classList.add("scripted"); // Shows the buttons that need this script.
 for (const form of document.querySelectorAll("form[data-choose]")) {
   wireChoices(/** @type {HTMLFormElement} */ (form));
 }

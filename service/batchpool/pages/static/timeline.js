@@ -2,7 +2,7 @@
 
 import { Feed } from "./timeline_feed.js";
 import { AXIS, EDGE, Painter, paintStrip, readTheme } from "./timeline_paint.js";
-import { fetchRecord, inWords, letterOf, showItem, showRecord } from "./timeline_record.js";
+import { inWords, letterOf, readRecord, showItem } from "./timeline_record.js";
 import { failures, itemAt, itemNumbered, itemOf, laneAt, layOut, rowOf } from "./timeline_rows.js";
 import { after, count, foldIdle, seconds, UNFOLDED } from "./timeline_scale.js";
 
@@ -43,7 +43,7 @@ class Timeline {
     this.hint = [...this.panel.childNodes];
     this.small = host.dataset.kind === "card";
     const url = host.dataset.timeline ?? "";
-    this.records = url.replace(/timeline$/, "records");
+    this.page = url.replace(/^\/v1|\/timeline$/g, "");
     this.feed = new Feed(url, () => this.#arrived(), (words) => {
       Object.assign(part("problem"), { textContent: words, hidden: !words });
     });
@@ -368,18 +368,18 @@ class Timeline {
 
   /** Choose an item, bring it into view with as little moving as needed, and read its record. @param {Item} item */
   choose(item) {
-    this.#take(item);
+    this.#mark(item);
+    showItem(this.panel, item, this.#where(item));
     const x = this.x(item.start + item.wall / 2);
     if (x < this.gutter || x > this.width - EDGE) this.#look(this.folding.toShown(item.start) - this.span / 3, this.span);
     return this.#read(item.index);
   }
 
   /** @param {Item} item */
-  #take(item) {
+  #mark(item) {
     this.#follow(false);
     this.chosen = item;
     this.panel.hidden = false;
-    showItem(this.panel, item, this.#where(item));
     this.said.textContent = inWords(item, this.#where(item));
     const row = this.layout.lanes.find((each) => each.key === item.key);
     const room = this.scroller.clientHeight - AXIS;
@@ -394,11 +394,7 @@ class Timeline {
     this.#reading = new AbortController();
     const { signal } = this.#reading;
     try {
-      const record = await fetchRecord(this.records, index, signal);
-      if (!record || signal.aborted) return null;
-      const start = record.started_at ? instant(record.started_at) - instant(this.feed.whole?.submitted_at ?? "") : null;
-      showRecord(this.panel, record, start);
-      return { record, start };
+      return await readRecord(this.panel, this.page, index, signal);
     } catch {
       if (!signal.aborted) this.said.textContent = `no answer for the record of item ${index}; choose it again to try once more`;
       return null;
@@ -409,13 +405,10 @@ class Timeline {
   async go(index) {
     const loaded = itemNumbered(this.layout.lanes, index);
     if (loaded) return this.choose(loaded);
-    this.panel.hidden = false;
-    const { record, start } = (await this.#read(index)) ?? {};
-    if (!record || start === null || start === undefined) return;
-    const [wall, cpu] = [record.wall_s ?? 0, record.cpu_s ?? 0];
-    const item = { index, start, wall, cpu, state: letterOf(record.state), key: rowOf(this.layout.lanes, record)?.key ?? "" };
-    this.#take(item);
-    showRecord(this.panel, record, start);
+    const place = await this.#read(index);
+    if (!place || place.start === null) return;
+    const { start, wall, cpu } = place;
+    this.#mark({ index, start, wall, cpu, state: letterOf(place.state), key: rowOf(this.layout.lanes, place)?.key ?? "" });
     const span = Math.min(this.span, Math.max(SHORTEST_S, wall * 40));
     this.#look(this.folding.toShown(start) - span / 2, span);
   }
@@ -477,11 +470,6 @@ function countBetween(rows, from, to) {
     found += Math.max(0, after(start, to) - first - (start[first] + wall[first] < from ? 1 : 0));
   }
   return found;
-}
-
-/** Seconds since 1970, with the microseconds that Date.parse drops. @param {string} text */
-function instant(text) {
-  return Date.parse(text) / 1000 + Number(`0.000${/\.\d{3}(\d+)/.exec(text)?.[1] ?? "0"}`);
 }
 
 for (const host of document.querySelectorAll("[data-timeline]")) new Timeline(/** @type {HTMLElement} */ (host));

@@ -18,11 +18,11 @@ export function isBad(state) {
   return state === "f" || state === "t" || state === "x";
 }
 
-/** The lane in which a record's item ran. @param {Row[]} lanes @param {{worker: string | null, pid: number | null, thread_name: string | null}} record */
-export function rowOf(lanes, record) {
-  const near = lanes.filter((row) => (row.whole ?? row.detail)?.worker === record.worker);
-  const same = near.filter((row) => (row.whole ?? row.detail)?.pid === record.pid);
-  return same.find((row) => (row.whole ?? row.detail)?.thread === record.thread_name) ?? same[0] ?? near[0] ?? null;
+/** The lane in which an item ran. @param {Row[]} lanes @param {import("./timeline_record.js").Place} place */
+export function rowOf(lanes, place) {
+  const near = lanes.filter((row) => (row.whole ?? row.detail)?.worker === place.worker);
+  const same = near.filter((row) => (row.whole ?? row.detail)?.pid === place.pid);
+  return same.find((row) => (row.whole ?? row.detail)?.thread === place.thread) ?? same[0] ?? near[0] ?? null;
 }
 
 /** @param {Lane[]} lanes @returns {Map<string, Lane>} lanes by key; equal keys get a number */

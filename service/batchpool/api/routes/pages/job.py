@@ -1,6 +1,6 @@
 """/jobs/{id}: the page of a job."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 
@@ -15,12 +15,14 @@ from batchpool.api.routes.records import CSV, NDJSON, stream_records
 from batchpool.api.use_cases.retry_job import retry_job
 from batchpool.jobs.failures import FAILURES, Frame, cause_of, show_failures
 from batchpool.ledger.blocks.block_index import Selection
+from batchpool.ledger.blocks.record_fields import RecordDocument
 from batchpool.ledger.values.job_entries import JobEntry
 from batchpool.model import RECORD_STATES, TERMINAL_STATES
 from batchpool.pages.frame import Live
 from batchpool.pages.jobs.failures import FailuresView, build_failures
 from batchpool.pages.jobs.progress import done
-from batchpool.pages.jobs.records import RecordsView, RecordView, build_record, build_records
+from batchpool.pages.jobs.record import RecordView, build_record
+from batchpool.pages.jobs.records import RecordsView, build_records
 from batchpool.pages.jobs.sums import MOST_ITEMS, SharedSumView, build_shared_sum
 from batchpool.pages.jobs.view import Around, JobView, build_job
 from batchpool.schemas.job_responses import Job
@@ -70,7 +72,7 @@ class JobParts:
         found = next(self._context.records.stream(self._entry, index), None)
         if found is None or found["index"] != index:
             raise NotFound(f"no record of item {index} in this job: never run, or not yet")
-        return build_record(found)
+        return build_record(found, self._entry)
 
     @cached_property
     def failures(self) -> FailuresView | None:
@@ -117,19 +119,23 @@ def get_job(job_id: str) -> Response:
 
 @blueprint.post("/jobs/<job_id>/retry")
 def post_retry(job_id: str) -> Response:
-    """Run the items again that failed with one cause, as a new job."""
+    """Run one item again, or those that failed with one cause, as a new job."""
+    chosen = _is_item(_number_of(request.form, "item")) if "item" in request.form else _of_cause()
+    return see_other(f"/jobs/{retry_job(service(), check_job_id(job_id), chosen).job_id}")
+
+
+def _is_item(index: int) -> Callable[[RecordDocument], bool]:
+    return lambda record: record["index"] == index
+
+
+def _of_cause() -> Callable[[RecordDocument], bool]:
     given = request.form
     line = given.get("line", "")
     if not given.get("type") or (line and not (line.isascii() and line.isdigit())):
         raise field_problem("type", "names no cause of failures")
     place = (given.get("file", ""), int(line[:9]), given.get("function", "")) if line else None
     cause = (given["type"], Frame(*place) if place else None)
-    submitted = retry_job(
-        service(),
-        check_job_id(job_id),
-        lambda record: record["state"] in FAILURES and cause_of(record) == cause,
-    )
-    return see_other(f"/jobs/{submitted.job_id}")
+    return lambda record: record["state"] in FAILURES and cause_of(record) == cause
 
 
 def _state() -> str | None:
@@ -140,7 +146,11 @@ def _state() -> str | None:
 
 
 def _number(name: str) -> int:
-    text = request.args.get(name) or "0"
+    return _number_of(request.args, name)
+
+
+def _number_of(given: Mapping[str, str], name: str) -> int:
+    text = given.get(name) or "0"
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise field_problem(name, f"must be a whole number, got {text[:20]!r}")
     return int(text)
