@@ -40,7 +40,8 @@ class Lane(TypedDict):
     """One row: a thread, a process, or several processes that ran one after the other.
 
     `pid` is None where each item had a process of its own. `starts` has `[start, end]` of the
-    start-up of its process, `queue` of waits in the queue.
+    start-up of its process, `queue` of waits in the queue; `running` when the item that runs now
+    may have begun.
     """
 
     host: str
@@ -54,6 +55,7 @@ class Lane(TypedDict):
     bins: NotRequired[Bins | None]
     starts: list[list[float]]
     queue: list[list[float]]
+    running: NotRequired[float | None]
 
 
 class SharedSum(TypedDict):

@@ -74,11 +74,16 @@ class TimelineLane(ResponseModel):
     bins: Bins | None = None
     starts: list[Interval] = Field(description="start-ups of the backend")
     queue: list[Interval] = Field(description="waits in the queue before its first work")
+    running: float | None = Field(
+        description="the end of what ran here before the item that runs now; null where none runs"
+    )
 
 
 class TimelineMark(ResponseModel):
     at: float
-    kind: Literal["worker_lost", "takeover", "run_again", "refused_write"]
+    kind: Literal["worker_lost", "takeover", "run_again", "refused_write"] = Field(
+        description="`run_again`: one for each item that was in flight when its worker was lost"
+    )
     worker: str
     lane: int | None = Field(description="the first one of that epoch, by its position")
     batch: int

@@ -21,6 +21,7 @@ from batchpool.ledger.values.job_entries import (
     JobEntry,
     LostOwner,
     NewJob,
+    Tally,
     new_entry,
 )
 from batchpool.model import ExecutionSite, Outcome
@@ -252,7 +253,8 @@ def test_a_takeover_is_marked_with_what_it_kept() -> None:
     shown = show_timeline(job, read_job(job, blocks), Window(), 0)
     lost, takeover, again, refused = shown["marks"]
     assert (lost["from"], lost["items"]) == (2.9, 2)
-    assert (again["kind"], again["items"], again["lane"]) == ("run_again", 2, 1)
+    assert (again["kind"], again["at"], again["lane"]) == ("run_again", 4.5, 1)
+    assert again["text"] == "runs item 3 again, which was in flight"
     assert (refused["kind"], refused["at"], refused["lane"]) == ("refused_write", 6.0, 0)
     assert (lost["kind"], lost["at"], lost["worker"], lost["lane"]) == ("worker_lost", 4.0, "w", 0)
     assert (takeover["kind"], takeover["at"], takeover["kept"], takeover["lane"]) == (
@@ -275,3 +277,46 @@ def test_the_shared_sum_is_thinned_to_the_width_with_its_last_step() -> None:
 def test_a_job_without_records_has_no_lanes() -> None:
     shown = show_timeline(entry(), read_job(entry(), {}), Window(), 0)
     assert (shown["lanes"], shown["overview"], shown["total"]) == ([], [], 0)
+
+
+def running_job(*batches: tuple[int, int], recorded: int = 2) -> JobEntry:
+    """A job that runs: the items of each batch that are in flight, and all of them."""
+    job = entry([(number * 100, count) for number, (_, count) in enumerate(batches)])
+    made = [
+        replace(batch, state="running", tally=Tally({"succeeded": recorded}, running=running))
+        for batch, (running, _) in zip(job.batches, batches, strict=True)
+    ]
+    return replace(job, state="running", finished_ms=None, batches=made)
+
+
+def running_since(job: JobEntry, blocks: Blocks) -> list[float | None]:
+    shown = show_timeline(job, read_job(job, blocks), Window(), SUBMITTED_MS + 9000)
+    return [lane["running"] for lane in shown["lanes"]]
+
+
+def test_items_run_in_the_lanes_that_have_been_free_for_longest() -> None:
+    blocks: Blocks = {0: [(1, [item(0, 0, 500, 0), item(1, 0, 300, 1)])]}
+    assert running_since(running_job((2, 9)), blocks) == [1.5, 1.3]
+    assert running_since(running_job((1, 9)), blocks) == [None, 1.3]
+    assert running_since(running_job((2, 3)), blocks) == [None, 1.3]
+    assert running_since(running_job((0, 9)), blocks) == [None, None]
+    ended = replace(running_job((2, 9)), state="succeeded", finished_ms=SUBMITTED_MS + 9000)
+    closed = replace(ended, batches=[replace(ended.batches[0], state="succeeded")])
+    assert running_since(closed, blocks) == [None, None]
+
+
+def test_the_first_items_of_a_worker_have_lanes_before_their_records() -> None:
+    job = running_job((3, 9), recorded=0)
+    shown = show_timeline(job, read_job(job, {}), Window(), SUBMITTED_MS + 9000)
+    assert [lane["running"] for lane in shown["lanes"]] == [1.0] * 3
+    assert {lane["worker"] for lane in shown["lanes"]} == {"w"}
+    assert (shown["lanes_shown"], shown["lanes_total"], shown["total"]) == (3, 3, 0)
+    one = {0: [(1, [item(0, 0, 500)])]}
+    assert running_since(running_job((3, 9), recorded=1), one) == [1.5, 1.0, 1.0]
+
+
+def test_what_was_recorded_is_never_later_than_now() -> None:
+    job = running_job((1, 9))
+    blocks: Blocks = {0: [(1, [item(0, 0, 500), item(1, 600, 400)])]}
+    shown = show_timeline(job, read_job(job, blocks), Window(), SUBMITTED_MS + 1550)
+    assert (shown["now"], shown["end"], shown["shown"]) == (2.0, 2.0, 2)

@@ -16,7 +16,7 @@ class Mark:
     """Something that happened to a batch; `of` is the epoch in whose lanes it is shown.
 
     `since_ms` is the last sign of life of a worker that was lost; `origin_ms` when the job was
-    submitted.
+    submitted; `indices` the items that were in flight and are run again.
     """
 
     at_ms: int
@@ -27,6 +27,7 @@ class Mark:
     since_ms: int | None = None
     kept: int | None = None
     items: int | None = None
+    indices: frozenset[int] = frozenset()
     origin_ms: int = 0
 
     def to_json(self) -> JsonObject:
@@ -65,7 +66,7 @@ def _of_batch(batch: BatchEntry, items: Mapping[OneEpoch, int]) -> Iterator[Mark
         if owner["end_reason"] == "lost" and owner["ended_ms"] is not None:
             yield _lost(of, owner, owner["ended_ms"])
         if "refused_ms" in owner:
-            text = f"wrote to batch {batch.index}, which it had lost; nothing of that was taken"
+            text = f"wrote to batch {batch.index}, which it had lost; refused"
             yield Mark(owner["refused_ms"], "refused_write", owner["worker"], of, text)
         before = owner
 
@@ -77,10 +78,9 @@ def _takeover(batch: BatchEntry, of: OneEpoch, before: Epoch, kept: int) -> Iter
     text = f"{verb} batch {batch.index}, keeps {kept:,} of its {batch.count:,} items"
     started_ms, worker = owner["started_ms"], owner["worker"]
     yield Mark(started_ms, "takeover", worker, of, text, kept=kept, items=batch.count)
-    in_flight = len(before["lost"]["in_flight"]) if "lost" in before else 0
+    in_flight = frozenset(before["lost"]["in_flight"]) if "lost" in before else None
     if in_flight:
-        text = f"runs again up to {in_flight:,} items of batch {batch.index} that were in flight"
-        yield Mark(started_ms, "run_again", worker, of, text, items=in_flight)
+        yield Mark(started_ms, "run_again", worker, of, "", indices=in_flight)
 
 
 def _lost(of: OneEpoch, owner: Epoch, ended_ms: int) -> Mark:

@@ -3,16 +3,18 @@
 All functions are pure; times become seconds since the job was submitted only in their answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from batchpool.jobs.timeline import drawing
 from batchpool.jobs.timeline.job_spans import JobSpans
 from batchpool.jobs.timeline.marks import Mark, marks_of
+from batchpool.jobs.timeline.running import find_running
 from batchpool.jobs.timeline.tracks import Lane, Place
 from batchpool.jobs.timeline.waits import queue_waits, start_ups
 from batchpool.json_value import JsonObject
-from batchpool.ledger.values.job_entries import JobEntry
+from batchpool.ledger.values.job_entries import Epoch, JobEntry
 from batchpool.model import TERMINAL_STATES
 from batchpool.timestamps import rfc3339
 
@@ -73,9 +75,12 @@ def show_timeline(job: JobEntry, spans: JobSpans, window: Window, now_ms: int) -
         now_ms: Redis' clock, up to which a job that is not terminal lasts.
     """
     ended = job.state in TERMINAL_STATES
-    now_ns = ((job.finished_ms or now_ms) - job.submitted_ms) * 1_000_000
-    cut = _Cut.of(spans, window, max(now_ns, spans.last_ns) if ended else now_ns)
+    # Blocks are read after the clock: what they say has happened.
+    now_ns = max(((job.finished_ms or now_ms) - job.submitted_ms) * 1_000_000, spans.last_ns)
+    cut = _Cut.of(spans, window, now_ns)
     with_sums = window.shared_sum and job.spec.shared_sum != "none"
+    running = find_running(job, spans, cut.lanes)
+    unknown = _show_unknown(job, running.elsewhere)
     sums = drawing.shared_sums(cut.lanes, cut.visible, window.width) if with_sums else None
     return {
         "job": job.id,
@@ -91,18 +96,20 @@ def show_timeline(job: JobEntry, spans: JobSpans, window: Window, now_ms: int) -
         "total": spans.total,
         "shown": sum(map(len, cut.visible)),
         "overview": _overview(spans.lanes, cut.end_ns),
-        "lanes": _show_lanes(job, spans, cut),
-        "lanes_total": len(spans.lanes),
-        "lanes_shown": len(cut.lanes),
-        "marks": [_show_mark(mark, spans, cut.lanes) for mark in marks_of(job, spans.items)],
+        "lanes": [*_show_lanes(job, spans, cut, running.since_ns), *unknown],
+        "lanes_total": len(spans.lanes) + len(unknown),
+        "lanes_shown": len(cut.lanes) + len(unknown),
+        "marks": list(_show_marks(job, spans, cut.lanes)),
         "shared_sum": sums,
     }
 
 
-def _show_lanes(job: JobEntry, spans: JobSpans, cut: _Cut) -> list[JsonObject]:
+def _show_lanes(
+    job: JobEntry, spans: JobSpans, cut: _Cut, running: Mapping[int, int]
+) -> list[JsonObject]:
     edges = drawing.edges(cut.start_ns, cut.stop_ns, cut.bins) if cut.bins else []
     shown = []
-    for lane, visible in zip(cut.lanes, cut.visible, strict=True):
+    for at, (lane, visible) in enumerate(zip(cut.lanes, cut.visible, strict=True)):
         if edges:
             items = {"bins": drawing.bins(lane, visible, edges)}
         else:
@@ -110,6 +117,7 @@ def _show_lanes(job: JobEntry, spans: JobSpans, cut: _Cut) -> list[JsonObject]:
         waits = {
             "starts": start_ups(job, spans.epochs, lane, cut.pixel_ns),
             "queue": queue_waits(job, spans.epochs, lane),
+            "running": running[at] / NANO if at in running else None,
         }
         shown.append(_show_place(lane) | items | waits)
     return shown
@@ -153,7 +161,34 @@ def _overview(lanes: Sequence[Lane], end_ns: int) -> list[int]:
     return drawing.shares(sums, edges, len(lanes))
 
 
-def _show_mark(mark: Mark, spans: JobSpans, lanes: Sequence[Lane]) -> JsonObject:
-    number = spans.numbers.get(mark.of)
-    on = (at for at, lane in enumerate(lanes) if number in lane.track.claims)
-    return mark.to_json() | {"lane": next(on, None)}
+def _show_unknown(job: JobEntry, elsewhere: Sequence[tuple[Epoch, int]]) -> list[JsonObject]:
+    """Lanes for the first items of workers, which have no record yet."""
+    shown: list[JsonObject] = []
+    for owner, count in elsewhere:
+        since_s = (owner["started_ms"] - job.submitted_ms) / 1000
+        place = {"host": owner["host"], "worker": owner["worker"], "pid": None, "thread": None}
+        lane = {"ppid": owner["pid"], "items": 0, "label": "running"}
+        waits = {"starts": [], "queue": [], "running": since_s}
+        shown += [place | lane | waits] * min(count, MOST_LANES - len(shown))
+    return shown
+
+
+def _show_marks(job: JobEntry, spans: JobSpans, lanes: Sequence[Lane]) -> Iterator[JsonObject]:
+    for mark in marks_of(job, spans.items):
+        number = spans.numbers.get(mark.of)
+        on = [at for at, lane in enumerate(lanes) if number in lane.track.claims]
+        if mark.kind == "run_again":
+            yield from _show_reruns(mark, lanes, on)
+        else:
+            yield mark.to_json() | {"lane": next(iter(on), None)}
+
+
+def _show_reruns(mark: Mark, lanes: Sequence[Lane], on: Iterable[int]) -> Iterator[JsonObject]:
+    """A mark for each item of the mark that has run again by now."""
+    for at in on:
+        spans, positions = lanes[at].track.spans, range(lanes[at].first, lanes[at].last)
+        indices = spans.index[positions.start : positions.stop]
+        for position in compress(positions, map(mark.indices.__contains__, indices)):
+            item, start_s = spans.index[position], spans.start[position] / NANO
+            text = f"runs item {item:,} again, which was in flight"
+            yield mark.to_json() | {"lane": at, "at": start_s, "items": 1, "text": text}

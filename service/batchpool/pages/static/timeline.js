@@ -1,7 +1,8 @@
 // The timeline: wires what timeline_ui.html renders to the feed, the canvas and the record beside it.
 
+import { Backdrop, sizeCanvas } from "./timeline_backdrop.js";
 import { Feed } from "./timeline_feed.js";
-import { AXIS, EDGE, Painter, paintStrip, readTheme } from "./timeline_paint.js";
+import { AXIS, EDGE, Painter, readTheme } from "./timeline_paint.js";
 import { inWords, letterOf, readRecord, showItem } from "./timeline_record.js";
 import { failures, itemAt, itemNumbered, itemOf, laneAt, layOut, rowOf } from "./timeline_rows.js";
 import { after, count, foldIdle, seconds, UNFOLDED } from "./timeline_scale.js";
@@ -24,6 +25,7 @@ class Timeline {
   /** @type {Item | null} */ chosen = null;
   /** @type {Item | null} */ hovered = null;
   frame = 0;
+  backdrop = new Backdrop();
   /** @type {Map<number, number>} where each finger or mouse button is down */ #down = new Map();
   #dragFrom = 0;
   #dragged = false;
@@ -294,17 +296,21 @@ class Timeline {
     const { gutter, width, theme, chosen, hovered, folding, scroller, layout: { rows }, feed: { whole, detail, withSum } } = this;
     const [context, strip] = [this.canvas.getContext("2d"), this.strip.getContext("2d")];
     if (!whole || !context || !strip) return;
-    const sums = rows.flatMap((row) => row.sums.map(([, value]) => value));
+    const sums = withSum ? rows.flatMap((row) => row.sums.map(([, value]) => value)) : [];
     const scale = 1 / this.perPixel;
-    const { from } = this.view;
-    new Painter({
-      context, width, gutter, theme, chosen, hovered, whole, detail, rows, gaps: folding.gaps, notes: width >= NARROW_PX,
-      height: scroller.clientHeight, scroll: scroller.scrollTop, sumMost: withSum ? sums.reduce((a, b) => Math.max(a, b), 1) : 0,
-      x: (time) => gutter + (folding.toShown(time) - from) * scale,
-      time: (pixel) => folding.toTime(from + (pixel - gutter) / scale),
-    }).paint();
+    const snap = (/** @type {number} */ pixel) => Math.floor(pixel * devicePixelRatio) / devicePixelRatio;
+    const origin = snap(gutter - this.view.from * scale);
+    const scene = {
+      context, width, gutter, theme, chosen, hovered, whole, detail, rows, origin, scale, gaps: folding.gaps,
+      left: snap(gutter), right: snap(width - EDGE), height: scroller.clientHeight, scroll: scroller.scrollTop,
+      notes: width >= NARROW_PX, sumMost: withSum ? sums.reduce((a, b) => Math.max(a, b), 1) : 0,
+      x: (/** @type {number} */ time) => origin + folding.toShown(time) * scale,
+      time: (/** @type {number} */ pixel) => folding.toTime((pixel - origin) / scale),
+    };
+    this.backdrop.update(scene);
+    new Painter(scene).paint(this.backdrop.canvas);
     const at = (/** @type {number} */ share) => folding.toShown(share * this.end);
-    paintStrip({ context: strip, width, height: STRIP_PX, gutter, theme, busy: whole.overview, at, window: this.view });
+    new Painter({ ...scene, context: strip, height: STRIP_PX }).paintOverview(whole.overview, at, this.view);
     this.#describe(whole);
   }
 
@@ -451,14 +457,6 @@ class Timeline {
     this.panel.hidden = this.small;
     this.draw();
   }
-}
-
-/** @param {HTMLCanvasElement} canvas @param {number} width @param {number} height CSS pixels */
-function sizeCanvas(canvas, width, height) {
-  const [w, h] = [Math.round(width * devicePixelRatio), Math.round(height * devicePixelRatio)];
-  if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
-  Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
-  canvas.getContext("2d")?.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
 }
 
 /** Items that ran between two times. @param {Row[]} rows @param {number} from @param {number} to */

@@ -5,8 +5,8 @@
 /** Shares of each bin in percent; failed: bin, first index, count.
  * @typedef {{busy: number[], cpu: number[], failed: [number, number, number][]}} Bins */
 /** @typedef {{host: string, worker: string, pid: number | null, thread: string | null, items: number, label: string,
- *   bars?: Bars | null, bins?: Bins | null, starts: [number, number][], queue: [number, number][]}} Lane */
-/** @typedef {{at: number, kind: "worker_lost" | "takeover" | "run_again", worker: string | null,
+ *   bars?: Bars | null, bins?: Bins | null, starts: [number, number][], queue: [number, number][], running?: number | null}} Lane */
+/** @typedef {{at: number, kind: "worker_lost" | "takeover" | "run_again" | "refused_write", worker: string | null,
  *   lane: number | null, from: number | null, text: string}} Mark */
 /** What the endpoint answers.
  * @typedef {{state: string, submitted_at: string, from: number, to: number, end: number, now: number | null,

@@ -8,15 +8,21 @@ import { after, count, tickLabel, ticks } from "./timeline_scale.js";
 /** @typedef {import("./timeline_feed.js").Shown} Shown */
 /** @typedef {import("./timeline_rows.js").Item} Item */
 /** @typedef {import("./timeline_rows.js").Row} Row */
-/** @typedef {{colours: Record<string, string>, sans: string, mono: string, hatch: CanvasPattern | null, lost: CanvasPattern | null}} Theme */
-/** What one picture needs; x: seconds to pixels, time: the way back; sumMost: 0 if no sum is shown.
+/** Slanted lines; period: the pixels after which they look the same.
+ * @typedef {{pattern: CanvasPattern | null, turn: DOMMatrix, period: number}} Hatch */
+/** @typedef {{colours: Record<string, string>, sans: string, mono: string, hatch: Hatch, lost: Hatch}} Theme */
+/** What one picture needs; x: seconds to pixels, time: the way back; origin: the pixel of second 0; left, right: what is
+ * drawn of the lanes; sumMost: 0 if no sum is shown.
  * @typedef {{context: CanvasRenderingContext2D, width: number, height: number, gutter: number, scroll: number,
  *   rows: Row[], whole: Shown, detail: Shown | null, x: (time: number) => number, time: (pixel: number) => number,
- *   gaps: [number, number][], chosen: Item | null, hovered: Item | null, sumMost: number, notes: boolean, theme: Theme}} Scene */
+ *   origin: number, scale: number, left: number, right: number, gaps: [number, number][], chosen: Item | null,
+ *   hovered: Item | null, sumMost: number, notes: boolean, theme: Theme}} Scene */
 
 export const AXIS = 26;
 export const EDGE = 8;
 const STEP_PX = 3;
+const PIN_PX = 6;
+const RING_PX = 14;
 const COLOURS =
   "surface inset line grid text text-2 text-3 held held-line compute startup queue fail fail-soft late late-fill " +
   "late-soft crash crash-soft still still-soft ok accent accent-soft";
@@ -45,18 +51,18 @@ export function readTheme(host) {
   return { colours, sans, mono, hatch: hatch(colours["held-line"], 0.42, 5, 45), lost: hatch(colours.crash, 0.55, 6, -45) };
 }
 
-/** @param {string} colour @param {number} alpha @param {number} step @param {number} angle */
+/** @param {string} colour @param {number} alpha @param {number} step @param {number} angle @returns {Hatch} */
 function hatch(colour, alpha, step, angle) {
   const tile = document.createElement("canvas");
   tile.width = tile.height = Math.round(step * devicePixelRatio);
   const context = tile.getContext("2d");
-  if (!context) return null;
+  const turn = new DOMMatrix().rotate(angle).scale(step / tile.width);
+  const period = step * Math.SQRT2;
+  if (!context) return { pattern: null, turn, period };
   context.globalAlpha = alpha;
   context.fillStyle = colour;
   context.fillRect(0, 0, devicePixelRatio, tile.height);
-  const pattern = context.createPattern(tile, "repeat");
-  pattern?.setTransform(new DOMMatrix().rotate(angle).scale(step / tile.width));
-  return pattern;
+  return { pattern: context.createPattern(tile, "repeat"), turn, period };
 }
 
 /** Draws one scene. */
@@ -66,24 +72,40 @@ export class Painter {
     this.s = scene;
     this.c = scene.context;
     this.k = scene.theme.colours;
-    this.right = scene.width - EDGE;
     this.bold = `550 11px ${scene.theme.sans}`;
+    const { scroll, height } = scene;
+    this.seen = scene.rows.filter((row) => row.y + row.height + 8 > scroll && row.y - 8 < scroll + height - AXIS);
+    this.lanes = this.seen.filter((row) => !row.head);
   }
 
-  paint() {
-    const { width, height, gutter, scroll, rows } = this.s;
+  /** All of it. @param {HTMLCanvasElement} backdrop what `paintLanes` drew */
+  paint(backdrop) {
+    const { width, height, gutter, left, right } = this.s;
     this.c.clearRect(0, 0, width, height);
     this.#axis();
-    this.#clipped(0, AXIS, width, height - AXIS, () => {
-      this.c.translate(0, AXIS - scroll);
-      const seen = rows.filter((row) => row.y + row.height + 8 > scroll && row.y - 8 < scroll + height - AXIS);
-      for (const row of seen) this.#ground(row);
-      this.#clipped(gutter - 1, scroll - AXIS, width - gutter + 1, height + AXIS, () => {
-        const lanes = seen.filter((row) => !row.head);
-        for (const row of lanes) this.#lane(row);
-        for (const row of lanes) this.#over(row);
-        this.#now();
-      });
+    this.#scrolled(0, width, () => this.seen.forEach((row) => this.#name(row)));
+    this.#clipped(left, 0, right - left, height, () => this.c.drawImage(backdrop, 0, 0, width, height));
+    this.#scrolled(gutter - 1, width, () => {
+      for (const row of this.lanes) this.#over(row);
+      this.#now();
+    });
+  }
+
+  /** What only moves in a pan: lanes with their bars and pins, between `left` and `right`. */
+  paintLanes() {
+    const { left, right, height } = this.s;
+    this.c.clearRect(left, 0, right - left, height);
+    this.#scrolled(left, right, () => {
+      for (const row of this.lanes) this.#lane(row);
+      for (const row of this.lanes) this.#pins(row).forEach((pin) => this.#pin(row, ...pin));
+    });
+  }
+
+  /** Draw below the axis, in the coordinates of the rows. @param {number} left @param {number} right @param {() => void} draw */
+  #scrolled(left, right, draw) {
+    this.#clipped(left, AXIS, right - left, this.s.height - AXIS, () => {
+      this.c.translate(0, AXIS - this.s.scroll);
+      draw();
     });
   }
 
@@ -160,7 +182,7 @@ export class Painter {
       this.#lines("text-3", 1, a, 18, a, height, b, 18, b, height);
       this.c.setLineDash([]);
     }
-    const { step, values } = ticks(time(gutter), time(this.right), Math.max(2, Math.floor((width - gutter) / 80)));
+    const { step, values } = ticks(time(gutter), time(width - EDGE), Math.max(2, Math.floor((width - gutter) / 80)));
     const open = values.filter((value) => !gaps.some(([from, to]) => value > from && value < to));
     let free = -Infinity;
     for (const value of open) {
@@ -173,35 +195,36 @@ export class Painter {
     }
   }
 
-  /** A row's name and background. @param {Row} row */
-  #ground(row) {
+  /** A worker's name with what happened to it, or the name of a lane. @param {Row} row */
+  #name(row) {
     const { gutter, width, notes, theme } = this.s;
     if (!row.head) {
       const size = Math.min(10.5, row.height);
-      this.#box("inset", gutter, row.y, this.right - gutter, row.height);
       this.#text(row.name, 0, row.y + row.height / 2 + size / 3, { colour: "text-2", font: `${size}px ${theme.mono}`, most: gutter - 8 });
       return;
     }
     const long = !notes || !row.note;
     this.#text(row.name, 0, row.y + 14, { colour: "text", font: `600 12px ${theme.sans}`, most: long ? width : gutter - 8 });
-    if (!long) this.#text(row.note, gutter, row.y + 14, { colour: "text-2", most: this.right - gutter });
-    this.#box("line", 0, row.y + 21, this.right, 1);
+    if (!long) this.#text(row.note, gutter, row.y + 14, { colour: "text-2", most: width - EDGE - gutter });
+    this.#box("line", 0, row.y + 21, width - EDGE, 1);
   }
 
   /** The window's own data where there are some, the whole job's beside it. @param {Row} row */
   #lane(row) {
-    const { gutter, x, detail, whole } = this.s;
+    const { left, right, x, detail, whole } = this.s;
+    const end = whole.now === null ? right : Math.min(right, x(whole.now));
+    if (end > left) this.#box("inset", left, row.y, end - left, row.height);
     this.#waits(row);
-    const from = detail ? Math.min(this.right, Math.max(gutter, x(detail.from))) : this.right;
-    const to = detail ? Math.max(from, Math.min(this.right, x(detail.to))) : this.right;
-    this.#part(row, row.whole, whole, gutter, from);
+    const from = detail ? Math.min(right, Math.max(left, x(detail.from))) : right;
+    const to = detail ? Math.max(from, Math.min(right, x(detail.to))) : right;
+    this.#part(row, row.whole, whole, left, from);
     if (detail) this.#part(row, row.detail, detail, from, to);
-    this.#part(row, row.whole, whole, to, this.right);
+    this.#part(row, row.whole, whole, to, right);
   }
 
   /** @param {Row} row @param {Lane | null} lane @param {Shown} shown @param {number} left @param {number} right */
   #part(row, lane, shown, left, right) {
-    if (!lane || right - left < 0.5) return;
+    if (!lane || right <= left) return;
     this.#clipped(left, row.y - 1, right - left, row.height + 2, () => {
       if (lane.bins) this.#bins(row, lane.bins, shown);
       if (lane.bars) this.#bars(row, lane.bars);
@@ -210,7 +233,7 @@ export class Painter {
 
   /** Queue, start-up, and the time after a worker was lost. @param {Row} row */
   #waits(row) {
-    const { x, gutter, theme } = this.s;
+    const { x, left, theme } = this.s;
     const middle = row.y + row.height / 2;
     this.c.save();
     this.c.setLineDash([0.5, 4]);
@@ -218,88 +241,78 @@ export class Painter {
     for (const [from, to] of row.whole?.queue ?? []) this.#lines("queue", 1.5, x(from) + 1, middle, x(to) - 2, middle);
     this.c.restore();
     for (const [from, to] of row.whole?.starts ?? []) {
-      const left = Math.max(gutter, x(from));
-      if (x(to) > gutter) this.#box("startup", left, row.y + row.height * 0.3, Math.max(1.5, x(to) - left), row.height * 0.4);
+      const at = Math.max(left, x(from));
+      if (x(to) > left) this.#box("startup", at, row.y + row.height * 0.3, Math.max(1.5, x(to) - at), row.height * 0.4);
     }
     for (const mark of row.marks) {
-      if (mark.kind !== "worker_lost" || !theme.lost) continue;
-      const from = Math.max(gutter, x(lastWork(row, mark)));
-      this.c.fillStyle = theme.lost;
+      if (mark.kind !== "worker_lost") continue;
+      const from = Math.max(left, x(lastWork(row, mark)));
+      this.c.fillStyle = theme.lost.pattern ?? this.k["crash-soft"];
       this.c.fillRect(from, row.y, Math.max(0, x(mark.at) - from), row.height);
     }
   }
 
-  /** Narrow bars, one by one: a path of thousands of boxes is slow. @param {Row} row @param {number[]} bars left, width, share */
-  #narrow({ y, height }, bars) {
-    for (const style of [this.k.held, this.s.theme.hatch ?? this.k.held]) {
+  /** Boxes on the floor of a lane: solid for what computed, hatch above it. Filled one by one, which is faster than a
+   * path of thousands. @param {Row} row @param {number[]} boxes left, width and both shares of the height, of each */
+  #boxes({ y, height }, boxes) {
+    const fill = (/** @type {CanvasPattern | string} */ style, /** @type {number} */ share) => {
       this.c.fillStyle = style;
-      for (let i = 0; i < bars.length; i += 3) this.c.fillRect(bars[i], y, bars[i + 1], height);
-    }
-    this.c.fillStyle = this.k.compute;
-    for (let i = 0; i < bars.length; i += 3) this.c.fillRect(bars[i], y + height * (1 - bars[i + 2]), bars[i + 1], height * bars[i + 2]);
-  }
-
-  /** @param {Path2D} walls @param {Path2D} cpus */
-  #work(walls, cpus) {
-    this.c.fillStyle = this.k.held;
-    this.c.fill(walls);
-    this.c.fillStyle = this.s.theme.hatch ?? this.k.held;
-    this.c.fill(walls);
-    Object.assign(this.c, { strokeStyle: this.k["held-line"], lineWidth: 0.6 });
-    this.c.stroke(walls);
-    this.c.fillStyle = this.k.compute;
-    this.c.fill(cpus);
+      for (let i = 0; i < boxes.length; i += 4) {
+        const tall = boxes[i + share] && Math.max(1, height * Math.min(1, boxes[i + share]));
+        this.c.fillRect(boxes[i], y + height - tall, boxes[i + 1], tall);
+      }
+    };
+    fill(this.k.held, 2);
+    fill(this.s.theme.hatch.pattern ?? this.k.held, 2);
+    fill(this.k.compute, 3);
   }
 
   /** Bins, joined until a step is wide enough to see. @param {Row} row @param {import("./timeline_feed.js").Bins} bins @param {Shown} shown */
   #bins(row, bins, shown) {
-    const { x, time, gutter, width } = this.s;
+    const { x, time, left, right } = this.s;
     const size = shown.bin_s ?? 1;
     const joined = Math.max(1, Math.ceil(STEP_PX / Math.max(1e-9, x(shown.from + size) - x(shown.from))));
-    const first = Math.max(0, Math.floor((time(gutter) - shown.from) / size / joined)) * joined;
-    const last = Math.min(bins.busy.length, Math.ceil((time(width) - shown.from) / size));
-    const edges = [];
-    for (let bin = first; bin < last + joined; bin += joined) edges.push(x(shown.from + Math.min(bin, bins.busy.length) * size));
-    const mean = (/** @type {number[]} */ values) => (/** @type {number} */ i) => {
-      const part = values.slice(first + i * joined, first + (i + 1) * joined);
-      return part.reduce((sum, share) => sum + share, 0) / Math.max(1, part.length) / 100;
+    const edge = (/** @type {number} */ bin) => Math.round(x(shown.from + Math.min(bin, bins.busy.length) * size));
+    const mean = (/** @type {number[]} */ shares, /** @type {number} */ bin) => {
+      const part = shares.slice(bin, bin + joined);
+      return part.reduce((sum, share) => sum + share, 0) / part.length / 100;
     };
-    this.#work(steps(edges, mean(bins.busy), row), steps(edges, mean(bins.cpu), row));
+    const boxes = [];
+    const last = Math.min(bins.busy.length, Math.ceil((time(right) - shown.from) / size));
+    for (let bin = Math.max(0, Math.floor((time(left) - shown.from) / size / joined)) * joined; bin < last; bin += joined) {
+      boxes.push(edge(bin), edge(bin + joined) - edge(bin), mean(bins.busy, bin), mean(bins.cpu, bin));
+    }
+    this.#boxes(row, boxes);
   }
 
   /** Bars; narrow ones have no edge, and where they crowd they are shares of a step. @param {Row} row @param {import("./timeline_feed.js").Bars} bars */
   #bars(row, bars) {
-    const { x, time, gutter, width } = this.s;
-    const first = Math.max(0, after(bars.start, time(gutter)) - 1);
-    const last = after(bars.start, time(width));
-    const least = last - first > (width - gutter) / STEP_PX / 2 ? STEP_PX : 1.5;
-    const busy = new Float32Array(Math.max(2, Math.ceil((width - gutter) / STEP_PX) + 1));
+    const { x, time, left: from, right, origin } = this.s;
+    // In steps from second 0 on, so that a pan does not change what they show.
+    const base = origin + Math.floor((from - origin) / STEP_PX) * STEP_PX;
+    const first = Math.max(0, after(bars.start, time(base)) - 1);
+    const last = after(bars.start, time(right + STEP_PX));
+    const count = bars.start.length;
+    const crowded = x(bars.start[count - 1]) - x(bars.start[0]) < count * STEP_PX * 2;
+    const least = crowded ? STEP_PX : 1.5;
+    const busy = new Float32Array(Math.ceil((right - base) / STEP_PX) + 1);
     const cpu = new Float32Array(busy.length);
-    const [walls, cpus] = [new Path2D(), new Path2D()];
-    /** @type {number[]} */ const narrow = [];
-    let thin = false;
+    /** @type {number[]} */ const boxes = [];
+    const edges = new Path2D();
     for (let i = first; i < last; i += 1) {
       const left = x(bars.start[i]);
       const w = x(bars.start[i] + bars.wall[i]) - left;
-      if (left + w < gutter) continue;
+      if (left + w < base) continue;
       const share = bars.wall[i] ? Math.min(1, bars.cpu[i] / bars.wall[i]) : 0;
-      if (w < least) {
-        thin = true;
-        spread(busy, cpu, (left - gutter) / STEP_PX, (left + w - gutter) / STEP_PX, share);
-      } else if (bars.state[i] in BAD) {
-        this.#badBar(row, left, w - 0.8, share, bars.state[i]);
-      } else if (w < 4) {
-        narrow.push(left, w * 0.75, share);
-      } else {
-        walls.rect(left, row.y, w - 0.8, row.height);
-        cpus.rect(left, row.y + row.height * (1 - share), w - 0.8, row.height * share);
-      }
+      if (w < least) spread(busy, cpu, (left - base) / STEP_PX, (left + w - base) / STEP_PX, share);
+      else if (bars.state[i] in BAD) this.#badBar(row, left, w - 0.8, share, bars.state[i]);
+      else boxes.push(left, w < 4 ? w * 0.75 : w - 0.8, 1, share);
+      if (w >= Math.max(4, least) && !(bars.state[i] in BAD)) edges.rect(left, row.y, w - 0.8, row.height);
     }
-    this.#work(walls, cpus);
-    this.#narrow(row, narrow);
-    if (!thin) return;
-    const edges = Array.from(busy, (_, i) => gutter + i * STEP_PX);
-    this.#work(steps(edges, (i) => Math.min(1, busy[i]), row), steps(edges, (i) => Math.min(1, cpu[i]), row));
+    busy.forEach((share, i) => share && boxes.push(base + i * STEP_PX, STEP_PX, share, cpu[i]));
+    this.#boxes(row, boxes);
+    Object.assign(this.c, { strokeStyle: this.k["held-line"], lineWidth: 0.6 });
+    this.c.stroke(edges);
   }
 
   /** @param {Row} row @param {number} left @param {number} w @param {number} share @param {string} state */
@@ -316,36 +329,66 @@ export class Painter {
     if (state === "t" || state === "c") this.#circle("", strong, x, y, 4);
   }
 
-  /** What lies over the bars: the sum, pins, marks and the choice. @param {Row} row */
+  /** What lies over the bars: what runs, the sum, marks, words and the choice. @param {Row} row */
   #over(row) {
-    if (this.s.sumMost && row.sums.length) this.#sum(row);
-    this.#pins(row, row.whole, this.s.whole);
-    this.#pins(row, row.detail, this.s.detail);
-    const draw = { worker_lost: this.#lost, takeover: this.#takeover, run_again: this.#again };
-    for (const mark of row.marks) draw[mark.kind]?.call(this, row, mark, this.s.x(mark.at), row.y + row.height / 2);
-    for (const item of [this.s.hovered, this.s.chosen]) {
+    const { x, whole, hovered, chosen, sumMost } = this.s;
+    const running = row.whole?.running ?? null;
+    if (running !== null && whole.now !== null) this.#running(row, x(running), x(whole.now));
+    if (sumMost && row.sums.length) this.#sum(row);
+    this.#marks(row);
+    this.#pinWords(row);
+    for (const item of [hovered, chosen]) {
       if (item?.key !== row.key) continue;
-      const left = this.s.x(item.start);
-      const chosen = item === this.s.chosen;
-      const w = Math.max(3, this.s.x(item.start + item.wall) - left) + 2;
-      this.#frame(chosen ? "text" : "text-3", chosen ? 2 : 1, left - 1.5, row.y - 1.5, w, row.height + 3);
+      const left = x(item.start);
+      const w = Math.max(3, x(item.start + item.wall) - left) + 2;
+      this.#frame(item === chosen ? "text" : "text-3", item === chosen ? 2 : 1, left - 1.5, row.y - 1.5, w, row.height + 3);
     }
   }
 
-  /** Failed items too narrow for their glyph. @param {Row} row @param {Lane | null} lane @param {Shown | null} shown */
-  #pins(row, lane, shown) {
-    const { x, detail, gutter, width } = this.s;
+  /** Marks; of rings that would lie on one another the first. @param {Row} row */
+  #marks(row) {
+    const draw = { worker_lost: this.#lost, takeover: this.#takeover, run_again: this.#again, refused_write: this.#refused };
     let free = -Infinity;
-    for (const item of failuresOf(row.key, lane, shown)) {
-      if (shown !== detail && detail && item.start >= detail.from && item.start <= detail.to) continue;
-      const [left, w] = [x(item.start), x(item.start + item.wall) - x(item.start)];
-      if (left + w < gutter || left > width || (w >= 9 && item.more === undefined)) continue;
-      this.#pin(row, item, left + w / 2, w);
-      if (item.more === undefined || left < free) continue;
+    for (const mark of row.marks) {
+      const at = this.s.x(mark.at);
+      if (mark.kind === "run_again" && at < free) continue;
+      draw[mark.kind]?.call(this, row, mark, at, row.y + row.height / 2);
+      if (mark.kind === "run_again") free = at + RING_PX;
+    }
+  }
+
+  /** An item that has not ended, from when its lane was free on. @param {Row} row @param {number} from @param {number} to */
+  #running(row, from, to) {
+    this.c.setLineDash([3, 2]);
+    this.#frame("compute", 1.5, from + 0.75, row.y + 0.75, Math.max(2, to - from - 1.5), row.height - 1.5);
+    this.c.setLineDash([]);
+  }
+
+  /** Failed items too narrow for their glyph, where they are drawn. @param {Row} row @returns {[Item, number, number][]} */
+  #pins(row) {
+    const { x, whole, detail, left, right } = this.s;
+    const isBeside = (/** @type {Item} */ { start }) => !detail || start < detail.from || start > detail.to;
+    const items = [...failuresOf(row.key, row.whole, whole).filter(isBeside), ...failuresOf(row.key, row.detail, detail)];
+    /** @type {[Item, number, number][]} */ const found = [];
+    for (const item of items) {
+      const w = x(item.start + item.wall) - x(item.start);
+      const at = x(item.start) + w / 2;
+      if (at > left - PIN_PX && at < right + PIN_PX && (w < 9 || item.more !== undefined)) found.push([item, at, w]);
+    }
+    return found;
+  }
+
+  /** The numbers of the items at the pins of bins. @param {Row} row */
+  #pinWords(row) {
+    if (!row.whole?.bins && !row.detail?.bins) return;
+    let free = -Infinity;
+    for (const [item, at] of this.#pins(row)) {
+      if (item.more === undefined || at < free) continue;
       const words = `item ${count(item.index)}${item.more ? ` and ${count(item.more)} more` : ""}`;
-      const align = left > width - 130 ? "right" : "left";
-      this.#text(words, left + w / 2 + (align === "right" ? -9 : 9), row.y - 1, { colour: "fail", font: this.bold, halo: true, align });
-      free = left + 130;
+      const align = at < this.s.right - 130 ? "left" : "right";
+      const look = { colour: "fail", font: this.bold, halo: true };
+      this.#text(words, at + (align === "left" ? 9 : -9), row.y - 1, { ...look, align });
+      free = at + 130;
     }
   }
 
@@ -372,9 +415,9 @@ export class Painter {
     this.#box("crash", x - 0.75, row.y - 3, 1.5, row.height + 6);
     this.#circle("crash", "", x, y, size);
     this.#lines("surface", 1.5, x - arm, y - arm, x + arm, y + arm, x - arm, y + arm, x + arm, y - arm);
-    if (!this.#speaks(row, mark) || end - x < 170) return;
-    const words = `no sign of life for ${(mark.at - (mark.from ?? since)).toFixed(1)} s`;
-    const middle = (Math.max(x, this.s.gutter) + Math.min(end, this.right)) / 2;
+    if (this.s.sumMost || !this.#speaks(row, mark) || end - x < 130) return;
+    const words = `${end - x < 170 ? "no sign" : "no sign of life"} for ${(mark.at - (mark.from ?? since)).toFixed(1)} s`;
+    const middle = (Math.max(x, this.s.left) + Math.min(end, this.s.right)) / 2;
     this.#text(words, middle, y + 4, { colour: "crash", align: "center", halo: true, font: this.bold });
   }
 
@@ -395,6 +438,13 @@ export class Painter {
     this.#shape("late", x + size * 0.3, y - size * 0.1, x + size * 1.4, y - size * 0.1, x + size * 1.4, y - size * 1.2);
   }
 
+  /** A slashed ring: a write that came after the batch was lost. @param {Row} row @param {Mark} _ @param {number} x @param {number} y */
+  #refused(row, _, x, y) {
+    const size = Math.min(5, row.height / 2.5);
+    this.#circle("surface", "text", x, y, size);
+    this.#lines("text", 1.5, x - size * 0.7, y + size * 0.7, x + size * 0.7, y - size * 0.7);
+  }
+
   /** The sum that the lane saw, from its floor to the largest sum of all. @param {Row} row */
   #sum(row) {
     const { x, sumMost } = this.s;
@@ -408,8 +458,29 @@ export class Painter {
     }
     Object.assign(this.c, { strokeStyle: this.k["late-fill"], lineWidth: 1.5 });
     this.c.stroke();
-    const at = Math.min(this.right - 4, Math.max(this.s.gutter + 40, x(row.sums[row.sums.length - 1][0]) + 30));
+    const at = Math.min(this.s.right - 4, Math.max(this.s.gutter + 40, x(row.sums[row.sums.length - 1][0]) + 30));
     this.#text(count(level), at, row.y + row.height / 2 + 4, { colour: "late", align: "right", halo: true, font: this.bold });
+  }
+
+  /** The whole job in one row, with the window that the lanes show.
+   * @param {number[]} busy @param {(share: number) => number} at of the job, in shown seconds @param {{from: number, to: number}} window */
+  paintOverview(busy, at, window) {
+    const { width, height, gutter, right } = this.s;
+    const x = (/** @type {number} */ shown) => gutter + (shown / at(1)) * (right - gutter);
+    this.c.clearRect(0, 0, width, height);
+    this.#text(gutter > 70 ? "whole job" : "all", 0, height / 2 + 4, { colour: "text-2" });
+    this.#box("inset", gutter, 1, right - gutter, height - 2);
+    this.c.globalAlpha = 0.55;
+    busy.forEach((share, i) => {
+      const [a, b, tall] = [x(at(i / busy.length)), x(at((i + 1) / busy.length)), (share / 100) * (height - 4)];
+      this.#box("compute", a, height - 2 - tall, b - a + 0.3, tall);
+    });
+    const a = Math.max(gutter, x(window.from));
+    const b = Math.min(right, Math.max(a + 4, x(window.to)));
+    this.c.globalAlpha = 0.45;
+    this.#box("accent-soft", a, 1, b - a, height - 2);
+    this.c.globalAlpha = 1;
+    this.#frame("accent", 1.5, a + 0.75, 1.75, b - a - 1.5, height - 3.5);
   }
 
   #now() {
@@ -429,23 +500,6 @@ function lastWork(row, mark) {
   return last < 0 ? (mark.from ?? mark.at) : Math.min(mark.at, start[last] + wall[last]);
 }
 
-/** A stepped area over the lane's floor. @param {number[]} edges @param {(i: number) => number} share @param {Row} row */
-function steps(edges, share, row) {
-  const path = new Path2D();
-  const floor = row.y + row.height;
-  let level = 0;
-  for (let i = 0; i < edges.length; i += 1) {
-    const part = i + 1 < edges.length ? share(i) * row.height : 0;
-    const next = part ? Math.max(1, Math.round(part)) : 0;
-    if (next === level) continue;
-    if (!level) path.moveTo(edges[i], floor);
-    path.lineTo(edges[i], floor - level);
-    path.lineTo(edges[i], floor - next);
-    level = next;
-  }
-  return path;
-}
-
 /** Add a bar to the steps that it covers. @param {Float32Array} busy @param {Float32Array} cpu @param {number} left @param {number} right @param {number} share */
 function spread(busy, cpu, left, right, share) {
   for (let i = Math.max(0, Math.floor(left)); i <= Math.min(busy.length - 1, Math.floor(right)); i += 1) {
@@ -453,30 +507,4 @@ function spread(busy, cpu, left, right, share) {
     busy[i] += part;
     cpu[i] += part * share;
   }
-}
-
-/** The whole job in one row, with the window that the lanes show; `at` maps a share of the job to shown seconds.
- * @param {{context: CanvasRenderingContext2D, width: number, height: number, gutter: number, theme: Theme, busy: number[],
- *   at: (share: number) => number, window: {from: number, to: number}}} strip */
-export function paintStrip({ context: c, width, height, gutter, theme: { colours, sans }, busy, at, window }) {
-  const w = width - EDGE - gutter;
-  const x = (/** @type {number} */ shown) => gutter + (shown / at(1)) * w;
-  c.clearRect(0, 0, width, height);
-  Object.assign(c, { font: `11px ${sans}`, fillStyle: colours["text-2"] });
-  c.fillText(gutter > 70 ? "whole job" : "all", 0, height / 2 + 4);
-  c.fillStyle = colours.inset;
-  c.fillRect(gutter, 1, w, height - 2);
-  Object.assign(c, { globalAlpha: 0.55, fillStyle: colours.compute });
-  busy.forEach((share, i) => {
-    const [a, b] = [x(at(i / busy.length)), x(at((i + 1) / busy.length))];
-    c.fillRect(a, height - 2 - (share / 100) * (height - 4), b - a + 0.3, (share / 100) * (height - 4));
-  });
-  const a = Math.max(gutter, x(window.from));
-  const b = Math.min(gutter + w, Math.max(a + 4, x(window.to)));
-  Object.assign(c, { globalAlpha: 0.45, fillStyle: colours["accent-soft"] });
-  c.fillRect(a, 1, b - a, height - 2);
-  Object.assign(c, { globalAlpha: 1, strokeStyle: colours.accent, lineWidth: 1.5 });
-  c.beginPath();
-  c.roundRect(a + 0.75, 1.25, b - a - 1.5, height - 2.5, 3);
-  c.stroke();
 }

@@ -110,7 +110,8 @@ function placeMarks(rows, whole) {
   const lanes = [...keyed(whole.lanes).keys()];
   for (const mark of whole.marks) {
     const own = rows.filter((row) => !row.head && row.whole?.worker === mark.worker);
-    const exact = mark.kind === "run_again" && mark.lane !== null ? own.filter((row) => row.key === lanes[mark.lane ?? -1]) : [];
+    const onLane = mark.kind === "run_again" || mark.kind === "refused_write";
+    const exact = onLane && mark.lane !== null ? own.filter((row) => row.key === lanes[mark.lane ?? -1]) : [];
     const waited = (/** @type {Row} */ row) => (row.whole?.bars?.start[0] ?? row.whole?.starts[0]?.[0] ?? -1) - mark.at;
     const started = mark.kind === "takeover" ? own.filter((row) => waited(row) > -1e-3 && waited(row) < whole.end / 10) : [];
     const where = [exact, started, own].find((some) => some.length) ?? [];
