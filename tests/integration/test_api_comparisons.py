@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from batchpool.comparisons.driver import Driver
+from batchpool.comparisons.planning import arm_name, plan_runs
 from batchpool.ledger import keys
-from batchpool.ledger.comparisons import Comparisons
+from batchpool.ledger.comparisons import Comparisons, NewComparison
+from batchpool.ledger.job_creation import QueueFull
 from batchpool.settings import ReconcilerSettings
 from tests.integration.conftest import SETTINGS_FOR_TESTS
 
@@ -47,6 +49,42 @@ def test_a_request_is_accepted_with_its_defaults_filled_in(stage: Any) -> None:
     assert shown["progress"]["waits_for"] == "its turn"
     assert shown["arms"] is None and shown["conclusion"] is None and shown["samples"] == []
     assert stage.get(f"{PATH}/{shown['id']}") | {"timing": 0} == shown | {"timing": 0}
+
+
+def test_a_dry_run_answers_as_the_order_would_and_stores_nothing(stage: Any) -> None:
+    for arm in (*ARMS, ARMS[0]):
+        job = stage.post(task="sleep", params={"seconds": 0.1}, count=4, pool=None, **arm)
+        stage.run(job["id"])
+    before = stage.redis.dbsize(), stage.redis.hgetall("bp:counts")
+
+    def dry_run(status: int, /, **change: Any) -> dict[str, Any]:
+        response = stage.http.post(f"{PATH}?dry_run=1", json=REQUEST | change)
+        assert response.status_code == status, response.text
+        found: dict[str, Any] = response.get_json()
+        return found
+
+    plan = dry_run(200, seed=7, warmup=2)
+    assert (plan["workers"], plan["workers_needed"], plan["first_id"]) == (1, 1, None)
+    assert plan["least_s"] == pytest.approx(0.1 * ((2 + 10 + 10) * 8 + (2 + 10) * 2))
+    assert set(plan["forecast"]["like"]) == {"sequential", "thread-pool 4", "sequential again"}
+    assert plan["forecast"]["runs_s"] >= 0
+    assert dry_run(200, params={"seconds": 0.2})["forecast"] is None
+    assert (stage.redis.dbsize(), stage.redis.hgetall("bp:counts")) == before
+    for change in ({"rounds": 2}, {"task": "x"}, {"count": 10**6}, {"timeout_s": 0}):
+        assert dry_run(422, **change) == post(stage, 422, **change)
+    shown = post(stage, seed=7, warmup=2)
+    assert shown["spec"] == plan["spec"] and shown["progress"]["runs"] == len(plan["runs"])
+    first = Comparisons(stage.redis).load(shown["id"])
+    assert first and [(run["arm"], run["round"]) for run in plan["runs"]] == [
+        (arm_name(first.entry.spec, run.arm), run.round) for run in plan_runs(first.entry.spec)
+    ]
+    with pytest.raises(QueueFull):
+        new = NewComparison("x", first.entry.spec, "c", None, 60)
+        Comparisons(stage.redis).create(new, 1, None, dry_run=True)
+    key = {"Idempotency-Key": "k"}
+    made = stage.http.post(PATH, json=REQUEST, headers=key).get_json()["id"]
+    again = stage.http.post(f"{PATH}?dry_run=1", json=REQUEST, headers=key)
+    assert again.get_json()["first_id"] == made
 
 
 def test_items_are_kept_as_they_were_given(stage: Any) -> None:

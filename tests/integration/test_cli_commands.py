@@ -135,6 +135,23 @@ def test_what_the_service_has_is_listed(url: str, command: str, shown: tuple[str
     check(url, f"/v1/{command}", found if command == "tasks" else {command: found})
 
 
+def test_a_comparison_is_planned_and_not_submitted(url: str) -> None:
+    order = ("compare", "sleep", "--count", "3", "--param", "seconds=0.5", "--dry-run")
+    arms = ("--arm", "sequential", "--arm", "thread-pool:3")
+    assert printed(url, *order, *arms, "--seed", "7").splitlines()[:4] == [
+        "sleep × 3 in each run",
+        "arms: sequential (the reference)",
+        "      thread-pool 3",
+        "runs: 32 jobs: 1 warm-up × 2 arms, 10 rounds × (2 + 1 control)",
+    ]
+    document = httpx.get(f"{url}/openapi.json").json()
+    schema = {"$ref": "#/components/schemas/PlannedComparison"}
+    schema |= {"components": document["components"]}
+    Draft202012Validator(schema).validate(as_json(url, *order, *arms))
+    assert batchpool(url, *order, *arms[:2]).returncode == 2
+    assert as_json(url, "compare", "list") == []
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_a_script(url: str, shell: str) -> None:
     text = batchpool(url, "completion", shell).stdout

@@ -49,6 +49,8 @@ CHANGED: dict[str, str] = {
     "!//v1/jobs/post/parameters*": "dry runs, and the job of an upload",
     "+//v1/jobs/post/requestBody/content/*": "items as NDJSON or CSV",
     "+//v1/jobs/post/responses/200": "dry runs",
+    "!//v1/comparisons/post/parameters*": "dry runs",
+    "+//v1/comparisons/post/responses/200": "dry runs",
     "+//v1/jobs/cancel": "jobs are cancelled by filters",
     "+//v1/jobs/retry": "and retried",
     "+//v1/jobs/delete": "and deleted",

@@ -65,6 +65,11 @@ class Comparisons:
         key = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         return Comparison(self._transport.json(Call("POST", _PATH, body=dict(body), headers=key)))
 
+    def dry_run(self, body: Mapping[str, Any]) -> JsonObject:
+        """Plan a comparison as `submit`, raise what would refuse it, and store nothing."""
+        call = Call("POST", _PATH, body=dict(body), query={"dry_run": "1"})
+        return dict(self._transport.json(call))
+
     def get(self, comparison: Comparison | str) -> Comparison:
         """Load the current state of a comparison."""
         return Comparison(self._transport.json(Call("GET", _path(comparison))))

@@ -167,7 +167,9 @@ OPERATIONS: tuple[Operation, ...] = (
         202,
         comparison_answers.Comparison,
         body=requests.ComparisonRequest,
+        query=models.DryRunQuery,
         headers=_KEY,
+        dry_run=plan_answers.PlannedComparison,
         problems=_SUBMIT,
     ),
     Operation(

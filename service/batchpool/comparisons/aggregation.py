@@ -53,7 +53,7 @@ def show_comparison_summary(entry: ComparisonEntry, now_ms: int) -> ComparisonSu
     return ComparisonSummary(
         id=entry.id,
         state=entry.state,
-        spec=_spec(entry.spec),
+        spec=show_comparison_spec(entry.spec),
         progress=_progress(entry),
         timing=_timing(entry, now_ms),
         error=ErrorInfo.model_validate(entry.error) if entry.error else None,
@@ -61,7 +61,8 @@ def show_comparison_summary(entry: ComparisonEntry, now_ms: int) -> ComparisonSu
     )
 
 
-def _spec(spec: ComparisonSpec) -> ComparisonSpecInfo:
+def show_comparison_spec(spec: ComparisonSpec) -> ComparisonSpecInfo:
+    """The spec as the API shows it."""
     return ComparisonSpecInfo(
         task=spec.task,
         params=spec.params,

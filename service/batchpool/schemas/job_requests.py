@@ -201,14 +201,18 @@ def flag_from_text(value: Any) -> Any:
     return value == "1"
 
 
-class SubmitQuery(JobQuery):
-    """`POST /v1/jobs`"""
+class DryRunQuery(Request):
+    """`POST /v1/comparisons`"""
 
     dry_run: Annotated[bool, BeforeValidator(flag_from_text)] = Field(
         False,
         json_schema_extra={"type": "integer", "enum": [0, 1], "default": 0},
         description="1: answer the plan, or what would refuse it, and store nothing",
     )
+
+
+class SubmitQuery(JobQuery, DryRunQuery):
+    """`POST /v1/jobs`"""
 
 
 class EventsQuery(Request):

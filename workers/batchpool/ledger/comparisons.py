@@ -121,15 +121,18 @@ class Comparisons:
         self._delete = LuaScript(redis, "compare_delete")
 
     def create(
-        self, new: NewComparison, most_open: int, key: IdempotencyKey | None = None
+        self, new: NewComparison, most_open: int, key: IdempotencyKey | None, dry_run: bool = False
     ) -> Created:
         """Write a comparison, or find the one that the same key and body have written.
+
+        A dry run only finds out which.
 
         Raises:
             KeyReused, KeyBroken: `key` was used for another body, or that is not known.
             QueueFull: `most_open` comparisons are queued or running already.
         """
         request: dict[str, object] = {"ttl_ms": int(new.result_ttl_s * 1000), "most": most_open}
+        request["dry_run"] = dry_run
         if key:
             value = f"{new.id} {key.body_sha256}"
             request["once"] = {"name": key.name, "value": value, "ttl_s": key.ttl_s}

@@ -12,6 +12,7 @@ from batchpool.cli.arguments import comparison_request, read_document
 from batchpool.cli.comparison.default_group import DefaultGroup
 from batchpool.cli.exit_codes import JOB_FAILED, NOT_PROVEN, exit_codes, way_on
 from batchpool.cli.options import announce, json_option, url_option, write_output
+from batchpool.cli.plan import comparison_plan_text
 from batchpool.client.client import Client
 from batchpool.client.comparisons import Comparison
 from batchpool.json_value import JsonObject
@@ -79,6 +80,7 @@ def compare() -> None:
     "Exit code 1 if it does not hold, 4 if neither is proven.",
 )
 @click.option("--confirm", is_flag=True, help="Measure once more before a condition fails.")
+@click.option("--dry-run", is_flag=True, help="Print the plan, or what is wrong; submit nothing.")
 @_card_option
 @_format_option
 @json_option
@@ -86,9 +88,14 @@ def compare() -> None:
 def run(task: str | None, body: TextIO | None, as_json: bool, url: str, **rest: Any) -> None:
     """Run TASK under several arms in interleaved rounds and recommend one."""
     as_format, card, confirm = rest.pop("as_format"), rest.pop("card"), rest.pop("confirm")
+    dry_run = rest.pop("dry_run")
     as_format = "json" if as_json else as_format
     order = comparison_request(task, read_document(body) if body else {}, rest)
     with exit_codes(), Client(url) as client:
+        if dry_run:
+            plan = client.comparisons.dry_run(order)
+            click.echo(json.dumps(plan, indent=2) if as_json else comparison_plan_text(plan))
+            return
         found = _measure(client, order)
         if confirm and found.outcome == "failed":
             _announce_second(found)

@@ -20,7 +20,11 @@ from batchpool.api.http import (
 )
 from batchpool.api.long_poll import HasEnd, wait_for_end
 from batchpool.api.problems import Conflict
-from batchpool.api.use_cases.submit_comparison import submit_comparison
+from batchpool.api.use_cases.show_comparison_plan import show_comparison_plan
+from batchpool.api.use_cases.submit_comparison import (
+    submit_comparison,
+    try_to_submit_comparison,
+)
 from batchpool.comparisons.aggregation import (
     results_of,
     show_comparison,
@@ -39,7 +43,7 @@ from batchpool.schemas.comparison_requests import (
     ComparisonsQuery,
 )
 from batchpool.schemas.comparison_responses import Comparison
-from batchpool.schemas.job_requests import EventsQuery, NoQuery
+from batchpool.schemas.job_requests import DryRunQuery, EventsQuery, NoQuery
 from batchpool.schemas.reading import read_model
 
 blueprint = Blueprint("comparisons", __name__, url_prefix="/v1/comparisons")
@@ -53,12 +57,17 @@ MEDIA_TYPES = {JSON: "json", MARKDOWN: "markdown", CSV: "csv"}
 @blueprint.post("")
 def post_comparison() -> Response:
     negotiate()
-    read_query(NoQuery)
+    dry_run = read_query(DryRunQuery).dry_run
     context = service()
     body = read_body(request, context.settings.max_body_bytes)
     if context.large_bodies and len(body) > LARGE_BYTES:
-        return context.large_bodies.post(request.path, request.headers, body)
-    submitted = submit_comparison(context, read_model(ComparisonRequest, parse_json(body)))
+        path = request.path + ("?dry_run=1" if dry_run else "")
+        return context.large_bodies.post(path, request.headers, body)
+    order = read_model(ComparisonRequest, parse_json(body))
+    if dry_run:
+        found = try_to_submit_comparison(context, order)
+        return json_response(show_comparison_plan(context, found).model_dump())
+    submitted = submit_comparison(context, order)
     location = {"Location": f"/v1/comparisons/{submitted.comparison_id}"}
     if submitted.snapshot is None:
         # A replay of a key whose comparison was deleted since: the same answer, without it.

@@ -3,7 +3,7 @@
 from batchpool.api.context import ApiContext
 from batchpool.api.use_cases.submit_job import DryRun
 from batchpool.jobs.aggregation import show_spec
-from batchpool.jobs.forecast import forecast_s, job_like
+from batchpool.jobs.forecast import forecast_s, jobs_like
 from batchpool.jobs.planning import live_by_class
 from batchpool.schemas.plan_responses import Forecast, PlannedBatch, PlannedJob
 
@@ -12,8 +12,8 @@ def show_plan(context: ApiContext, found: DryRun) -> PlannedJob:
     """The plan of a job that was not stored."""
     plan = found.plan
     workers = len(live_by_class(context.fleets.cached().workers).get(plan.class_id, ()))
-    like = job_like(context.jobs, plan.spec)
-    seconds = forecast_s(plan, like, workers) if like else None
+    (like,) = jobs_like(context.jobs, [plan.spec])
+    seconds = forecast_s(plan.ranges, like, workers) if like else None
     return PlannedJob.model_validate(
         {
             "dry_run": True,
