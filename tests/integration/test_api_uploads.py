@@ -77,6 +77,45 @@ def test_each_row_of_csv_is_an_object_of_text(stage: Any) -> None:
     ]
 
 
+def test_cells_of_csv_have_the_type_of_their_column(stage: Any) -> None:
+    types = {"n": "number", "ok": "boolean", "x": "json", "t": "text"}
+    body = b'n,t,ok,x\n12,12,true,"[1, {""a"": null}]"\n-1.5e3,,false,\n,a,,7\n'
+    big = 10**400
+    job = upload(stage, body + f"{big},b,true,0".encode(), kind=CSV, columns=types)
+    found = items_of(stage, job)
+    assert found == [
+        {"n": 12, "t": "12", "ok": True, "x": [1, {"a": None}]},
+        {"n": -1500.0, "t": "", "ok": False, "x": None},
+        {"n": None, "t": "a", "ok": None, "x": 7},
+        {"n": big, "t": "b", "ok": True, "x": 0},
+    ]
+    assert [type(item["n"]) for item in found] == [int, float, type(None), int]
+
+
+@pytest.mark.parametrize("cell", ["1,5", "abc", "0x1", "1_0", " ", "NaN", "1e999", "true", "007"])
+def test_a_cell_that_is_no_number_is_named(stage: Any, cell: str) -> None:
+    before = stage.redis.dbsize()
+    body = f'a,n\n1,2\n"x\ny",3\n2,"{cell}"\n'.encode()
+    found = stage.http.post("/v1/jobs", data=body, headers=headers(CSV, columns={"n": "number"}))
+    assert found.status_code == 400, found.text
+    assert found.get_json()["detail"].startswith("line 5: column 'n': ")
+    assert stage.redis.dbsize() == before
+
+
+def test_types_that_cannot_be_are_refused(stage: Any) -> None:
+    for kind, columns, status, says in (
+        (CSV, {"b": "number"}, 400, "line 1: there is no column 'b', which has a type; known: a"),
+        (CSV, {"a": "float"}, 422, "columns: unknown type 'float' of 'a'; known: text, "),
+        (CSV, [], 422, "columns: must be an object of types by column"),
+        (NDJSON, {"a": "number"}, 422, "columns: only a body of CSV has columns"),
+    ):
+        sent = headers(kind, columns=columns)
+        found = stage.http.post("/v1/jobs", data=b"a\n1\n", headers=sent)
+        assert (found.status_code, says in found.text) == (status, True), found.text
+    plain = stage.http.post("/v1/jobs", json={"task": "echo", "count": 1, "columns": {}})
+    assert plain.status_code == 422 and "columns: unknown field" in plain.text
+
+
 LONG = b'"' + b"x" * MIB + b'"'
 REFUSED: dict[str, tuple[str, bytes, int, str]] = {
     "no JSON": (NDJSON, b"1\n{", 400, "line 2: not JSON: Expecting property name enclosed in "),

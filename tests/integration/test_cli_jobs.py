@@ -67,6 +67,8 @@ def test_items_of_a_file_are_sent_while_it_is_read(stack: LocalStack, tmp_path: 
     table.write_text('name,size\n"a\nb",1\n')
     lines.write_text("".join(f"{n}\n" for n in range(30_000)))
     made = run(stack.url, "submit", "echo", "--items-file", str(table)).stdout.strip()
+    typed = ("--column", "size=number")
+    counted = run(stack.url, "submit", "echo", "--items-file", str(table), *typed).stdout.strip()
     plan = run(stack.url, "submit", "echo", "--items-file", str(lines), "--batches=7", "--dry-run")
     assert (plan.returncode, plan.stderr) == (0, ""), plan
     assert "echo × 30,000 on thread-pool\nbatches: 7, each of 4,285 or 4,286" in plan.stdout
@@ -74,6 +76,7 @@ def test_items_of_a_file_are_sent_while_it_is_read(stack: LocalStack, tmp_path: 
     piped = run(stack.url, "submit", "echo", "--items-file", "-", stdin="1\n\n2\n").stdout.strip()
     with Client(stack.url) as client:
         assert client.job(made)["spec"]["items"]["first"] == [{"name": "a\nb", "size": "1"}]
+        assert client.job(counted)["spec"]["items"]["first"] == [{"name": "a\nb", "size": 1}]
         assert client.wait(piped, 30).sum == 3
         assert client.wait(client.submit("echo", items=lines), 60).sum == sum(range(30_000))
         numbers = iter(range(20_000))

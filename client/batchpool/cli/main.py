@@ -182,6 +182,13 @@ def _job_options(command: Callable[..., None]) -> Callable[..., None]:
     help="Sent while it is read: CSV if it ends with .csv, else one JSON value a line; - is stdin.",
 )
 @click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="NAME=TYPE",
+    help="Of CSV: number, boolean or json, where it is not text.",
+)
+@click.option(
     "--param", "params", multiple=True, metavar="NAME=VALUE", help="VALUE is JSON or text."
 )
 @click.option("--label", "labels", multiple=True, metavar="NAME=TEXT")
@@ -205,6 +212,8 @@ def submit(
         raise click.UsageError("give one of --count, --items, --lines and --items-file")
     params, labels = parse_params(rest.pop("params")), rest.pop("labels")
     spec = {name: value for name, value in rest.items() if value is not None}
+    if columns := spec.pop("columns"):
+        spec["columns"] = parse_params(columns, as_text=True)
     if labels:
         spec["labels"] = parse_params(labels, as_text=True)
     values: Any = read_items(items) if items else read_lines(lines) if lines else items_file

@@ -70,7 +70,8 @@ class Client(Inventory):
 
         Args:
             items: any iterable, the path of a file of NDJSON or CSV, or an open file of NDJSON;
-                more than 10,000 are sent as lines while they are read.
+                more than 10,000 are sent as lines while they are read. The cells of CSV are text
+                unless `columns={"NAME": "number"}` (or `boolean`, `json`) gives a type.
             spec: any other field of `POST /v1/jobs`, e.g. `params`, `concurrency` or `backend`.
         Raises:
             InvalidInput: an item or param is not JSON; `.field` names it.

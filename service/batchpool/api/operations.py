@@ -16,7 +16,11 @@ from batchpool.schemas.timeline import Timeline, TimelineQuery
 _READ = (406, 422, 503)
 _ONE = (404, *_READ)
 _SUBMIT = (400, 406, 409, 413, 415, 422, 429, 503, 507)
-_UPLOAD = {"Batchpool-Job": "if the body is NDJSON or CSV: the job as JSON, without its items"}
+_UPLOAD = {
+    "Batchpool-Job": "if the body is NDJSON or CSV: the job as JSON, without its items; "
+    "for CSV also `columns`, the types of columns that are not text: "
+    "number, boolean or json"
+}
 _GONE = (404, 422, 503)
 _KEY = {"Idempotency-Key": "a request with the same key and body is the same request, for 24 h"}
 

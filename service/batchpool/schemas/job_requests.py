@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -28,7 +28,7 @@ from batchpool.schemas.fields import (
     Rate,
     Seconds,
 )
-from batchpool.schemas.reading import Request
+from batchpool.schemas.reading import Request, shown
 from batchpool.schemas.reducers import Reduce
 from batchpool.schemas.retries import Retries
 
@@ -96,6 +96,28 @@ class JobRequest(Request):
     def total(self) -> int:
         """The number of items."""
         return len(self.items) if self.items is not None else self.count or 0
+
+
+ColumnType = Literal["text", "number", "boolean", "json"]
+
+
+def _plain_columns(value: Any) -> Any:
+    if type(value) is not dict:
+        raise ValueError("must be an object of types by column")
+    for name, kind in value.items():
+        if kind not in get_args(ColumnType):
+            known = ", ".join(get_args(ColumnType))
+            raise ValueError(f"unknown type {shown(kind)} of {name[:80]!r}; known: {known}")
+    return value
+
+
+class CsvColumns(Request):
+    """The part of an upload's order that a body of JSON does not have."""
+
+    columns: Annotated[dict[str, ColumnType], BeforeValidator(_plain_columns)] = Field(
+        default_factory=dict,
+        description="of CSV: the types of columns that are not text",
+    )
 
 
 class JobsRequest(Request):

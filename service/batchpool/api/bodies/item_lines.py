@@ -2,12 +2,14 @@
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from json import JSONDecodeError
 from typing import Any
 
+from batchpool.api.bodies.csv_cells import cell_parser
 from batchpool.api.bodies.json_body import StrictParser, too_large
 from batchpool.api.problems import MalformedBody
+from batchpool.schemas.job_requests import ColumnType
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -20,17 +22,22 @@ _BOM = b"\xef\xbb\xbf"
 Read = Callable[[int], bytes]
 
 
-def read_items(read: Read, media_type: str, max_bytes: int) -> Iterator[list[Any]]:
+def read_items(
+    read: Read, media_type: str, max_bytes: int, columns: Mapping[str, ColumnType]
+) -> Iterator[list[Any]]:
     """The items of a body, in lists of what came together.
 
     Args:
         read: as that of a file; b"" at the end.
         media_type: `NDJSON` or `CSV`.
         max_bytes: of the items, since those of CSV are larger than their rows.
+        columns: the types of columns of CSV that are not text.
     Raises:
         Problem: names the line and what is wrong with it.
     """
-    return _CsvItems(read, max_bytes).lists() if media_type == CSV else _from_ndjson(read)
+    if media_type == CSV:
+        return _CsvItems(read, max_bytes, columns).lists()
+    return _from_ndjson(read)
 
 
 def _pieces(read: Read) -> Iterator[tuple[int, list[bytes]]]:
@@ -92,10 +99,11 @@ def _parse(parser: StrictParser, number: int, text: str) -> Any:
 
 
 class _CsvItems:
-    """Rows as objects of text, by the names in the first row."""
+    """Rows as objects by the names in the first row; a cell is text if its column has no type."""
 
-    def __init__(self, read: Read, max_bytes: int) -> None:
+    def __init__(self, read: Read, max_bytes: int, columns: Mapping[str, ColumnType]) -> None:
         csv.field_size_limit(MAX_LINE_BYTES)
+        self._typed = {name: cell_parser(kind) for name, kind in columns.items() if kind != "text"}
         self._read = read
         self._max_bytes = max_bytes
         self._rows = csv.reader(self._lines(), strict=True)
@@ -112,7 +120,7 @@ class _CsvItems:
         while (row := self._next_row()) is not None:
             if len(row) != len(names):
                 raise self._wrong(f"has {len(row)} columns, the first row {len(names)}")
-            items.append(dict(zip(names, row, strict=True)))
+            items.append(self._item(names, row))
             total += names_bytes + self._row_bytes
             if total > self._max_bytes:
                 raise too_large(self._max_bytes, "BATCHPOOL_MAX_UPLOAD_BYTES")
@@ -120,6 +128,15 @@ class _CsvItems:
                 yield items
                 items, at_last_list = [], total
         yield items
+
+    def _item(self, names: list[str], row: list[str]) -> dict[str, object]:
+        item: dict[str, object] = dict(zip(names, row, strict=True))
+        for name, parse in self._typed.items():
+            try:
+                item[name] = parse(str(item[name]))
+            except MalformedBody as error:
+                raise self._wrong(f"column {name[:80]!r}: {error.detail}") from None
+        return item
 
     def _lines(self) -> Iterator[str]:
         for number, lines in _pieces(self._read):
@@ -149,6 +166,9 @@ class _CsvItems:
         ((name, count),) = Counter(names).most_common(1)
         if count > 1:
             raise self._wrong(f"the column {name[:80]!r} is given twice")
+        for name in self._typed.keys() - set(names):
+            known = ", ".join(names)[:200]
+            raise self._wrong(f"there is no column {name[:80]!r}, which has a type; known: {known}")
 
     def _wrong(self, reason: str) -> MalformedBody:
         return MalformedBody(f"line {self._number}: {reason}")

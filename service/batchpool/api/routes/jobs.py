@@ -89,13 +89,13 @@ def post_job() -> Response:
 def _submit(context: ApiContext, dry_run: bool) -> SubmittedJob | DryRun | Response:
     path = request.path + ("?dry_run=1" if dry_run else "")
     if request.mimetype in (NDJSON, CSV):
-        upload_order = read_order(request.headers.get(ORDER_HEADER))
+        order, columns = read_order(request.headers.get(ORDER_HEADER), request.mimetype == CSV)
         most = context.settings.max_upload_bytes
         stream = BodyStream.of(request, most)
         if context.large_bodies and stream.late:
             return context.large_bodies.post(path, request.headers, stream)
-        items = read_items(stream.read, request.mimetype, most)
-        return submit_upload(context, upload_order, items, dry_run)
+        items = read_items(stream.read, request.mimetype, most, columns)
+        return submit_upload(context, order, items, dry_run)
     body = read_body(request, context.settings.max_body_bytes, (JSON, NDJSON, CSV))
     if context.large_bodies and len(body) > LARGE_BYTES:
         return context.large_bodies.post(path, request.headers, body)

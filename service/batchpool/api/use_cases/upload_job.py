@@ -1,6 +1,6 @@
 """Submit a job whose items are the body: they come first, and the job takes all of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -26,15 +26,22 @@ from batchpool.ledger.blocks.item_upload import ItemUpload
 from batchpool.ledger.job_creation import IdempotencyKey
 from batchpool.ledger.values.job_entries import UploadedItems
 from batchpool.ledger.values.job_spec import ItemsSummary
-from batchpool.schemas.job_requests import JobRequest
+from batchpool.schemas.job_requests import ColumnType, CsvColumns, JobRequest
 from batchpool.schemas.reading import read_model
 from batchpool.schemas.refusals import invalid_field
 
 ORDER_HEADER = "Batchpool-Job"
 
 
-def read_order(header: str | None) -> JobRequest:
-    """The job of the header, without its items.
+class UploadOrder(NamedTuple):
+    """The job of the header, without its items, and the types of columns of CSV."""
+
+    job: JobRequest
+    columns: Mapping[str, ColumnType]
+
+
+def read_order(header: str | None, is_csv: bool) -> UploadOrder:
+    """The order of an upload.
 
     Raises:
         Problem: 400 or 422.
@@ -49,12 +56,17 @@ def read_order(header: str | None) -> JobRequest:
         order = parse_json(header.encode("latin-1"))
     except MalformedBody as error:
         raise MalformedBody(f"{ORDER_HEADER}: {error.detail}") from None
+    columns: Mapping[str, ColumnType] = {}
     if isinstance(order, dict):
         for name in {"items", "count"} & order.keys():
             raise invalid_field(name, f"must be left out of {ORDER_HEADER}: items are the body")
+        if "columns" in order and not is_csv:
+            raise invalid_field("columns", "only a body of CSV has columns")
+        found = read_model(CsvColumns, {n: order[n] for n in order.keys() & {"columns"}})
+        columns = found.columns
         # Which of the two it will be is known when the items have come.
-        order = order | {"count": 1}
-    return read_model(JobRequest, order)
+        order = {n: order[n] for n in order if n != "columns"} | {"count": 1}
+    return UploadOrder(read_model(JobRequest, order), columns)
 
 
 def submit_upload(
