@@ -8,10 +8,11 @@ from itertools import islice
 
 import pytest
 
-from batchpool.client import Client
+from batchpool.client import Client, reading
+from batchpool.client.reading import Missing
 from batchpool.ledger.ownership import Ending, Ownership, make_block
 from batchpool.ledger.values.job_entries import Tally
-from batchpool.model import ExecutionSite, Outcome
+from batchpool.model import ExecutionSite, Outcome, TaskError
 from tests.faults.apis import RestartedApi
 from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
@@ -65,36 +66,48 @@ def test_followed_records_come_once_each_over_kills_of_api_and_worker(
     assert sorted(len(batch["epochs"]) for batch in job["batches"]) == [1, 2]
 
 
+@pytest.mark.parametrize("missing", ["fail", "skip"])
 @pytest.mark.parametrize("kills", [1, *full(5)])
 def test_values_are_whole_over_kills_of_the_api(
-    crew: StackProcesses, seed: int, kills: int
+    crew: StackProcesses, seed: int, kills: int, missing: Missing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reading, "_PART", PER_BLOCK - 1)
     crew.stage.announce(crew.stage.capabilities(), crew.stage.worker_document())
     job_id = crew.stage.post(task="echo", count=VALUES)["id"]
-    write_values(crew, job_id)
+    failed = 3 if missing == "skip" else 0
+    write_values(crew, job_id, failed)
     api = RestartedApi(crew)
     # Most is on the way at once: behind the last kill there must be more than what may be.
     last = VALUES - IN_FLIGHT
     at = sorted(random.Random(seed).sample(range(1, last), kills))
     with Client(api.url) as client:
-        values = client.values(job_id)
+        values = client.values(job_id, missing=missing)
         found = []
         for start, end in zip([0, *at], at, strict=False):
             found += islice(values, end - start)
             api.kill()
         found += values
-    assert found == [TEXT + str(index) for index in range(VALUES)]
+    assert found == [TEXT + str(index) for index in range(VALUES) if index % PER_BLOCK >= failed]
 
 
-def write_values(crew: StackProcesses, job_id: str) -> None:
-    """End a job of one batch, each item with a value that does not fit into buffers with others."""
+def write_values(crew: StackProcesses, job_id: str, failed: int = 0) -> None:
+    """End a job of one batch; in each block the first items failed.
+
+    The values of the others do not fit into buffers together.
+    """
+    error: TaskError = {"type": "ValueError", "message": "", "traceback": None}
     claim, ledger = crew.stage.claim(job_id), Ownership(crew.redis)
     site = ExecutionSite(2, 1, 3, "MainThread", 0)
     for number, first in enumerate(range(0, VALUES, PER_BLOCK), 1):
         made = [
-            Outcome(index, "succeeded", TEXT + str(index), None, site, 0, 1, 1)
+            Outcome(index, "failed", None, error, site, 0, 1, 1)
+            if index % PER_BLOCK < failed
+            else Outcome(index, "succeeded", TEXT + str(index), None, site, 0, 1, 1)
             for index in range(first, first + PER_BLOCK)
         ]
-        ending = Ending("succeeded", {}) if first + PER_BLOCK == VALUES else None
-        tally = Tally({"succeeded": first + PER_BLOCK})
+        ending = (
+            Ending("failed" if failed else "succeeded", {}) if first + PER_BLOCK == VALUES else None
+        )
+        counts = {"succeeded": number * (PER_BLOCK - failed), "failed": number * failed}
+        tally = Tally(counts)
         assert ledger.flush(claim, make_block(claim, number, made, 0), tally, ending) == "ok"

@@ -48,6 +48,16 @@ def test_lines_have_the_same_values(stage: Any, partly: str) -> None:
     assert [json.loads(line) for line in response.text.splitlines()] == [*ITEMS[:3], *ITEMS[4:]]
 
 
+def test_parts_of_so_many_items_follow_each_other(stage: Any, partly: str) -> None:
+    path, parts = f"{partly}/values?missing=skip&limit=3", []
+    while path:
+        response = stage.http.get(path)
+        parts.append(response.get_json())
+        path = response.headers.get("Link", "").partition(">")[0].removeprefix("<")
+    assert parts == [ITEMS[:3], ITEMS[4:6], ITEMS[6:9], ITEMS[9:]]
+    assert stage.get(f"{partly}/values?missing=null&cursor=9&limit=3") == ITEMS[9:]
+
+
 def test_a_job_that_has_not_begun_has_no_values(stage: Any) -> None:
     path = f"/v1/jobs/{stage.post(task='echo', items=[1, 2])['id']}/values"
     assert stage.http.get(path).status_code == 409
@@ -56,7 +66,7 @@ def test_a_job_that_has_not_begun_has_no_values(stage: Any) -> None:
     assert stage.http.get(path + "?missing=skip", headers=NDJSON).text == ""
 
 
-@pytest.mark.parametrize("ask", ["missing=none", "missing=", "limit=3"])
+@pytest.mark.parametrize("ask", ["missing=none", "missing=", "limit=0"])
 def test_what_is_asked_is_checked(stage: Any, partly: str, ask: str) -> None:
     assert stage.http.get(f"{partly}/values?{ask}").status_code == 422
     assert stage.http.get("/v1/jobs/" + "0" * 24 + "/values").status_code == 404

@@ -65,7 +65,7 @@ class Comparisons:
         key = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         return Comparison(self._transport.json(Call("POST", _PATH, body=dict(body), headers=key)))
 
-    def dry_run(self, body: Mapping[str, Any]) -> JsonObject:
+    def dry_run(self, body: JsonObject) -> JsonObject:
         """Plan a comparison as `submit`, raise what would refuse it, and store nothing."""
         call = Call("POST", _PATH, body=dict(body), query={"dry_run": "1"})
         return dict(self._transport.json(call))

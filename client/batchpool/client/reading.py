@@ -16,6 +16,7 @@ Missing = Literal["fail", "null", "skip"]
 Found = TypeVar("Found", covariant=True)
 _NDJSON = {"Accept": "application/x-ndjson"}
 _CUT_PAUSE_S = 0.2
+_PART = 50_000
 
 
 class Source(Protocol[Found]):
@@ -66,14 +67,35 @@ class _Values:
         self.ended = False
 
     def read(self) -> Iterator[list[Any]]:
-        if self._read and self._missing == "skip":
-            raise Unreachable("the stream was cut; with missing='skip' only a new one can be read")
         query = {"missing": self._missing, "cursor": self._read}
         with self._transport.stream(self._path, query=query, headers=_NDJSON) as answer:
             for values in parse_lines(answer.iter_bytes()):
                 self._read += len(values)
                 yield values
         self.ended = True
+
+
+class _PresentValues:
+    """The values of a job without what is missing.
+
+    Their number does not say how far they reach. So they are read in parts of so many items, each
+    of which is yielded once all of it has come.
+    """
+
+    def __init__(self, transport: Transport, path: str) -> None:
+        self._transport = transport
+        self._path = path
+        self._cursor = 0
+        self.ended = False
+
+    def read(self) -> Iterator[list[Any]]:
+        while not self.ended:
+            query = {"missing": "skip", "cursor": self._cursor, "limit": _PART}
+            with self._transport.stream(self._path, query=query, headers=_NDJSON) as answer:
+                values = list(chain.from_iterable(parse_lines(answer.iter_bytes())))
+            self._cursor += _PART
+            self.ended = "next" not in answer.links
+            yield values
 
 
 class _Records:
@@ -148,7 +170,10 @@ def read_values(transport: Transport, job_id: str, missing: Missing = "fail") ->
         Conflict: items have no value, and `missing` is `fail`.
         Unreachable: the stream was cut, and nothing answered for as long as the client tries.
     """
-    values = _Values(transport, f"/v1/jobs/{job_id}/values", missing)
+    path = f"/v1/jobs/{job_id}/values"
+    values: Source[list[Any]] = (
+        _PresentValues(transport, path) if missing == "skip" else _Values(transport, path, missing)
+    )
     return _flat(values, transport, f"values of job {job_id}")
 
 

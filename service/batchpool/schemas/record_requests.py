@@ -90,3 +90,8 @@ class ValuesQuery(Request):
         "put null in their place, or leave them out",
     )
     cursor: Index = Field(0, description="the index of the item to begin with")
+    limit: RecordLimit | None = Field(
+        None,
+        description="of so many items, with or without a value; `Link` names the next ones. "
+        "Default: of all",
+    )

@@ -79,10 +79,12 @@ def test_values_go_on_after_those_that_came_whole(streams: Streams) -> None:
     assert streams.asked == [f"missing=fail&cursor={read}" for read in (0, 2, 3)]
 
 
-def test_values_without_places_do_not_go_on(streams: Streams) -> None:
-    streams.cut = ["1\n2\n"]
-    with Client(streams.url) as client, pytest.raises(Unreachable, match="only a new one"):
-        list(client.values("j", missing="skip"))
+def test_values_without_places_are_read_again_from_the_last_whole_part(streams: Streams) -> None:
+    streams.cut = ["1\n2\n", "1\n"]
+    streams.whole = "1\n2\n3\n"
+    with Client(streams.url) as client:
+        assert list(client.values("j", missing="skip")) == [1, 2, 3]
+    assert streams.asked == ["missing=skip&cursor=0&limit=50000"] * 3
 
 
 def test_records_go_on_after_the_last_index(streams: Streams) -> None:

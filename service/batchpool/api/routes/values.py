@@ -6,7 +6,15 @@ from typing import Any
 from flask import Blueprint, Response
 
 from batchpool.api.context import service
-from batchpool.api.http import JSON, check_job_id, encode, negotiate, no_such_job, read_query
+from batchpool.api.http import (
+    JSON,
+    check_job_id,
+    encode,
+    negotiate,
+    next_link,
+    no_such_job,
+    read_query,
+)
 from batchpool.api.problems import Conflict
 from batchpool.api.routes.records import NDJSON, stream_text
 from batchpool.ledger.blocks.block_values import NO_VALUE
@@ -25,10 +33,14 @@ def get_values(job_id: str) -> Response:
         raise no_such_job(job_id)
     if query.missing == "fail":
         _check_whole(job)
-    windows = _present(service().values.windows(job, query.cursor), query.missing)
-    return stream_text(
+    stop = job.spec.count if query.limit is None else query.cursor + query.limit
+    windows = _present(service().values.windows(job, query.cursor, stop), query.missing)
+    answer = stream_text(
         _as_lines(windows) if media_type == NDJSON else _as_list(windows), media_type
     )
+    if stop < job.spec.count:
+        answer.headers["Link"] = next_link(str(stop))
+    return answer
 
 
 def _check_whole(job: JobEntry) -> None:

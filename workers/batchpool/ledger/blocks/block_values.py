@@ -47,27 +47,30 @@ class ValuesReader:
         self._redis: Commands = redis
         self._broken = Broken(redis)
 
-    def windows(self, job: JobEntry, first: int = 0) -> Iterator[list[Any]]:
-        """The values from the index `first` on in lists of at most `WINDOW`.
+    def windows(
+        self, job: JobEntry, first: int = 0, stop: int | None = None
+    ) -> Iterator[list[Any]]:
+        """The values of the items from `first` to before `stop` in lists of at most `WINDOW`.
 
         `NO_VALUE` stands where there is none.
         """
+        stop = job.spec.count if stop is None else stop
         for batch in job.batches:
-            if first < batch.first + batch.count:
-                yield from self._batch(job.id, batch, max(first, batch.first))
+            wanted = range(max(first, batch.first), min(stop, batch.first + batch.count))
+            if wanted:
+                yield from self._batch(job.id, batch, wanted)
 
-    def _batch(self, job_id: str, batch: BatchEntry, first: int) -> Iterator[list[Any]]:
+    def _batch(self, job_id: str, batch: BatchEntry, wanted: range) -> Iterator[list[Any]]:
         key = keys.batch_key(job_id, batch.index)
         raw = self._redis.lrange(f"{key}:heads", 0, -1)
         heads = [head for at, text in enumerate(raw) if (head := self._head(key, at, text))]
         kept: dict[int, _Values] = {}
-        stop = batch.first + batch.count
-        for start in range(first, stop, WINDOW):
-            values = [NO_VALUE] * min(WINDOW, stop - start)
+        for start in range(wanted.start, wanted.stop, WINDOW):
+            values = [NO_VALUE] * min(WINDOW, wanted.stop - start)
             window = range(start, start + len(values))
-            wanted = [h.at for h in heads if h.first < window.stop and h.last >= window.start]
+            reach = [h.at for h in heads if h.first < window.stop and h.last >= window.start]
             # Blocks that reach into the next window stay decoded, the others are dropped.
-            kept = {at: kept[at] if at in kept else self._load(key, at, batch) for at in wanted}
+            kept = {at: kept[at] if at in kept else self._load(key, at, batch) for at in reach}
             for block in kept.values():
                 _fill(values, window, block)
             yield values
