@@ -62,6 +62,7 @@ REDUCE = {
     "max": Reducer("max"),
     "values": Reducer("count_values"),
 }
+REDUCER_BYTES = 2 * 1024 + 3 * 64 + 64 * 1024
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=3)
 
 
@@ -409,7 +410,9 @@ class LedgerMachine(RuleBasedStateMachine):
             job = self.load(job_id)
             expected[job.state] += 1
             for batch in job.batches:
-                expected["open_items"] += batch.count * (batch.index not in model.ended)
+                is_open = batch.index not in model.ended
+                expected["open_items"] += batch.count * is_open
+                expected["reducer_bytes"] += REDUCER_BYTES * is_open
                 expected["queued_items"] += batch.count * batch_is_free(model, batch.index)
         assert found == expected
 
@@ -449,7 +452,8 @@ class LedgerMachine(RuleBasedStateMachine):
             assert job.state in TERMINAL_STATES
             assert self.jobs.delete(job_id) == "deleted"
         assert self.redis.zcard(keys.LEASES) == self.redis.zcard(keys.WAITING) == 0
-        counts = self.redis.hmget(keys.COUNTS, "queued_items", "open_items", "queued", "running")
+        present = ("queued_items", "open_items", "reducer_bytes", "queued", "running")
+        counts = self.redis.hmget(keys.COUNTS, *present)
         assert not any(int(count or 0) for count in counts)
 
     def finish(self, job_id: str, model: Modelled, batch: int) -> None:

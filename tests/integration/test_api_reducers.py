@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from batchpool.comparisons.readability import quarantine_of
 from batchpool.ledger import keys
 from batchpool.model import Outcome
+from batchpool.reducers.reducer import STATE_BYTES
 from tests.support.stack_processes import StackProcesses
 
 ITEMS = [{"score": at % 7 / 4, "kind": "ab"[at % 2]} for at in range(20)]
@@ -119,3 +121,38 @@ def test_every_backend_comes_to_the_same(shared_crew: StackProcesses, way: dict[
     assert values(shared_crew.run(task="echo", items=ITEMS, batches=2, reduce=REDUCE, **way)) == (
         EXPECTED
     )
+
+
+def test_memory_for_states_is_kept_free_until_their_batch_ends(stage: Any) -> None:
+    def post(kinds: int, status: int) -> Any:
+        reduce = {f"n{at}": {"op": "count_values"} for at in range(kinds)}
+        body = {"task": "echo", "count": 12, "batches": 12, "reduce": reduce}
+        answer = stage.http.post("/v1/jobs", json=body)
+        assert answer.status_code == status, answer.text
+        return answer.get_json()
+
+    def reserved() -> int:
+        return int(stage.redis.hget(keys.COUNTS, "reducer_bytes") or 0)
+
+    room = 10 << 20
+    used = stage.redis.info("memory")["used_memory"]
+    stage.redis.config_set("maxmemory", int((used + room) / 0.85))
+    try:
+        first = post(10, 202)["id"]
+        assert reserved() == 12 * 10 * STATE_BYTES
+        refused = post(10, 507)["detail"]
+        assert (
+            f" ({12 * 10 * STATE_BYTES} of them for its reducers); jobs can use at most" in refused
+        )
+        assert post(0, 202)
+        for batch in range(12):
+            stage.run(first, batch)
+            assert reserved() == (11 - batch) * 10 * STATE_BYTES
+        second = post(10, 202)["id"]
+    finally:
+        stage.redis.config_set("maxmemory", 0)
+    stage.redis.hset(keys.COUNTS, "reducer_bytes", 7)
+    quarantine_of(stage.redis, 10).rebuild()
+    assert reserved() == 12 * 10 * STATE_BYTES
+    stage.http.post(f"/v1/jobs/{second}/cancel")
+    assert reserved() == 0

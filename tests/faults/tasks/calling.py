@@ -1,8 +1,9 @@
 """A task that calls a server, which may refuse."""
 
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from batchpool.tasks import task
 
@@ -17,7 +18,8 @@ class CallParams:
 @task("call", params=CallParams)
 def call(item: Any, params: CallParams) -> Any:
     """Call the server; an answer above 399 is an HTTPError."""
-    with urlopen(params.url, timeout=10) as answer:
+    headers = {"X-Begun": repr(monotonic())}
+    with urlopen(Request(params.url, headers=headers), timeout=10) as answer:
         answer.read()
     return item
 

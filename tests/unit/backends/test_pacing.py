@@ -1,18 +1,21 @@
 """Tokens of a rate are used at their time, or lapse."""
 
+from bisect import bisect_left
 from time import monotonic, sleep
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batchpool.backends.pacing import Lease, LocalBudget, Pacer
-from batchpool.rates import interval_of
+from batchpool.rates import Pace, interval_of, pace_of
 
 
 class Noted(LocalBudget):
     """A budget that notes what was asked of it."""
 
-    def __init__(self, interval_s: float) -> None:
-        super().__init__(interval_s)
+    def __init__(self, spacing_s: float) -> None:
+        super().__init__(spacing_s)
         self.wants: list[int] = []
 
     def lease(self, want: int) -> Lease:
@@ -20,10 +23,62 @@ class Noted(LocalBudget):
         return super().lease(want)
 
 
-def test_items_begin_an_interval_apart_and_leases_grow() -> None:
+class SimulatedBudget:
+    """A budget by a clock that only moves when it is moved."""
+
+    def __init__(self, spacing_s: float) -> None:
+        self.now_s = 100.0
+        self._spacing_s = spacing_s
+        self._free_s = 0.0
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def lease(self, want: int) -> Lease:
+        begin_s = max(self.now_s, self._free_s)
+        if begin_s > self.now_s + 1:
+            return Lease(0, begin_s - 1)
+        self._free_s = begin_s + want * self._spacing_s
+        return Lease(want, begin_s)
+
+
+STEPS = st.tuples(st.integers(0, 2), st.floats(0, 0.3), st.integers(1, 40))
+
+
+@given(st.sampled_from(["1/s", "3/s", "20/s", "400/s", "600/min"]), st.lists(STEPS, max_size=300))
+def test_no_unit_of_time_has_more_begins_than_the_rate(
+    rate: str, steps: list[tuple[int, float, int]]
+) -> None:
+    """Three batches take at any moment as many as they get."""
+    budget = SimulatedBudget(pace_of(rate).spacing_s)
+    pacers = [Pacer(budget, pace_of(rate), budget.clock) for _ in range(3)]
+    begun: list[float] = []
+    for which, pause_s, most in steps:
+        budget.now_s += pause_s
+        pacers[which].refill(most)
+        begun += [budget.now_s] * pacers[which].take(most)
+    unit_s = 60.0 if rate.endswith("min") else 1.0
+    items = int(rate.partition("/")[0])
+    windows = [n + 1 - bisect_left(begun, end - unit_s + 1e-9) for n, end in enumerate(begun)]
+    assert max(windows, default=0) <= items
+
+
+def test_a_busy_batch_uses_nearly_all_of_the_rate() -> None:
+    budget = SimulatedBudget(pace_of("20/s").spacing_s)
+    pacers = [Pacer(budget, pace_of("20/s"), budget.clock) for _ in range(3)]
+    begun = 0
+    for _ in range(10_000):
+        budget.now_s += 0.001
+        for pacer in pacers:
+            pacer.refill(1000)
+            begun += pacer.take(4)
+    assert 185 <= begun <= 200
+
+
+def test_items_begin_apart_and_leases_grow() -> None:
     interval_s = 0.002
     budget = Noted(interval_s)
-    pacer = Pacer(budget, interval_s)
+    pacer = Pacer(budget, Pace(interval_s, 0.05))
     began_s, begun = monotonic(), 0
     while begun < 300:
         pacer.refill(300 - begun)
@@ -38,7 +93,7 @@ def test_items_begin_an_interval_apart_and_leases_grow() -> None:
 
 def test_tokens_that_are_not_used_lapse() -> None:
     budget = Noted(0.01)
-    pacer = Pacer(budget, 0.01)
+    pacer = Pacer(budget, Pace(0.01, 0.05))
     for _ in range(5):
         pacer.refill(100)
         sleep(pacer.pause_s)
@@ -58,7 +113,7 @@ def test_without_tokens_it_asks_again_when_it_is_told() -> None:
             return Lease(0, monotonic() + 60)
 
     budget = Away()
-    pacer = Pacer(budget, 0.01)
+    pacer = Pacer(budget, Pace(0.01, 0.05))
     for _ in range(3):
         pacer.refill(1)
         assert pacer.take(1) == 0

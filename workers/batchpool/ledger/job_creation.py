@@ -124,6 +124,11 @@ class Bulk:
     jobs: Sequence[NewJob]
     note: str = ""
 
+    @property
+    def reducer_bytes(self) -> int:
+        """What the states of all reducers may take, in all batches."""
+        return sum(new.reducer_bytes * len(new.ranges) for new in self.jobs)
+
 
 def create_arguments(
     bulk: Bulk,
@@ -141,6 +146,7 @@ def create_arguments(
     order: JsonObject = {
         "items": sum(count for new in bulk.jobs for _, count in new.ranges),
         "bytes": sum(_stored_bytes(new) for new in bulk.jobs),
+        "reducer_bytes": bulk.reducer_bytes,
         "jobs": [_describe(new, len(blocks)) for new, blocks in packed],
         "dry_run": dry_run,
     }
@@ -171,6 +177,7 @@ def _describe(new: NewJob, blocks: int) -> JsonObject:
         "key": keys.job_key(new.id),
         "ranges": new.ranges,
         "blocks": blocks,
+        "reducer_bytes": new.reducer_bytes,
         "queue": new.queue,
         "timeout_ms": int(new.timeout_s * 1000),
         "queue_timeout_ms": int(new.queue_timeout_s * 1000),

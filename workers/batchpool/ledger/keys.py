@@ -34,8 +34,9 @@ bp:comparing            zset: the same of those that have not ended
 bp:reserved             hash: host -> claims on it since it was reserved; there only while a
                         comparison runs
 bp:counts               hash of counts over all jobs. At present: queued_items (in batches without
-                        an owner), open_items (in batches not ended), queued, running (jobs). So
-                        far: succeeded, failed, cancelled (jobs), refused_writes, lost_workers
+                        an owner), open_items and reducer_bytes (in batches not ended, the latter
+                        kept free for states of reducers), queued, running (jobs). So far:
+                        succeeded, failed, cancelled (jobs), refused_writes, lost_workers
 bp:clock                hash: the last step of Redis' clock that the deadlines have followed
 bp:bulk                 set: <action>|<job id>: what was asked for of many jobs at once
 bp:samples              list with a time to live: the load of each class of workers, every 5 s

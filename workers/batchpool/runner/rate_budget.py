@@ -1,5 +1,6 @@
 """The budget of a rate in Redis, which all workers share."""
 
+from math import inf
 from time import monotonic
 
 from redis import Redis
@@ -8,12 +9,42 @@ from batchpool.backends.pacing import MOST_LEASED_S, Lease
 from batchpool.ledger.connection import UNREACHABLE
 from batchpool.ledger.keys import rate_key
 from batchpool.ledger.scripts import LuaScript
-from batchpool.rates import interval_of
+from batchpool.rates import interval_of, pace_of
 from batchpool.tasks.decorator import Task
 
 AHEAD_S = 1.0
 """Tokens are leased so long before their time at most: so many are lost with a worker that dies."""
 RETRY_AFTER_S = 0.5
+KEPT_S = 10.0
+
+
+class RedisClock:
+    """The time of Redis' clock at a moment of this process' monotonic clock, within bounds.
+
+    An answer was made between its request and its arrival. The answer that came fastest gives the
+    narrowest bounds; it counts for some seconds, since clocks drift, and until an answer
+    contradicts it, since Redis' clock may be set.
+    """
+
+    def __init__(self) -> None:
+        self._low_s, self._high_s = -inf, inf
+        self._noted_s = -inf
+
+    def note(self, sent_s: float, arrived_s: float, redis_s: float) -> None:
+        low_s, high_s = redis_s - arrived_s, redis_s - sent_s
+        is_old = arrived_s > self._noted_s + KEPT_S
+        is_set = low_s > self._high_s or high_s < self._low_s
+        if is_old or is_set or high_s - low_s <= self.unsure_s:
+            self._low_s, self._high_s, self._noted_s = low_s, high_s, arrived_s
+
+    def monotonic_at(self, redis_s: float) -> float:
+        """The moment by which that time has come for certain."""
+        return redis_s - self._low_s
+
+    @property
+    def unsure_s(self) -> float:
+        """So much earlier it may have come."""
+        return self._high_s - self._low_s
 
 
 class RateBudget:
@@ -24,20 +55,28 @@ class RateBudget:
         rate: of the job; one that is lower than the task's own has a budget of its own too.
         """
         self._script = LuaScript(redis, "rate")
-        interval_us = _us(interval_of(rate))
-        self._key = rate_key(task.name, interval_us)
-        self._args: list[int | str] = [interval_us, _us(AHEAD_S), _us(MOST_LEASED_S)]
-        declared_us = 0 if task.rate is None else _us(interval_of(task.rate))
-        if declared_us and declared_us != interval_us:
-            self._args += [rate_key(task.name, declared_us), declared_us]
+        self._clock = RedisClock()
+        self._key = _key(task, rate)
+        self._spacing_us = pace_of(rate).spacing_s * 1e6
+        self._args: list[float | str] = [_us(AHEAD_S), _us(MOST_LEASED_S)]
+        if task.rate is not None and (declared := _key(task, task.rate)) != self._key:
+            self._args += [declared, pace_of(task.rate).spacing_s * 1e6]
 
     def lease(self, want: int) -> Lease:
-        interval_us, *rest = self._args
+        sent_s = monotonic()
         try:
-            tokens, wait_us = self._script(self._key, [interval_us, want, *rest])
+            tokens, now_us, begin_us = self._script(
+                self._key, [self._spacing_us, want, *self._args]
+            )
         except UNREACHABLE:
             return Lease(0, monotonic() + RETRY_AFTER_S)
-        return Lease(tokens, monotonic() + wait_us / 1e6)
+        self._clock.note(sent_s, monotonic(), now_us / 1e6)
+        begin_s = self._clock.monotonic_at(begin_us / 1e6)
+        return Lease(tokens, begin_s, self._clock.unsure_s)
+
+
+def _key(task: Task, rate: str) -> str:
+    return rate_key(task.name, _us(interval_of(rate)))
 
 
 def _us(seconds: float) -> int:

@@ -49,7 +49,7 @@ from batchpool.model import (
     Outcome,
     RunSpec,
 )
-from batchpool.rates import interval_of
+from batchpool.rates import pace_of
 from batchpool.system.limits import limit_behind
 from batchpool.tasks.decorator import Task
 
@@ -58,7 +58,7 @@ MakeBudget = Callable[[Task, str], Budget]
 
 def local_budget(_: Task, rate: str) -> Budget:
     """The budget of a rate for one batch alone."""
-    return LocalBudget(interval_of(rate))
+    return LocalBudget(pace_of(rate).spacing_s)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def run_batch(
         pacer = None
         if rate := spec.run.rate or task.rate:
             spec = replace(spec, run=replace(spec.run, rate=rate))
-            pacer = Pacer(make_budget(task, rate), interval_of(rate))
+            pacer = Pacer(make_budget(task, rate), pace_of(rate))
         outcomes: list[Outcome] = []
         indices = pending_of(spec)
         batch = make_batch(spec, context, outcomes.extend if sink is None else sink, len(indices))

@@ -131,7 +131,8 @@ def create_all(
         batches = by_class.setdefault(new.queue, [])
         batches += [(new.id, index) for index in range(len(new.ranges))]
     queueing = chain.from_iterable(starmap(rq_queue.enqueue_commands, by_class.items()))
-    with room_problems("this job" if len(bulk.jobs) == 1 else "these jobs"):
+    jobs = "this job" if len(bulk.jobs) == 1 else "these jobs"
+    with room_problems(jobs, bulk.reducer_bytes):
         return context.jobs_writer.create(bulk, queueing, key, room_of(context.settings), dry_run)
 
 
@@ -141,8 +142,12 @@ def room_of(settings: ApiSettings) -> CapacityLimits:
 
 
 @contextmanager
-def room_problems(jobs: str = "this job") -> Iterator[None]:
-    """Answer what the ledger refuses, as problems."""
+def room_problems(jobs: str = "this job", reducer_bytes: int = 0) -> Iterator[None]:
+    """Answer what the ledger refuses, as problems.
+
+    Args:
+        reducer_bytes: what the states of the reducers of these jobs may take.
+    """
     try:
         yield
     except QueueFull as full:
@@ -151,9 +156,10 @@ def room_problems(jobs: str = "this job") -> Iterator[None]:
             "(BATCHPOOL_MAX_QUEUED_ITEMS)"
         ) from None
     except MemoryFull as full:
+        reserved = f" ({reducer_bytes} of them for its reducers)" if reducer_bytes else ""
         raise StorageFull(
-            f"with {jobs}, Redis would hold {full.used} bytes; jobs can use at most {full.most}. "
-            "Delete jobs, or wait until some expire"
+            f"with {jobs}, Redis would hold {full.used} bytes{reserved}; jobs can use at most "
+            f"{full.most}. Delete jobs, or wait until some expire"
         ) from None
     except UploadLost:
         raise Problem(

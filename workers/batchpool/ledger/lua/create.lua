@@ -16,7 +16,7 @@ if redis.call('EXISTS', job) == 1 then return {'exists'} end
 if order.leader and redis.call('HGET', 'bp:cmp:leader', 'token') ~= order.leader then
   return {'stale'}
 end
-local full = room and no_room(room, order.items, order.bytes)
+local full = room and no_room(room, order.items, order.bytes + order.reducer_bytes)
 if full then return full end
 for _, new in ipairs(order.jobs) do
   if new.upload and redis.call('HLEN', new.upload) ~= new.blocks then return {'lost'} end
@@ -47,6 +47,9 @@ local function write(new)
   for n, range in ipairs(new.ranges) do
     redis.call('HSET', batch_key(n - 1), 'state', 'queued', 'first', range[1], 'count', range[2],
                'queue', new.queues and new.queues[n] or new.queue, 'queued_ms', now)
+    if new.reducer_bytes > 0 then
+      redis.call('HSET', batch_key(n - 1), 'reducer_bytes', new.reducer_bytes)
+    end
     redis.call('ZADD', 'bp:waiting', now, member(n - 1))
   end
   redis.call('ZADD', 'bp:deadlines', queue_deadline, job)
@@ -59,6 +62,7 @@ if once then redis.call('SET', once.name, once.value, 'EX', once.ttl_s) end
 count('queued', #order.jobs)
 count('open_items', order.items)
 count('queued_items', order.items)
+if order.reducer_bytes > 0 then count('reducer_bytes', order.reducer_bytes) end
 for _, new in ipairs(order.jobs) do write(new) end
 carry_out(at, redis.call)
 return {'made', tostring(now)}

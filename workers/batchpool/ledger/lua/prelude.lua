@@ -20,14 +20,14 @@ local function needs_no_room() redis.call('ZREM', 'bp:leases', '') end
 -- What leaves no room for so many items more, which take `bytes` that are not in Redis yet: the answer
 -- {'queued', items that would wait, most} or {'memory', bytes that would be used, most}, else nil.
 local function no_room(room, items, bytes)
-  local counts = redis.call('HMGET', 'bp:counts', 'queued_items', 'open_items')
+  local counts = redis.call('HMGET', 'bp:counts', 'queued_items', 'open_items', 'reducer_bytes')
   local queued = tonumber(counts[1] or 0) + items
   if queued > room.queued_items then return {'queued', queued, room.queued_items} end
   -- The arguments of this very call are in used_memory already.
   local info = redis.call('INFO', 'memory')
   local most = tonumber(string.match(info, '\nmaxmemory:(%d+)')) * room.memory_share
   local used = tonumber(string.match(info, '\nused_memory:(%d+)')) + bytes
-               + (tonumber(counts[2] or 0) + items) * room.record_bytes
+               + (tonumber(counts[2] or 0) + items) * room.record_bytes + tonumber(counts[3] or 0)
   if most > 0 and used > most then return {'memory', used, math.floor(most)} end
 end
 
@@ -159,7 +159,10 @@ end
 local function end_batch(n, now, state, rest, err, reason)
   end_epoch(n, now, reason)
   wait_in(nil, n)
-  count('open_items', -redis.call('HGET', batch_key(n), 'count'))
+  local f = redis.call('HMGET', batch_key(n), 'count', 'reducer_bytes')
+  count('open_items', -f[1])
+  local reserved = tonumber(f[2] or '')
+  if reserved then count('reducer_bytes', -reserved) end
   redis.call('HSET', batch_key(n), 'state', state, 'finished_ms', now, 'rest', rest, 'error', err)
   redis.call('HDEL', batch_key(n), 'parked', 'in_flight')
   if state ~= 'succeeded' then redis.call('HSET', job, state, 1) end

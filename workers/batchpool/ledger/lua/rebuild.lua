@@ -2,7 +2,7 @@
 -- KEYS[1] is unused. ARGV: ms until the lease of a running batch that has none ends, then jobs' keys.
 -- What cannot be read is left to whoever reads it. Answers the number of batches put back.
 local now, back = now_ms(), 0
-local sums = {queued = 0, running = 0, queued_items = 0, open_items = 0}
+local sums = {queued = 0, running = 0, queued_items = 0, open_items = 0, reducer_bytes = 0}
 local index_of = {queued = 'bp:waiting', parked = 'bp:parked', running = 'bp:leases'}
 
 local function is_hash(key) return redis.call('TYPE', key).ok == 'hash' end
@@ -13,6 +13,8 @@ local function index_batch(n, count)
   local index = index_of[state]
   if not index then return end
   sums.open_items = sums.open_items + count
+  local reserved = tonumber(redis.call('HGET', key, 'reducer_bytes') or 0) or 0
+  sums.reducer_bytes = sums.reducer_bytes + reserved
   if state ~= 'running' then sums.queued_items = sums.queued_items + count end
   local since = state == 'running' and now + tonumber(ARGV[1]) or now
   back = back + redis.call('ZADD', index, 'NX', since, member(n))

@@ -172,6 +172,11 @@ class NewJob:
     queues: Sequence[str] | None = None
     leader: str | None = None
 
+    @property
+    def reducer_bytes(self) -> int:
+        """What the states of its reducers may take in each batch."""
+        return sum(reducer.room_bytes for reducer in self.spec.reduce.values())
+
 
 def new_entry(new: NewJob, submitted_ms: int) -> JobEntry:
     """The entry of a job that was just written, as the ledger would return it."""
