@@ -160,9 +160,16 @@ def test_a_killed_item_has_what_it_printed(shared_crew: StackProcesses, backend:
     records = shared_crew.records(job["id"])
     assert [record["state"] for record in records] == ["succeeded", "timeout"]
     assert [record["log"] for record in records] == ["waits 0\n", "waits 1\n"]
-    job = shared_crew.run(task="talk-and-crash", items=[0], backend=backend)
-    (record,) = shared_crew.records(job["id"])
-    assert (record["state"], record["log"]) == ("crashed", "crashes\n")
+
+
+@pytest.mark.parametrize("backend", ["process-pool", "multiprocessing", "thread-pool"])
+def test_an_item_that_ends_its_process_has_what_it_printed(
+    shared_crew: StackProcesses, backend: str
+) -> None:
+    job = shared_crew.run(task="talk-and-crash", items=[0, 1], backend=backend, concurrency=1)
+    assert [record["state"] for record in shared_crew.records(job["id"])] == ["crashed"] * 2
+    assert [record["log"] for record in shared_crew.records(job["id"])] == ["crashes\n"] * 2
+    assert logs(shared_crew, task="talk", items=[0], backend=backend)[0].startswith("begin 0\n")
 
 
 def test_a_batch_that_is_taken_over_keeps_the_logs_of_both_owners(crew: StackProcesses) -> None:

@@ -90,7 +90,7 @@ class _PresentValues:
 
     def read(self) -> Iterator[list[Any]]:
         while not self.ended:
-            query = {"missing": "skip", "cursor": self._cursor, "limit": _PART}
+            query: Query = {"missing": "skip", "cursor": self._cursor, "limit": _PART}
             with self._transport.stream(self._path, query=query, headers=_NDJSON) as answer:
                 values = list(chain.from_iterable(parse_lines(answer.iter_bytes())))
             self._cursor += _PART

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
@@ -26,18 +27,20 @@ from batchpool.errors import CodeChanged, LimitReached, SpecError
 from batchpool.execution.generators import find_generators
 from batchpool.execution.in_flight import read_in_flight
 from batchpool.execution.item_output import finish_lines, install, item_logs
+from batchpool.execution.last_log import last_log_kept
 from batchpool.ledger import failpoints as failpoints
 from batchpool.ledger.connection import connect
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import Claim, Ownership
-from batchpool.model import BatchReport, BatchSpec, ExecutionSite, Outcome, TaskError, Usage
+from batchpool.model import BatchReport, BatchSpec, Usage
 from batchpool.runner.batch_ending import ending_of
 from batchpool.runner.capabilities import capabilities, fingerprint
+from batchpool.runner.crashed_items import crashed_outcomes
 from batchpool.runner.garbage import GarbageCollection
 from batchpool.runner.messages import encode
 from batchpool.runner.noted_tasks import load_noted_tasks
 from batchpool.runner.orphan_reaper import OrphanReaper
-from batchpool.runner.protocol import Assignment, CrashedItem, Ready, RunnerReply, read_peak
+from batchpool.runner.protocol import Assignment, Ready, RunnerReply, read_peak
 from batchpool.runner.rate_budget import RateBudget
 from batchpool.runner.record_writer import FLUSH_AFTER_S, RETRY_AFTER_S, OwnershipLost, RecordWriter
 from batchpool.runner.run_batch import leak_check, run_batch
@@ -112,7 +115,7 @@ class Runner:
             return RunnerReply("broken", why, untouched=True)
         try:
             writer = self._writer_for(assignment, context.folder)
-            crashed = [_as_outcome(item, assignment) for item in assignment.crashed]
+            crashed = crashed_outcomes(assignment, item_logs)
             writer.begin_run([*crashed, *assignment.finished])
             context.finished.label = assignment.claim.token
             spec = BatchSpec(
@@ -128,7 +131,10 @@ class Runner:
             with leak_check(context, facts) as check_leaks:
                 meter = UsageMeter() if spec.run.measure else None
                 writer.buffer.has_taker = facts.in_process
-                with _FlushThread(self._link, writer, self.tick, context, facts.in_process):
+                with (
+                    _FlushThread(self._link, writer, self.tick, context, facts.in_process),
+                    last_log_kept(item_logs, context.folder) if assignment.only else nullcontext(),
+                ):
                     report = self._run_batch(spec, sink=writer.buffer, context=context).report
                 usage = meter.usage(read_peak(context.folder)) if meter else None
                 return _close(writer, assignment, report, usage, check_leaks)
@@ -252,12 +258,6 @@ def _close(
         return RunnerReply("drained" if report.drained else "ran")
     writer.close(ending_of(writer, assignment, report, usage), between_retries)
     return RunnerReply("ended")
-
-
-def _as_outcome(item: CrashedItem, assignment: Assignment) -> Outcome:
-    error = TaskError(type="crashed", message=item.message, traceback=None)
-    site = ExecutionSite(item.pid, os.getppid(), 0, "", 0)
-    return Outcome(item.index, "crashed", None, error, site, assignment.claimed_ns, 0, 0)
 
 
 def main(arguments: Sequence[str]) -> None:

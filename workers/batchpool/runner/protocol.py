@@ -30,11 +30,16 @@ ReplyKind = Literal["ended", "ran", "drained", "disowned", "unfit", "stale", "br
 
 @dataclass(frozen=True)
 class CrashedItem:
-    """An item that was given up: it crashed every process in which it ran alone."""
+    """An item that was given up: it crashed every process in which it ran alone.
+
+    Args:
+        log: what it printed in the last of them.
+    """
 
     index: int
     pid: int
     message: str
+    log: str = ""
 
 
 @dataclass(frozen=True)

@@ -79,10 +79,10 @@ class ClaimedBatch:
         self._isolation.ran(self._plan)
         self.claim = replace(claim, done=claim.done | ran | self._finished.keys())
 
-    def mark_crashed(self, in_flight: frozenset[int], pid: int, how: str) -> bool:
+    def mark_crashed(self, in_flight: frozenset[int], pid: int, how: str, log: str = "") -> bool:
         """Record that the runner died; returns whether an item can be blamed or suspected."""
         blamed = in_flight - self.claim.done - self._finished.keys()
-        return self._isolation.died(self._plan, blamed, pid, how)
+        return self._isolation.died(self._plan, blamed, pid, how, log)
 
     def renew(self, claim: Claim, claimed_ns: int) -> None:
         """Continue under a new claim, after a crash."""

@@ -57,18 +57,19 @@ class CrashIsolation:
         else:
             self._rest_ran = self._rest_ran or plan.only is None
 
-    def died(self, plan: Plan, blamed: frozenset[int], pid: int, how: str) -> bool:
+    def died(self, plan: Plan, blamed: frozenset[int], pid: int, how: str, log: str = "") -> bool:
         """Note that the runner died; returns whether an item can be blamed or suspected.
 
         Args:
             blamed: the items that ran, without those that were recorded.
+            log: what the item that ran alone has printed.
         """
         if plan.only is not None and blamed == plan.only:
             (index,) = blamed
             self._crashes[index] += 1
             if self._crashes[index] >= CRASHES_ALONE:
                 self._suspects.discard(index)
-                self._given_up.append(CrashedItem(index, pid, f"its process was {how}"))
+                self._given_up.append(CrashedItem(index, pid, f"its process was {how}", log))
         else:
             self._suspects |= blamed
         return bool(blamed)

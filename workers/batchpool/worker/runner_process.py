@@ -15,6 +15,7 @@ from typing import Any
 
 from batchpool.execution.finished_records import FINISHED_NAME, read_finished
 from batchpool.execution.in_flight import read_in_flight
+from batchpool.execution.last_log import read_last_log
 from batchpool.ledger.ownership import Claim
 from batchpool.ledger.values.announcements import IdlePool, WorkerCapabilities
 from batchpool.model import Outcome
@@ -69,6 +70,7 @@ class RunnerProcess:
         self.idle_pools: tuple[IdlePool, ...] = ()
         self.was_ready = False
         self._finished = b""
+        self.last_log = ""
 
     def _start(self, known: str, undo: contextlib.ExitStack) -> None:
         ours, theirs = socket.socketpair()
@@ -183,6 +185,7 @@ class RunnerProcess:
         self._process.wait()
         with contextlib.suppress(OSError):
             self._finished = (self.folder / FINISHED_NAME).read_bytes()
+        self.last_log = read_last_log(self.folder)
         self._connection.close()
         self._lock.close()
         kill_orphans()

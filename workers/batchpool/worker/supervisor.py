@@ -158,7 +158,7 @@ class Supervisor:
                 log.warning("runner %d %s, running items %s", runner.pid, death, few(in_flight))
                 self.runner.replace()
                 owned.keep(runner.finished(owned.claim))
-                if not owned.mark_crashed(in_flight, runner.pid, str(death)):
+                if not owned.mark_crashed(in_flight, runner.pid, str(death), runner.last_log):
                     unexplained += 1
                 self._claim_again(owned, unexplained)
                 continue
