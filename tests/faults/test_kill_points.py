@@ -150,5 +150,5 @@ def check(crew: StackProcesses, job: dict[str, Any], tmp_path: Path, whole: bool
 def test_a_kill_point_outside_a_test_is_refused(crew: StackProcesses) -> None:
     for module in ("batchpool.worker", "batchpool.reconciler", "batchpool.api"):
         member = crew.start(module, **{VARIABLE: "after claim"})
-        assert member.wait(20) == 2
+        assert member.wait(60) == 2
         crew.members.remove(member)

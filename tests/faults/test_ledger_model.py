@@ -503,6 +503,7 @@ def exact(values: Any) -> str:
     return total.text()
 
 
+@pytest.mark.timeout(1500)
 def test_the_ledger_follows_its_model() -> None:
     with tempfile.TemporaryDirectory(prefix="bp-") as name:
         server = start_valkey(Path(name), "--appendfsync", "no")

@@ -1,5 +1,6 @@
 """Items as a body of lines: taken in while they come, whole or not at all."""
 
+import contextlib
 import json
 import os
 import signal
@@ -332,8 +333,10 @@ class Upload:
             self.socket.sendall(piece)
 
     def answer(self) -> bytes:
-        with self.socket as client:
+        """What the server says until it closes; nothing if it is killed."""
+        with self.socket as client, contextlib.suppress(ConnectionResetError):
             return b"".join(iter(lambda: client.recv(1 << 16), b""))
+        return b""
 
 
 def is_taken_in(redis: Any) -> bool:

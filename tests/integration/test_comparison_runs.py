@@ -106,8 +106,8 @@ def test_arms_get_verdicts_from_interleaved_runs_and_nothing_is_left(crew: Stack
     assert (sequential["rounds"], pool["rounds"]) == (6, 6)
     # Four waits at once take about a quarter. On a machine that is too busy there may be no
     # verdict, with the reason, but never another one.
-    assert pool["speedup"]["value"] > 2
     assert pool["verdict"] == "faster" or (pool["verdict"] is None and pool["why"])
+    assert pool["speedup"]["value"] > 2 or pool["verdict"] is None
     assert ended["conclusion"]
     assert ended["environment"]["workers"] and ended["environment"]["load_1m"] is not None
     job = crew.stage.get(f"/v1/jobs/{ended['samples'][5]['job_id']}")
