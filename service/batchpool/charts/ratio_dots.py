@@ -21,8 +21,9 @@ from batchpool.charts.visible_text import shortened
 
 Verdict = Literal["faster", "slower", "no difference shown", "reference"]
 
-_TOP, _ROW, _TAIL = 30, 38, 262
+_TOP, _ROW, _TAIL = 30, 38, 274
 _MOST_GUTTER, _LEAST_GUTTER = 320, 110
+_NARROW, _NARROW_ROW = 480, 66
 # Dots of one arm are spread by this order, so that equal ones stay apart and no order is claimed.
 _SPREAD = (-7, 5, -3, 8, -5, 3, -8, 6, 0, -6, 4, -2)
 
@@ -51,22 +52,32 @@ class ArmRatio:
 def draw(arms: Sequence[ArmRatio], min_effect: float, reference: str, width: int = 1160) -> str:
     """A row per arm; the shaded strip around 1 × is a difference too small to count.
 
+    Where it is narrow, name and figures stand above the dots.
+
     Args:
         min_effect: the least difference that counts, as a share: 0.03.
         reference: name of the arm that the others are measured against.
     """
+    is_narrow = width < _NARROW
+    row = _NARROW_ROW if is_narrow else _ROW
     longest = max((len(arm.name) for arm in arms), default=0)
     gutter = min(_MOST_GUTTER, max(_LEAST_GUTTER, longest * 7 + 24))
-    scale = _scale(arms, gutter, width - _TAIL)
-    bottom = _TOP + _ROW * len(arms)
-    body = _axis(scale, min_effect, bottom) + _heads(width)
+    scale = _scale(arms, 8, width - 8) if is_narrow else _scale(arms, gutter, width - _TAIL)
+    bottom = _TOP + row * len(arms)
+    grounds, body = "", "" if is_narrow else _heads(width)
     for at, arm in enumerate(arms):
-        y = _TOP + _ROW * at
+        y = _TOP + row * at
         if arm.is_best:
-            body += rectangle("best", -8, y + 2, (width + 16, _ROW - 4), 5)
+            grounds += rectangle("best", -8, y + 2, (width + 16, row - 4), 5)
         elif at and not arms[at - 1].is_best:
-            body += path("rule", horizontal(0, y, width))
-        body += _row(arm, scale, y + _ROW / 2, gutter) + _figures(arm, y + _ROW / 2 + 4, width)
+            grounds += path("rule", horizontal(0, y, width))
+        if is_narrow:
+            body += _words_above(arm, y, width) + _dots(arm, scale, y + row - 15)
+        else:
+            middle = y + row / 2
+            body += _name(arm, middle + 4, gutter - 12) + _dots(arm, scale, middle)
+            body += _figures(arm, middle + 4, width)
+    body = _axis(scale, min_effect, bottom) + grounds + body
     caption = Caption(
         f"Speedup of each arm against {reference}", _described(arms, min_effect, reference)
     )
@@ -116,11 +127,26 @@ def _heads(width: float) -> str:
     )
 
 
-def _row(arm: ArmRatio, scale: LogScale, y: float, gutter: float) -> str:
-    kind = arm.verdict if arm.verdict in ("faster", "slower") else "none"
-    name = text(
-        0, y + 4, shortened(arm.name, gutter - 12), f"{'strong' if arm.is_best else 't1'} t12"
+def _name(arm: ArmRatio, y: float, room: float, ground: str = "") -> str:
+    kind = "strong" if arm.is_best else "t1"
+    return text(0, y, shortened(arm.name, room), f"{kind} t12{ground}")
+
+
+def _words_above(arm: ArmRatio, y: float, width: float) -> str:
+    shown = numbers.ratio(arm.ratio) if arm.verdict else numbers.NOTHING
+    interval = "" if arm.verdict in (None, "reference") else numbers.interval(arm.low, arm.high)
+    kind = "strong" if arm.verdict in ("faster", "slower") else "t2"
+    ground = "" if arm.is_best else " halo"
+    return (
+        _name(arm, y + 18, width - 60, ground)
+        + text(width, y + 18, shown, "strong t12 end")
+        + text(0, y + 33, arm.verdict or "no verdict", kind + ground)
+        + text(width, y + 33, interval, "t2 end")
     )
+
+
+def _dots(arm: ArmRatio, scale: LogScale, y: float) -> str:
+    kind = arm.verdict if arm.verdict in ("faster", "slower") else "none"
     inside = "".join(
         circle("dot", scale(value), y + _SPREAD[at % len(_SPREAD)], 2.5)
         for at, value in enumerate(arm.rounds)
@@ -131,7 +157,7 @@ def _row(arm: ArmRatio, scale: LogScale, y: float, gutter: float) -> str:
         inside += path("cap", vertical(low, y - 4, y + 4) + vertical(high, y - 4, y + 4))
     if arm.verdict and arm.ratio:
         inside += _mark(kind, scale(arm.ratio), y)
-    return f'{name}<g class="{kind}">{inside}</g>'
+    return f'<g class="{kind}">{inside}</g>'
 
 
 def _mark(kind: str, x: float, y: float) -> str:

@@ -12,6 +12,7 @@ from batchpool.charts.timeline_thinning import thinned
 from batchpool.charts.visible_text import shortened
 
 _NAME_PX = 7.0
+_NARROW, _NAME_ROW = 480, 18
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,24 @@ class ArmRun:
 
 
 def draw(runs: Sequence[ArmRun], width: int = 1160) -> str:
-    """The lanes of each arm below each other; the name and the time stand at its first lane."""
+    """The lanes of each arm below each other; the name and the time stand at its first lane.
+
+    Where it is narrow they stand above it.
+    """
+    is_narrow = width < _NARROW
     runs = [replace(run, timeline=thinned(run.timeline, len(runs))) for run in runs]
     longest = max((len(run.name) for run in runs), default=0)
-    layout = Layout(width, min(330, max(150, longest * _NAME_PX + 84)), 11, 2.5)
+    gutter = 0 if is_narrow else min(330, max(150, longest * _NAME_PX + 84))
+    layout = Layout(width, gutter, 11, 2.5)
+    edge = width if is_narrow else gutter
     x = layout.scale(0, max((run.timeline["end"] for run in runs), default=1.0) * 1.01 or 1.0)
     body, pins, y = "", "", float(TOP)
     for run in runs:
-        body += text(0, y + 10, shortened(run.name, layout.gutter - 84, _NAME_PX), "t1 t12")
-        body += text(layout.gutter - 10, y + 10, numbers.duration(run.wall_s), "t2 end")
+        body += text(0, y + 10, shortened(run.name, edge - 84, _NAME_PX), "t1 t12")
+        body += text(
+            edge if is_narrow else edge - 10, y + 10, numbers.duration(run.wall_s), "t2 end"
+        )
+        y += _NAME_ROW if is_narrow else 0
         for lane in run.timeline["lanes"]:
             inside = (width - 6 - layout.gutter, layout.height)
             body += rectangle("lanebg", layout.gutter, y, inside, 2)

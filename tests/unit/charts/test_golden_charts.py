@@ -30,6 +30,7 @@ STATES = (("succeeded", 307), ("failed", 10), ("running", 6))
 
 CHARTS: dict[str, Callable[[], str]] = {
     "ratio-dots": lambda: ratio_dots.draw(samples.ARMS, 0.03, "sequential"),
+    "ratio-dots-narrow": lambda: ratio_dots.draw(samples.ARMS, 0.03, "sequential", width=340),
     "stacked-parts": lambda: stacked_parts.draw(samples.PARTS),
     "stacked-parts-narrow": lambda: stacked_parts.draw(samples.PARTS, width=340),
     "heat-map": lambda: heat_map.draw(samples.GRID),
@@ -47,6 +48,7 @@ CHARTS: dict[str, Callable[[], str]] = {
     "timeline-binned": lambda: timeline.draw(samples.binned()),
     "result-card": lambda: result_card.draw(samples.CARD),
     "timeline-arms": lambda: timeline_arms.draw(samples.arm_runs()),
+    "timeline-arms-narrow": lambda: timeline_arms.draw(samples.arm_runs(), width=340),
 }
 TABLES: dict[str, Callable[[], Table]] = {
     "ratio-dots": lambda: ratio_dots.table(samples.ARMS),

@@ -44,12 +44,13 @@ def _ratios(comparison: Comparison) -> ChartCard | None:
     arms = arm_ratios(comparison)
     if not arms:
         return None
-    least = comparison.spec.min_effect
+    least, reference = comparison.spec.min_effect, reference_name(comparison)
     return ChartCard(
         "ratios",
         "How much faster, and how sure",
-        ratio_dots.draw(arms, least, reference_name(comparison)),
+        ratio_dots.draw(arms, least, reference),
         arms_table(comparison),
+        ratio_dots.draw(arms, least, reference, NARROW),
         note="each dot is one round; the shaded strip is too small a difference to count "
         f"({numbers.percent(least)})",
     )
@@ -125,6 +126,7 @@ def _timelines(comparison: Comparison, runs: Sequence[ArmRun]) -> ChartCard | No
         "One run of each arm, on one time axis",
         timeline_arms.draw(runs),
         timeline_arms.table(runs),
+        timeline_arms.draw(runs, NARROW),
         note=f"{missing}the round nearest to the median",
         keys=_BAR_KEYS,
     )
