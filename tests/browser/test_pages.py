@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PHONE
+from tests.browser.conftest import DESKTOP, PHONE
 from tests.support.stack_processes import TERMINAL, StackProcesses
 from tests.support.waiting import wait_until
 
@@ -67,13 +67,53 @@ def test_axe_finds_nothing_serious_in_either_theme(
     assert {path: faults for path, faults in found.items() if faults} == {}
 
 
-def test_no_page_scrolls_sideways_at_390_px(open_page: OpenPage, paths: list[str]) -> None:
+ZOOMED_PX = DESKTOP["width"] // 2
+"""Width of a page at 200 % zoom."""
+
+PAPER_PX = 703
+"""Width of A4 within its margins."""
+
+CUT_ON_PAPER = """() => [
+  ...[...document.querySelectorAll("table, canvas, .chart")].filter((each) => {
+    const box = each.getBoundingClientRect();
+    return box.width && box.right > document.documentElement.clientWidth + 1;
+  }),
+  ...[...document.querySelectorAll("button, .btn, .topbar, .filters")].filter(
+    (each) => each.offsetWidth,
+  ),
+].map((each) => each.outerHTML.slice(0, 80))"""
+
+
+def test_no_page_scrolls_sideways_at_390_px_or_200_percent(
+    open_page: OpenPage, paths: list[str]
+) -> None:
     page = open_page("/", viewport=PHONE)
-    widths = {}
+    wide = {}
     for path in paths:
+        for width in (PHONE["width"], ZOOMED_PX):
+            page.set_viewport_size(PHONE | {"width": width})
+            page.goto(path)
+            found = page.evaluate("document.documentElement.scrollWidth")
+            if found > width:
+                wide[path, width] = found
+    assert wide == {}
+
+
+def test_paper_has_every_figure_and_no_control(
+    open_page: OpenPage, job: dict[str, Any], comparison: str
+) -> None:
+    page = open_page("/", viewport=PHONE | {"width": PAPER_PX}, color_scheme="dark")
+    page.emulate_media(media="print")
+    cut = {}
+    for path in ("/", f"/jobs/{job['id']}", f"/comparisons/{comparison}"):
         page.goto(path)
-        widths[path] = page.evaluate("document.documentElement.scrollWidth")
-    assert {path: width for path, width in widths.items() if width > PHONE["width"]} == {}
+        page.wait_for_load_state("networkidle")
+        if found := page.evaluate(CUT_ON_PAPER):
+            cut[path] = found
+    assert cut == {}
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    # The twin of each chart is printed unasked.
+    expect(page.locator("details.twin table").first).to_be_visible()
 
 
 def test_a_label_with_html_stays_text(open_page: OpenPage, job: dict[str, Any]) -> None:
