@@ -16,7 +16,11 @@ Axe = Callable[..., list[str]]
 HOSTILE = "<script>alert(1)</script>"
 NO_PAGES = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/static/<name>"}
 NO_PAGES |= {"/jobs/<job_id>/records.<kind>", "/docs/try", "/lessons/<lesson>/<comparison_id>"}
-QUERIES = {"/jobs/confirm": "?action=delete&id=<job_id>"}
+QUERIES = {
+    "/jobs/confirm": "?action=delete&id=<job_id>",
+    "/jobs/<job_id>": "?item=<failed>",
+    "/jobs/<job_id>/timeline": "#item-<failed>",
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,9 @@ def comparison(stack: StackProcesses) -> str:
 @pytest.fixture(scope="module")
 def paths(stack: StackProcesses, job: dict[str, Any], comparison: str) -> list[str]:
     """The address of every page that the app has: a new one is tested by itself."""
+    failed = next(each for each in stack.records(job["id"]) if each["state"] == "failed")
     known = {"<job_id>": job["id"], "<comparison_id>": comparison, "<lesson>": "gil"}
+    known |= {"<failed>": str(failed["index"])}
     rules = [
         rule.rule
         for rule in stack.stage.app.url_map.iter_rules()

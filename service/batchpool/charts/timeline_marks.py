@@ -100,7 +100,8 @@ def _draw_again(mark: Mark, rows: Sequence[Placed], x: LinearScale, height: floa
 def _draw_refused(mark: Mark, rows: Sequence[Placed], x: LinearScale, height: float) -> str:
     body = ""
     for row in rows[:1]:
-        at, middle = x(mark["at"]), row.y + height / 2
+        # The write may come long after the job has ended.
+        at, middle = min(x(mark["at"]), x.end), row.y + height / 2
         body += circle("refused", at, middle, 4.5)
         body += path("refused", f"M{coordinate(at - 3.1)} {coordinate(middle + 3.1)}l6.2-6.2")
     return body

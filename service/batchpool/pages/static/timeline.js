@@ -276,7 +276,7 @@ class Timeline {
     const narrow = this.width < NARROW_PX;
     this.layout = layOut(this.feed.whole, this.feed.detail, { small: this.small, narrow });
     const whole = this.layout.height + AXIS + 6;
-    const height = Math.max(120, Math.min(whole, this.small ? 360 : Math.max(320, innerHeight * 0.72)));
+    const height = Math.max(120, Math.min(whole, this.small ? 480 : Math.max(320, innerHeight * 0.72)));
     this.scroller.style.height = `${height}px`;
     this.spacer.style.height = `${Math.max(0, whole - height)}px`;
     sizeCanvas(this.canvas, this.width, height);

@@ -1,7 +1,7 @@
 // Fetches what the timeline shows: the whole job, and the window in view where the whole is binned.
 
 /** Columns with one entry per item; times in seconds since the order; state: one letter each of s, f, c, t, x.
- * @typedef {{index: number[], start: number[], wall: number[], cpu: number[], state: string}} Bars */
+ * @typedef {{index: number[], start: number[], wall: number[], cpu: number[], state: string, batch: number[]}} Bars */
 /** Shares of each bin in percent; failed: bin, first index, count.
  * @typedef {{busy: number[], cpu: number[], failed: [number, number, number][]}} Bins */
 /** @typedef {{host: string, worker: string, pid: number | null, thread: string | null, items: number, label: string,

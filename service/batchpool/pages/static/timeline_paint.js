@@ -350,7 +350,8 @@ export class Painter {
     const draw = { worker_lost: this.#lost, takeover: this.#takeover, run_again: this.#again, refused_write: this.#refused };
     let free = -Infinity;
     for (const mark of row.marks) {
-      const at = this.s.x(mark.at);
+      // A write may come long after the job has ended.
+      const at = this.s.x(Math.min(mark.at, this.s.whole.end));
       if (mark.kind === "run_again" && at < free) continue;
       draw[mark.kind]?.call(this, row, mark, at, row.y + row.height / 2);
       if (mark.kind === "run_again") free = at + RING_PX;
@@ -430,9 +431,9 @@ export class Painter {
     this.#text(mark.text.split(",")[0], x - 6, y + 4, { colour: "text", align: "right", halo: true, font: this.bold });
   }
 
-  /** @param {Row} row @param {Mark} _ @param {number} start @param {number} y */
-  #again(row, _, start, y) {
-    const [x, size] = [start + Math.min(11, row.height / 2), Math.min(4, row.height / 4)];
+  /** In the upper left corner, beside the glyph of a failed item. @param {Row} row @param {Mark} _ @param {number} start */
+  #again(row, _, start) {
+    const [x, y, size] = [start + Math.min(8, row.height / 2), row.y + Math.min(8, row.height / 2), Math.min(4, row.height / 4)];
     this.#circle("surface", "", x, y, size + 2.5);
     this.#circle("", "late", x, y, size, -0.6, 0.2);
     this.#shape("late", x + size * 0.3, y - size * 0.1, x + size * 1.4, y - size * 0.1, x + size * 1.4, y - size * 1.2);

@@ -97,6 +97,8 @@ function note(lanes, whole) {
   const pids = new Set(lanes.map(([, lane]) => lane.pid));
   const worker = lanes[0][1].worker;
   const parts = pids.size === 1 && lanes[0][1].pid && lanes[0][1].thread ? [`PID ${lanes[0][1].pid}`] : [];
+  const batches = new Set(lanes.flatMap(([, lane]) => lane.bars?.batch ?? []));
+  if (batches.size && batches.size < 4) parts.push(`batch ${[...batches].join(", ")}`);
   for (const mark of whole?.marks ?? []) {
     if (mark.worker !== worker || mark.kind === "run_again") continue;
     const at = mark.kind === "worker_lost" ? ", noticed at" : " at";
