@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from batchpool.api.bodies.large_bodies import LargeBodies, too_much_memory
 from batchpool.api.context import EXTENSION, ApiContext, service
-from batchpool.api.http import problem_response
+from batchpool.api.http import is_id, problem_response
 from batchpool.api.page_response import error_page
 from batchpool.api.problems import Conflict, Problem, StorageFull, Unavailable, problem_of
 from batchpool.api.routes import BLUEPRINTS
@@ -18,8 +18,10 @@ from batchpool.api.routes.pages import PAGES
 from batchpool.api.serving.origins import SECURITY_HEADERS, check_host, check_origin
 from batchpool.api.serving.thread_limits import ThreadLimits
 from batchpool.api.settings import ApiSettings
+from batchpool.ledger.broken import is_about_data
 from batchpool.ledger.connection import TemporarilyRefused
 from batchpool.ledger.job_creation import KeyBroken, KeyReused
+from batchpool.ledger.keys import job_key
 from batchpool.schemas.refusals import Refusal
 
 LOG = logging.getLogger("batchpool.api")
@@ -136,6 +138,10 @@ def _redis_problem(error: RedisError) -> Response:
     LOG.warning("Redis: %s: %s", type(error).__name__, error)
     if isinstance(error, OutOfMemoryError) or "OOM" in str(error):
         return _problem(StorageFull("Redis is full; delete jobs, or raise its maxmemory"))
+    job_id = (request.view_args or {}).get("job_id", "")
+    if is_about_data(error) and is_id(job_id):
+        # Once the reconciler has moved what is broken, the rest can be read again.
+        service().broken.note_error("job", job_key(job_id), b"", error)
     if isinstance(error, (ResponseError, TemporarilyRefused)):
         # READONLY, LOADING, MISCONF, NOAUTH: the server answers but does not write.
         return _problem(Unavailable(f"Redis refused the command: {str(error)[:200]}", 5))

@@ -6,6 +6,7 @@ A reader only notes what it has found. The reconciler moves it, after it has loo
 import json
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
@@ -77,24 +78,69 @@ class Broken:
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         text = name.decode("latin-1")
         found = BrokenDatum(found_id, kind, key, text, reason[:500], now_ms)
+        try:
+            self._list(found, is_moved)
+        except ResponseError as error:
+            if not is_about_data(error):
+                raise
+            # The list itself is broken: the reconciler moves it, and this is found again.
+            LOG.warning("could not list %s %s as broken: %s", kind, key, error)
+        return found
+
+    def _list(self, found: BrokenDatum, is_moved: bool) -> None:
+        kind, key = found.kind, found.key
         if self._redis.hlen(keys.BROKEN) >= MOST_LISTED:
-            return found
+            return
         written = json.dumps(found.to_json())
-        if self._redis.hsetnx(keys.BROKEN, found_id, written):
-            LOG.warning("skipped the broken %s %s %r: %s", kind, key, text[:200], found.reason)
+        if self._redis.hsetnx(keys.BROKEN, found.id, written):
+            name, reason = found.name[:200], found.reason
+            LOG.warning("skipped the broken %s %s %r: %s", kind, key, name, reason)
         else:
             # It may have been moved before, and broken again.
-            written = self._redis.hget(keys.BROKEN, found_id)
+            written = self._redis.hget(keys.BROKEN, found.id)
         waits = (
             is_moved or kind == "block" or self._redis.lpos(keys.BROKEN_NEW, written) is not None
         )
         if not waits:
             self._redis.rpush(keys.BROKEN_NEW, written)
-        return found
 
     def note_error(self, kind: BrokenKind, key: str, name: bytes, error: Exception) -> None:
         """`note` with the reason that an error gives."""
         self.note(kind, key, name, f"{type(error).__name__}: {error}")
+
+    def wrong_types(self, found: Iterable[str], prefix: str) -> dict[str, str]:
+        """Those of the keys of a job or comparison whose type is wrong, and what is wrong.
+
+        Args:
+            prefix: the key of the job or comparison.
+        """
+        names = list(found)
+        with self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.type(name.encode("latin-1"))
+            types = [kind.decode() for kind in pipe.execute()]
+        return {
+            name: f"it is a {kind}, not a {right}"
+            for name, kind in zip(names, types, strict=True)
+            if kind not in ("none", right := keys.type_of(name, prefix) or kind)
+        }
+
+    def note_batch(self, job_id: str, batch: int, error: Exception | None = None) -> str:
+        """Note the job of a batch that cannot go on, if data in Redis are the reason.
+
+        Args:
+            error: what its use has raised.
+        Returns:
+            what is broken; '' if nothing is.
+        """
+        prefix = keys.job_key(job_id)
+        wrong = self.wrong_types(keys.keys_of_batch(job_id, batch), prefix)
+        reason = "; ".join(f"{name}: {what}" for name, what in wrong.items())
+        if not reason and error is not None:
+            reason = f"{type(error).__name__}: {error}"
+        if reason:
+            self.note("job", prefix, b"", reason)
+        return reason
 
     def all(self) -> list[BrokenDatum]:
         """What is listed, the oldest first."""

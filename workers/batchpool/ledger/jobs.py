@@ -1,6 +1,6 @@
 """Jobs: written in one step, read as of one moment, cancelled and deleted."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from json import loads
@@ -38,8 +38,6 @@ from batchpool.ledger.values.job_entries import (
 from batchpool.ledger.values.job_spec import JobSpec
 
 HASHES_PER_READ = 1000
-
-
 BulkAction = Literal["cancel", "delete"]
 
 
@@ -72,7 +70,8 @@ class Jobs:
 
     def now_ms(self) -> int:
         """Redis' clock."""
-        return _ms(self._redis.time())
+        seconds, micros = self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
 
     def create(
         self,
@@ -126,10 +125,11 @@ class Jobs:
         ]
 
     def _snapshot(self, job_id: str, now_ms: int, raw: list[Any] | bytes | None) -> Snapshot | None:
+        note = partial(self.broken.note_error, "job", keys.job_key(job_id), b"")
         try:
-            return _snapshot(job_id, now_ms, raw)
+            return _snapshot(job_id, now_ms, raw, note)
         except UNPARSABLE as error:
-            self.broken.note_error("job", keys.job_key(job_id), b"", error)
+            note(error)
             return None
 
     def state(self, job_id: str) -> str | None:
@@ -280,19 +280,21 @@ class Jobs:
         return len(asked)
 
 
-def _ms(time: tuple[int, int]) -> int:
-    seconds, micros = time
-    return int(seconds) * 1000 + int(micros) // 1000
-
-
-def _snapshot(job_id: str, now_ms: int, raw: list[Any] | bytes | None) -> Snapshot | None:
+def _snapshot(
+    job_id: str, now_ms: int, raw: list[Any] | bytes | None, note: Callable[[Exception], None]
+) -> Snapshot | None:
     if not raw:
         return None
     if isinstance(raw, bytes):
         raise ValueError(raw.decode(errors="replace"))
     event, job, *batches = raw
+    # A job can be read without these.
+    for found in (event, *(states for _, states in batches)):
+        if isinstance(found, bytes) and not found[:1].isdigit():
+            note(ResponseError(found.decode()))
     entries = [
-        parse_batch(index, mapping(fields), mapping(states))
+        parse_batch(index, mapping(fields), {} if isinstance(states, bytes) else mapping(states))
         for index, (fields, states) in enumerate(batches)
     ]
-    return Snapshot(parse_job(job_id, mapping(job), entries), now_ms, event.decode())
+    last = event.decode() if event[:1].isdigit() else "0-0"
+    return Snapshot(parse_job(job_id, mapping(job), entries), now_ms, last)

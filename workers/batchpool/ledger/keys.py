@@ -81,6 +81,22 @@ QUEUE = "batchpool:"
 _ID = rb"[0-9A-Za-z-]{1,64}"
 _JOB = re.compile(PREFIX.encode() + b"(" + _ID + b")")
 _COMPARISON = re.compile(COMPARISON.encode() + b"(" + _ID + b")")
+_PART_TYPES = {
+    "": "hash",
+    "items": "hash",
+    "events": "stream",
+    "end": "stream",
+    "bits": "string",
+    "heads": "list",
+    "blocks": "list",
+    "reduced": "hash",
+    "samples": "list",
+    "slots": "hash",
+    "analysis": "string",
+}
+_OF_A_JOB = ("", "items", "events", "end")
+_OF_A_BATCH = ("", "bits", "heads", "blocks", "reduced")
+_BATCH = re.compile(r"([0-9]+)(:|$)")
 _MEMBER = re.compile(PREFIX.encode() + b"(" + _ID + rb")\|([0-9]{1,9})")
 
 
@@ -103,6 +119,31 @@ def job_id_of(key: bytes) -> str:
 
 def batch_key(job_id: str, batch: int) -> str:
     return f"{PREFIX}{job_id}:{batch}"
+
+
+def keys_of_batch(job_id: str, batch: int) -> list[str]:
+    """All keys of a batch, and those of its job that are of all batches."""
+    of_job, of_batch = job_key(job_id), batch_key(job_id, batch)
+    return [
+        *(f"{of_job}:{part}".removesuffix(":") for part in _OF_A_JOB),
+        *(f"{of_batch}:{part}".removesuffix(":") for part in _OF_A_BATCH),
+    ]
+
+
+def part_of(key: str, prefix: str) -> str:
+    """The part that a key is of the job or comparison with the key `prefix`; '' for a hash."""
+    return _BATCH.sub("", _rest(key, prefix), count=1)
+
+
+def batch_of(key: str, prefix: str) -> int | None:
+    """The number of the batch that a key of a job belongs to."""
+    found = _BATCH.match(_rest(key, prefix))
+    return int(found[1]) if found else None
+
+
+def type_of(key: str, prefix: str) -> str | None:
+    """The type that a key of a job or comparison must have; None if it is none of ours."""
+    return _PART_TYPES.get(part_of(key, prefix))
 
 
 def comparison_key(comparison_id: str) -> str:
@@ -140,6 +181,10 @@ def split_member(member: bytes) -> tuple[str, int]:
     """
     found = _matched(_MEMBER, member)
     return found[1].decode(), int(found[2])
+
+
+def _rest(key: str, prefix: str) -> str:
+    return key.removeprefix(prefix).removeprefix(":")
 
 
 def _matched(pattern: re.Pattern[bytes], member: bytes) -> re.Match[bytes]:

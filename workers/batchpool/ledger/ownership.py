@@ -152,7 +152,7 @@ class Ownership:
         except (ResponseError, *UNPARSABLE) as error:
             if isinstance(error, ResponseError) and not is_about_data(error):
                 raise
-            self._broken.note_error("job", keys.job_key(job_id), b"", error)
+            self._broken.note_batch(job_id, batch, error)
             return "unreadable"
 
     def _claimed(self, job_id: str, batch: int, answer: list[Any]) -> Claim | str:
@@ -221,6 +221,10 @@ class Ownership:
     def note_leftovers(self, claim: Claim, leftovers: Sequence[str]) -> None:
         """Add what tasks left behind to a batch that was closed under this claim."""
         self._note(keys.job_key(claim.job_id), [claim.batch, claim.token, dumps(leftovers)])
+
+    def note_broken(self, claim: Claim, error: Exception | None = None) -> str:
+        """List the job as broken if data in Redis, or `error`, say so; returns what is broken."""
+        return self._broken.note_batch(claim.job_id, claim.batch, error)
 
     def _give_up(self, claim: Claim, how: list[Any]) -> bool:
         args = [claim.batch, claim.token, *how]

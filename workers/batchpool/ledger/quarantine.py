@@ -3,16 +3,29 @@
 Each step may be repeated, and done by two processes at once.
 """
 
+import json
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
 
+import msgpack
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from batchpool.ledger import keys
-from batchpool.ledger.broken import Broken, BrokenDatum, broken_id, is_count
+from batchpool.ledger.blocks.bitmap import bit_segments
+from batchpool.ledger.blocks.record_codec import RecordColumns
+from batchpool.ledger.broken import (
+    UNPARSABLE,
+    Broken,
+    BrokenDatum,
+    broken_id,
+    is_about_data,
+    is_count,
+)
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.scripts import LuaScript
+from batchpool.model import TaskError
 
 LOG = logging.getLogger("batchpool.reconciler")
 
@@ -30,23 +43,10 @@ _TYPES: dict[str, str] = {
     keys.BULK: "set",
     **dict.fromkeys((keys.CLASSES, keys.COUNTS, keys.RESERVED, keys.LEADER, keys.CLOCK), "hash"),
 }
-_PART_TYPES = {
-    "": "hash",
-    "items": "hash",
-    "events": "stream",
-    "end": "stream",
-    "bits": "string",
-    "heads": "list",
-    "blocks": "list",
-    "reduced": "hash",
-    "samples": "list",
-    "slots": "hash",
-    "analysis": "string",
-}
 _REPLACEABLE = ("events", "end")
 """What is said besides the data of a job: a new one does as well."""
-
-_BATCH = re.compile(rb"[0-9]+(:|$)")
+_OF_RECORDS = ("bits", "heads", "blocks", "reduced")
+"""What a batch has of its records: without it the batch cannot go on, but its job can be read."""
 
 
 class Quarantine:
@@ -65,6 +65,7 @@ class Quarantine:
         self._is_readable = is_readable
         self._lease_ms = int(lease_s * 1000)
         self._rebuild = LuaScript(redis, "rebuild")
+        self._break = LuaScript(redis, "break")
 
     def run(self, types: Mapping[str, str]) -> None:
         """Move what was found broken since the last call.
@@ -142,19 +143,18 @@ class Quarantine:
             if kind not in ("none", types[key])
         ]
         for key, reason in wrong:
-            self._move_key(key.encode(), reason)
+            self._move_key(key, reason)
         return len(wrong)
 
-    def _move_key(self, key: bytes, reason: str) -> None:
+    def _move_key(self, key: str, reason: str) -> None:
         # Renamed first: the list of broken things may be the broken one.
-        text = key.decode("latin-1")
-        aside = BrokenDatum(_key_id(text), "key", text, "", reason, 0).aside
-        self._redis.rename(key, aside)
-        self._broken.note("key", text, b"", reason, is_moved=True)
+        aside = BrokenDatum(_key_id(key), "key", key, "", reason, 0).aside
+        self._redis.rename(key.encode("latin-1"), aside)
+        self._broken.note("key", key, b"", reason, is_moved=True)
 
     def _move_slots(self, key: str) -> None:
         if self._redis.type(key) not in (b"hash", b"none"):
-            self._move_key(key.encode(), "its type is wrong")
+            self._move_key(key, "its type is wrong")
 
     def _check_counts(self) -> int:
         wrong = [
@@ -185,30 +185,72 @@ class Quarantine:
                 self._redis.lrem(key, 0, name)
 
     def _move_whole(self, datum: BrokenDatum) -> None:
-        prefix = datum.key.encode()
-        found = list(self._keys_below(prefix))
-        wrong = {key for key in found if self._has_wrong_type(key, prefix)}
-        minor = {key for key in wrong if _part(key, prefix) in _REPLACEABLE}
-        for key in minor:
-            self._move_key(key, "its type is wrong")
-        if wrong == minor and self._is_readable(datum):
-            if not minor:
-                LOG.info("%s can be read after all", datum.key)
+        job = datum.key
+        found = [key.decode("latin-1") for key in self._keys_below(job.encode())]
+        wrong = self._broken.wrong_types(found, job)
+        alone = self._move_alone(job, wrong)
+        if wrong.keys() == alone and self._is_readable(datum):
+            if not alone:
+                LOG.info("%s can be read after all", job)
             self._broken.forget(datum.id)
             return
         for key in found:
-            if key not in minor:
-                self._redis.rename(key, datum.aside.encode() + key.removeprefix(prefix))
+            if key not in alone:
+                self._redis.rename(key.encode("latin-1"), datum.aside + key.removeprefix(job))
         for index in _ZSETS:
-            self._redis.zrem(index, prefix)
+            self._redis.zrem(index, job)
         for index in _OF_BATCHES:
-            members = [each for each, _ in self._redis.zscan_iter(index, datum.key + "|*")]
+            members = [each for each, _ in self._redis.zscan_iter(index, job + "|*")]
             if members:
                 self._redis.zrem(index, *members)
 
-    def _has_wrong_type(self, key: bytes, prefix: bytes) -> bool:
-        kind = self._redis.type(key).decode()
-        return bool(kind != _PART_TYPES.get(_part(key, prefix), kind))
+    def _move_alone(self, job: str, wrong: Mapping[str, str]) -> set[str]:
+        """Move those keys of a wrong type without which the job can be read; returns them."""
+        parts = {key: keys.part_of(key, job) for key in wrong}
+        alone = {key for key in wrong if parts[key] in _REPLACEABLE}
+        of_records = {key for key in wrong if parts[key] in _OF_RECORDS}
+        if self._end_batches(job, {key: wrong[key] for key in of_records}):
+            alone |= of_records
+        for key in alone:
+            self._move_key(key, wrong[key])
+            if parts[key] == "bits":
+                self._restore_bitmap(key)
+        return alone
+
+    def _end_batches(self, job: str, wrong: Mapping[str, str]) -> bool:
+        """End the batches that cannot go on; False if the job lets none of them end."""
+        if not wrong:
+            return True
+        what = "; ".join(f"{key}: {reason}" for key, reason in wrong.items())
+        error = TaskError(type="internal", message=f"broken data: {what}", traceback=None)
+        batches = {keys.batch_of(key, job) for key in wrong}
+        try:
+            self._break(job, [json.dumps(error), *sorted(n for n in batches if n is not None)])
+        except ResponseError as refusal:
+            if not is_about_data(refusal):
+                raise
+            return False
+        return True
+
+    def _restore_bitmap(self, key: str) -> None:
+        """Make the bitmap of an ended batch anew, from its blocks."""
+        batch = key.removesuffix(":bits")
+        blocks = batch + ":blocks"
+        if self._redis.type(blocks) != b"list":
+            return
+        first = int(self._redis.hget(batch, "first"))
+        for at in range(self._redis.llen(blocks)):
+            try:
+                indices = RecordColumns(self._redis.lindex(blocks, at), "").indices
+            except (*UNPARSABLE, msgpack.UnpackException):
+                continue
+            for offset, piece in bit_segments([index - first for index in indices]):
+                old = self._redis.getrange(key, offset, offset + len(piece) - 1)
+                merged = (a | b for a, b in zip_longest(piece, old, fillvalue=0))
+                self._redis.setrange(key, offset, bytes(merged))
+        left_ms = self._redis.pttl(batch)
+        if left_ms > 0:
+            self._redis.pexpire(key, left_ms)
 
     def _keys_below(self, prefix: bytes) -> Iterator[bytes]:
         for key in self._scan(prefix):
@@ -218,12 +260,6 @@ class Quarantine:
     def _scan(self, prefix: bytes) -> Iterator[bytes]:
         found: set[bytes] = set(self._redis.scan_iter(prefix + b"*", count=SCAN_COUNT))
         return iter(found)
-
-
-def _part(key: bytes, prefix: bytes) -> str:
-    """The part of a job or comparison that a key is, '' for a hash."""
-    rest = key.removeprefix(prefix).removeprefix(b":")
-    return _BATCH.sub(b"", rest, count=1).decode("latin-1")
 
 
 def _is_whole(key: bytes, prefix: str) -> bool:

@@ -6,6 +6,8 @@ from itertools import islice
 
 from redis import Redis
 
+from batchpool.ledger import keys
+from batchpool.ledger.blocks.bitmap import set_bits
 from batchpool.ledger.blocks.block_index import BlockIndex, Selection
 from batchpool.ledger.blocks.item_codec import ITEMS_PER_BLOCK, ItemsBroken
 from batchpool.ledger.blocks.record_fields import RecordDocument
@@ -86,9 +88,11 @@ class Records:
         except ItemsBroken:
             # Noted: its records are left out, as those of a block that cannot be read.
             return
+        # Of an item whose block cannot be read nothing is said.
+        recorded = self._recorded(job, batch, window) if makes_rest else window
         for index in window:
             record = found.get(index)
-            if record is None and makes_rest:
+            if record is None and index not in recorded:
                 record = not_run_record(job, batch, index)
             if record is None or not wanted.takes(record):
                 continue
@@ -98,6 +102,13 @@ class Records:
                 except ItemsBroken:
                     return
             yield record
+
+    def _recorded(self, job: JobEntry, batch: BatchEntry, window: range) -> set[int]:
+        """The items of a window that have a record, whether it can be read or not."""
+        begin = (window.start - batch.first) // 8
+        bitmap = keys.batch_key(job.id, batch.index) + ":bits"
+        bits = self._redis.getrange(bitmap, begin, (window.stop - batch.first) // 8)
+        return {batch.first + begin * 8 + at for at in set_bits(bits)}
 
 
 def not_run_record(job: JobEntry, batch: BatchEntry, index: int) -> RecordDocument:

@@ -227,10 +227,12 @@ class _FlushThread:
             # may be frozen, and what is left of the batch belongs to another one.
             self._context.drain()
             self._link.send_bytes(encode(RunnerReply("disowned", str(refusal))))
-        except Exception:
-            # The end of the batch meets the same error, and says so.
+        except Exception as error:
+            # Not only at the end of the batch: its tasks may run for hours.
             log.exception("records could not be written")
             self._context.drain()
+            detail = f"{type(error).__name__}: {error}"
+            self._link.send_bytes(encode(RunnerReply("broken", detail)))
         finally:
             # Nobody may wait for it any more.
             self._writer.buffer.has_taker = False

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from batchpool.ledger import keys
 from batchpool.ledger.broken import UNPARSABLE
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.ownership import CRASHED, Claim, Ownership
@@ -75,5 +74,5 @@ class NextClaim(Ownership):
         try:
             return Taken(popped, message, self._claimed(job_id, int(batch or 0), answer))
         except UNPARSABLE as error:
-            self._broken.note_error("job", keys.job_key(job_id), b"", error)
+            self._broken.note_batch(job_id, int(batch or 0), error)
             return Taken(popped, message, "unreadable")

@@ -6,8 +6,10 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
+from redis.exceptions import ResponseError
+
+from batchpool.ledger.broken import is_about_data
 from batchpool.ledger.connection import UNREACHABLE
 from batchpool.ledger.ownership import (
     NO_SECOND_TRY,
@@ -21,19 +23,14 @@ from batchpool.ledger.recovery import Recovery
 from batchpool.ledger.values.job_entries import Owner, WorkerIdentity
 from batchpool.model import TaskError
 from batchpool.runner.protocol import Assignment, RunnerReply
-from batchpool.worker.batch_deadlines import CHECK_EVERY_S
 from batchpool.worker.claimed_batch import ClaimedBatch
 from batchpool.worker.crash_isolation import few
 from batchpool.worker.current_runner import CurrentRunner
 from batchpool.worker.finished_writer import write_finished
 from batchpool.worker.memory_sampler import MemorySampler, receive_sampling
+from batchpool.worker.patience import BatchOver, Patience, ask_some_times
 from batchpool.worker.runner_process import RunnerDied, RunnerProcess, RunnerStartFailed
 
-CLAIM_TRIES = 3
-"""How often a claim is asked for while Redis does not answer."""
-
-STOP_RETRY_S = 2.0
-"""How long a stopping worker tries to reach Redis to release its batch."""
 MOST_UNEXPLAINED = 20
 """A batch fails after so many runner deaths for which no item can be blamed."""
 
@@ -67,6 +64,7 @@ class Supervisor:
         self._draining = draining
         self._grace_s = grace_s
         self.runner = CurrentRunner(heartbeat, draining)
+        self._retry = Patience(draining)
         self._ready_pid: int | None = None
 
     def owner_if_ready(self) -> Owner | None:
@@ -88,7 +86,7 @@ class Supervisor:
             claimed: its claim by `owner_if_ready`, and when that was, if it is claimed already.
         """
         ask = partial(self._claim, job_id, batch, new_nonce(), unqueueing=unqueueing)
-        claim, claimed_ns = claimed or self._first_claim(ask)
+        claim, claimed_ns = claimed or ask_some_times(ask)
         if isinstance(claim, str):
             return claim
         owned = ClaimedBatch(claim, claimed_ns, self._grace_s)
@@ -96,8 +94,8 @@ class Supervisor:
             if claimed and self.runner.ready_pid != self._ready_pid:
                 # Its runner has ended since; another one may have another version of the task.
                 self._renew_claim(owned)
-            return self._run_to_end(owned)
-        except _BatchOver as over:
+            return self._run_guarded(owned)
+        except BatchOver as over:
             self.runner.replace()
             return str(over)
         except BaseException:
@@ -110,14 +108,6 @@ class Supervisor:
     def close(self) -> None:
         """Kill the runner; other workers take over what it runs."""
         self.runner.close()
-
-    def _first_claim(self, claim: Callable[[], Any]) -> Any:
-        """Claim a batch; a claim whose answer was lost is asked for again by its nonce."""
-        for _ in range(CLAIM_TRIES - 1):
-            with contextlib.suppress(*UNREACHABLE):
-                return claim()
-            time.sleep(CHECK_EVERY_S)
-        return claim()
 
     def _claim(
         self,
@@ -141,6 +131,22 @@ class Supervisor:
             job_id, batch, owner, follows, self.runner.codes, second_try, nonce, unqueueing
         )
         return claim, claimed_ns
+
+    def _run_guarded(self, owned: ClaimedBatch) -> str:
+        """Run a batch to its end; broken data in Redis end it, and not this worker."""
+        try:
+            return self._run_to_end(owned)
+        except ResponseError as error:
+            if not is_about_data(error):
+                raise
+            self.runner.replace()
+            note = partial(self._ownership.note_broken, owned.claim, error)
+            reason = f"broken data: {self._retry(note)}"
+            log.error("batch %s/%d: %s", owned.claim.job_id, owned.claim.batch, reason)
+            # What cannot be ended either is moved away by the reconciler.
+            with contextlib.suppress(ResponseError):
+                self._fail(owned, "internal", reason)
+            return "failed"
 
     def _run_to_end(self, owned: ClaimedBatch) -> str:
         unexplained = 0
@@ -185,7 +191,7 @@ class Supervisor:
             self._check(runner, owned)
 
     def _check(self, runner: RunnerProcess, owned: ClaimedBatch) -> None:
-        """Check the lease, cancel, limit and drain; raises _BatchOver when the batch is over."""
+        """Check the lease, cancel, limit and drain; raises BatchOver when the batch is over."""
         try:
             in_flight = owned.in_flight(runner.long_running())
             news = in_flight if in_flight != owned.announced else ""
@@ -197,7 +203,7 @@ class Supervisor:
                 owned.deadlines.renew(renewal.left_ms)
             elif not renewal.closed:
                 # The runner itself has closed it: its reply is on its way.
-                raise _BatchOver("disowned")
+                raise BatchOver("disowned")
             if renewal.cancel:
                 self._end(runner, owned, "cancelled")
         except UNREACHABLE:
@@ -211,7 +217,7 @@ class Supervisor:
             if owned.deadlines.grace_is_over():
                 self._stop(runner, owned)
                 self._retry(lambda: self._ownership.release(owned.claim))
-                raise _BatchOver("released")
+                raise BatchOver("released")
 
     def _end(self, runner: RunnerProcess, owned: ClaimedBatch, how: str) -> None:
         self._stop(runner, owned)
@@ -223,7 +229,7 @@ class Supervisor:
         else:
             ending = Ending("cancelled", {}, "cancelled")
         self._retry(lambda: self._ownership.end(owned.claim, ending))
-        raise _BatchOver(how)
+        raise BatchOver(how)
 
     def _stop(self, runner: RunnerProcess, owned: ClaimedBatch) -> None:
         """Kill the runner, and write what it had finished."""
@@ -238,7 +244,8 @@ class Supervisor:
             self.runner.replace()
         if reply.kind == "broken":
             log.error("the runner failed: %s", reply.detail)
-            self._fail(owned, "internal", reply.detail)
+            broken = self._retry(lambda: self._ownership.note_broken(owned.claim))
+            self._fail(owned, "internal", f"broken data: {broken}" if broken else reply.detail)
         elif reply.kind in ("drained", "unfit", "stale"):
             self._retry(lambda: self._ownership.release(owned.claim, reply.untouched))
             if reply.kind == "unfit":
@@ -260,7 +267,7 @@ class Supervisor:
         if unexplained >= MOST_UNEXPLAINED:
             message = f"the runner died {unexplained} times, and no item is to blame"
             self._fail(owned, "runner_lost", message)
-            raise _BatchOver("failed")
+            raise BatchOver("failed")
         self._renew_claim(owned)
 
     def _renew_claim(self, owned: ClaimedBatch, second_try: str = "") -> bool:
@@ -274,27 +281,6 @@ class Supervisor:
         if claim == OTHER_VERSION:
             self._retry(lambda: self._ownership.release(old))
         if isinstance(claim, str):
-            raise _BatchOver(claim)
+            raise BatchOver(claim)
         owned.renew(claim, claimed_ns)
         return True
-
-    def _retry(self, step: Callable[[], Any]) -> Any:
-        """Call `step`, again while Redis is unreachable; the claim's token fences each attempt.
-
-        A stopping worker does not wait for ever: its lease expires instead.
-        """
-        patience_ends = None
-        while True:
-            try:
-                return step()
-            except UNREACHABLE:
-                if self._draining():
-                    now = time.monotonic()
-                    patience_ends = patience_ends or now + STOP_RETRY_S
-                    if now >= patience_ends:
-                        raise _BatchOver("disowned") from None
-                time.sleep(CHECK_EVERY_S)
-
-
-class _BatchOver(Exception):
-    """The batch is no longer ours to run, in a word why; the runner must not go on."""

@@ -42,13 +42,19 @@ elseif n == 'lost' then
   if message == '' then return no('no batch') end
 end
 
+local function total(counts)
+  local sum = 0
+  for _, count in pairs(counts) do sum = sum + count end
+  return sum
+end
+
 local key = batch_key(n)
 local f = redis.call('HMGET', key, 'state', 'token')
 local state = f[1]
 if not state then return no('missing') end
 
 local function claimed(now, token)
-  redis.call('ZADD', 'bp:leases', now + tonumber(ARGV[3]), member(n))
+  over_all('ZADD', 'bp:leases', now + tonumber(ARGV[3]), member(n))
   unqueue()
   return {'yes', tostring(now), token, redis.call('HGET', job, 'spec'),
           redis.call('HGET', job, 'deadline_ms'),
@@ -74,7 +80,18 @@ local spec = redis.call('HGET', job, 'spec')
 local code = code_in(ARGV[7], spec)
 local bound = redis.call('HGET', job, 'code')
 if code and bound and bound ~= code then return no('other version') end
+-- What could be refused is refused before the first write.
+check_numbers(n)
+redis.call('HLEN', key .. ':reduced')
+local recorded, tally = redis.call('BITCOUNT', key .. ':bits'), redis.call('HGET', key, 'tally')
 local now = now_ms()
+if tally and recorded ~= total(cjson.decode(tally).counts) then
+  -- Items would run, and count, twice.
+  local message = 'broken data: ' .. key .. ':bits has ' .. recorded .. ' records, the tally others'
+  end_batch(n, now, 'failed', 'cancelled', cjson.encode({type = 'internal', message = message,
+    traceback = cjson.null}), 'broken')
+  return no('ended')
+end
 if follows then end_epoch(n, now, ARGV[6]) end
 if ARGV[6] ~= 'stopped' and end_if_due(n, now) then return no('ended') end
 if ARGV[8] ~= '' then redis.call('HSET', key, 'second_try', ARGV[8]) end
@@ -101,7 +118,7 @@ if redis.call('HSETNX', job, 'started_ms', now) == 1 then
   local deadline = now + tonumber(redis.call('HGET', job, 'timeout_ms'))
   redis.call('HSET', job, 'state', 'running', 'deadline_ms', deadline)
   redis.call('HDEL', job, 'queue_deadline_ms')
-  redis.call('ZADD', 'bp:deadlines', deadline, job)
+  over_all('ZADD', 'bp:deadlines', deadline, job)
   count('queued', -1)
   count('running', 1)
   emit('job', '')

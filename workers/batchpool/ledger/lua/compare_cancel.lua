@@ -7,13 +7,13 @@ local now = now_ms()
 if redis.call('HSETNX', job, 'cancel', now) == 0 then return 'cancelled' end
 if f[1] == 'queued' then
   redis.call('HSET', job, 'state', 'cancelled', 'finished_ms', now)
-  redis.call('ZREM', 'bp:comparing', job)
+  over_all('ZREM', 'bp:comparing', job)
   emit('end', '')
   tell_end('cancelled')
   for _, part in ipairs({'', ':items', ':events', ':end'}) do
     redis.call('PEXPIRE', job .. part, f[2])
   end
-  redis.call('ZADD', 'bp:finished', now + f[2], job)
+  over_all('ZADD', 'bp:finished', now + f[2], job)
 else
   emit('comparison', '')
 end

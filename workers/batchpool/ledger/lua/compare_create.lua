@@ -16,7 +16,7 @@ end
 redis.call('HSET', job, 'state', 'queued', 'spec', ARGV[2], 'class', ARGV[3], 'submitted_ms', now,
            'ttl_ms', order.ttl_ms, 'position', 0, 'attempt', 1)
 for at = 4, #ARGV do redis.call('HSET', job .. ':items', at - 4, ARGV[at]) end
-redis.call('ZADD', 'bp:comparisons', now, job)
-redis.call('ZADD', 'bp:comparing', now, job)
+over_all('ZADD', 'bp:comparisons', now, job)
+over_all('ZADD', 'bp:comparing', now, job)
 emit('comparison', '')
 return {'made', tostring(now)}

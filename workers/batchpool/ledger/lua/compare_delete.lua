@@ -5,6 +5,6 @@ if state == 'queued' or state == 'running' then return 'running' end
 for _, part in ipairs({'', ':items', ':samples', ':slots', ':events', ':end', ':analysis'}) do
   redis.call('UNLINK', job .. part)
 end
-redis.call('ZREM', 'bp:comparisons', job)
-redis.call('ZREM', 'bp:finished', job)
+over_all('ZREM', 'bp:comparisons', job)
+over_all('ZREM', 'bp:finished', job)
 return 'deleted'

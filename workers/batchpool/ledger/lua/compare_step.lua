@@ -21,7 +21,7 @@ if step['end'] then
   if step['end'].error then redis.call('HSET', job, 'error', step['end'].error) end
   local analysis = step['end'].analysis
   if analysis then redis.call('SET', job .. ':analysis', analysis) end
-  redis.call('ZREM', 'bp:comparing', job)
+  over_all('ZREM', 'bp:comparing', job)
 end
 if step.event then emit(step.event.kind, step.event.run) end
 if step['end'] then
@@ -30,6 +30,6 @@ if step['end'] then
   for _, part in ipairs({'', ':items', ':samples', ':events', ':end', ':analysis'}) do
     redis.call('PEXPIRE', job .. part, f[5])
   end
-  redis.call('ZADD', 'bp:finished', now + f[5], job)
+  over_all('ZADD', 'bp:finished', now + f[5], job)
 end
 return 'ok'

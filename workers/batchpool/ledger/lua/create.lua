@@ -50,10 +50,10 @@ local function write(new)
     if new.reducer_bytes > 0 then
       redis.call('HSET', batch_key(n - 1), 'reducer_bytes', new.reducer_bytes)
     end
-    redis.call('ZADD', 'bp:waiting', now, member(n - 1))
+    over_all('ZADD', 'bp:waiting', now, member(n - 1))
   end
-  redis.call('ZADD', 'bp:deadlines', queue_deadline, job)
-  redis.call('ZADD', 'bp:jobs', now, job)
+  over_all('ZADD', 'bp:deadlines', queue_deadline, job)
+  over_all('ZADD', 'bp:jobs', now, job)
   emit('job', '')
   write_items(new)
 end

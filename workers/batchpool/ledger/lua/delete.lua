@@ -7,6 +7,6 @@ for n = 0, batches() - 1 do
   redis.call('UNLINK', k, k .. ':bits', k .. ':heads', k .. ':blocks', k .. ':reduced')
 end
 redis.call('UNLINK', job, job .. ':items', job .. ':events', job .. ':end')
-redis.call('ZREM', 'bp:jobs', job)
-redis.call('ZREM', 'bp:finished', job)
+over_all('ZREM', 'bp:jobs', job)
+over_all('ZREM', 'bp:finished', job)
 return 'deleted'

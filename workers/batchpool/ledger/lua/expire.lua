@@ -5,7 +5,7 @@ local lease = redis.call('ZSCORE', 'bp:leases', member(n))
 local now = now_ms()
 if not lease or tonumber(lease) > now then return 'live' end
 if redis.call('HGET', key, 'state') ~= 'running' then
-  redis.call('ZREM', 'bp:leases', member(n))
+  over_all('ZREM', 'bp:leases', member(n))
   return 'live'
 end
 needs_no_room()

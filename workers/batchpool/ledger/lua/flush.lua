@@ -36,6 +36,11 @@ if state ~= '' and (rest == '' or state == 'succeeded') then
   if state == 'succeeded' and tonumber(succeeded) ~= items then return 'short' end
 end
 
+-- All that could be refused is refused before the first write.
+for _, part in ipairs({':heads', ':blocks'}) do redis.call('LLEN', key .. part) end
+if ARGV[last + 6] then redis.call('HLEN', key .. ':reduced') end
+if state ~= '' then check_numbers(n) end
+
 for a = last + 6, #ARGV, 2 do redis.call('HSET', key .. ':reduced', ARGV[a], ARGV[a + 1]) end
 for _, m in ipairs(merged) do redis.call('SETRANGE', key .. ':bits', m[1], m[2]) end
 if block ~= '' then

@@ -5,12 +5,12 @@ local f = redis.call('HMGET', job, 'state', 'deadline_ms', 'queue_deadline_ms')
 local kind = f[2] and 'timeout' or 'queue_timeout'
 local at = f[2] or f[3]
 if not at or (f[1] ~= 'queued' and f[1] ~= 'running') then
-  redis.call('ZREM', 'bp:deadlines', job)
+  over_all('ZREM', 'bp:deadlines', job)
   return 0
 end
 if now < tonumber(at) then
   -- Its place in the index was wrong.
-  redis.call('ZADD', 'bp:deadlines', at, job)
+  over_all('ZADD', 'bp:deadlines', at, job)
   return 0
 end
 needs_no_room()

@@ -10,12 +10,23 @@ end
 local function batch_key(n) return job .. ':' .. n end
 local function member(n) return job .. '|' .. n end
 
+-- Changes an index or a count over all jobs. A broken one must not stop a step halfway: the
+-- reconciler makes it anew from the jobs. Answers 0 then.
+local function over_all(...)
+  local answer = redis.pcall(...)
+  if type(answer) ~= 'table' or not answer.err then return answer end
+  for _, about in ipairs({'WRONGTYPE', 'not an integer', 'not a valid float', 'overflow'}) do
+    if string.find(answer.err, about, 1, true) then return 0 end
+  end
+  error(answer.err, 0)
+end
+
 -- What is counted over all jobs, in the same step as what it counts, so that the two never differ.
-local function count(what, by) redis.call('HINCRBY', 'bp:counts', what, by) end
+local function count(what, by) over_all('HINCRBY', 'bp:counts', what, by) end
 
 -- A full Redis lets a script go on that has written something, so these need no memory left: the
 -- steps that free some, and those without which the work that is under way would come to nothing.
-local function needs_no_room() redis.call('ZREM', 'bp:leases', '') end
+local function needs_no_room() over_all('ZREM', 'bp:leases', '') end
 
 -- What leaves no room for so many items more, which take `bytes` that are not in Redis yet: the answer
 -- {'queued', items that would wait, most} or {'memory', bytes that would be used, most}, else nil.
@@ -112,10 +123,23 @@ local function tell_end(state) say(job .. ':end', '*', 'state', state) end
 
 -- A batch that nobody owns is in one index, bp:waiting or bp:parked; nil takes it out.
 local function wait_in(index, n, now)
-  local was = redis.call('ZREM', 'bp:waiting', member(n)) + redis.call('ZREM', 'bp:parked', member(n))
-  if index then redis.call('ZADD', index, now, member(n)) end
+  local was = over_all('ZREM', 'bp:waiting', member(n)) + over_all('ZREM', 'bp:parked', member(n))
+  if index then over_all('ZADD', index, now, member(n)) end
   local change = (index and 1 or 0) - was
   if change ~= 0 then count('queued_items', change * redis.call('HGET', batch_key(n), 'count')) end
+end
+
+-- Before the first write of a step that claims or ends a batch: what it counts with must be numbers.
+local function check_numbers(n)
+  local of_job = redis.call('HMGET', job, 'open', 'ttl_ms', 'timeout_ms')
+  local of_batch = redis.call('HMGET', batch_key(n), 'count', 'epoch')
+  local found = {open = of_job[1], ttl_ms = of_job[2], timeout_ms = of_job[3],
+                 count = of_batch[1], epoch = of_batch[2] or '0'}
+  for name, value in pairs(found) do
+    if not value or #value > 15 or not string.match(value, '^%d+$') then
+      error(name .. ' of ' .. batch_key(n) .. ' is no number')
+    end
+  end
 end
 
 -- Every key of a finished job gets the same time to live, in the same step that finishes it.
@@ -127,7 +151,7 @@ local function expire_job(now)
     end
   end
   for _, part in ipairs({'', ':items', ':events', ':end'}) do redis.call('PEXPIRE', job .. part, ttl) end
-  redis.call('ZADD', 'bp:finished', now + ttl, job)
+  over_all('ZADD', 'bp:finished', now + ttl, job)
 end
 
 local function settle(now)
@@ -137,7 +161,7 @@ local function settle(now)
   elseif f[2] or f[3] then state = 'failed' end
   redis.call('HSET', job, 'state', state, 'finished_ms', now)
   redis.call('HDEL', job, 'deadline_ms')
-  redis.call('ZREM', 'bp:deadlines', job)
+  over_all('ZREM', 'bp:deadlines', job)
   count(f[4], -1)
   count(state, 1)
   emit('end', '')
@@ -152,11 +176,12 @@ local function end_epoch(n, now, reason)
     redis.call('HSET', key, 'ended:' .. epoch, now .. ':' .. reason)
     redis.call('HDEL', key, 'token')
   end
-  redis.call('ZREM', 'bp:leases', member(n))
+  over_all('ZREM', 'bp:leases', member(n))
 end
 
 -- A batch ends once; `rest` is the state of its items that have no record ('' when all have one).
 local function end_batch(n, now, state, rest, err, reason)
+  check_numbers(n)
   end_epoch(n, now, reason)
   wait_in(nil, n)
   local f = redis.call('HMGET', batch_key(n), 'count', 'reducer_bytes')

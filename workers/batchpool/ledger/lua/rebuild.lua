@@ -17,7 +17,7 @@ local function index_batch(n, count)
   sums.reducer_bytes = sums.reducer_bytes + reserved
   if state ~= 'running' then sums.queued_items = sums.queued_items + count end
   local since = state == 'running' and now + tonumber(ARGV[1]) or now
-  back = back + redis.call('ZADD', index, 'NX', since, member(n))
+  back = back + over_all('ZADD', index, 'NX', since, member(n))
 end
 
 for at = 2, #ARGV do
@@ -25,16 +25,19 @@ for at = 2, #ARGV do
   if is_hash(job) then
     local f = redis.call('HMGET', job, 'state', 'submitted_ms', 'deadline_ms', 'queue_deadline_ms')
     local submitted = tonumber(f[2])
-    if submitted then redis.call('ZADD', 'bp:jobs', 'NX', submitted, job) end
+    if submitted then over_all('ZADD', 'bp:jobs', 'NX', submitted, job) end
     if f[1] == 'queued' or f[1] == 'running' then
       sums[f[1]] = sums[f[1]] + 1
       local deadline = tonumber(f[3] or f[4] or '')
-      if deadline then redis.call('ZADD', 'bp:deadlines', 'NX', deadline, job) end
+      if deadline then over_all('ZADD', 'bp:deadlines', 'NX', deadline, job) end
       local n = 0
       while is_hash(batch_key(n)) do
         index_batch(n, tonumber(redis.call('HGET', batch_key(n), 'count')) or 0)
         n = n + 1
       end
+    else
+      local left = redis.call('PTTL', job)
+      if left > 0 then over_all('ZADD', 'bp:finished', 'NX', now + left, job) end
     end
   end
 end

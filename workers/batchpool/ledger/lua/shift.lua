@@ -13,12 +13,12 @@ local function is_new(ms) return ms and ms >= now - fresh and ms <= now end
 local leases = redis.call('ZRANGE', 'bp:leases', 0, -1, 'WITHSCORES')
 for at = 1, #leases, 2 do
   local ends = tonumber(leases[at + 1])
-  if ends < now or ends > now + lease then redis.call('ZADD', 'bp:leases', now + lease, leases[at]) end
+  if ends < now or ends > now + lease then over_all('ZADD', 'bp:leases', now + lease, leases[at]) end
 end
 for _, index in ipairs({'bp:waiting', 'bp:parked'}) do
   local found = redis.call('ZRANGE', index, 0, -1, 'WITHSCORES')
   for at = 1, #found, 2 do
-    if not is_new(tonumber(found[at + 1])) then redis.call('ZINCRBY', index, step, found[at]) end
+    if not is_new(tonumber(found[at + 1])) then over_all('ZINCRBY', index, step, found[at]) end
   end
 end
 for _, key in ipairs(redis.call('ZRANGE', 'bp:deadlines', 0, -1)) do
@@ -28,7 +28,7 @@ for _, key in ipairs(redis.call('ZRANGE', 'bp:deadlines', 0, -1)) do
     local at, since = tonumber(f[1] or f[3] or ''), tonumber(f[1] and f[2] or f[4] or '')
     if at and not is_new(since) then
       redis.call('HSET', key, field, at + step)
-      redis.call('ZADD', 'bp:deadlines', at + step, key)
+      over_all('ZADD', 'bp:deadlines', at + step, key)
     end
   end
 end

@@ -1,5 +1,6 @@
 """Jobs and batches as the ledger has them. Times are milliseconds of Redis' clock."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from json import dumps, loads
@@ -267,11 +268,21 @@ def _parse_epoch(raw: Mapping[bytes, bytes], number: int) -> Epoch:
     return cast(Epoch, owner | times)
 
 
+_NUMBERS_OF_STEPS = {
+    **dict.fromkeys((b"open", b"ttl_ms", b"timeout_ms", b"queue_timeout_ms"), b"missing"),
+    **dict.fromkeys((b"deadline_ms", b"queue_deadline_ms", b"begun"), b"0"),
+}
+"""What the steps of a job count with, though no reader needs it, and what stands for no field."""
+
+
 def parse_job(job_id: str, raw: Mapping[bytes, bytes], batches: list[BatchEntry]) -> JobEntry:
     """Read a job from the fields of its hash and its parsed batches."""
     error, cancel = raw.get(b"error"), raw.get(b"cancel")
     if len(batches) != int(raw[b"batches"]):
         raise ValueError(f"{len(batches)} of {int(raw[b'batches'])} batches are there")
+    for name, default in _NUMBERS_OF_STEPS.items():
+        if not re.fullmatch(rb"\d{1,15}", value := raw.get(name, default)):
+            raise ValueError(f"its {name.decode()} is {value[:40]!r}, not a number")
     return JobEntry(
         id=job_id,
         state=raw[b"state"].decode(),
