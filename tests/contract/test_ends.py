@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from batchpool.ledger.blocks.item_codec import ItemsBroken
 from batchpool.ledger.blocks.stored_items import StoredItems
@@ -55,6 +56,27 @@ def test_a_batch_ends_where_its_items_cannot_be_read(way: Any, context: Any) -> 
     with pytest.raises((ItemsBroken, ExceptionGroup)):
         run_batch(spec, sink=outcomes.extend, context=context)
     assert {outcome.state for outcome in outcomes} <= {"succeeded"} and len(outcomes) <= 8
+
+
+@pytest.mark.ways(lambda way: not way.in_process)
+def test_what_runs_is_collected_while_the_next_items_cannot_be_read(way: Any, context: Any) -> None:
+    """Redis is away, and the loop that would read them is the one that takes outcomes."""
+    outcomes: list[Outcome] = []
+    collected: list[int] = []
+    gives_up_s = monotonic() + 10
+
+    def load(block: int, part: int) -> list[float]:
+        if part and len(outcomes) < 6 and monotonic() < gives_up_s:
+            raise RedisConnectionError("away")
+        if part:
+            collected.append(len(outcomes))
+        return [0.0] * 6
+
+    items = StoredItems(load, 0, 12, retry_after_s=0.05)
+    spec = spec_of(way, "sleep", items, params={"seconds": 0.05}, concurrency=8)
+    run_batch(spec, sink=outcomes.extend, context=context)
+    assert sorted(outcome.index for outcome in outcomes) == list(range(12))
+    assert collected[0] == 6, "the batch waited for items, not for what ran"
 
 
 def test_on_error_stop_takes_no_more_items(way: Any, context: Any) -> None:

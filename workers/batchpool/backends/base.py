@@ -61,6 +61,8 @@ class Backend(ABC):
     """"warm" or "fresh" for pools, once entered."""
     shares_items = False
     """Whether several other backends take its items at once."""
+    has_loop = False
+    """Whether one loop sends items and takes outcomes: it must not wait until it can read one."""
     chosen: AutoChoice | None = None
     """What was chosen and why, for a backend that chooses."""
 

@@ -25,6 +25,8 @@ class ChildBackend(Backend):
     Promises: the loop runs in the calling thread and starts no other.
     """
 
+    has_loop = True
+
     def __init__(self, batch: Batch, order: BatchOrder | None = None) -> None:
         """`order` is given when this backend runs a part of another one's batch."""
         super().__init__(batch)

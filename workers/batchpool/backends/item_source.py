@@ -1,8 +1,10 @@
 """The items of a batch that wait to be run: new ones, and failed ones that are tried again."""
 
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
+from typing import Protocol, runtime_checkable
 
 from batchpool.backends.outcomes import OutcomeCollector
 from batchpool.backends.pacing import Pacer
@@ -10,6 +12,18 @@ from batchpool.execution.stop_flag import StopFlag
 
 NAP_S = 0.04
 """The longest wait before the stop flag is looked at: a signal handler can wake nobody."""
+
+
+@runtime_checkable
+class ItemsInRedis(Protocol):
+    """The items of a batch, which are read as they are needed."""
+
+    def at_hand(self, place: int) -> int:
+        """How many items from that place on can be read without waiting."""
+
+    @property
+    def pause_s(self) -> float:
+        """How long until it makes sense to ask again for one that is not at hand."""
 
 
 def _never() -> bool:
@@ -43,6 +57,7 @@ class ItemSource(Iterator[int]):
         self._has_retries = has_retries and outcomes.may_retry
         self._new = indices
         self._pacer = pacer
+        self._stored: tuple[ItemsInRedis, int] | None = None
         self._next = 0
         self._again: list[int] = []
         self._outcomes = outcomes
@@ -50,6 +65,15 @@ class ItemSource(Iterator[int]):
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self.paused = False
+
+    def hold_back(self, items: ItemsInRedis, first: int) -> None:
+        """Hand out no new index whose item would have to be waited for.
+
+        Args:
+            first: the index of the first of `items`.
+        """
+        self._stored = items, first
+        self.is_plain = False
 
     def __len__(self) -> int:
         """How many are to be handed out, now or later."""
@@ -114,7 +138,7 @@ class ItemSource(Iterator[int]):
             if self._has_retries and (due := self._outcomes.take_due(most)):
                 return due
             start = self._next
-            self._next = min(len(self._new), start + most)
+            self._next = self._end_of_readable(start, min(len(self._new), start + most))
             return self._new[start : self._next]
 
     def take_one(self, gives_up: Callable[[], bool] = _never) -> int | None:
@@ -141,6 +165,14 @@ class ItemSource(Iterator[int]):
         """A source of these alone; what fails of them comes back here."""
         return ItemSource(indices, self._outcomes, self._stop_flag, self._pacer, has_retries=False)
 
+    def _end_of_readable(self, start: int, stop: int) -> int:
+        """Up to where new items can be read without waiting."""
+        if self._stored is None or start == stop:
+            return stop
+        items, first = self._stored
+        index = self._new[start]
+        return bisect_left(self._new, index + items.at_hand(index - first), start, stop)
+
     @property
     def _has_item(self) -> bool:
         return bool(self._again) or self._next < len(self._new) or self._due_s <= 0
@@ -149,7 +181,11 @@ class ItemSource(Iterator[int]):
     def _wait_s(self) -> float:
         if not self._has_item:
             return self._due_s
-        return 0.0 if self._pacer is None else self._pacer.pause_s
+        pace_s = 0.0 if self._pacer is None else self._pacer.pause_s
+        if self._stored is None or self._again or self._due_s <= 0:
+            return pace_s
+        is_readable = self._end_of_readable(self._next, self._next + 1) > self._next
+        return pace_s if is_readable else max(pace_s, self._stored[0].pause_s)
 
     @property
     def _due_s(self) -> float:

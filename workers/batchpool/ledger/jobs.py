@@ -200,19 +200,18 @@ class Jobs:
         """
         last = first + count - 1
         numbers = range(first // ITEMS_PER_BLOCK, last // ITEMS_PER_BLOCK + 1)
-        read, load_part, has_field = self._read_blocks, self._load_part, self._redis.hexists
+        read, has_field = self._read_blocks, self._redis.hexists
         if retry_after_s is not None:
             read = patiently(read, UNREACHABLE, retry_after_s)
-            load_part = patiently(load_part, UNREACHABLE, retry_after_s)
             has_field = patiently(has_field, UNREACHABLE, retry_after_s)
         key = keys.job_key(job_id) + ":items"
-        load = partial(load_part, key)
+        load = partial(self._load_part, key)
         few = len(numbers) <= KEPT_PARTS
         listed, raw = read(job_id, numbers if few else numbers[:1])
         if not listed and raw[0] is None:
             return range(first, first + count)
         if not few:
-            return StoredItems(load, first, count)
+            return StoredItems(load, first, count, retry_after_s)
         # A list is quicker, and what is broken is found before anything runs.
         blocks = [self._unpacked(key, *each) for each in zip(map(str, numbers), raw, strict=True)]
         whole = [ITEMS_PER_BLOCK] * (len(numbers) - 1) + [last % ITEMS_PER_BLOCK + 1]
@@ -222,7 +221,7 @@ class Jobs:
             return list(chain.from_iterable(blocks))[skip : skip + count]
         if not any(has_field(key, part_field(number, 1)) for number in numbers):
             raise ItemsBroken(f"{missing} of the items {first} to {last} are missing")
-        return StoredItems(load, first, count)
+        return StoredItems(load, first, count, retry_after_s)
 
     def _read_blocks(self, job_id: str, numbers: range) -> tuple[bool, list[bytes | None]]:
         """Whether the job says that it has blocks, and those with these numbers."""

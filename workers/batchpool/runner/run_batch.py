@@ -32,7 +32,7 @@ from batchpool.backends import load_backend
 from batchpool.backends.base import Backend, Batch
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import NO_SHARED_SUM, BackendFacts, facts_of
-from batchpool.backends.item_source import ItemSource
+from batchpool.backends.item_source import ItemsInRedis, ItemSource
 from batchpool.backends.outcomes import OutcomeCollector, Sink
 from batchpool.backends.pacing import Budget, LocalBudget, Pacer
 from batchpool.errors import LimitReached, SpecError, UnsupportedBackend, UnsupportedOption
@@ -223,6 +223,8 @@ def _run(backend: Backend, indices: "range | list[int]", pacer: Pacer | None) ->
     items = ItemSource(
         indices, batch.outcomes, batch.stop_flag, pacer, is_shared=backend.shares_items
     )
+    if backend.has_loop and isinstance(batch.spec.items, ItemsInRedis):
+        items.hold_back(batch.spec.items, batch.spec.first)
     begin_ns = monotonic_ns()
     with backend, batch.context.note_begun():
         ready_ns = monotonic_ns()

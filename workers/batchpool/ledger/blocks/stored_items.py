@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
 from batchpool.ledger.blocks.item_codec import ITEMS_PER_BLOCK, ItemsBroken
+from batchpool.ledger.connection import UNREACHABLE
 
 KEPT_PARTS = 16
 """Parts that are kept at once, so that items which are run again need not be read again."""
@@ -24,10 +25,16 @@ class StoredItems(Sequence[Any]):
     Args:
         load: the items of a part by the numbers of its block and of the part in it; raises
             `ItemsBroken` where there is none.
+        retry_after_s: the pause after which Redis is asked again when it cannot be reached;
+            default: that is an error.
     """
 
-    def __init__(self, load: LoadPart, first: int, count: int) -> None:
+    def __init__(
+        self, load: LoadPart, first: int, count: int, retry_after_s: float | None = None
+    ) -> None:
         self._load = load
+        self._retry_after_s = retry_after_s
+        self._next_try_s = 0.0
         self._first = first
         self._count = count
         self._lock = threading.Lock()
@@ -52,9 +59,43 @@ class StoredItems(Sequence[Any]):
         index = self._first + place % self._count
         start, items = self._current
         if not start <= index < start + len(items):
-            with self._lock:
-                start, items = self._current = self._part_with(index)
+            start, items = self._load_patiently(index)
         return items[index - start]
+
+    def at_hand(self, place: int) -> int:
+        """How many items from that place on can be read without waiting for Redis.
+
+        Reads the first one if that is not so and it is time to ask Redis again.
+        """
+        index = self._first + place
+        start, items = self._current
+        if not start <= index < start + len(items):
+            if time.monotonic() < self._next_try_s:
+                return 0
+            try:
+                start, items = self._load_part_with(index)
+            except UNREACHABLE:
+                self._next_try_s = time.monotonic() + (self._retry_after_s or 0.0)
+                return 0
+            except ItemsBroken:
+                # Whoever reads it meets that.
+                return 1
+        return min(start + len(items) - index, self._count - place)
+
+    @property
+    def pause_s(self) -> float:
+        """How long until Redis may be asked again."""
+        return max(0.0, self._next_try_s - time.monotonic())
+
+    def _load_patiently(self, index: int) -> tuple[int, Sequence[Any]]:
+        if self._retry_after_s is None:
+            return self._load_part_with(index)
+        return patiently(self._load_part_with, UNREACHABLE, self._retry_after_s)(index)
+
+    def _load_part_with(self, index: int) -> tuple[int, Sequence[Any]]:
+        with self._lock:
+            self._current = found = self._part_with(index)
+        return found
 
     def _part_with(self, index: int) -> tuple[int, Sequence[Any]]:
         """The part that holds an item, and the index of its first one."""
