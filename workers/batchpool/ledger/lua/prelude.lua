@@ -132,9 +132,9 @@ end
 -- Before the first write of a step that claims or ends a batch: what it counts with must be numbers.
 local function check_numbers(n)
   local of_job = redis.call('HMGET', job, 'open', 'ttl_ms', 'timeout_ms')
-  local of_batch = redis.call('HMGET', batch_key(n), 'count', 'epoch')
+  local of_batch = redis.call('HMGET', batch_key(n), 'count', 'epoch', 'reducer_bytes')
   local found = {open = of_job[1], ttl_ms = of_job[2], timeout_ms = of_job[3],
-                 count = of_batch[1], epoch = of_batch[2] or '0'}
+                 count = of_batch[1], epoch = of_batch[2] or '0', reducer_bytes = of_batch[3] or '0'}
   for name, value in pairs(found) do
     if not value or #value > 15 or not string.match(value, '^%d+$') then
       error(name .. ' of ' .. batch_key(n) .. ' is no number')
