@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from batchpool.client import Client
 from batchpool.stack.local_stack import LocalStack, StackOptions
+from tests.support.command_line import Told, batchpool
 
 COLUMNS = 80
 
@@ -31,20 +32,12 @@ def failed(url: str) -> str:
         return client.run("fail", count=2, labels={"run": "7"}, wait_s=30).id
 
 
-def batchpool(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    told = subprocess.run(
-        [sys.executable, "-m", "batchpool", *arguments],
-        env=os.environ | {"BATCHPOOL_URL": url, "COLUMNS": str(COLUMNS)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert "Traceback (most recent call last)" not in told.stderr
-    return told
+def run(url: str, *arguments: str) -> Told:
+    return batchpool(*arguments, BATCHPOOL_URL=url, COLUMNS=str(COLUMNS))
 
 
 def printed(url: str, *arguments: str) -> str:
-    told = batchpool(url, *arguments)
+    told = run(url, *arguments)
     assert told.returncode == 0, told.stderr
     wide = [line for line in told.stdout.splitlines() if len(line.rstrip()) > COLUMNS]
     assert wide == []
@@ -52,7 +45,7 @@ def printed(url: str, *arguments: str) -> str:
 
 
 def as_json(url: str, *arguments: str) -> Any:
-    told = batchpool(url, *arguments, "--json")
+    told = run(url, *arguments, "--json")
     assert told.returncode == 0, told.stderr
     return json.loads(told.stdout)
 
@@ -71,7 +64,7 @@ def test_jobs_are_listed(url: str, failed: str) -> None:
     assert text.count("failed") == 2 and failed in text
     check(url, "/v1/jobs", {"jobs": as_json(url, "jobs"), "next": None})
     assert as_json(url, "jobs", "--state", "cancelled") == []
-    assert batchpool(url, "jobs", "--state", "odd").returncode == 2
+    assert run(url, "jobs", "--state", "odd").returncode == 2
 
 
 def test_a_job_is_shown_with_its_batches(url: str, failed: str) -> None:
@@ -95,27 +88,27 @@ def test_what_failed_is_retried_and_deleted(url: str, failed: str) -> None:
     with Client(url) as client:
         assert client.wait(again, 30)["spec"]["retry_of"] == failed
     assert printed(url, "delete", again) == f"{again} deleted\n"
-    gone = batchpool(url, "job", again)
+    gone = run(url, "job", again)
     assert gone.returncode == 2 and again in gone.stderr
 
 
 def test_a_job_is_cancelled(url: str) -> None:
     job = printed(url, "submit", "sleep", "--count", "1", "--param", "seconds=60").strip()
-    busy = batchpool(url, "delete", job)
+    busy = run(url, "delete", job)
     assert busy.returncode == 2 and "only jobs that have ended" in busy.stderr
     assert printed(url, "cancel", job).startswith(job)
     with Client(url) as client:
         assert client.wait(job, 30).state == "cancelled"
-    assert batchpool(url, "cancel", job).returncode == 2
+    assert run(url, "cancel", job).returncode == 2
 
 
 def test_a_trace_is_written_to_a_file_or_printed(url: str, failed: str, tmp_path: Any) -> None:
-    told = batchpool(url, "trace", failed, "-o", str(tmp_path / "trace.json"))
+    told = run(url, "trace", failed, "-o", str(tmp_path / "trace.json"))
     assert (told.returncode, told.stdout) == (0, "")
     written = json.loads((tmp_path / "trace.json").read_text())
-    assert written == json.loads(batchpool(url, "trace", failed).stdout)
+    assert written == json.loads(run(url, "trace", failed).stdout)
     assert len([each for each in written["traceEvents"] if each["ph"] == "X"]) >= 2
-    nowhere = batchpool(url, "trace", failed, "-o", str(tmp_path / "no" / "trace.json"))
+    nowhere = run(url, "trace", failed, "-o", str(tmp_path / "no" / "trace.json"))
     assert nowhere.returncode == 2 and "cannot write" in nowhere.stderr
 
 
@@ -154,7 +147,7 @@ def test_a_comparison_is_planned_and_not_submitted(url: str) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_a_script(url: str, shell: str) -> None:
-    text = batchpool(url, "completion", shell).stdout
+    text = run(url, "completion", shell).stdout
     assert f"_BATCHPOOL_COMPLETE={shell}_complete" in text
 
 
@@ -174,6 +167,6 @@ def test_bash_completes_commands() -> None:
     [("job", "x"), ("errors", "0" * 24), ("retry", "nope"), ("trace", "../x"), ("cancel", "")],
 )
 def test_an_unknown_job_is_said_in_a_line(url: str, arguments: tuple[str, ...]) -> None:
-    told = batchpool(url, *arguments)
+    told = run(url, *arguments)
     assert told.returncode == 2
     assert len(told.stderr.splitlines()) == 1, told.stderr
