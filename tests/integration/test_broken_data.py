@@ -215,13 +215,13 @@ def test_a_member_that_was_lost_is_put_back(stage: Any, reconciler: Reconciler) 
     work_goes_on(stage, good)
 
 
-BLOCKS: dict[str, bytes] = {
-    "junk": JUNK,
-    "junk inside": zlib.compress(JUNK),
-    "10^12 records": zlib.compress(
+BLOCKS: dict[str, Callable[[], bytes]] = {
+    "junk": lambda: JUNK,
+    "junk inside": lambda: zlib.compress(JUNK),
+    "10^12 records": lambda: zlib.compress(
         msgpack.packb({"n": 10**12, "f": 0, "v": "[]", "L": [], "o": [], "w": [], "c": []})
     ),
-    "1 GB of zeros": zlib.compress(bytes(1 << 20) * 300, 9),
+    "300 MB of zeros": lambda: zlib.compress(bytes(300 << 20), 1),
 }
 
 
@@ -230,7 +230,7 @@ def test_a_broken_block_costs_its_records_only(stage: Any, name: str) -> None:
     job_id = stage.post(task="echo", items=[1, 2, 3, 4], batches=2)["id"]
     stage.run(job_id, 0)
     stage.run(job_id, 1)
-    stage.redis.lset(f"bp:job:{job_id}:0:blocks", 0, BLOCKS[name])
+    stage.redis.lset(f"bp:job:{job_id}:0:blocks", 0, BLOCKS[name]())
     for _ in range(2):
         found = stage.get(f"/v1/jobs/{job_id}/records")["records"]
         assert [record["value"] for record in found] == [3, 4]
