@@ -277,6 +277,7 @@ def test_failures_behind_the_api(stage: Any, error: Exception, status: int, says
     def fail() -> None:
         raise error
 
+    stage.app = create_app(ApiSettings.from_env({}), stage.redis)
     stage.app.add_url_rule("/fails", view_func=fail)
     assert detail(stage.http.get("/fails"), status) == says
 

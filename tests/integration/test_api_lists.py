@@ -1,14 +1,28 @@
 """The list of jobs at some length: complete under every filter, in few round trips."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from flask import Flask
+
+from batchpool.ledger.connection import connect
+from tests.integration.conftest import capabilities, own_valkey, stage_over, worker_document
 
 JOBS = 450
 """More than are looked at in one go."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def stage(app: Flask) -> Iterator[Any]:
+    """One database for all tests of this module, which only read."""
+    with own_valkey() as url, connect(url) as redis:
+        made = stage_over(app, redis)
+        made.announce(capabilities(), worker_document())
+        yield made
+
+
+@pytest.fixture(scope="module")
 def many(stage: Any) -> list[str]:
     """Ids of jobs of two tasks in blocks of uneven length, every 9th cancelled."""
     ids = []

@@ -10,18 +10,23 @@ from collections.abc import Callable
 from typing import TypeVar
 
 PATIENCE = 5
+MOST_PAUSE_S = 0.1
 _Found = TypeVar("_Found")
 
 
 def wait_until(
     condition: Callable[[], _Found], within_s: float = 10, what: str = "what was waited for"
 ) -> _Found:
-    """The first true value of `condition`, asked every few milliseconds."""
+    """The first true value of `condition`, asked again after a part of what it took so far.
+
+    A condition may cost a request: asked every few milliseconds, it takes the CPU from what it
+    waits for.
+    """
     started = time.monotonic()
     while not (found := condition()):
         waited = time.monotonic() - started
         assert waited < PATIENCE * within_s, f"not within {PATIENCE} × {within_s} s: {what}"
-        time.sleep(0.01)
+        time.sleep(min(MOST_PAUSE_S, 0.005 + waited / 10))
     check_time(what, time.monotonic() - started, within_s)
     return found
 
