@@ -22,7 +22,7 @@ class IdlePoolInfo(ResponseModel):
 class WorkerInfo(BaseModel):
     """A live worker."""
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True, defer_build=True)
 
     name: str
     host: str
@@ -91,7 +91,7 @@ class Backends(ResponseModel):
 
 
 class TaskInfo(BaseModel):
-    model_config = ConfigDict(populate_by_name=True, extra="forbid")
+    model_config = ConfigDict(populate_by_name=True, extra="forbid", defer_build=True)
 
     name: str
     description: str | None
@@ -107,7 +107,7 @@ class TaskInfo(BaseModel):
 class TaskProblem(BaseModel):
     """A source of tasks that a worker could not load."""
 
-    model_config = ConfigDict(populate_by_name=True, extra="forbid")
+    model_config = ConfigDict(populate_by_name=True, extra="forbid", defer_build=True)
 
     class_: str = Field(alias="class")
     source: str

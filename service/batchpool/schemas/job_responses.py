@@ -14,7 +14,7 @@ Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class ResponseModel(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class FieldProblem(ResponseModel):
