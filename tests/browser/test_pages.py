@@ -63,13 +63,14 @@ def test_axe_finds_nothing_serious_in_either_theme(
     open_page: OpenPage, axe: Axe, paths: list[str]
 ) -> None:
     found = {}
+    page = open_page("/")
     for path in paths:
-        page = open_page(path, color_scheme="light")
+        page.emulate_media(color_scheme="light")
+        page.goto(path)
         page.wait_for_load_state("networkidle")
         light = axe(page)
         page.emulate_media(color_scheme="dark")
         found[path] = light + axe(page, "color-contrast", "link-in-text-block")
-        page.context.close()
     assert {path: faults for path, faults in found.items() if faults} == {}
 
 

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from runpy import run_path
 
 import pytest
 
@@ -23,33 +26,50 @@ PROCESSES = {
 }
 
 
-def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+Answer = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Answer:
+    """What a process prints and ends with, called in this one: status, stdout, stderr."""
+
+    def call(module: str, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [module, *arguments])
+        spec = find_spec(f"{module}.__main__")
+        assert spec and spec.origin
+        with pytest.raises(SystemExit) as ended:
+            run_path(spec.origin, run_name="__main__")
+        return (ended.value.code, *capsys.readouterr())
+
+    return call
+
+
+def run(module: str, *arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run(
         [sys.executable, "-m", module, *arguments], capture_output=True, text=True, timeout=60
     )
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(("module", "settings"), PROCESSES.items())
 def test_help_says_what_a_process_is_and_names_its_settings(
-    module: str, settings: tuple[Setting, ...]
+    module: str, settings: tuple[Setting, ...], answer: Answer
 ) -> None:
-    done = run(module, "--help")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"usage: python -m {module} [-h]")
+    status, text, errors = run(module, "--help")
+    assert (status, errors) == (0, "")
+    assert text.startswith(f"usage: python -m {module} [-h]")
     for each in settings:
-        assert f"\n  {each.variable}\n" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    assert run(module, "-h").stdout == done.stdout
+        assert f"\n  {each.variable}\n" in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert answer(module, "-h") == (0, text, "")
 
 
 @pytest.mark.parametrize("module", PROCESSES)
-def test_an_unknown_argument_is_refused_in_one_line(module: str) -> None:
-    done = run(module, "--workers=3")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "unknown argument '--workers=3'; known: -h, --help\n"
+def test_an_unknown_argument_is_refused_in_one_line(module: str, answer: Answer) -> None:
+    says = "unknown argument '--workers=3'; known: -h, --help\n"
+    assert answer(module, "--workers=3") == (2, "", says)
 
 
 def test_a_runner_without_a_worker_says_who_starts_it() -> None:
-    done = run("batchpool.runner")
-    assert done.returncode == 2
-    assert done.stderr == "only a worker can start a runner: python -m batchpool.worker\n"
+    says = "only a worker can start a runner: python -m batchpool.worker\n"
+    assert run("batchpool.runner") == (2, "", says)
