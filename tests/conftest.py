@@ -27,6 +27,7 @@ _LONGEST_FIRST = ("compose", "browser", "faults", "integration", "test_leftovers
 _ONE_OF_ALL = ("tests/compose/", "tests/browser/")
 _SHARING_NOTHING = ("tests/faults/", "tests/contract/")
 _SHARED_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 2 << 30
 SEED = "BATCHPOOL_TEST_SEED"
 
 
@@ -39,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("small", max_examples=50, deadline=None)
     settings.register_profile("full", max_examples=300, deadline=None)
     settings.load_profile("small" if is_small else "full")
-    folder = tempfile.mkdtemp(prefix="bpt-", dir="/tmp")
+    folder = tempfile.mkdtemp(prefix="bpt-", dir=_temp_root())
     config.stash[_FOLDER] = (folder, os.environ.get("TMPDIR"))
     os.environ["TMPDIR"] = tempfile.tempdir = folder
     become_subreaper()
@@ -84,6 +85,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         os.environ["TMPDIR"] = before
     tempfile.tempdir = None
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _temp_root() -> Path:
+    """The place of temp folders: in memory if there is room, as each Redis syncs every write.
+
+    What a disk does with that is not tested: `tests/faults` cuts files back to the last sync.
+    """
+    is_roomy = _SHARED_MEMORY.is_dir() and shutil.disk_usage(_SHARED_MEMORY).free > _ROOM_BYTES
+    return _SHARED_MEMORY if is_roomy else Path("/tmp")
 
 
 _FOLDER: pytest.StashKey[tuple[str, str | None]] = pytest.StashKey()
