@@ -61,23 +61,35 @@ class Way:
         return f"{self.backend} {self.concurrency}"
 
 
-@dataclass
-class Row:
-    """The measurements of one workload, in seconds."""
+@dataclass(kw_only=True)
+class Timings:
+    """The measurements of one workload, in seconds, and what `auto` chose."""
 
-    workload: Workload
     grid: dict[Way, list[float]] = field(default_factory=dict)
     first: list[float] = field(default_factory=list)
     again: list[float] = field(default_factory=list)
     chosen: str = ""
 
     @property
-    def best(self) -> tuple[str, float]:
+    def best(self) -> tuple[Way, float]:
         way, times = min(self.grid.items(), key=lambda cell: statistics.median(cell[1]))
-        return way.name, statistics.median(times)
+        return way, statistics.median(times)
 
     def ratio(self, times: Sequence[float]) -> float:
         return statistics.median(times) / self.best[1]
+
+    def last_round(self) -> str:
+        """What `auto` took in the last round, as multiples of the best of the grid."""
+        way, best_s = self.best
+        first, again = self.first[-1] / best_s, self.again[-1] / best_s
+        return f"{self.chosen} x {first:.2f} x {again:.2f} of {way.name} {best_s:.2f} s"
+
+
+@dataclass
+class Row(Timings):
+    """One workload with its measurements."""
+
+    workload: Workload
 
 
 Run = Callable[[Workload, Way, bool], tuple[float, str]]
@@ -187,9 +199,9 @@ def table(rows: Sequence[Row], rounds: int) -> str:
         "| --- | ---: | --- | ---: | --- | ---: | ---: |",
     ]
     for row in rows:
-        (name, best_s), work = row.best, row.workload
+        (way, best_s), work = row.best, row.workload
         lines.append(
-            f"| {work.name} | {work.count:,} | {name} | {best_s:.2f} | {row.chosen} "
+            f"| {work.name} | {work.count:,} | {way.name} | {best_s:.2f} | {row.chosen} "
             f"| x {row.ratio(row.first):.2f} | x {row.ratio(row.again):.2f} |"
         )
     lines.append("")
@@ -234,12 +246,8 @@ def main(arguments: Sequence[str]) -> None:
         for number in range(options.rounds):
             for row in rows:
                 measure(row, run)
-                print(
-                    f"round {number + 1}: {row.workload.name}: {row.chosen} "
-                    f"x {row.first[-1] / row.best[1]:.2f} x {row.again[-1] / row.best[1]:.2f} "
-                    f"of {row.best[0]} {row.best[1]:.2f} s",
-                    file=sys.stderr,
-                )
+                name = row.workload.name
+                print(f"round {number + 1}: {name}: {row.last_round()}", file=sys.stderr)
     print(table(rows, options.rounds))
 
 

@@ -7,11 +7,10 @@ in one warm runner context.
 
 import argparse
 import random
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from batchpool.backends.auto.profile_cache import ProfileCache
@@ -21,7 +20,7 @@ from batchpool.runner.run_batch import run_batch
 from batchpool.system.cpus import usable_cpus
 from batchpool.tasks.registry import load_tasks
 from batchpool.tasks.sources import TaskSources
-from benchmarks.auto import Way, hash_pace
+from benchmarks.auto import Timings, Way, hash_pace
 from benchmarks.rounds import find_pace
 
 GOAL, GOAL_SHARE, WORST = 1.3, 0.9, 1.6
@@ -110,23 +109,11 @@ def workloads(seed: int) -> Iterator[tuple[str, list[Steps]]]:
 
 
 @dataclass
-class Row:
-    """The measurements of one workload, in seconds."""
+class Row(Timings):
+    """One workload with its measurements."""
 
     name: str
     items: list[Steps]
-    grid: dict[Way, list[float]] = field(default_factory=dict)
-    first: list[float] = field(default_factory=list)
-    again: list[float] = field(default_factory=list)
-    chosen: str = ""
-
-    @property
-    def best(self) -> tuple[Way, float]:
-        way, times = min(self.grid.items(), key=lambda cell: statistics.median(cell[1]))
-        return way, statistics.median(times)
-
-    def ratio(self, times: Sequence[float]) -> float:
-        return statistics.median(times) / self.best[1]
 
     def ways(self) -> list[Way]:
         """The cells of the grid that could be the best."""
@@ -204,12 +191,7 @@ def main(arguments: Sequence[str]) -> None:
         for number in range(options.rounds):
             for row in rows:
                 measure(row, context, loops_s, bytes_s)
-                way, best_s = row.best
-                print(
-                    f"round {number + 1}: {row.name}: {row.chosen} x {row.first[-1] / best_s:.2f} "
-                    f"x {row.again[-1] / best_s:.2f} of {way.name} {best_s:.2f} s",
-                    file=sys.stderr,
-                )
+                print(f"round {number + 1}: {row.name}: {row.last_round()}", file=sys.stderr)
     print(table(rows))
 
 

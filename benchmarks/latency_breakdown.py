@@ -22,7 +22,7 @@ from benchmarks.redis_timeline import trace
 
 _CALLS = 200
 _RQ_CALLS = 100
-_SPEC = JobSpec(
+ONE_ECHO = JobSpec(
     task="echo",
     params={},
     count=1,
@@ -120,7 +120,7 @@ def _order_many(client: Client, count: int) -> None:
 def _create(redis: Redis, jobs: Jobs) -> None:
     # For a class that no worker has: nobody takes it while the next parts are measured.
     job_id = f"bench{uuid.uuid4().hex[:19]}"
-    new = NewJob(job_id, _SPEC, [(0, 1)], None, _NOBODY, 60, 60, 60)
+    new = NewJob(job_id, ONE_ECHO, [(0, 1)], None, _NOBODY, 60, 60, 60)
     jobs.create(new, enqueue_commands(_NOBODY, [(job_id, 0)]))
     jobs.cancel(job_id)
     jobs.delete(job_id)

@@ -27,11 +27,11 @@ from batchpool.ledger.events import Events
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.values.job_entries import NewJob
-from batchpool.ledger.values.job_spec import ItemsSummary, JobSpec
 from batchpool.model import TERMINAL_STATES
 from batchpool.queue.rq_queue import enqueue_commands
 from batchpool.stack.folders import DataFolder
 from batchpool.stack.redis_server import choose_redis, server_command
+from benchmarks.latency_breakdown import ONE_ECHO
 
 PER_ROUND = 20
 
@@ -52,22 +52,11 @@ def _rq_latency(redis: Redis, queue_name: str) -> Callable[[], float]:
 def _our_latency(redis: Redis) -> Callable[[], float]:
     jobs, events = Jobs(redis), Events(redis)
     (known,) = Presence(redis).classes()
-    spec = JobSpec(
-        task="echo",
-        params={},
-        count=1,
-        items=ItemsSummary(1, "", [0]),
-        backend="sequential",
-        concurrency=1,
-        batches=1,
-        timeout_s=60,
-        queue_timeout_s=60,
-    )
 
     def measure() -> float:
         started = time.perf_counter()
         job_id = uuid.uuid4().hex
-        new = NewJob(job_id, spec, [(0, 1)], None, known.id, 60, 60, 60)
+        new = NewJob(job_id, ONE_ECHO, [(0, 1)], None, known.id, 60, 60, 60)
         jobs.create(new, enqueue_commands(known.id, [(job_id, 0)]))
         last = "0-0"
         while (entry := jobs.load(job_id)) and entry.state not in TERMINAL_STATES:

@@ -6,8 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from tests.support.waiting import check_time
 
 
 class Api:
@@ -51,6 +56,28 @@ class Api:
         text = response.read()
         connection.close()
         return response.status, json.loads(text) if text else None
+
+    @contextmanager
+    def served_at_once(self, every_s: float = 0.1) -> Iterator[None]:
+        """Ask /healthz on new connections all the time; no answer may take a second."""
+        took: list[float] = []
+        is_over = threading.Event()
+
+        def watch() -> None:
+            while not is_over.wait(every_s):
+                began = time.monotonic()
+                assert self.ask("GET", "/healthz")[0] == 200
+                took.append(time.monotonic() - began)
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+        assert took
+        check_time("/healthz meanwhile", max(took), 1)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> float:
         """Signal it; the seconds until it had ended."""

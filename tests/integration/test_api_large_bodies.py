@@ -2,9 +2,7 @@
 
 import gc
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -13,7 +11,6 @@ import pytest
 from batchpool.api.bodies.json_body import GcPause
 from tests.integration.api_process import Api
 from tests.support.sampling import full
-from tests.support.waiting import check_time
 
 MILLION = 1_000_000
 # Made by their test: each test process collects this file.
@@ -30,27 +27,6 @@ REFUSED: dict[str, Callable[[], bytes]] = {
 }
 
 
-@contextmanager
-def _watched(api: Api) -> Iterator[list[float]]:
-    """Ask /healthz all the time; the seconds that each answer took."""
-    took: list[float] = []
-    is_over = threading.Event()
-
-    def watch() -> None:
-        while not is_over.wait(0.05):
-            began = time.monotonic()
-            assert api.ask("GET", "/healthz")[0] == 200
-            took.append(time.monotonic() - began)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield took
-    finally:
-        is_over.set()
-        thread.join()
-
-
 def _order(items: bytes) -> bytes:
     return b'{"task":"echo","items":[%s]}' % items
 
@@ -58,11 +34,10 @@ def _order(items: bytes) -> bytes:
 @pytest.mark.parametrize("kind", ["objects", *full("numbers")])
 def test_a_million_items_are_accepted_and_block_nobody(api: Api, stage: Any, kind: str) -> None:
     body = _order(ACCEPTED[kind]())
-    with _watched(api) as took:
+    with api.served_at_once(0.05):
         status, job = api.ask("POST", "/v1/jobs", body)
     assert status == 202, job
     assert job["progress"]["total"] == MILLION
-    check_time("/healthz meanwhile", max(took), 1)
     api.end()
 
 
@@ -71,11 +46,10 @@ def test_a_body_that_needs_too_much_memory_is_413_and_blocks_nobody(
     api: Api, stage: Any, kind: str
 ) -> None:
     body = _order(REFUSED[kind]())
-    with _watched(api) as took:
+    with api.served_at_once(0.05):
         status, problem = api.ask("POST", "/v1/jobs", body)
     assert (status, problem["status"]) == (413, 413), problem
     assert "MiB of memory" in problem["detail"]
-    check_time("/healthz meanwhile", max(took), 1)
     assert api.ask("POST", "/v1/jobs", _order(b"1"))[0] == 202
     assert api.ask("POST", "/v1/jobs", _order(b"0," * MILLION + b"0"))[0] == 422
 

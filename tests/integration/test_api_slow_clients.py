@@ -4,16 +4,14 @@ import json
 import re
 import select
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
 
 from tests.integration.api_process import Api
-from tests.support.waiting import check_time
 
 HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 SLOW = {
@@ -22,29 +20,6 @@ SLOW = {
     "half a body": HEAD + b"Content-Length: 100\r\n\r\n{",
     "half a chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n19\r\n{",
 }
-
-
-@contextmanager
-def served_at_once(api: Api) -> Iterator[list[float]]:
-    """Ask /healthz on new connections all the time; none may take a second."""
-    took: list[float] = []
-    is_over = threading.Event()
-
-    def watch() -> None:
-        while not is_over.wait(0.1):
-            began = time.monotonic()
-            assert api.ask("GET", "/healthz")[0] == 200
-            took.append(time.monotonic() - began)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield took
-    finally:
-        is_over.set()
-        thread.join()
-    assert took
-    check_time("/healthz meanwhile", max(took), 1)
 
 
 @pytest.fixture
@@ -71,7 +46,7 @@ def clients(api: Api) -> Iterator[Any]:
 def test_slow_senders_take_nothing_and_are_turned_away(api: Api, clients: Any, count: int) -> None:
     slow = {kind: [clients(data) for _ in range(count)] for kind, data in SLOW.items()}
     began = time.monotonic()
-    with served_at_once(api):
+    with api.served_at_once():
         answers = {kind: [_read_all(client) for client in group] for kind, group in slow.items()}
     assert time.monotonic() - began < 25
     for kind, found in answers.items():
@@ -115,7 +90,7 @@ def test_readers_that_do_not_read_leave_others_served(
         "/trace": b"application/json",
         "/events": b"text/event-stream",
     }
-    with served_at_once(api):
+    with api.served_at_once():
         for path, accept in accepts.items():
             for _ in range(count):
                 request = b"GET /v1/jobs/%s%s HTTP/1.1\r\nHost: localhost\r\nAccept: %s\r\n\r\n"
@@ -139,7 +114,7 @@ def _download(api: Api, job: str) -> int:
 @pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.full)])
 def test_kept_alive_connections_leave_others_served(api: Api, clients: Any, count: int) -> None:
     request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with served_at_once(api):
+    with api.served_at_once():
         kept = [clients(request) for _ in range(count)]
         for _ in range(2):
             for client in kept:

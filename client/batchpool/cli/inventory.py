@@ -1,6 +1,5 @@
 """`batchpool tasks`, `backends` and `workers`: what a service has."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 
 import click
@@ -8,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from batchpool.cli.exit_codes import exit_codes
-from batchpool.cli.options import json_option, url_option
+from batchpool.cli.options import json_option, print_json, url_option
 from batchpool.client.client import Client
 from batchpool.json_value import JsonObject
 
@@ -23,7 +22,7 @@ def tasks(as_json: bool, url: str) -> None:
     with exit_codes(), Client(url) as client:
         found, failed = client.tasks(), client.task_errors()
         if as_json:
-            click.echo(json.dumps({"tasks": found, "errors": failed}, indent=2))
+            print_json({"tasks": found, "errors": failed})
             return
         _print(found, False, ("task", "params", "what it does"), _task_row)
         for each in failed:
@@ -58,7 +57,7 @@ def _print(
     from batchpool.cli.output import stdout_console
 
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for place, name in enumerate(header):

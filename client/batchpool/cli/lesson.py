@@ -1,13 +1,12 @@
 """`batchpool lesson`: run a guided experiment, and print what it showed."""
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
 from batchpool.cli.exit_codes import JOB_FAILED, exit_codes, way_on
-from batchpool.cli.options import announce, json_option, url_option, write_output
+from batchpool.cli.options import announce, json_option, print_json, url_option, write_output
 from batchpool.client.client import Client
 from batchpool.json_value import JsonObject
 
@@ -41,7 +40,7 @@ def lesson(name: str | None, output: Path | None, as_json: bool, url: str) -> No
             write_output(output, client.lesson_file(found["name"], run["comparison"]))
             announce("wrote", str(output))
         if as_json:
-            click.echo(json.dumps(run, indent=2))
+            print_json(run)
         else:
             print_lesson_run(stdout_console(), found, run)
         if run["state"] != "succeeded":

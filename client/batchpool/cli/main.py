@@ -7,7 +7,6 @@
 4  a comparison proves neither that its conditions hold nor that they do not
 """
 
-import json
 import os
 import signal
 import sys
@@ -26,7 +25,15 @@ from batchpool.cli.extras import needs_extra
 from batchpool.cli.inventory import backends, tasks, workers
 from batchpool.cli.jobs.commands import cancel, delete, errors, job_, jobs, retry, trace
 from batchpool.cli.lesson import lesson
-from batchpool.cli.options import announce, json_option, rate_option, retries_option, url_option
+from batchpool.cli.options import (
+    announce,
+    json_option,
+    print_json,
+    print_result,
+    rate_option,
+    retries_option,
+    url_option,
+)
 from batchpool.cli.plan import plan_text
 from batchpool.cli.report import report
 from batchpool.cli.results import logs, records, values
@@ -95,7 +102,7 @@ def doctor(as_json: bool) -> None:
 
     findings = examine(os.environ)
     if as_json:
-        click.echo(json.dumps(findings, indent=2))
+        print_json(findings)
     else:
         print_findings(findings)
     sys.exit(0 if findings["ok"] else 1)
@@ -113,7 +120,7 @@ def demo(as_json: bool) -> None:
     with exit_codes():
         report = run_demo(os.environ)
         if as_json:
-            click.echo(json.dumps(report.as_json(), indent=2))
+            print_json(report.as_json())
         else:
             print_demo(report)
             click.echo(write_demo_file(report).as_uri())
@@ -222,7 +229,7 @@ def submit(
     with exit_codes(), Client(url) as client:
         if dry_run:
             plan = client.dry_run(task, count=count, items=values, params=params, **spec)
-            click.echo(json.dumps(plan, indent=2) if as_json else plan_text(plan))
+            print_result(plan, plan_text(plan), as_json)
             return
         job = client.submit(task, count=count, items=values, params=params, **spec)
         if watching:
@@ -230,7 +237,7 @@ def submit(
             announce("job", job.id)
             _watch(client, job.id, as_json)
         else:
-            click.echo(json.dumps(job.data, indent=2) if as_json else job.id)
+            print_result(job.data, job.id, as_json)
 
 
 @main.command()
@@ -251,7 +258,7 @@ def _watch(client: Client, job_id: str, as_json: bool) -> None:
             pass
     job = client.job(job_id)
     if as_json:
-        click.echo(json.dumps(job.data, indent=2))
+        print_json(job.data)
     else:
         console = stdout_console()
         print_summary(console, job)

@@ -1,5 +1,6 @@
 """Options that most commands have, and the line that names what was submitted."""
 
+import json
 from pathlib import Path
 
 import click
@@ -29,6 +30,16 @@ rate_option = click.option(
     metavar="N/UNIT",
     help="Items that may begin in a time, on all workers: 10/s, 30/min or 100/h.",
 )
+
+
+def print_json(data: object) -> None:
+    """Print what a command found, as JSON on stdout."""
+    click.echo(json.dumps(data, indent=2))
+
+
+def print_result(data: object, text: str, as_json: bool) -> None:
+    """Print what a command did, as text or as JSON."""
+    click.echo(json.dumps(data, indent=2) if as_json else text)
 
 
 def announce(kind: str, resource_id: str) -> None:

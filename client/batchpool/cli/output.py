@@ -35,6 +35,17 @@ def stderr_console() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def list_table(names: Iterable[str], text: str, counts: Iterable[str]) -> Table:
+    """Return an empty table of resources: ids and states, a text that is folded, counts."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    table.add_column(text, overflow="fold")
+    for name in counts:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
 class LogFormat:
     """Renders the log lines of the stack's processes for stderr, each with the process name."""
 

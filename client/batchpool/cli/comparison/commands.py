@@ -1,6 +1,5 @@
 """`batchpool compare`: order a comparison and follow it to its result; list, show, cancel."""
 
-import json
 import sys
 from itertools import islice
 from pathlib import Path
@@ -11,7 +10,14 @@ import click
 from batchpool.cli.arguments import comparison_request, read_document
 from batchpool.cli.comparison.default_group import DefaultGroup
 from batchpool.cli.exit_codes import JOB_FAILED, NOT_PROVEN, exit_codes, way_on
-from batchpool.cli.options import announce, json_option, url_option, write_output
+from batchpool.cli.options import (
+    announce,
+    json_option,
+    print_json,
+    print_result,
+    url_option,
+    write_output,
+)
 from batchpool.cli.plan import comparison_plan_text
 from batchpool.client.client import Client
 from batchpool.client.comparisons import Comparison
@@ -94,7 +100,7 @@ def run(task: str | None, body: TextIO | None, as_json: bool, url: str, **rest: 
     with exit_codes(), Client(url) as client:
         if dry_run:
             plan = client.comparisons.dry_run(order)
-            click.echo(json.dumps(plan, indent=2) if as_json else comparison_plan_text(plan))
+            print_result(plan, comparison_plan_text(plan), as_json)
             return
         found = _measure(client, order)
         if confirm and found.outcome == "failed":
@@ -137,7 +143,7 @@ def list_(state: str | None, task: str | None, limit: int, as_json: bool, url: s
         listed = client.comparisons.list(state=state, task=task, limit=min(limit, 100))
         found = list(islice(listed, limit))
         if as_json:
-            click.echo(json.dumps([each.data for each in found], indent=2))
+            print_json([each.data for each in found])
         else:
             print_comparisons(stdout_console(), found)
 
@@ -150,7 +156,7 @@ def cancel(comparison: str, as_json: bool, url: str) -> None:
     """Cancel COMPARISON and its current run."""
     with exit_codes(), Client(url) as client:
         found = client.comparisons.cancel(comparison)
-        click.echo(json.dumps(found.data, indent=2) if as_json else f"{found.id} {found.state}")
+        print_result(found.data, f"{found.id} {found.state}", as_json)
 
 
 def _measure(client: Client, order: JsonObject) -> Comparison:
@@ -176,7 +182,7 @@ def _print(client: Client, found: Comparison, as_format: str | None, card: Path 
         write_output(card, text)
         announce("wrote", str(card))
     if as_format == "json":
-        click.echo(json.dumps(found.data, indent=2))
+        print_json(found.data)
     elif as_format is not None and found.succeeded:
         click.echo(client.comparisons.export(found, as_format), nl=False)
     else:

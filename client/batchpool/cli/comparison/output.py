@@ -15,7 +15,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from batchpool.cli.output import stderr_console
+from batchpool.cli.output import list_table, stderr_console
 from batchpool.client.comparisons import Comparison
 from batchpool.client.resources import Event
 from batchpool.json_value import JsonObject
@@ -93,12 +93,7 @@ def _findings(findings: Iterable[JsonObject]) -> Iterator[str]:
 
 def print_comparisons(console: Console, found: Iterable[Comparison]) -> None:
     """Print a line for each comparison."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("id", "state"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("task", overflow="fold")
-    for name in ("items", "arms", "runs"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = list_table(("id", "state"), "task", ("items", "arms", "runs"))
     for each in found:
         spec, done = each["spec"], each.progress
         table.add_row(

@@ -1,6 +1,5 @@
 """`batchpool jobs`, `job`, `errors`, `cancel`, `retry`, `delete` and `trace`."""
 
-import json
 import sys
 from itertools import islice
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import click
 
 from batchpool.cli.exit_codes import exit_codes
-from batchpool.cli.options import announce, json_option, url_option
+from batchpool.cli.options import announce, json_option, print_json, print_result, url_option
 from batchpool.client.client import Client
 
 _PAGE = 100
@@ -34,7 +33,7 @@ def jobs(
         listed = client.jobs(state=state, task=task, label=label, limit=min(limit, _PAGE))
         found = list(islice(listed, limit))
         if as_json:
-            click.echo(json.dumps([each.data for each in found], indent=2))
+            print_json([each.data for each in found])
         else:
             print_jobs(stdout_console(), found)
 
@@ -51,7 +50,7 @@ def job_(job: str, as_json: bool, url: str) -> None:
     with exit_codes(), Client(url) as client:
         found = client.job(job)
         if as_json:
-            click.echo(json.dumps(found.data, indent=2))
+            print_json(found.data)
             return
         console = stdout_console()
         print_summary(console, found)
@@ -71,7 +70,7 @@ def errors(job: str, as_json: bool, url: str) -> None:
     with exit_codes(), Client(url) as client:
         groups = client.job(job).errors()
         if as_json:
-            click.echo(json.dumps(groups, indent=2))
+            print_json(groups)
         else:
             print_error_groups(stdout_console(), groups)
 
@@ -84,7 +83,7 @@ def cancel(job: str, as_json: bool, url: str) -> None:
     """Cancel JOB: what runs is ended, the rest does not start."""
     with exit_codes(), Client(url) as client:
         found = client.cancel(job)
-        click.echo(json.dumps(found.data, indent=2) if as_json else f"{found.id} {found.state}")
+        print_result(found.data, f"{found.id} {found.state}", as_json)
 
 
 @click.command()
@@ -95,7 +94,7 @@ def retry(job: str, as_json: bool, url: str) -> None:
     """Run the items of JOB that did not succeed, as a new job."""
     with exit_codes(), Client(url) as client:
         found = client.retry(job)
-        click.echo(json.dumps(found.data, indent=2) if as_json else found.id)
+        print_result(found.data, found.id, as_json)
 
 
 @click.command()

@@ -6,19 +6,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from batchpool.cli.output import STATE_STYLES
+from batchpool.cli.output import STATE_STYLES, list_table
 from batchpool.client.resources import Job
 from batchpool.json_value import JsonObject
 
 
 def print_jobs(console: Console, found: Iterable[Job]) -> None:
     """Print a line for each job."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("id", "state"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("task", overflow="fold")
-    for name in ("items", "failed", "wall"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = list_table(("id", "state"), "task", ("items", "failed", "wall"))
     for job in found:
         progress, wall_s = job.progress, job.timing.get("wall_s")
         failed = sum(progress.get(state, 0) for state in ("failed", "timeout", "crashed"))
