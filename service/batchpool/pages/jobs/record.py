@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchpool.charts import numbers
+from batchpool.jobs.timeline.drawing import LETTERS
 from batchpool.json_value import JsonObject
 from batchpool.ledger.blocks.record_fields import RecordDocument
 from batchpool.ledger.values.job_entries import JobEntry
-from batchpool.model import TERMINAL_STATES
+from batchpool.model import RECORD_STATES, TERMINAL_STATES
 from batchpool.pages.jobs.failures import MOST_TRACE, TraceLine, trace_lines
 
 MOST_TEXT = 20_000
@@ -133,7 +134,7 @@ def _attempts(record: RecordDocument, job: JobEntry) -> Iterator[str]:
 def _place(record: RecordDocument, start_s: float | None) -> JsonObject:
     return {
         "index": record["index"],
-        "state": record["state"],
+        "state": LETTERS[RECORD_STATES.index(record["state"])],
         "start": start_s,
         "wall": record["wall_s"] or 0,
         "cpu": record["cpu_s"] or 0,

@@ -3,7 +3,7 @@
 import { Backdrop, sizeCanvas } from "./timeline_backdrop.js";
 import { Feed } from "./timeline_feed.js";
 import { AXIS, EDGE, Painter, readTheme } from "./timeline_paint.js";
-import { inWords, letterOf, readRecord, showItem } from "./timeline_record.js";
+import { inWords, readRecord, showItem } from "./timeline_record.js";
 import { failures, itemAt, itemNumbered, itemOf, laneAt, layOut, rowOf } from "./timeline_rows.js";
 import { after, count, foldIdle, seconds, UNFOLDED } from "./timeline_scale.js";
 
@@ -11,6 +11,7 @@ import { after, count, foldIdle, seconds, UNFOLDED } from "./timeline_scale.js";
 /** @typedef {import("./timeline_rows.js").Row} Row */
 
 const SHORTEST_S = 2e-5;
+const FEW = 1000;
 const CLICK_PX = 4;
 const NARROW_PX = 560;
 const STRIP_PX = 26;
@@ -413,9 +414,11 @@ class Timeline {
     if (loaded) return this.choose(loaded);
     const place = await this.#read(index);
     if (!place || place.start === null) return;
-    const { start, wall, cpu } = place;
-    this.#mark({ index, start, wall, cpu, state: letterOf(place.state), key: rowOf(this.layout.lanes, place)?.key ?? "" });
-    const span = Math.min(this.span, Math.max(SHORTEST_S, wall * 40));
+    const { start, wall, cpu, state } = place;
+    this.#mark({ index, start, wall, cpu, state, key: rowOf(this.layout.lanes, place)?.key ?? "" });
+    // So near that there are few enough items to be single bars.
+    const few = (this.end * FEW) / Math.max(1, this.feed.whole?.total ?? 1);
+    const span = Math.min(this.span, Math.max(SHORTEST_S, wall * 2, Math.min(wall * 40, few)));
     this.#look(this.folding.toShown(start) - span / 2, span);
   }
 

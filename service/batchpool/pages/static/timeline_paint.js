@@ -55,10 +55,9 @@ export function readTheme(host) {
 function hatch(colour, alpha, step, angle) {
   const tile = document.createElement("canvas");
   tile.width = tile.height = Math.round(step * devicePixelRatio);
-  const context = tile.getContext("2d");
+  const context = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
   const turn = new DOMMatrix().rotate(angle).scale(step / tile.width);
   const period = step * Math.SQRT2;
-  if (!context) return { pattern: null, turn, period };
   context.globalAlpha = alpha;
   context.fillStyle = colour;
   context.fillRect(0, 0, devicePixelRatio, tile.height);

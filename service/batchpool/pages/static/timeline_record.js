@@ -3,17 +3,12 @@
 import { count, percent, seconds } from "./timeline_scale.js";
 
 /** @typedef {import("./timeline_rows.js").Item} Item */
-/** Where a record says that its item ran; start: seconds since the order.
+/** Where a record says that its item ran; state: its letter, start: seconds since the order.
  * @typedef {{index: number, state: string, start: number | null, wall: number, cpu: number, worker: string | null,
  *   pid: number | null, thread: string | null}} Place */
 
 /** @type {Record<string, string>} */
 const STATES = { s: "succeeded", f: "failed", t: "timeout", x: "crashed", c: "cancelled" };
-
-/** @param {string} state */
-export function letterOf(state) {
-  return Object.keys(STATES).find((letter) => STATES[letter] === state) ?? "s";
-}
 
 /** An item for a screen reader. @param {Item} item @param {string} lane */
 export function inWords(item, lane) {

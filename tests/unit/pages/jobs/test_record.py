@@ -41,7 +41,7 @@ def build(job: JobEntry | None = None, **change: Any) -> RecordView:
 
 def test_a_record_says_where_the_timeline_has_it() -> None:
     view = build()
-    assert view.place["start"] == 1.25
+    assert (view.place["start"], view.place["state"]) == (1.25, "f")
     assert dict(view.pairs)["Started"] == "1.250\u00a0s"
     assert dict(view.pairs)["Process"] == "PID 2, child of 1"
     assert (view.share, view.log) == (0.25, "said\n")
