@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,6 +91,30 @@ def test_what_failed_is_retried_and_deleted(url: str, failed: str) -> None:
     assert printed(url, "delete", again) == f"{again} deleted\n"
     gone = run(url, "job", again)
     assert gone.returncode == 2 and again in gone.stderr
+
+
+def test_records_are_aligned_on_a_terminal(url: str) -> None:
+    with Client(url) as client:
+        job = client.run("echo", count=3, shared_sum="global", wait_s=30)
+        record = next(client.records(job))
+    reader, terminal = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-m", "batchpool", "records", job.id],
+        env=os.environ | {"BATCHPOOL_URL": url},
+        stdout=terminal,
+        timeout=60,
+        check=True,
+    )
+    os.close(terminal)
+    header, *rows = os.read(reader, 4096).decode().splitlines()
+    os.close(reader)
+    assert header.split() == [
+        *("index", "state", "value", "task", "pid", "ppid", "thread_name", "sum_seen")
+    ]
+    shown = {"task": "echo", **{name: str(record[name]) for name in ("pid", "ppid", "thread_name")}}
+    assert len(rows) == 3 and max(map(len, [header, *rows])) <= COLUMNS
+    for name, text in shown.items():
+        assert rows[0][header.index(name) :].startswith(text)
 
 
 def test_a_job_is_cancelled(url: str) -> None:

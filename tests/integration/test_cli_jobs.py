@@ -167,7 +167,7 @@ def test_records_are_printed_a_line_each(stack: LocalStack, follow: tuple[str, .
     run(stack.url, "watch", job_id)
     table = run(stack.url, "records", job_id, *follow)
     rows = [line.split("\t") for line in table.stdout.splitlines()]
-    assert rows[0][:3] == ["index", "state", "value"]
+    assert rows[0][:5] == ["index", "state", "value", "task", "pid"]
     assert [row[:3] for row in rows[1:]] == [
         ["0", "succeeded", "7"],
         ["1", "succeeded", '"two\\nlines\\u001b[31m"'],

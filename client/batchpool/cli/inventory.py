@@ -76,8 +76,8 @@ def _backend_row(backend: JsonObject) -> Iterable[str]:
     options = ("dispatch", "chunksize", "pool", "start_methods")
     can = [name.removesuffix("s").replace("_", "-") for name in options if backend[name]]
     can += ["task-timeout"] if backend["task_timeout"] == "yes" else []
-    name = backend["name"] if backend["available"] else f"{backend['name']} (no worker has it)"
-    return name, backend["description"], ", ".join(can)
+    lacking = "" if backend["available"] else "; no worker has it"
+    return backend["name"], backend["description"], ", ".join(can) + lacking
 
 
 def _worker_row(worker: JsonObject) -> Iterable[str]:

@@ -9,11 +9,21 @@ import click
 
 from batchpool.charts.visible_text import visible
 from batchpool.cli.exit_codes import exit_codes
-from batchpool.cli.options import json_option, url_option
+from batchpool.cli.options import announce, json_option, url_option
 from batchpool.client.client import Client
 from batchpool.client.reading import Missing
 
-COLUMNS = ("index", "state", "value", "pid", "ppid", "thread_name", "sum_seen")
+_COLUMNS = {
+    "index": 5,
+    "state": 9,
+    "value": 8,
+    "task": 8,
+    "pid": 7,
+    "ppid": 7,
+    "thread_name": 14,
+    "sum_seen": 8,
+}
+"""The columns of a record, and how many characters each has on a terminal at least."""
 
 
 @click.command()
@@ -43,15 +53,20 @@ def values(job: str, missing: Missing, url: str) -> None:
 @json_option
 @url_option
 def records(job: str, follow: bool, state: str | None, as_json: bool, url: str) -> None:
-    """Print the record of each item of JOB, a line each."""
+    """Print the record of each item of JOB, a line each.
+
+    Columns are separated by tabs, but on a terminal they are aligned.
+    """
     states = state.split(",") if state else ()
-    fields = () if as_json else (*COLUMNS, "error")
+    fields = () if as_json else (*(name for name in _COLUMNS if name != "task"), "error")
     with exit_codes(), Client(url) as client:
         read = client.stream if follow else client.records
+        task = ""
         if not as_json:
-            click.echo(_row(COLUMNS))
+            task = client.job(job)["spec"]["task"]
+            click.echo(_row(_COLUMNS))
         for record in read(job, states, fields):
-            click.echo(json.dumps(record) if as_json else _record_row(record))
+            click.echo(json.dumps(record) if as_json else _record_row(record, task))
 
 
 @click.command()
@@ -65,26 +80,35 @@ def logs(job: str, index: int | None, as_json: bool, url: str) -> None:
     Each line stands after the index of its item; with --index the lines stand alone. With --json
     it is a line of JSON for each item.
     """
+    any_log = False
     with exit_codes(), Client(url) as client:
         for number, log in client.job(job).logs(index or 0):
             if index not in (None, number):
-                return
+                break
+            any_log = True
             if as_json:
                 click.echo(json.dumps({"index": number, "log": log}))
                 continue
             for line in log.removesuffix("\n").split("\n"):
                 click.echo(("" if number == index else f"{number}: ") + visible(line))
+        if not any_log:
+            whose = "no item has" if index is None else f"item {index} has not"
+            announce("note", f"{whose} printed or logged anything that was kept")
 
 
-def _record_row(record: Mapping[str, object]) -> str:
+def _record_row(record: Mapping[str, object], task: str) -> str:
     error = cast(Mapping[str, object] | None, record["error"])
     value = f"{error['type']}: {error['message']}" if error else json.dumps(record["value"])
-    shown = {**record, "value": value}
-    return _row("" if shown[name] is None else str(shown[name]) for name in COLUMNS)
+    shown = {**record, "value": value, "task": task}
+    return _row("" if shown[name] is None else str(shown[name]) for name in _COLUMNS)
 
 
 def _row(texts: Iterable[str]) -> str:
-    return "\t".join(text.translate(_ONE_LINE) for text in texts)
+    cells = [text.translate(_ONE_LINE) for text in texts]
+    if not sys.stdout.isatty():
+        return "\t".join(cells)
+    aligned = (cell.ljust(width) for cell, width in zip(cells, _COLUMNS.values(), strict=True))
+    return "  ".join(aligned).rstrip()
 
 
 _ONE_LINE = {ord(char): f"\\x{ord(char):02x}" for char in map(chr, (*range(32), 127))}
