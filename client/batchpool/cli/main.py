@@ -220,6 +220,8 @@ def submit(
     params, labels = parse_params(rest.pop("params")), rest.pop("labels")
     spec = {name: value for name, value in rest.items() if value is not None}
     if columns := spec.pop("columns"):
+        if items_file is None or items_file.suffix.lower() != ".csv":
+            raise click.UsageError("--column is for an --items-file that ends with .csv")
         spec["columns"] = parse_params(columns, as_text=True)
     if labels:
         spec["labels"] = parse_params(labels, as_text=True)
