@@ -10,7 +10,7 @@ import pytest
 from tests.faults.servers import Server
 from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
-from tests.support.waiting import wait_until
+from tests.support.waiting import check_time, wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
 SECONDS = 0.02
@@ -90,7 +90,8 @@ def answer_is_quick_and_honest(crew: StackProcesses) -> None:
         body = {"json": {"task": "echo", "count": 1}} if method == "post" else {}
         answer = getattr(crew.stage.http, method)(path, **body)
         took = time.monotonic() - started
-        assert answer.status_code == 503 and took < 2, (path, answer.status_code, took)
+        assert answer.status_code == 503, path
+        check_time(f"{method} {path} without Redis", took, 2)
         assert "Retry-After" in answer.headers
 
 

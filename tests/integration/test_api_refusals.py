@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from batchpool.api.server import tune_collector
 from tests.support.bulky_bodies import numbered_fields, repeated
+from tests.support.waiting import check_time
 
 ORDER = {"task": "sleep", "count": 2}
 
@@ -112,7 +113,7 @@ def test_a_refused_megabyte_is_answered_within_100_ms(stage: Any, kind: str) -> 
         assert 400 <= response.status_code < 500
         assert len(problem.get("errors", ())) <= 20
         assert len(response.data) < 20_000
-    assert min(took) < 0.1, took
+    check_time(f"CPU of refusing {kind}", min(took), 0.1)
 
 
 def test_a_task_that_sub_interpreters_cannot_import_is_refused_there(bare: Any) -> None:
