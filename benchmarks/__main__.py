@@ -51,7 +51,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     options.only = _chosen(parser, options.only, _ALL)
     none = options.peers == "none"
-    options.peers = [] if none else _chosen(parser, options.peers, tuple(PEERS))
+    options.peers = [] if none else _runnable(_chosen(parser, options.peers, tuple(PEERS)))
     if options.quick:
         options.rounds = min(options.rounds, _QUICK_ROUNDS)
     return options
@@ -63,6 +63,18 @@ def _chosen(parser: argparse.ArgumentParser, text: str | None, allowed: Sequence
         if name not in allowed:
             parser.error(f"{name!r} is unknown; known: {', '.join(allowed)}")
     return names
+
+
+def _runnable(names: Sequence[str]) -> list[str]:
+    """Those that run on this Python; the others are named."""
+    here, found = sys.version_info[:2], []
+    for name in names:
+        if (least := PEERS[name].least_python) <= here:
+            found.append(name)
+        else:
+            needs, has = (".".join(map(str, version)) for version in (least, here))
+            print(f"left out: {name} needs Python {needs}, this is {has}", file=sys.stderr)
+    return found
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -58,6 +58,7 @@ def _variants(
 
     def driven(label: str, server: str, chunk: int = 1, **more: str) -> Driven:
         at = {"BENCH_REDIS": servers[server], "BENCH_DB": str(next(databases))}
+        at["BENCH_SYNCED"] = "1" if server == "always" else "0"
         return Driven(peer, peer.name + label, {**base, **at, **more}, chunk)
 
     if not peer.queue:

@@ -29,7 +29,7 @@ _WAKING_S = 0.2
 class Peer:
     """One way to use a peer; `venv` is None for the standard library.
 
-    `queue`: it takes a message per task from Redis. `skip`: workloads that do not suit it.
+    `queue`: it takes a message per task from a server. `skip`: workloads that do not suit it.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Peer:
     variant: str = ""
     queue: bool = True
     skip: frozenset[str] = frozenset()
+    least_python: tuple[int, int] = (3, 11)
 
 
 PEERS = {
@@ -53,6 +54,8 @@ PEERS = {
         Peer("dramatiq", "dramatiq", "dramatiq", "dramatiq"),
         Peer("huey", "huey", "huey", "huey"),
         Peer("taskiq", "taskiq", "taskiq", "taskiq"),
+        Peer("chancy", "chancy", "chancy", "chancy"),
+        Peer("mayu", "mayu", "mayu", "mayu", least_python=(3, 13)),
         Peer("dask", "dask", "dask", "distributed", queue=False),
         Peer("joblib", "joblib", "joblib", "joblib", queue=False),
     )

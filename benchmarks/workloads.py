@@ -76,6 +76,7 @@ _FEWER = {
     "celery-threads": 1000,
     "huey": 1500,
     "taskiq": 2000,
+    "chancy": 2000,
     "dramatiq": 4000,
     "dask": 2000,
 }

@@ -30,6 +30,7 @@ class Setup:
     slots: int
     results: bool
     route: bool
+    is_synced: bool
 
     @classmethod
     def from_env(cls) -> "Setup":
@@ -43,6 +44,7 @@ class Setup:
             slots=int(env.get("BENCH_SLOTS", "1")),
             results=env.get("BENCH_RESULTS") == "1",
             route=env.get("BENCH_ROUTE") == "1",
+            is_synced=env.get("BENCH_SYNCED") == "1",
         )
 
     @property
