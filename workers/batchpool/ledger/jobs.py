@@ -18,7 +18,7 @@ from batchpool.ledger.blocks.item_codec import (
 )
 from batchpool.ledger.blocks.stored_items import KEPT_PARTS, StoredItems, patiently
 from batchpool.ledger.broken import UNPARSABLE, Broken, is_about_data
-from batchpool.ledger.connection import UNREACHABLE, Commands
+from batchpool.ledger.connection import UNREACHABLE, Commands, round_trips
 from batchpool.ledger.job_creation import (
     Bulk,
     CapacityLimits,
@@ -62,6 +62,7 @@ class Jobs:
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Commands = redis
+        self._exchange = round_trips(redis)
         self.broken = Broken(redis)
         self._create = LuaScript(redis, "create")
         self._read = LuaScript(redis, "read")
@@ -143,10 +144,9 @@ class Jobs:
         It is read in the same round trip: the server goes on with that as soon as the job ends.
         """
         key = keys.job_key(job_id)
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.xread({key + ":end": "0-0"}, count=1, block=max(1, block_ms))
-            self._read.add_to(pipe, key, [HASHES_PER_READ, "ended", key])
-            ended, answer = pipe.execute(raise_on_error=False)
+        wait = ["XREAD", "COUNT", 1, "BLOCK", max(1, block_ms), "STREAMS", key + ":end", "0-0"]
+        read = self._read.command(key, [HASHES_PER_READ, "ended", key])
+        ended, answer = self._exchange(wait, read)
         if isinstance(answer, NoScriptError):
             return self.load_snapshot(job_id) if ended else None
         for error in (ended, answer):

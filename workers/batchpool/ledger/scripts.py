@@ -5,10 +5,14 @@ from importlib.resources import files
 from typing import Any
 
 from redis import Redis
-from redis.client import Pipeline
 from redis.exceptions import NoScriptError, ResponseError
 
-from batchpool.ledger.connection import UNREACHABLE, Commands, TemporarilyRefused, is_temporary
+from batchpool.ledger.connection import (
+    UNREACHABLE,
+    TemporarilyRefused,
+    is_temporary,
+    round_trips,
+)
 from batchpool.ledger.failpoints import failpoint
 
 _FOLDER = files(__package__) / "lua"
@@ -30,21 +34,22 @@ class LuaScript:
 
     def __init__(self, redis: Redis, name: str) -> None:
         self._name = name
-        self._redis: Commands = redis
+        self._exchange = round_trips(redis)
         self._script = redis.register_script(_PRELUDE + (_FOLDER / f"{name}.lua").read_text())
 
-    def add_to(self, pipe: Pipeline, job_key: str | bytes, args: Sequence[Any] = ()) -> None:
-        """Add the step to a pipeline; a server that does not know the script answers NOSCRIPT."""
-        pipe.evalsha(self._script.sha, 1, job_key, *args)
+    def command(self, job_key: str | bytes, args: Sequence[Any] = ()) -> list[Any]:
+        """The step as a command; a server that does not know the script answers NOSCRIPT."""
+        return ["EVALSHA", self._script.sha, 1, job_key, *args]
 
     def __call__(self, job_key: str | bytes, args: Sequence[Any] = ()) -> Any:
         failpoint(f"before {self._name}")
         try:
-            try:
-                answer = self._redis.evalsha(self._script.sha, 1, job_key, *args)
-            except NoScriptError:
+            (answer,) = self._exchange(self.command(job_key, args))
+            if isinstance(answer, NoScriptError):
                 # The server is new, or was emptied.
                 answer = self._script(keys=[job_key], args=args)
+            if isinstance(answer, ResponseError):
+                raise answer
         except ResponseError as error:
             if is_temporary(error) and not isinstance(error, UNREACHABLE):
                 raise TemporarilyRefused(str(error)) from error

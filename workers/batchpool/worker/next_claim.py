@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from batchpool.ledger.broken import UNPARSABLE
-from batchpool.ledger.connection import Commands
+from batchpool.ledger.connection import round_trips
 from batchpool.ledger.ownership import CRASHED, Claim, Ownership
 from batchpool.ledger.values.job_entries import Owner
 
@@ -32,7 +32,7 @@ class NextClaim(Ownership):
 
     def __init__(self, redis: Redis, lease_s: float) -> None:
         super().__init__(redis, lease_s)
-        self._redis: Commands = redis
+        self._exchange = round_trips(redis)
 
     def claim_next(
         self, pop: Sequence[str], popped_list: str, owner: Owner, codes: str, nonce: str
@@ -47,10 +47,8 @@ class NextClaim(Ownership):
         Raises:
             RedisError: if nothing answers, it may have taken effect; `claim_lost` finds it.
         """
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.execute_command(*pop)
-            self._claim.add_to(pipe, popped_list, self._next_args("next", owner, codes, nonce))
-            popped, answer = pipe.execute(raise_on_error=False)
+        claim = self._claim.command(popped_list, self._next_args("next", owner, codes, nonce))
+        popped, answer = self._exchange(pop, claim)
         if isinstance(popped, Exception):
             raise popped
         if isinstance(answer, Exception):
