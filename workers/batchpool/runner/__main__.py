@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from contextvars import copy_context
@@ -23,7 +22,7 @@ from redis.exceptions import RedisError
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import facts_of
 from batchpool.command_help import answer_arguments
-from batchpool.errors import CodeChanged, LimitReached, SpecError
+from batchpool.errors import CodeChanged, SpecError
 from batchpool.execution.generators import find_generators
 from batchpool.execution.in_flight import read_in_flight
 from batchpool.execution.item_output import finish_lines, install, item_logs
@@ -36,17 +35,18 @@ from batchpool.model import BatchReport, BatchSpec, Usage
 from batchpool.runner.batch_ending import ending_of
 from batchpool.runner.capabilities import capabilities, fingerprint
 from batchpool.runner.crashed_items import crashed_outcomes
+from batchpool.runner.flush_thread import FlushThread
 from batchpool.runner.garbage import GarbageCollection
 from batchpool.runner.messages import encode
 from batchpool.runner.noted_tasks import load_noted_tasks
 from batchpool.runner.orphan_reaper import OrphanReaper
 from batchpool.runner.protocol import Assignment, Ready, RunnerReply, read_peak
 from batchpool.runner.rate_budget import RateBudget
-from batchpool.runner.record_writer import FLUSH_AFTER_S, RETRY_AFTER_S, OwnershipLost, RecordWriter
+from batchpool.runner.record_writer import RETRY_AFTER_S, OwnershipLost, RecordWriter
 from batchpool.runner.run_batch import leak_check, run_batch
 from batchpool.settings import WorkerSettings
 from batchpool.system.interpreter_state import InterpreterState
-from batchpool.system.limits import limit_behind, start_thread
+from batchpool.system.limits import limit_behind
 from batchpool.system.process_control import die_with_parent
 from batchpool.system.process_state import ProcessState, restore
 from batchpool.system.resource_usage import UsageMeter
@@ -73,13 +73,14 @@ class Runner:
     def serve(self, context: RunnerContext) -> None:
         """Run assignments until the worker closes the connection."""
         states = ProcessState(), InterpreterState()
+        flush_thread = FlushThread(self.tick, partial(self._give_up_early, context))
         while True:
             try:
                 assignment = self._link.recv()
             except EOFError:
                 return
             # In a copy: what tasks set in context variables (decimal's precision) ends with it.
-            reply = copy_context().run(self._carry_out, context, assignment)
+            reply = copy_context().run(self._carry_out, context, assignment, flush_thread)
             finish_lines()
             context.must_restart_because = context.must_restart_because or restore(states)
             context.check_surroundings()
@@ -109,7 +110,13 @@ class Runner:
             self.garbage.collect_if_grown()
         self._reaper.reap()
 
-    def _carry_out(self, context: RunnerContext, assignment: Assignment) -> RunnerReply:
+    def _give_up_early(self, context: RunnerContext, reply: RunnerReply) -> None:
+        context.drain()
+        self._link.send_bytes(encode(reply))
+
+    def _carry_out(
+        self, context: RunnerContext, assignment: Assignment, flush_thread: FlushThread
+    ) -> RunnerReply:
         if assignment.claim.run.start_method == "fork" and context.package_threads:
             why = "threads of packages run in the process, and forbid to fork"
             return RunnerReply("broken", why, untouched=True)
@@ -127,12 +134,13 @@ class Runner:
                 has_failures=writer.has_failures,
             )
             facts = facts_of(spec.run.backend)
+            # Warm pools that this batch does not use may have the room that the thread needs.
+            flush_thread.keep(facts.in_process, make_room=context.pools.close)
             # Clients that wait for the batch need not wait for the search for leaks.
             with leak_check(context, facts) as check_leaks:
                 meter = UsageMeter() if spec.run.measure else None
-                writer.buffer.has_taker = facts.in_process
                 with (
-                    _FlushThread(self._link, writer, self.tick, context, facts.in_process),
+                    flush_thread.flushing(writer) if facts.in_process else nullcontext(),
                     last_log_kept(item_logs, context.folder) if assignment.only else nullcontext(),
                 ):
                     report = self._run_batch(spec, sink=writer.buffer, context=context).report
@@ -178,64 +186,6 @@ class Runner:
         if not claim.listed:
             return range(claim.first, claim.first + claim.count)
         return self._jobs.items(claim.job_id, claim.first, claim.count, RETRY_AFTER_S)
-
-
-class _FlushThread:
-    """A thread that flushes records while a backend runs tasks in this process."""
-
-    def __init__(
-        self,
-        link: "Connection[Any, Assignment]",
-        writer: RecordWriter,
-        tick: Callable[[], None],
-        context: RunnerContext,
-        needed: bool,
-    ) -> None:
-        self._link = link
-        self._context = context
-        self._writer = writer
-        self._tick = tick
-        self._is_done = False
-        self._thread = threading.Thread(target=self._run, name="flusher") if needed else None
-
-    def __enter__(self) -> None:
-        if self._thread:
-            try:
-                start_thread(self._thread)
-            except LimitReached:
-                # Warm pools that this batch does not use may have the room that it needs.
-                self._context.pools.close()
-                start_thread(self._thread)
-
-    def __exit__(self, *exc: object) -> None:
-        self._is_done = True
-        self._writer.buffer.is_due.set()
-        if self._thread:
-            self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            is_due = self._writer.buffer.is_due
-            while True:
-                is_due.wait(0 if self._writer.is_behind else FLUSH_AFTER_S / 2)
-                is_due.clear()
-                if self._is_done:
-                    return
-                self._tick()
-        except OwnershipLost as refusal:
-            # No thread can be ended from here: the worker kills this process on this reply. But it
-            # may be frozen, and what is left of the batch belongs to another one.
-            self._context.drain()
-            self._link.send_bytes(encode(RunnerReply("disowned", str(refusal))))
-        except Exception as error:
-            # Not only at the end of the batch: its tasks may run for hours.
-            log.exception("records could not be written")
-            self._context.drain()
-            detail = f"{type(error).__name__}: {error}"
-            self._link.send_bytes(encode(RunnerReply("broken", detail)))
-        finally:
-            # Nobody may wait for it any more.
-            self._writer.buffer.has_taker = False
 
 
 def _give_up(writer: RecordWriter, changed: CodeChanged) -> RunnerReply:
