@@ -100,6 +100,8 @@ class MessageJob(Job):
 
     @classmethod
     def fetch(cls, id: str, connection: Redis | None = None, serializer: Any = None) -> Job:
+        if _BATCH.fullmatch(id):
+            return BatchJob(id)
         if not is_about_a_slot(id):
             return cls(id, connection=connection, serializer=serializer)
         try:
@@ -108,6 +110,18 @@ class MessageJob(Job):
             if not is_about_data(error):
                 raise
             return cls(id, connection=connection, serializer=serializer)
+
+
+class BatchJob(MessageJob):
+    """The message of a batch, with no more than its id and origin.
+
+    RQ's constructor sets fifty attributes and checks a serializer by a protocol: that takes as
+    long as to read the claim of the batch, while its item waits.
+    """
+
+    def __init__(self, id: str) -> None:
+        self._id = id
+        self.origin = ""
 
 
 def decode(job: Job) -> Message | None:

@@ -132,8 +132,9 @@ class BatchWorker(Worker):
     def _take_message(self, wait_s: float, claims: bool) -> tuple[Job, Queue] | None:
         queue = self._ordered_queues[0]
         job = self._source.take(self._reading, wait_s, claims)
-        # The code may have changed while this waited.
-        self.heartbeat()
+        if job is None or job.claim is None:
+            # The code may have changed while this waited; a claim is checked when it is run.
+            self.heartbeat()
         return (job, queue) if job else None
 
     def execute_job(self, job: Job, queue: Queue) -> None:

@@ -85,8 +85,9 @@ class Supervisor:
             unqueueing: the commands that take its message out of its queue, once it is claimed.
             claimed: its claim by `owner_if_ready`, and when that was, if it is claimed already.
         """
-        ask = partial(self._claim, job_id, batch, new_nonce(), unqueueing=unqueueing)
-        claim, claimed_ns = claimed or ask_some_times(ask)
+        claim, claimed_ns = claimed or ask_some_times(
+            partial(self._claim, job_id, batch, new_nonce(), unqueueing=unqueueing)
+        )
         if isinstance(claim, str):
             return claim
         owned = ClaimedBatch(claim, claimed_ns, self._grace_s)
@@ -221,7 +222,6 @@ class Supervisor:
 
     def _end(self, runner: RunnerProcess, owned: ClaimedBatch, how: str) -> None:
         self._stop(runner, owned)
-        error: TaskError | None = None
         if how == "timeout":
             message = "the job reached its limit (timeout_s)"
             error = TaskError(type="timeout", message=message, traceback=None)
