@@ -154,6 +154,36 @@ def test_requests_that_come_together_are_answered_in_order(api: Api, clients: An
     assert re.findall(rb"HTTP/1.1 (\d+) ", _read_all(client)) == [b"200", b"422", b"404", b"200"]
 
 
+def _answer(client: socket.socket) -> bytes:
+    head, _, body = client.recv(100_000).partition(b"\r\n\r\n")
+    length = re.search(rb"Content-Length: ([0-9]+)", head)
+    assert length and len(body) == int(length[1])
+    return head[9:12]
+
+
+@pytest.mark.parametrize("cut", [1, 20, len(HEAD) + 25])
+def test_a_request_may_begin_right_after_an_answer_and_end_later(
+    api: Api, clients: Any, cut: int
+) -> None:
+    post = HEAD + b"Content-Length: 2\r\n\r\n{}"
+    client = clients(post)
+    for _ in range(20):
+        assert _answer(client) == b"422"
+        client.sendall(post[:cut])
+        time.sleep(0.01)
+        client.sendall(post[cut:])
+    assert _answer(client) == b"422"
+
+
+def test_many_clients_that_ask_again_at_once_are_all_answered(api: Api, clients: Any) -> None:
+    ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    many = [clients(ask) for _ in range(100)]
+    for _ in range(5):
+        for client in many:
+            assert _answer(client) == b"200"
+            client.sendall(ask)
+
+
 def test_a_client_may_ask_whether_its_body_is_wanted(api: Api, stage: Any, clients: Any) -> None:
     expect = HEAD + b"Expect: 100-continue\r\nConnection: close\r\n"
     client = clients(expect + b"Content-Length: 25\r\n\r\n")

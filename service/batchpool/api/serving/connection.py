@@ -21,6 +21,9 @@ KEEPALIVE_S = 75.0
 HEAD_S = 10.0
 """From the first byte of a request, or the opening of the connection, to the end of its head."""
 
+NEXT_WITHIN_S = 0.002
+"""How long a thread waits for the next request of a client that it has just answered."""
+
 LINGER_S = 2.0
 """How long a client may go on sending after a response that closes the connection."""
 
@@ -134,6 +137,42 @@ class Connection:
         self.received = _Received(request, self.late.recv if self.late else None)
         self._served += 1
         return RequestParser(cfg, self.received, self.client)
+
+    def read_body(self, request: Any) -> bool:
+        """Read the body before the app does; whether all of it has come.
+
+        Malformed chunks raise here, so that no route answers something else to them.
+        """
+        length = getattr(request.body.reader, "length", None)
+        if length is None:
+            self.body = request.body.read()
+            return True
+        self.body = self.received.skip_to(self.head_bytes)
+        return bool(len(self.body) == length)
+
+    def begin_next(self) -> bool:
+        """Wait for a moment for the next request; whether all of it has come, and it is small.
+
+        What has come of another one is `rest`.
+        """
+        if self.rest or self.late or self.outlet.waiting or self.counted_bytes:
+            return False
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        if not poll.poll(NEXT_WITHIN_S * 1000):
+            return False
+        self.release()
+        self.expect_request(b"")
+        try:
+            if not self.receive():
+                return False
+        except OSError:
+            return False
+        if self.buffer.is_ready and len(self.buffer) <= SMALL_BYTES:
+            return True
+        request, rest = self.buffer.take()
+        self.rest = bytes(request) + rest
+        return False
 
     def release(self) -> None:
         """Let go of the request, which has been answered."""

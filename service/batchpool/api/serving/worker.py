@@ -5,6 +5,7 @@ import errno
 import logging
 import selectors
 import socket
+import threading
 import time
 from concurrent.futures import Future
 from functools import partial
@@ -50,6 +51,7 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._unsent_bytes = 0
         self._next_sweep = 0.0
         self._stopped_at: float | None = None
+        self._waiting = threading.Semaphore(self.cfg.threads // 4)
 
     @property
     def _app(self) -> Any:
@@ -227,6 +229,23 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     # The threads of requests.
 
     def handle(self, connection: Connection) -> bool:
+        """Answer the request, and those that follow it at once; whether others may follow later."""
+        while self._handle_one(connection):
+            if not self._begin_next(connection):
+                return True
+        return False
+
+    def _begin_next(self, connection: Connection) -> bool:
+        """Wait for a next request, which spares it the way from the poller to a thread."""
+        # Not in many threads at a time: other clients may need one.
+        if not self.alive or not self._waiting.acquire(blocking=False):
+            return False
+        try:
+            return connection.begin_next()
+        finally:
+            self._waiting.release()
+
+    def _handle_one(self, connection: Connection) -> bool:
         """Answer the request; whether the connection may be used for another one."""
         buffer = connection.buffer
         parser = connection.take_request(self.cfg, lambda: self.alive)
@@ -235,31 +254,26 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
             request = next(parser)
             path = request.path
             if buffer.is_too_long:
-                self._answer(connection, response_bytes(too_large(*buffer.limit), path))
-            elif buffer.is_complete and (not _read_body(request, connection) or buffer.must_close):
+                connection.outlet.answer(response_bytes(too_large(*buffer.limit), path))
+            elif buffer.is_complete and (not connection.read_body(request) or buffer.must_close):
                 # What the parser takes, but whose end was not found: a line over its limit.
-                self._answer(connection, INCOMPLETE)
+                connection.outlet.answer(INCOMPLETE)
             else:
                 keeps_alive = self._respond(request, connection)
                 # Where the parser found another end of the request than the buffer, it is not
                 # known where the next one begins.
                 return keeps_alive and connection.received.is_spent
         except (NoMoreData, StopIteration):
-            self._answer(connection, ENDLESS_HEAD if buffer.has_endless_head else INCOMPLETE)
+            connection.outlet.answer(ENDLESS_HEAD if buffer.has_endless_head else INCOMPLETE)
         except ParseException as error:
             LOG.info("refused a request: %s", error)
-            self._answer(connection, response_bytes(refusal_of(error), path))
+            connection.outlet.answer(response_bytes(refusal_of(error), path))
         except OSError as error:
             LOG.debug("client gone: %s", error)
             connection.outlet.waiting.clear()
         except Exception:
             LOG.exception("a response failed after it had begun")
         return False
-
-    def _answer(self, connection: Connection, response: bytes) -> None:
-        connection.outlet.waiting[:] = response
-        with contextlib.suppress(OSError):
-            connection.outlet.send_some()
 
     def _respond(self, request: Any, connection: Connection) -> bool:
         outlet = connection.outlet
@@ -284,16 +298,3 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
                 pieces.close()
         outlet.send_some()
         return not response.should_close()
-
-
-def _read_body(request: Any, connection: Connection) -> bool:
-    """Read the body before the app does; whether all of it has come.
-
-    Malformed chunks raise here, so that no route answers something else to them.
-    """
-    length = getattr(request.body.reader, "length", None)
-    if length is None:
-        connection.body = request.body.read()
-        return True
-    connection.body = connection.received.skip_to(connection.head_bytes)
-    return bool(len(connection.body) == length)
