@@ -125,14 +125,7 @@ class Runner:
             crashed = crashed_outcomes(assignment, item_logs)
             writer.begin_run([*crashed, *assignment.finished])
             context.finished.label = assignment.claim.token
-            spec = BatchSpec(
-                run=assignment.claim.run,
-                items=self._load_items(assignment.claim),
-                first=assignment.claim.first,
-                done=assignment.skipped,
-                job_id=assignment.claim.job_id,
-                has_failures=writer.has_failures,
-            )
+            spec = self._spec_of(assignment, writer)
             facts = facts_of(spec.run.backend)
             # Warm pools that this batch does not use may have the room that the thread needs.
             flush_thread.keep(facts.in_process, make_room=context.pools.close)
@@ -181,6 +174,17 @@ class Runner:
             self._writer = RecordWriter(self._ownership, claim, start_ns, running, item_logs)
             self._token = claim.token
         return self._writer
+
+    def _spec_of(self, assignment: Assignment, writer: RecordWriter) -> BatchSpec:
+        claim = assignment.claim
+        return BatchSpec(
+            run=claim.run,
+            items=self._load_items(claim),
+            first=claim.first,
+            done=assignment.skipped,
+            job_id=claim.job_id,
+            has_failures=writer.has_failures,
+        )
 
     def _load_items(self, claim: Claim) -> Sequence[Any]:
         if not claim.listed:
