@@ -85,6 +85,33 @@ def test_streams_and_waits_leave_threads_for_other_requests(api: Api, stage: Any
         connection.close()
 
 
+def test_forty_open_pages_leave_it_responsive(start_api: Callable[..., Api], stage: Any) -> None:
+    """Each page holds a stream while one is free, and asks for what it shows as pages do."""
+    most = {"BATCHPOOL_API_MAX_EVENT_STREAMS": "32", "BATCHPOOL_API_THREADS": "80"}
+    api = start_api(environ=most)
+    job = stage.post(task="echo", count=1000)["id"]
+    parts = f"/jobs/{job}?fragment=top,progress,batches,records"
+    with ExitStack() as stack:
+        pages = [stack.enter_context(closing(api.connect())) for _ in range(40)]
+        streams = [stack.enter_context(closing(api.connect())) for _ in pages]
+        for stream in streams:
+            stream.request("GET", f"/v1/jobs/{job}/events")
+        statuses = [stream.getresponse().status for stream in streams]
+        assert sorted(statuses) == [200] * 32 + [503] * 8
+        # The first page of all compiles the templates.
+        pages[0].request("GET", parts, headers={"Accept": "text/html"})
+        pages[0].getresponse().read()
+        before = scrape(api)["process_cpu_seconds_total"]
+        for page in pages:
+            page.request("GET", parts, headers={"Accept": "text/html"})
+        assert api.ask("GET", "/healthz")[0] == 200
+        for page in pages:
+            response = page.getresponse()
+            assert (response.status, b"data-fragment" in response.read()) == (200, True)
+        # Each page asks once a second at most: what that takes leaves most of a CPU.
+        assert scrape(api)["process_cpu_seconds_total"] - before < 1
+
+
 def test_several_processes_serve_under_the_same_limits(
     start_api: Callable[..., Api], stage: Any
 ) -> None:
