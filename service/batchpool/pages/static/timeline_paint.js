@@ -254,15 +254,16 @@ export class Painter {
   /** Boxes on the floor of a lane: solid for what computed, hatch above it. Filled one by one, which is faster than a
    * path of thousands. @param {Row} row @param {number[]} boxes left, width and both shares of the height, of each */
   #boxes({ y, height }, boxes) {
-    const fill = (/** @type {CanvasPattern | string} */ style, /** @type {number} */ share) => {
+    const fill = (/** @type {CanvasPattern | string} */ style, /** @type {number} */ share, below = 0) => {
       this.c.fillStyle = style;
       for (let i = 0; i < boxes.length; i += 4) {
-        const tall = boxes[i + share] && Math.max(1, height * Math.min(1, boxes[i + share]));
+        const tall = boxes[i + share] && Math.max(1, height * Math.min(1, boxes[i + share])) - below;
         this.c.fillRect(boxes[i], y + height - tall, boxes[i + 1], tall);
       }
     };
-    fill(this.k.held, 2);
-    fill(this.s.theme.hatch.pattern ?? this.k.held, 2);
+    fill(this.k["held-line"], 2); // Its edge, one pixel of which stays.
+    fill(this.k.held, 2, 1);
+    fill(this.s.theme.hatch.pattern ?? this.k.held, 2, 1);
     fill(this.k.compute, 3);
   }
 
