@@ -1,11 +1,16 @@
 """What had returned when its process was killed is recorded, and does not run again."""
 
+import os
+import signal
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from batchpool.ledger.failpoints import MARKER, TESTING, VARIABLE
+from batchpool.system.process_tree import children_of
+from tests.faults.servers import Server
 from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
@@ -101,3 +106,28 @@ def test_a_failure_ends_the_job_even_if_its_process_is_killed_then(
     job = crew.finish(job_id)
     assert job["progress"]["failed"] == 1 and job["progress"]["cancelled"] == 5
     assert runs_in(tmp_path) == Counter([0, 1])
+
+
+@pytest.mark.full
+def test_what_returned_while_redis_was_away_outlives_its_runner_and_a_cancel(
+    server: Server, crew: StackProcesses, tmp_path: Path
+) -> None:
+    (worker,) = crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
+    params = {"folder": str(tmp_path), "item": 3}
+    body = {"task": "wait-for-a-kill", "params": params, "count": 6, "backend": "sequential"}
+    job_id = crew.stage.post(**body)["id"]
+    wait_until(lambda: len(runs_in(tmp_path)) == 1, 10, "one has returned")
+    server.freeze()
+    (tmp_path / "go").touch()
+    wait_until(lambda: len(runs_in(tmp_path)) == 3, 10, "three have returned")
+    (runner,) = children_of(worker.pid)
+    os.kill(runner, signal.SIGKILL)
+    time.sleep(3)
+    worker.send_signal(signal.SIGSTOP)
+    server.thaw()
+    assert crew.stage.http.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
+    worker.send_signal(signal.SIGCONT)
+    job = crew.finish(job_id, 20)
+    assert (job["state"], job["sum"]) == ("cancelled", 0 + 1 + 2)
+    assert (job["progress"]["succeeded"], job["progress"]["cancelled"]) == (3, 3)
+    assert runs_in(tmp_path) == Counter([0, 1, 2])

@@ -93,8 +93,11 @@ def test_a_wait_ends_with_a_cancel_or_the_time_limit(
     crew.stage.http.post(f"/v1/jobs/{job_id}/cancel")
     assert crew.finish(job_id)["progress"]["cancelled"] == ITEMS
     job = crew.run(**order(tmp_path / "limited", timeout_s=1, **body))
-    assert (job["state"], job["progress"]["timeout"]) == ("failed", ITEMS)
+    assert (job["state"], job["progress"]["failed"]) == ("failed", ITEMS)
     assert job["timing"]["wall_s"] < 10
+    for record in crew.records(job["id"]):
+        # The error of its last attempt, and not that it waited for one that could not come.
+        assert record["error"]["message"] == f"run 1 of {record['index']}"
 
 
 @pytest.mark.parametrize(

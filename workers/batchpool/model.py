@@ -158,7 +158,8 @@ class BatchSpec:
 
     `items[k]` is the item with the job-wide index `first + k`; `done` holds the
     indices that are recorded already and must not run again. `job_id` is for the console.
-    `has_failures` is whether one of those has not succeeded.
+    `has_failures` is whether one of those has not succeeded; `limit_ns` the monotonic clock at the
+    job's limit.
     """
 
     run: RunSpec
@@ -167,6 +168,7 @@ class BatchSpec:
     done: frozenset[int] = frozenset()
     job_id: str = ""
     has_failures: bool = False
+    limit_ns: int | None = None
 
 
 @dataclass(frozen=True)

@@ -60,3 +60,14 @@ def fail_beside_a_kill(item: Any, params: FinishingParams) -> Any:
             time.sleep(0.001)
         os.kill(os.getpid(), signal.SIGKILL)
     raise ValueError(f"item {item} fails")
+
+
+@task("wait-for-a-kill", params=FinishingParams)
+def wait_for_a_kill(item: Any, params: FinishingParams) -> Any:
+    """Return below `item`, from item 1 on only when the file `go` is there; else sleep."""
+    while item and not (Path(params.folder) / "go").exists():
+        time.sleep(0.01)
+    if item >= params.item:
+        time.sleep(60)
+    _note(item, params)
+    return item

@@ -1,10 +1,10 @@
 """Each item's outcome goes on once; failed ones wait for their next try."""
 
 from math import inf
-from time import monotonic_ns
+from time import monotonic_ns, sleep
 from typing import Any
 
-from batchpool.backends.outcomes import OutcomeCollector
+from batchpool.backends.outcomes import BEFORE_LIMIT_NS, OutcomeCollector
 from batchpool.execution.record_buffer import RecordBuffer
 from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import ExecutionSite, Outcome, RecordState, TaskError
@@ -116,6 +116,35 @@ def test_giving_up_passes_on_what_was_held() -> None:
     taker.put(outcome(10, "failed"))
     taker.give_up()
     assert states(seen) == [(10, "failed")]
+
+
+def test_what_would_be_tried_again_after_the_limit_fails_at_once() -> None:
+    taker, seen, _ = intake()
+    policy = RetryPolicy(max=2, delay_s=5, jitter="none")
+    taker.configure(policy, False, 5, limit_ns=monotonic_ns() + 4 * 10**9)
+    taker.put(outcome(10, "failed"))
+    assert states(seen) == [(10, "failed")] and taker.waiting == 0
+    assert seen[0].error == {"type": "a.E", "message": "10", "traceback": None}
+    taker.configure(policy, False, 5, limit_ns=monotonic_ns() + 60 * 10**9)
+    taker.put(outcome(11, "failed"))
+    assert len(seen) == 1 and taker.waiting == 1
+
+
+def test_what_waits_when_the_limit_is_near_fails_with_its_last_error() -> None:
+    taker, seen, _ = intake()
+    policy = RetryPolicy(max=2, delay_s=0, jitter="none")
+    taker.configure(policy, False, 5, limit_ns=monotonic_ns() + BEFORE_LIMIT_NS + 10**9)
+    taker.put(outcome(10, "failed"))
+    assert taker.take_due(1) == [10]
+    taker.put(outcome(10, "failed", "a.F"))
+    taker.give_up_at_limit()
+    assert seen == [] and taker.waiting == 1
+    sleep(1)
+    taker.give_up_at_limit()
+    taker.give_up_at_limit()
+    assert states(seen) == [(10, "failed")] and taker.take_due(1) == []
+    assert seen[0].error and seen[0].error["type"] == "a.F"
+    assert (seen[0].attempt, len(seen[0].tries)) == (2, 1)
 
 
 def test_what_needs_no_judgement_goes_straight_to_the_buffer() -> None:

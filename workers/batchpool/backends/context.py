@@ -52,6 +52,8 @@ class RunnerContext:
         has_begun: once an error has ended a batch, whether one of its items ran then.
         has_flush_thread: whether the batch runs tasks in this process too, so that a thread of
             the owner flushes instead of `on_idle`.
+        on_tick: what the batch wants done from time to time; called before each `on_idle`, or by
+            that thread.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class RunnerContext:
         """
         self.registry = registry or load_tasks()
         self.on_idle = on_idle
+        self.on_tick: Callable[[], None] = _nothing
         self.must_restart_because: str | None = None
         self.leftovers: list[str] = []
         self._package_threads = PackageThreads()
@@ -185,7 +188,12 @@ class RunnerContext:
     def call_on_idle(self) -> None:
         """Call the owner's `on_idle`, unless a flush thread runs."""
         if not self.has_flush_thread:
-            self.on_idle()
+            self.tick()
+
+    def tick(self) -> None:
+        """Do what is due for the batch, and for the owner."""
+        self.on_tick()
+        self.on_idle()
 
     def close(self) -> None:
         """Close the warm pools, and remove the folder if it was made here."""

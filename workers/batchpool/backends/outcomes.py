@@ -15,6 +15,9 @@ from batchpool.retry_policy import RetryPolicy
 
 Sink = Callable[[Sequence[Outcome]], None]
 
+BEFORE_LIMIT_NS = 500_000_000
+"""So long before the job's limit no failed item waits any more: its last error is written."""
+
 
 class OutcomeCollector:
     """Takes outcomes from any thread and passes the final ones to the sink, each item's once.
@@ -44,17 +47,23 @@ class OutcomeCollector:
         self._due: list[tuple[int, int]] = []
         self._begun_again_ns: dict[int, int] = {}
         self._stop = False
+        self._ends_ns: float = inf
         self._simple = True
         self.may_retry = False
         self.open = count
         self.changed = threading.Event()
 
-    def configure(self, policy: RetryPolicy, stop: bool, items: int) -> None:
+    def configure(
+        self, policy: RetryPolicy, stop: bool, items: int, limit_ns: int | None = None
+    ) -> None:
         """Set when a failed item is tried again, and whether a failure ends the batch.
 
         Args:
             items: how many will be run.
+            limit_ns: the monotonic clock at the job's limit. What would be tried again later than
+                `BEFORE_LIMIT_NS` before it fails at once.
         """
+        self._ends_ns = inf if limit_ns is None else limit_ns - BEFORE_LIMIT_NS
         self._policy = policy
         self._stop = stop
         self._simple = not (policy.max or stop)
@@ -153,10 +162,16 @@ class OutcomeCollector:
 
     def give_up(self) -> None:
         """Pass on the failed items kept for a retry, which will not come."""
-        failed = [self._with_history(outcome) for outcome in self._waiting.values()]
-        self._waiting.clear()
-        self._due.clear()
+        with self._lock:
+            failed = [self._with_history(outcome) for outcome in self._waiting.values()]
+            self._waiting.clear()
+            self._due.clear()
         self._pass_on(failed)
+
+    def give_up_at_limit(self) -> None:
+        """Do so once the job's limit is near: what the process knows ends with it."""
+        if self._waiting and monotonic_ns() >= self._ends_ns:
+            self.give_up()
 
     def _pass_on(self, outcomes: Sequence[Outcome]) -> None:
         if outcomes:
@@ -169,11 +184,12 @@ class OutcomeCollector:
         if outcome.state in ("failed", "timeout"):
             attempt = len(self._tries.get(outcome.index, ())) + 1
             if self._is_retried(outcome, attempt):
-                wait_ns = int(self._policy.wait_s(attempt + 1) * 1e9)
-                self._waiting[outcome.index] = outcome
-                heappush(self._due, (monotonic_ns() + wait_ns, outcome.index))
-                self.changed.set()
-                return None
+                due_ns = monotonic_ns() + int(self._policy.wait_s(attempt + 1) * 1e9)
+                if due_ns < self._ends_ns:
+                    self._waiting[outcome.index] = outcome
+                    heappush(self._due, (due_ns, outcome.index))
+                    self.changed.set()
+                    return None
             if self._stop:
                 self._stop_flag.close("failed_fast")
         elif outcome.state == "crashed" and self._stop:

@@ -24,6 +24,8 @@ OTHER_VERSION = "other version"
 """Why there is no claim: the job has begun with another version of its task."""
 NO_SECOND_TRY = "no second try"
 """Why there is no claim: the batch was begun twice already, or an item was recorded."""
+DUE = "due"
+"""Why there is no claim: the batch must end, but its owner has records to write before."""
 BROKEN, CRASHED, STOPPED = "broken", "crashed", "stopped"
 """Why an epoch ended whose runner is replaced: it failed before it ran an item, it died, or it
 was killed at a limit, a cancel or the end of a drain, and left records to be written."""
@@ -127,6 +129,7 @@ class Ownership:
         nonce: str = "",
         unqueueing: Iterable[Sequence[str]] = (),
         was_stopped: bool = False,
+        has_kept: bool = False,
     ) -> Claim | str:
         """Claim a batch; or say why not: missing, unreadable, ended, OTHER_VERSION, or its state.
 
@@ -141,8 +144,11 @@ class Ownership:
                 carried out in the same step, but for a batch that is unreadable.
             was_stopped: claimed for the records that the runner of `follows` left, even if the
                 job is cancelled or its limit has passed.
+            has_kept: that runner has left such records; if the batch is to end it does not, so that
+                they can be written first: DUE.
         """
         reason = STOPPED if was_stopped else BROKEN if second_try else CRASHED
+        reason += ",kept" if has_kept else ""
         token = follows.token if follows else ""
         known = {**owner, "lease_ms": self._lease_ms}
         args = [batch, nonce or new_nonce(), self._lease_ms, dumps(known), token, reason]

@@ -73,7 +73,7 @@ class Runner:
     def serve(self, context: RunnerContext) -> None:
         """Run assignments until the worker closes the connection."""
         states = ProcessState(), InterpreterState()
-        flush_thread = FlushThread(self.tick, partial(self._give_up_early, context))
+        flush_thread = FlushThread(context.tick, partial(self._give_up_early, context))
         while True:
             try:
                 assignment = self._link.recv()
@@ -184,6 +184,7 @@ class Runner:
             done=assignment.skipped,
             job_id=claim.job_id,
             has_failures=writer.has_failures,
+            limit_ns=assignment.claimed_ns + assignment.claim.left_ms * 1_000_000,
         )
 
     def _load_items(self, claim: Claim) -> Sequence[Any]:

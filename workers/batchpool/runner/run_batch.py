@@ -134,7 +134,8 @@ def make_batch(
         stop_flag.close("failed_fast")
     begin_batch(spec.job_id, spec.run.logs)
     outcomes = OutcomeCollector(sink, stop_flag, spec.first, len(spec.items))
-    outcomes.configure(spec.run.retries, spec.run.on_error == "stop", items)
+    outcomes.configure(spec.run.retries, spec.run.on_error == "stop", items, spec.limit_ns)
+    context.on_tick = outcomes.give_up_at_limit
     return Batch(
         spec=spec,
         task=task,

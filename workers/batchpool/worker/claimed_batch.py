@@ -53,6 +53,10 @@ class ClaimedBatch:
         own = range(claim.first, claim.first + claim.count)
         self._finished |= {each.index: each for each in finished if each.index in own}
 
+    def forget_kept(self) -> None:
+        """Keep those records no longer: they were written, or could not be."""
+        self._finished.clear()
+
     def note_recorded(self, done: frozenset[int]) -> None:
         """Take over what the ledger has by now."""
         self.claim = replace(self.claim, done=done)

@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 from batchpool.ledger.broken import is_about_data
 from batchpool.ledger.connection import UNREACHABLE
 from batchpool.ledger.ownership import (
+    DUE,
     NO_SECOND_TRY,
     OTHER_VERSION,
     Claim,
@@ -115,7 +116,7 @@ class Supervisor:
         job_id: str,
         batch: int,
         nonce: str,
-        follows: Claim | None = None,
+        owned: ClaimedBatch | None = None,
         second_try: str = "",
         unqueueing: Sequence[Sequence[str]] = (),
     ) -> tuple[Claim | str, int]:
@@ -128,9 +129,9 @@ class Supervisor:
         owner = Owner(**self._identity, pid=pid)
         # Before, not after: the answer waits until Redis has synced, the clock there does not.
         claimed_ns = time.monotonic_ns()
-        claim = self._ownership.claim(
-            job_id, batch, owner, follows, self.runner.codes, second_try, nonce, unqueueing
-        )
+        how = self.runner.codes, second_try, nonce, unqueueing
+        follows, has_kept = (owned.claim, bool(owned.unrecorded())) if owned else (None, False)
+        claim = self._ownership.claim(job_id, batch, owner, follows, *how, has_kept=has_kept)
         return claim, claimed_ns
 
     def _run_guarded(self, owned: ClaimedBatch) -> str:
@@ -235,6 +236,9 @@ class Supervisor:
         """Kill the runner, and write what it had finished."""
         self.runner.replace()
         owned.keep(runner.finished(owned.claim))
+        self._write_finished(owned)
+
+    def _write_finished(self, owned: ClaimedBatch) -> None:
         if owned.unrecorded():
             owner = Owner(**self._identity, pid=os.getpid())
             write_finished(self._ownership, owned, owner, self.runner.codes, self._retry)
@@ -274,8 +278,12 @@ class Supervisor:
         """Claim the batch again for a fresh runner; False if it may not be tried again."""
         old, nonce = owned.claim, new_nonce()
         claim, claimed_ns = self._retry(
-            lambda: self._claim(old.job_id, old.batch, nonce, old, second_try)
+            lambda: self._claim(old.job_id, old.batch, nonce, owned, second_try)
         )
+        if claim == DUE:
+            self._write_finished(owned)
+            owned.forget_kept()
+            return self._renew_claim(owned)
         if claim == NO_SECOND_TRY:
             return False
         if claim == OTHER_VERSION:

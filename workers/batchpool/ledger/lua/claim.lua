@@ -1,6 +1,7 @@
 -- ARGV: n, random part of the token, lease ms, the owner as JSON, the token of the epoch that this
 -- one follows on the same worker or '', why that one ended ('stopped': only to write what its runner
--- had finished, whatever has become of the job), the versions of tasks there as JSON or '', why the batch is begun a second time, or '', then the commands that take the batch's message out of
+-- had finished, whatever has become of the job; ',kept' behind it: there is such a record, so that
+-- a batch that must end does not, and the answer is 'due'), the versions of tasks there as JSON or '', why the batch is begun a second time, or '', then the commands that take the batch's message out of
 -- its queue, whatever the answer is, each after the number of its words.
 -- For n = 'next', KEYS[1] is a list of ids of messages, and the batch is the first in it; for
 -- n = 'lost' it is the one that was claimed so with this random part. Its message leaves the list.
@@ -92,8 +93,10 @@ if tally and recorded ~= total(cjson.decode(tally).counts) then
     traceback = cjson.null}), 'broken')
   return no('ended')
 end
-if follows then end_epoch(n, now, ARGV[6]) end
-if ARGV[6] ~= 'stopped' and end_if_due(n, now) then return no('ended') end
+local why, kept = string.match(ARGV[6], '^(%l*)(.*)$')
+if kept ~= '' and due(now) then return no('due') end
+if follows then end_epoch(n, now, why) end
+if why ~= 'stopped' and end_if_due(n, now) then return no('ended') end
 if ARGV[8] ~= '' then redis.call('HSET', key, 'second_try', ARGV[8]) end
 local epoch = redis.call('HINCRBY', key, 'epoch', 1)
 local token = epoch .. ':' .. ARGV[2]

@@ -209,18 +209,22 @@ local function timeout_error(kind, field)
                        traceback = cjson.null})
 end
 
--- What must happen to a batch that nobody runs: nil when it may run.
-local function end_if_due(n, now)
+-- Why a batch must not be run any more, cancelled or timeout; nil when it may run.
+local function due(now)
   local f = redis.call('HMGET', job, 'cancel', 'deadline_ms')
-  if f[1] then
+  if f[1] then return 'cancelled' end
+  return f[2] and now >= tonumber(f[2]) and 'timeout' or nil
+end
+
+-- Ends a batch that nobody runs, if it must not be run any more.
+local function end_if_due(n, now)
+  local why = due(now)
+  if why == 'cancelled' then
     end_batch(n, now, 'cancelled', 'cancelled', '', 'cancelled')
-    return true
-  end
-  if f[2] and now >= tonumber(f[2]) then
+  elseif why == 'timeout' then
     end_batch(n, now, 'failed', 'timeout', timeout_error('timeout', 'timeout_ms'), 'timeout')
-    return true
   end
-  return false
+  return why ~= nil
 end
 
 local function queue_again(n, now)
