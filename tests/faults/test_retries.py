@@ -92,12 +92,30 @@ def test_a_wait_ends_with_a_cancel_or_the_time_limit(
     wait_until(lambda: len(runs_of(tmp_path / "cancelled")) == ITEMS, 20, "all have failed once")
     crew.stage.http.post(f"/v1/jobs/{job_id}/cancel")
     assert crew.finish(job_id)["progress"]["cancelled"] == ITEMS
-    job = crew.run(**order(tmp_path / "limited", timeout_s=1, **body))
+    job = crew.run(**order(tmp_path / "limited", timeout_s=20, **body))
     assert (job["state"], job["progress"]["failed"]) == ("failed", ITEMS)
     assert job["timing"]["wall_s"] < 10
     for record in crew.records(job["id"]):
         # The error of its last attempt, and not that it waited for one that could not come.
         assert record["error"]["message"] == f"run 1 of {record['index']}"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
+def test_an_item_that_waits_when_the_limit_comes_has_its_last_error(
+    crew: StackProcesses, tmp_path: Path, backend: str
+) -> None:
+    start(crew)
+    retries = {"max": 3, "delay_s": 1, "jitter": "none"}
+    crew.run(task="echo", count=1, backend=backend, concurrency=1)
+    how = {"backend": backend, "concurrency": 1, "count": 2, "timeout_s": 9}
+    # The other item has the only slot when the first one may be tried again.
+    body = order(tmp_path / "runs", params={"fails": 9, "seconds": 5}, retries=retries)
+    job = crew.run(**(body | how))
+    first, second = crew.records(job["id"])
+    assert (first["state"], first["error"]["message"]) == ("failed", "run 1 of 0")
+    assert second["state"] == "timeout"
+    assert job["error"]["type"] == "timeout"
 
 
 @pytest.mark.parametrize(
