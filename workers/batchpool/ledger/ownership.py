@@ -144,12 +144,10 @@ class Ownership:
                 carried out in the same step, but for a batch that is unreadable.
             was_stopped: claimed for the records that the runner of `follows` left, even if the
                 job is cancelled or its limit has passed.
-            has_kept: that runner has left such records; if the batch is to end it does not, so that
-                they can be written first: DUE.
+            has_kept: there are such records; a batch that must end does not before: DUE.
         """
         reason = STOPPED if was_stopped else BROKEN if second_try else CRASHED
-        reason += ",kept" if has_kept else ""
-        token = follows.token if follows else ""
+        reason, token = reason + ",kept" * has_kept, follows.token if follows else ""
         known = {**owner, "lease_ms": self._lease_ms}
         args = [batch, nonce or new_nonce(), self._lease_ms, dumps(known), token, reason]
         args += [codes, second_try, *counted_words(unqueueing)]
