@@ -101,7 +101,7 @@ def test_a_wait_ends_with_a_cancel_or_the_time_limit(
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
+@pytest.mark.parametrize("backend", ["thread-pool", "multiprocessing"])
 def test_an_item_that_waits_when_the_limit_comes_has_its_last_error(
     crew: StackProcesses, tmp_path: Path, backend: str
 ) -> None:
