@@ -15,6 +15,8 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 # Exit status 5: of what was asked for there is nothing in this part.
 PYTEST := $(RUN)/python -m pytest --durations=20 --durations-min=5 $(PYTEST_ARGS)
 BESIDE := -n $(TEST_PROCESSES)
+# Only the files that have such tests: to collect all takes longer than some of them run.
+ALONE := -o "testpaths=$(shell grep -rl 'mark\.alone' tests)"
 OR_NONE := || [ $$? -eq 5 ]
 # What walks the ledger, queue, worker and runner step by step; sizes of other tests are in test-full.
 WALKS := $(patsubst %,tests/faults/test_%.py,random_kills redis_away comparison_kills kill_points \
@@ -30,13 +32,13 @@ demo: $(VENV)/.local  ## Run the notebook's six ways and one job on real input
 	@$(RUN)/batchpool demo
 
 test: $(VENV)/.dev  ## Test each behaviour once, in minutes (what needs Docker is skipped without one)
-	@$(call both,$(PYTEST) $(BESIDE) -m 'not full and not alone',$(PYTEST) -m 'alone and not full')
+	@$(call both,$(PYTEST) $(BESIDE) -m 'not full and not alone',$(PYTEST) $(ALONE) -m 'alone and not full')
 
 test-again: $(VENV)/.dev  ## Run the tests that failed last time once more, one after the other
 	$(PYTEST) --last-failed --last-failed-no-failures none -m '' $(OR_NONE)
 
 test-full: $(VENV)/.dev  ## Test at full size: all walks, drills and other seeds too
-	@$(call both,$(PYTEST) $(BESIDE) -m 'not alone',$(PYTEST) -m alone)
+	@$(call both,$(PYTEST) $(BESIDE) -m 'not alone',$(PYTEST) $(ALONE) -m alone)
 
 test-walks: $(VENV)/.dev  ## Run the full walks of the ledger, queue, worker and runner alone
 	$(PYTEST) $(BESIDE) -m full $(WALKS)
