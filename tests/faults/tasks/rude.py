@@ -13,12 +13,14 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from batchpool.execution import run_item
 from batchpool.tasks import task
 
 KEPT: list[Any] = []
@@ -66,6 +68,22 @@ def _patch() -> None:
     json.dumps = lambda *args, **options: "{}"
 
 
+def _refuse(*args: Any, **options: Any) -> Any:
+    raise RuntimeError("replaced by a task")
+
+
+def _patch_method() -> None:
+    threading.Thread.start = _refuse  # type: ignore[method-assign]
+
+
+def _patch_own() -> None:
+    run_item._failed = _refuse
+
+
+def _patch_getpid() -> None:
+    os.getpid = _refuse
+
+
 CHANGES: dict[str, Callable[[], Any]] = {
     "directory": _delete_directory,
     "streams": _replace_streams,
@@ -84,6 +102,11 @@ CHANGES: dict[str, Callable[[], Any]] = {
     "folder": lambda: shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True),
     "root": lambda: shutil.rmtree(os.path.dirname(os.environ["TMPDIR"]), ignore_errors=True),
     "patched": _patch,
+    "method": _patch_method,
+    "own": _patch_own,
+    "getpid": _patch_getpid,
+    "traced": lambda: threading.settrace(_refuse),
+    "loggers": lambda: logging.setLogRecordFactory(_refuse),
     "affinity": lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
 }
 
@@ -143,7 +166,12 @@ def _describe() -> dict[str, Any]:
         ],
         "warnings": [str(each) for each in warnings.filters],
         "limits": [resource.getrlimit(getattr(resource, name)) for name in limits],
-        "patched": json.dumps.__module__,
+        "patched": [
+            each.__module__
+            for each in (json.dumps, threading.Thread.start, run_item._failed, os.getpid)
+        ],
+        "traced": threading.gettrace() is not None,
+        "loggers": logging.getLogRecordFactory().__module__,
         "affinity": sorted(os.sched_getaffinity(0)),
         "folder": os.path.isdir(os.environ.get("TMPDIR", "/")),
         "descriptors": len(KEPT),

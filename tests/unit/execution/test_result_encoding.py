@@ -136,6 +136,50 @@ def test_keys_that_json_would_make_one_are_refused_by_name(value: Any, names: st
     assert names in caught.value.error["message"]
 
 
+def refuse(*_: object) -> Any:
+    raise RuntimeError("a task's own code")
+
+
+class Secretive(type):
+    """A class that does not tell its name."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        is_name = name in ("__name__", "__qualname__", "__module__")
+        return refuse() if is_name else super().__getattribute__(name)
+
+
+# Made when they are needed: pytest asks all that a module has for its class.
+HIDING: dict[str, Callable[[], Any]] = {
+    "class": lambda: type("Lazy", (), {"__class__": property(refuse)}),
+    "name": lambda: Secretive("Value", (), {}),
+}
+HIDING_ERRORS: dict[str, Callable[[], Any]] = {
+    "traceback": lambda: type("E", (Exception,), {"__traceback__": property(refuse)}),
+    "with_traceback": lambda: type("E", (Exception,), {"with_traceback": refuse}),
+    "name": lambda: Secretive("E", (Exception,), {}),
+}
+
+
+@pytest.mark.parametrize("hides", HIDING)
+def test_a_value_whose_class_cannot_be_asked_is_refused(hides: str) -> None:
+    with pytest.raises(ValueRefused) as caught:
+        to_json_value(HIDING[hides]()())
+    assert caught.value.error["type"] == "unencodable_value"
+
+
+def test_a_text_of_a_class_of_its_own_becomes_text() -> None:
+    text = type("Text", (str,), {"__len__": refuse})("é")
+    result = to_json_value(text)
+    assert (type(result), result) == (str, "é")
+
+
+@pytest.mark.parametrize("hides", HIDING_ERRORS)
+def test_an_exception_that_hides_something_still_tells_its_message(hides: str) -> None:
+    found = task_error(HIDING_ERRORS[hides]()("why"), own_frames=0)
+    assert found["type"]
+    assert found["message"] == "why"
+
+
 TEXT = "x" * (100 << 20)
 
 

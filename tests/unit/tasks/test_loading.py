@@ -289,6 +289,14 @@ def test_a_task_that_sub_interpreters_cannot_import_is_announced_as_such(tmp_pat
     assert tasks["echo"].interpreters
 
 
+def test_a_class_that_does_not_tell_its_module_keeps_no_task_from_being_announced(
+    tmp_path: Path,
+) -> None:
+    meta = "class Meta(type):\n    __module__ = property(lambda cls: 1 / 0)\n"
+    write(tmp_path, "t.py", f"{meta}class Hidden(metaclass=Meta): pass\n{GOOD}")
+    assert "good" in capabilities(load(tmp_path)).tasks
+
+
 @pytest.mark.parametrize("edited", ["good.py", "helper.py", "pack/__init__.py"])
 def test_what_was_edited_within_a_second_is_loaded_as_it_is_now(
     tmp_path: Path, edited: str

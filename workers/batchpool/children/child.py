@@ -37,6 +37,8 @@ from batchpool.tasks.registry import find_task
 from batchpool.tasks.sources import TaskSources
 from batchpool.tasks.user_modules import is_current
 
+_raise_signal, _SIGKILL = signal.raise_signal, signal.SIGKILL
+"""As they were at the import: a task may replace functions."""
 _SEND_AT_ONCE_NS = 2_000_000
 _SEND_AFTER_NS = 20_000_000
 _ERROR, _START, _WALL = map(Outcome._fields.index, ("error", "started_ns", "wall_ns"))
@@ -111,8 +113,9 @@ class Child:
     def _restore_state(self) -> None:
         if self._order_number != -1 and (left := restore(self.states)):
             # No item has begun: the supervisor makes another pool.
-            sys.stderr.write(f"child {self.site.pid} ends before the next batch: {left}\n")
-            sys.stderr.flush()
+            with contextlib.suppress(BaseException):
+                sys.stderr.write(f"child {self.site.pid} ends before the next batch: {left}\n")
+                sys.stderr.flush()
             _end()
 
     def _find(self, order: BatchOrder) -> Task:
@@ -293,4 +296,4 @@ def _end_with(sentinel: int) -> None:
 
 
 def _end() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    _raise_signal(_SIGKILL)

@@ -5,10 +5,12 @@ would draw the same numbers. Python reseeds the functions of `random`, and nothi
 """
 
 import gc
+import logging
 import random
 import sys
 from typing import Any
 
+log = logging.getLogger("batchpool.runner")
 _found: list[Any] | None = None
 
 
@@ -19,10 +21,11 @@ def find_generators() -> None:
     kinds: tuple[type, ...] = (random.Random,)
     if numpy is not None:
         kinds += (numpy.Generator, numpy.RandomState)
+    # By type(): asking a framework's lazy object for its class may create it or fail.
     _found = [
         each
         for each in gc.get_objects()
-        if isinstance(each, kinds) and not isinstance(each, random.SystemRandom)
+        if issubclass(kind := type(each), kinds) and not issubclass(kind, random.SystemRandom)
     ]
 
 
@@ -35,8 +38,16 @@ def reseed_generators() -> None:
     if _found is None:
         find_generators()
     for generator in _found or ():
-        if isinstance(generator, random.Random):
-            generator.seed()
-        else:
-            bits = getattr(generator, "bit_generator", None) or generator._bit_generator
-            bits.state = type(bits)().state
+        try:
+            _reseed(generator)
+        # A class of the user's may want arguments, or refuse.
+        except Exception as error:
+            log.debug("a generator keeps the state it has in all children: %r", error)
+
+
+def _reseed(generator: Any) -> None:
+    if isinstance(generator, random.Random):
+        generator.seed()
+    else:
+        bits = getattr(generator, "bit_generator", None) or generator._bit_generator
+        bits.state = type(bits)().state

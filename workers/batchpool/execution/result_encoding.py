@@ -51,9 +51,10 @@ def to_json_value(value: Any) -> Any:
 
 
 def _through_json(value: Any) -> Any:
-    kind = type(value).__name__
-    if isinstance(value, str) and len(value) > MAX_VALUE_BYTES:
-        raise _too_large(f"a text of {len(value):,} characters")
+    kind = _kind_of(value)
+    # Not isinstance(): what an object says of its class is a task's own code.
+    if issubclass(type(value), str) and str.__len__(value) > MAX_VALUE_BYTES:
+        raise _too_large(f"a text of {str.__len__(value):,} characters")
     try:
         text = dumps(value, allow_nan=False, ensure_ascii=False)
         size_bytes = len(text.encode())
@@ -119,40 +120,46 @@ def task_error(exc: BaseException, own_frames: int = 1) -> TaskError:
         exc: what was caught.
         own_frames: how many frames of the engine lie above the task's.
     """
-    frames = exc.__traceback__
-    for _ in range(own_frames):
-        frames = frames.tb_next if frames is not None else None
     return TaskError(
-        type=_printable(_type_name(exc), MAX_MESSAGE_CHARS),
-        message=_message(exc),
-        traceback=_traceback(exc.with_traceback(frames)),
+        type=_type_name(exc), message=_message(exc), traceback=_traceback(exc, own_frames)
     )
+
+
+def _kind_of(value: object) -> str:
+    try:
+        return _printable(type(value).__name__, MAX_MESSAGE_CHARS)
+    except BaseException:  # a metaclass of a task may raise whatever it likes
+        return "object"
 
 
 def _type_name(exc: BaseException) -> str:
-    kind = type(exc)
-    return (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else (f"{kind.__module__}.{kind.__qualname__}")
-    )
+    try:
+        kind = type(exc)
+        module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+        return _printable(f"{module}{kind.__qualname__}", MAX_MESSAGE_CHARS)
+    except BaseException:  # as above
+        return "BaseException"
 
 
 def _message(exc: BaseException) -> str:
     try:
         return _printable(str(exc), MAX_MESSAGE_CHARS)
     except BaseException as broken:  # a task's own __str__ may raise whatever it likes
-        return f"<its text cannot be shown: {type(broken).__name__}>"
+        return f"<its text cannot be shown: {_kind_of(broken)}>"
 
 
-def _traceback(exc: BaseException) -> str | None:
+def _traceback(exc: BaseException, own_frames: int) -> str | None:
     try:
+        frames = exc.__traceback__
+        for _ in range(own_frames):
+            frames = frames.tb_next if frames is not None else None
+        exc = exc.with_traceback(frames)
         parts = traceback.TracebackException.from_exception(exc)
         cut_texts(parts, MAX_MESSAGE_CHARS)
         text = "".join(parts.format())
+        return _printable(text[-MAX_TRACEBACK_CHARS:], MAX_TRACEBACK_CHARS)
     except BaseException as broken:
-        return f"<its traceback cannot be shown: {type(broken).__name__}>"
-    return _printable(text[-MAX_TRACEBACK_CHARS:], MAX_TRACEBACK_CHARS)
+        return f"<its traceback cannot be shown: {_kind_of(broken)}>"
 
 
 def _printable(text: str, most: int) -> str:

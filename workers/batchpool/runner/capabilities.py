@@ -1,5 +1,6 @@
 """The capabilities of a class of workers: workers with the same ones share a queue."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -115,7 +116,9 @@ def _uses_pydantic(task: Task) -> bool:
     for value in vars(sys.modules.get(task.module, object)).values():
         # By type(): asking a framework's lazy object for its class may create it or fail.
         if issubclass(type(value), kinds):
-            origin = value.__name__ if type(value) is types.ModuleType else value.__module__
-            if str(origin).partition(".")[0] == "pydantic":
-                return True
+            name = "__name__" if type(value) is types.ModuleType else "__module__"
+            # A class may have a metaclass that raises anything.
+            with contextlib.suppress(Exception):
+                if str(getattr(value, name)).partition(".")[0] == "pydantic":
+                    return True
     return False

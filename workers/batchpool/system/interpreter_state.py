@@ -10,7 +10,8 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from batchpool.system.cpython_internals import environment_data
@@ -26,12 +27,32 @@ _ATTRIBUTES: tuple[tuple[Any, str], ...] = (
     (tempfile, "tempdir"),
 )
 _RELIED_ON = (
-    *("builtins", "fcntl", "io", "json", "json.decoder", "json.encoder", "marshal", "math"),
-    *("mmap", "multiprocessing.connection", "multiprocessing.context", "multiprocessing.process"),
-    *("os", "pickle", "posixpath", "queue", "random", "resource", "selectors", "shutil", "signal"),
-    *("socket", "struct", "subprocess", "tempfile", "threading", "time", "traceback", "zlib"),
+    *("asyncio", "builtins", "concurrent.futures.process", "concurrent.futures.thread"),
+    *("contextlib", "fcntl", "functools", "gc", "importlib", "io", "json", "json.decoder"),
+    *("json.encoder", "logging", "marshal", "math", "mmap", "multiprocessing.connection"),
+    *("multiprocessing.context", "multiprocessing.process", "os", "pathlib", "pickle"),
+    *("posixpath", "queue", "random", "resource", "select", "selectors", "shutil", "signal"),
+    *("socket", "struct", "subprocess", "sys", "tempfile", "threading", "time", "traceback"),
+    *("warnings", "zlib"),
 )
 """Modules whose functions this package calls: one that is replaced may give wrong results."""
+_CLASSES_RELIED_ON = (
+    ("asyncio.base_events", "BaseEventLoop"),
+    *(("asyncio.selector_events", "BaseSelectorEventLoop"), ("asyncio", "Runner")),
+    ("concurrent.futures.process", "ProcessPoolExecutor"),
+    *(("concurrent.futures.thread", "ThreadPoolExecutor"), ("concurrent.futures", "Future")),
+    *(("json", "JSONDecoder"), ("json", "JSONEncoder")),
+    *(("logging", name) for name in ("Formatter", "Handler", "Logger", "StreamHandler")),
+    *(("multiprocessing.connection", name) for name in ("_ConnectionBase", "Connection")),
+    *(("multiprocessing.process", "BaseProcess"), ("multiprocessing.queues", "SimpleQueue")),
+    *(("pathlib", "Path"), ("pathlib", "PurePath"), ("queue", "Queue"), ("random", "Random")),
+    *(("redis.client", "Redis"), ("redis.connection", "AbstractConnection")),
+    *(("selectors", "EpollSelector"), ("selectors", "_BaseSelectorImpl")),
+    *(("socket", "socket"), ("subprocess", "Popen"), ("tempfile", "TemporaryDirectory")),
+    *(("threading", name) for name in ("Condition", "Event", "Thread")),
+    *(("traceback", "StackSummary"), ("traceback", "TracebackException")),
+)
+_OWN = "batchpool."
 
 
 class _Setting(NamedTuple):
@@ -46,6 +67,10 @@ _SETTINGS = (
     _Setting(sys.getswitchinterval, sys.setswitchinterval),
     _Setting(sys.gettrace, sys.settrace),
     _Setting(sys.getprofile, sys.setprofile),
+    _Setting(threading.gettrace, threading.settrace),  # type: ignore[arg-type]
+    _Setting(threading.getprofile, threading.setprofile),  # type: ignore[arg-type]
+    _Setting(logging.getLoggerClass, logging.setLoggerClass),
+    _Setting(logging.getLogRecordFactory, logging.setLogRecordFactory),
     _Setting(gc.get_threshold, lambda thresholds: gc.set_threshold(*thresholds)),
     _Setting(gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
     _Setting(socket.getdefaulttimeout, socket.setdefaulttimeout),
@@ -67,7 +92,7 @@ class InterpreterState:
         self._disabled = logging.root.manager.disable
         self._loggers = {logger: _read_logger(logger) for logger in _loggers()}
         self._handlers = {handler: _read_handler(handler) for handler in logging.root.handlers}
-        self._functions = {name: _functions_of(name) for name in _RELIED_ON if name in sys.modules}
+        self._functions = [*_functions()]
 
     def restore(self) -> None:
         """Put back what has changed.
@@ -115,9 +140,13 @@ class InterpreterState:
             stream = getattr(sys, name)
             if stream is not None and stream.closed:
                 raise NotRestored(f"sys.{name} is closed")
-        for module, functions in self._functions.items():
-            if not functions.items() <= vars(sys.modules[module]).items():
-                raise NotRestored(f"functions of module {module!r} are replaced")
+        owner = ""
+        try:
+            for owner, namespace, read, wanted in self._functions:
+                if read(namespace) != wanted:
+                    raise NotRestored(f"functions of {owner} are replaced")
+        except KeyError as error:
+            raise NotRestored(f"functions of {owner} are removed") from error
 
 
 class _LoggerState(NamedTuple):
@@ -153,5 +182,32 @@ def _read_handler(handler: logging.Handler) -> _HandlerState:
     return _HandlerState(handler.level, handler.formatter, tuple(handler.filters))
 
 
-def _functions_of(name: str) -> dict[str, Any]:
-    return {key: value for key, value in vars(sys.modules[name]).items() if callable(value)}
+class _Functions(NamedTuple):
+    """The functions of a module or class, as they were."""
+
+    owner: str
+    namespace: Mapping[str, Any]
+    read: Callable[[Mapping[str, Any]], Any]
+    wanted: Any
+
+
+def _functions() -> Iterator[_Functions]:
+    own = [name for name in sys.modules if name.startswith(_OWN)]
+    for name in (*_RELIED_ON, *own):
+        if module := sys.modules.get(name):
+            yield from _functions_in(f"module {name!r}", vars(module), callable)
+    for name, kind in _CLASSES_RELIED_ON:
+        if owner := getattr(sys.modules.get(name), kind, None):
+            yield from _functions_in(f"class {name}.{kind}", vars(owner), _is_method)
+
+
+def _functions_in(
+    owner: str, namespace: Mapping[str, Any], is_function: Callable[[Any], bool]
+) -> Iterator[_Functions]:
+    if names := [name for name, value in namespace.items() if is_function(value)]:
+        read = itemgetter(*names)
+        yield _Functions(owner, namespace, read, read(namespace))
+
+
+def _is_method(value: Any) -> bool:
+    return callable(value) or isinstance(value, classmethod | staticmethod | property)

@@ -16,6 +16,7 @@ _NAMES = sorted((name for name in dir(resource) if name.startswith("RLIMIT_")), 
 _LIMITS = {int(getattr(resource, name)): name for name in _NAMES}
 _SIGNALS = tuple(int(number) for number in sorted(signal.valid_signals()))
 _CATCHABLE = tuple(number for number in _SIGNALS if number not in (signal.SIGKILL, signal.SIGSTOP))
+_NAMESPACES = [f"/proc/self/ns/{name}" for name in ("mnt", "net", "pid_for_children")]
 _FDS = Path("/proc/self/fd")
 _MOST_DESCRIPTORS = 500
 """So many descriptors more than at the snapshot are a leak, as are three quarters of the limit."""
@@ -113,6 +114,13 @@ def _read_affinity() -> set[int]:
     return os.sched_getaffinity(0)
 
 
+def _namespaces() -> list[str]:
+    try:
+        return [os.readlink(path) for path in _NAMESPACES]
+    except OSError:
+        return []
+
+
 def _refuse(_: Any) -> None:
     raise OSError("cannot be undone")
 
@@ -124,6 +132,7 @@ _PARTS = (
     _Part("signal mask", _read_mask, lambda mask: signal.pthread_sigmask(signal.SIG_SETMASK, mask)),
     _Part("limits", _read_limits, _write_limits),
     _Part("user", _users, _refuse),
+    _Part("namespaces", _namespaces, _refuse),
     _Part("priority", lambda: os.nice(0), lambda nice: os.setpriority(os.PRIO_PROCESS, 0, nice)),
     _Part("CPU affinity", _read_affinity, lambda cpus: os.sched_setaffinity(0, cpus)),
     _Part("working directory", _read_directory, _write_directory),
