@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 from batchpool.backends.base import Batch, InProcess
 from batchpool.backends.item_source import NAP_S, ItemSource
@@ -32,6 +34,8 @@ class EventLoop(InProcess):
             add=self.sum.add if self.sum is not None else None,
             timeout_s=batch.run.task_timeout_s,
         )
+        self.ending = StopFlag()
+        """Set once coroutines are to end when they are cancelled."""
 
     def make_sum(self) -> SharedSum | None:
         if self.batch.run.shared_sum == "racy":
@@ -43,9 +47,20 @@ class EventLoop(InProcess):
         # Its threads may run on for ever: unlike the loop's own, this one can be left alone.
         executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
         loop.set_default_executor(executor)
+        source = iter(items.unwrapped()) if items.is_plain else Waits(items, self.batch.stop_flag)
+        consumers = Consumers(loop, partial(self._consume, source), self.ending)
         try:
-            loop.run_until_complete(self._run_all(items))
+            self.watch(loop)
+            for number in range(min(self.batch.concurrency, len(items))):
+                slot = CoroutineSlot(self.work, current_site(), self.slot(number), self.ending)
+                consumers.start(slot, number)
+            while consumers.are_running:
+                self._run(loop)
+            consumers.check()
         finally:
+            self.ending.close("ended")
+            if isinstance(source, Waits):
+                source.close()
             if _end_leftovers(loop):
                 loop.close()
             else:
@@ -54,21 +69,21 @@ class EventLoop(InProcess):
             executor.shutdown(wait=False, cancel_futures=True)
             asyncio.set_event_loop(None)
 
-    async def _run_all(self, items: ItemSource) -> None:
-        source = iter(items.unwrapped()) if items.is_plain else Waits(items, self.batch.stop_flag)
-        main = asyncio.current_task()
-        assert main is not None
-        slots = min(self.batch.concurrency, len(items))
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number in range(slots):
-                    slot = CoroutineSlot(self.work, current_site(), self.slot(number), main)
-                    group.create_task(self._consume(source, slot), name=f"slot-{number}")
-        finally:
-            if isinstance(source, Waits):
-                source.close()
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Called before the first coroutine begins."""
 
-    async def _consume(self, source: "Iterator[int] | Waits", slot: CoroutineSlot) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run the loop until something stops it: the end of all items, or a task in between."""
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            # In a callback, or a coroutine that a task left in the loop: no end of the others.
+            if not self.batch.context.owns_process:
+                raise
+
+    async def _consume(
+        self, source: "Iterator[int] | Waits", slot: CoroutineSlot, number: int
+    ) -> None:
         batch = self.batch
         yielded_ns = 0
         while not batch.stop_flag.closed:
@@ -83,6 +98,47 @@ class EventLoop(InProcess):
                 batch.outcomes.wait_for_sink()
                 await asyncio.sleep(0)
                 yielded_ns = started_ns
+
+
+class Consumers:
+    """The coroutines that take items; another takes the place of one that a task cancels."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        consume: Callable[[CoroutineSlot, int], Coroutine[Any, Any, None]],
+        ending: StopFlag,
+    ) -> None:
+        self._loop = loop
+        self._consume = consume
+        self._ending = ending
+        self._running: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+
+    @property
+    def are_running(self) -> bool:
+        """Whether none has failed, and not all have ended."""
+        return bool(self._running) and self._failure is None
+
+    def start(self, slot: CoroutineSlot, number: int) -> None:
+        """Begin to take items for a slot."""
+        task = self._loop.create_task(self._consume(slot, number), name=f"slot-{number}")
+        self._running.add(task)
+        task.add_done_callback(partial(self._ended, slot, number))
+
+    def check(self) -> None:
+        """Raise what one of them raised."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _ended(self, slot: CoroutineSlot, number: int, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            self._failure = self._failure or task.exception()
+        elif not self._ending.closed:
+            self.start(slot, number)
+        if not self.are_running:
+            self._loop.stop()
 
 
 class Waits:
@@ -138,4 +194,8 @@ def _end_leftovers(loop: asyncio.AbstractEventLoop) -> bool:
             return False
         return True
 
-    return loop.run_until_complete(end())
+    try:
+        return loop.run_until_complete(end())
+    # What is left may stop the loop too.
+    except (RuntimeError, SystemExit, KeyboardInterrupt):
+        return False

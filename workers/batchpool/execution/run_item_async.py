@@ -11,6 +11,7 @@ from batchpool.execution.result_encoding import ValueRefused, task_error, to_jso
 from batchpool.execution.run_item import TASK_TIMEOUT, Work
 from batchpool.execution.shared_sum import Number, RacySum, add_or_keep, to_json_number
 from batchpool.execution.slot import Slot
+from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import ExecutionSite, RecordState, TaskError
 
 
@@ -72,8 +73,8 @@ class CoroutineSlot(NamedTuple):
     work: Work
     site: ExecutionSite
     slot: Slot
-    main: "asyncio.Task[Any]"
-    """The task of the whole run: when it is cancelled, so is everything."""
+    ending: StopFlag
+    """Once it is set, a cancel ends everything."""
 
 
 async def run_item_async(own: CoroutineSlot, index: int, item: Any) -> int:
@@ -104,7 +105,7 @@ async def run_item_async(own: CoroutineSlot, index: int, item: Any) -> int:
         state, value, error = "failed", None, refused.error
     except BaseException as exc:
         wall_ns = monotonic_ns() - started_ns
-        _pass_on_cancel(exc, own.main)
+        _pass_on_cancel(exc, own.ending)
         state, value, error = "failed", None, task_error(exc, own_frames=2)
         if limit.expired():
             state, error = "timeout", timeout_error(work.timeout_s)
@@ -132,11 +133,11 @@ async def _add(work: Work, value: Any) -> Number | None:
     return work.add(value)
 
 
-def _pass_on_cancel(exc: BaseException, main: "asyncio.Task[Any]") -> None:
-    # A cancel of the whole run (Ctrl-C) must go on. Any other was the task's own doing: it raised
-    # CancelledError, or cancelled the coroutine that it runs in, and failed by it.
+def _pass_on_cancel(exc: BaseException, ending: StopFlag) -> None:
+    # A cancel at the end of the run must go on. Any other was a task's doing: it raised
+    # CancelledError, or cancelled coroutines of the loop, and the item failed by it.
     if isinstance(exc, asyncio.CancelledError):
-        if main.cancelling():
+        if ending.closed:
             raise exc
         current = asyncio.current_task()
         while current is not None and current.cancelling():

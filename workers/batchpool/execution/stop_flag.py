@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Closed = Literal["drained", "failed_fast", "broken"]
+Closed = Literal["drained", "ended", "failed_fast", "broken"]
 
 
 class StopFlag:

@@ -106,26 +106,22 @@ class HybridLoop(EventLoop):
         self._slot = slot
         self._on_turn = on_turn
         self._on_turn_every_s = on_turn_every_s
-        self._begun = 0
 
     def slot(self, number: int) -> Slot:
         return self._slot(number)
 
-    async def _run_all(self, items: ItemSource) -> None:
-        watching = asyncio.create_task(self._call_on_turn(), name="watch")
-        try:
-            await super()._run_all(items)
-        finally:
-            watching.cancel()
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        # No coroutine, which a task could cancel.
+        loop.call_later(self._on_turn_every_s, self._turn, loop)
 
-    async def _call_on_turn(self) -> None:
-        while True:
-            await asyncio.sleep(self._on_turn_every_s)
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self.ending.closed:
             self._on_turn()
+            self.watch(loop)
 
-    async def _consume(self, source: Iterator[int] | Waits, slot: CoroutineSlot) -> None:
-        self._begun += 1
-        number = self._begun
-        while number > self._free_slots() and not self.batch.stop_flag.closed:
+    async def _consume(
+        self, source: Iterator[int] | Waits, slot: CoroutineSlot, number: int
+    ) -> None:
+        while number >= self._free_slots() and not self.batch.stop_flag.closed:
             await asyncio.sleep(_FREE_SLOT_POLL_S)
-        await super()._consume(source, slot)
+        await super()._consume(source, slot, number)
