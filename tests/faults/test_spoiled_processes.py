@@ -13,7 +13,17 @@ from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
 
 TASKS = str(Path(__file__).parent / "tasks")
-REPLACES = {"closed", "descriptors", "folder", "getpid", "method", "own", "patched", "root"}
+REPLACES = {
+    "closed",
+    "descriptors",
+    "folder",
+    "getpid",
+    "method",
+    "modules",
+    "own",
+    "patched",
+    "root",
+}
 """Changes that cannot be put back: another process takes the place of the spoiled one."""
 NOT_IN_THREADS = {"handlers", "mask"}
 """Changes that a thread beside the main one may not make, or takes with it at its end."""

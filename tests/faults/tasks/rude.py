@@ -84,6 +84,11 @@ def _patch_getpid() -> None:
     os.getpid = _refuse
 
 
+def _remove_modules() -> None:
+    for name in [name for name in sys.modules if name.startswith("batchpool.")]:
+        del sys.modules[name]
+
+
 CHANGES: dict[str, Callable[[], Any]] = {
     "directory": _delete_directory,
     "streams": _replace_streams,
@@ -105,7 +110,9 @@ CHANGES: dict[str, Callable[[], Any]] = {
     "method": _patch_method,
     "own": _patch_own,
     "getpid": _patch_getpid,
-    "traced": lambda: threading.settrace(_refuse),
+    "modules": _remove_modules,
+    "traced": lambda: threading.settrace(lambda *_: None),
+    "stack": lambda: threading.stack_size(1 << 44),
     "loggers": lambda: logging.setLogRecordFactory(_refuse),
     "affinity": lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
 }
@@ -170,6 +177,8 @@ def _describe() -> dict[str, Any]:
             each.__module__
             for each in (json.dumps, threading.Thread.start, run_item._failed, os.getpid)
         ],
+        "modules": "batchpool.model" in sys.modules,
+        "stack": threading.stack_size(),
         "traced": threading.gettrace() is not None,
         "loggers": logging.getLogRecordFactory().__module__,
         "affinity": sorted(os.sched_getaffinity(0)),

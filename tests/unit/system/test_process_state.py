@@ -13,7 +13,7 @@ import pytest
 from batchpool.system.process_state import ProcessState, restore
 
 BEFORE = """
-import json, os, resource, signal, sys
+import json, logging, os, resource, signal, sys, threading
 from batchpool.system.interpreter_state import InterpreterState
 from batchpool.system.process_state import ProcessState, restore
 os.setgid(65534), os.setuid(65534)
@@ -37,10 +37,15 @@ def run(code: str) -> str:
         ("resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))", "RLIMIT_NOFILE"),
         ("os.nice(3)", "priority"),
         ("json.dumps = print", "functions of module 'json' are replaced"),
+        ("threading.Thread.start = print", "methods of threading.Thread are replaced"),
+        ("del sys.modules['batchpool.system.process_state']", "modules are removed"),
+        ("del os.getpid", "functions of module 'os' are removed"),
         ("os.getcwd = None", "be put back"),
         ("sys.stdin.close()", "descriptor 0|sys.stdin is closed"),
         ("kept = [os.open('/', os.O_RDONLY) for _ in range(600)]", "descriptors"),
         ("os.close(0); os.chdir('/tmp'); os.umask(0); signal.alarm(9)", "^None$"),
+        ("threading.settrace(print); threading.stack_size(1 << 20)", "^None$"),
+        ("logging.setLogRecordFactory(print)", "^None$"),
     ],
 )
 def test_the_part_that_cannot_be_put_back_is_named(code: str, part: str) -> None:

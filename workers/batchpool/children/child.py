@@ -5,7 +5,6 @@ import marshal
 import multiprocessing
 import os
 import pickle
-import signal
 import sys
 import threading
 import traceback
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 
 from batchpool.children.channel import ChannelWriter, FrameKind, to_record
 from batchpool.children.parking import wait_while_locked
+from batchpool.children.signals import end_now, reset_signals
 from batchpool.errors import CodeChanged, LimitReached
 from batchpool.execution import forks, item_output
 from batchpool.execution.finished_records import NoRecords
@@ -37,8 +37,6 @@ from batchpool.tasks.registry import find_task
 from batchpool.tasks.sources import TaskSources
 from batchpool.tasks.user_modules import is_current
 
-_raise_signal, _SIGKILL = signal.raise_signal, signal.SIGKILL
-"""As they were at the import: a task may replace functions."""
 _SEND_AT_ONCE_NS = 2_000_000
 _SEND_AFTER_NS = 20_000_000
 _ERROR, _START, _WALL = map(Outcome._fields.index, ("error", "started_ns", "wall_ns"))
@@ -116,7 +114,7 @@ class Child:
             with contextlib.suppress(BaseException):
                 sys.stderr.write(f"child {self.site.pid} ends before the next batch: {left}\n")
                 sys.stderr.flush()
-            _end()
+            end_now()
 
     def _find(self, order: BatchOrder) -> Task:
         try:
@@ -218,7 +216,7 @@ def _enter_process(setup: ChildSetup, is_kept: bool) -> None:
     # Only here: sub-interpreters cannot import all of it.
     from multiprocessing import parent_process
 
-    _restore_signals()
+    reset_signals()
     parent = parent_process()
     assert parent is not None
     die_with_parent()
@@ -243,6 +241,9 @@ def enter_interpreter(setup: ChildSetup) -> None:
 
 def run_chunk(order: BatchOrder, chunk: int, indices: Sequence[int], items: Any) -> None:
     """Run a chunk in this child; failures of our own code are sent to the parent."""
+    if _child is None:
+        # A task has removed the modules of this package, and this is a new one.
+        end_now()
     assert _child is not None
     # In an interpreter each call has a new thread object, though it is the same thread.
     threading.current_thread().name = _child.site.thread_name
@@ -250,11 +251,21 @@ def run_chunk(order: BatchOrder, chunk: int, indices: Sequence[int], items: Any)
         _child.run_chunk(order, chunk, indices, items)
     except ConnectionError:
         if _child.site.interpreter == 0:
-            _end()
+            end_now()
     except CodeChanged:
         _child.channel.send(FrameKind.STALE, chunk)
     except BaseException:
-        _child.channel.send(FrameKind.BROKEN, chunk, traceback.format_exc().encode())
+        _report_broken(_child, chunk)
+
+
+def _report_broken(child: Child, chunk: int) -> None:
+    try:
+        child.channel.send(FrameKind.BROKEN, chunk, traceback.format_exc().encode())
+    except BaseException:
+        # Nobody looks at what a call raises.
+        if child.site.interpreter == 0:
+            end_now()
+        raise
 
 
 def run_alone(setup: ChildSetup, order: BatchOrder, index: int, item: Any) -> None:
@@ -272,28 +283,9 @@ def ready() -> None:
     """Do nothing; a pool starts a process for this call."""
 
 
-def _restore_signals() -> None:
-    # Under fork the handlers of the runner came along. Ctrl-C is for the supervisor to handle.
-    numbers = (signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGHUP, signal.SIGUSR1)
-    for number in numbers:
-        signal.signal(number, signal.SIG_DFL)
-    # By a handler: what tasks start would inherit that it is ignored.
-    signal.signal(signal.SIGINT, _do_nothing)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    signal.set_wakeup_fd(-1)
-
-
-def _do_nothing(*_: object) -> None:
-    pass
-
-
 def _end_with(sentinel: int) -> None:
     # For what the kernel does not do: other systems than Linux, and a fork server between.
     from multiprocessing import connection
 
     connection.wait([sentinel])
-    _end()
-
-
-def _end() -> None:
-    _raise_signal(_SIGKILL)
+    end_now()

@@ -67,8 +67,9 @@ _SETTINGS = (
     _Setting(sys.getswitchinterval, sys.setswitchinterval),
     _Setting(sys.gettrace, sys.settrace),
     _Setting(sys.getprofile, sys.setprofile),
-    _Setting(threading.gettrace, threading.settrace),  # type: ignore[arg-type]
-    _Setting(threading.getprofile, threading.setprofile),  # type: ignore[arg-type]
+    _Setting(threading.gettrace, threading.settrace),
+    _Setting(threading.stack_size, threading.stack_size),
+    _Setting(threading.getprofile, threading.setprofile),
     _Setting(logging.getLoggerClass, logging.setLoggerClass),
     _Setting(logging.getLogRecordFactory, logging.setLogRecordFactory),
     _Setting(gc.get_threshold, lambda thresholds: gc.set_threshold(*thresholds)),
@@ -140,13 +141,13 @@ class InterpreterState:
             stream = getattr(sys, name)
             if stream is not None and stream.closed:
                 raise NotRestored(f"sys.{name} is closed")
-        owner = ""
+        name = ""
         try:
-            for owner, namespace, read, wanted in self._functions:
+            for name, namespace, read, wanted in self._functions:
                 if read(namespace) != wanted:
-                    raise NotRestored(f"functions of {owner} are replaced")
+                    raise NotRestored(f"{name} are replaced")
         except KeyError as error:
-            raise NotRestored(f"functions of {owner} are removed") from error
+            raise NotRestored(f"{name} are removed") from error
 
 
 class _LoggerState(NamedTuple):
@@ -183,30 +184,37 @@ def _read_handler(handler: logging.Handler) -> _HandlerState:
 
 
 class _Functions(NamedTuple):
-    """The functions of a module or class, as they were."""
+    """Functions of a module or class, or modules, as they were."""
 
-    owner: str
-    namespace: Mapping[str, Any]
-    read: Callable[[Mapping[str, Any]], Any]
+    name: str
+    namespace: Mapping[str, object]
+    read: Callable[[Mapping[str, object]], Any]
     wanted: Any
 
 
 def _functions() -> Iterator[_Functions]:
-    own = [name for name in sys.modules if name.startswith(_OWN)]
-    for name in (*_RELIED_ON, *own):
-        if module := sys.modules.get(name):
-            yield from _functions_in(f"module {name!r}", vars(module), callable)
+    names = [name for name in sys.modules if _is_relied_on(name)]
+    read = itemgetter(*names)
+    yield _Functions("modules", sys.modules, read, read(sys.modules))
+    for name in names:
+        yield from _functions_in(f"functions of module {name!r}", sys.modules[name], callable)
     for name, kind in _CLASSES_RELIED_ON:
         if owner := getattr(sys.modules.get(name), kind, None):
-            yield from _functions_in(f"class {name}.{kind}", vars(owner), _is_method)
+            yield from _functions_in(f"methods of {name}.{kind}", owner, _is_method)
+
+
+def _is_relied_on(name: str) -> bool:
+    is_ours = name in _RELIED_ON or name.startswith(_OWN)
+    return is_ours and sys.modules.get(name) is not None
 
 
 def _functions_in(
-    owner: str, namespace: Mapping[str, Any], is_function: Callable[[Any], bool]
+    name: str, owner: object, is_function: Callable[[Any], bool]
 ) -> Iterator[_Functions]:
+    namespace = vars(owner)
     if names := [name for name, value in namespace.items() if is_function(value)]:
         read = itemgetter(*names)
-        yield _Functions(owner, namespace, read, read(namespace))
+        yield _Functions(name, namespace, read, read(namespace))
 
 
 def _is_method(value: Any) -> bool:
