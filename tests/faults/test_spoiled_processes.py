@@ -27,6 +27,8 @@ REPLACES = {
 """Changes that cannot be put back: another process takes the place of the spoiled one."""
 NOT_IN_THREADS = {"handlers", "mask"}
 """Changes that a thread beside the main one may not make, or takes with it at its end."""
+NOT_IN_RUNNER = {"getpid"}
+"""Changes that make the batch itself fail, where the runner runs the tasks."""
 BACKENDS = ["sequential", "process-pool", *full("thread-pool", "multiprocessing")]
 
 
@@ -60,6 +62,8 @@ def test_the_next_job_finds_its_process_as_it_was(
     pid, before = describe(crew, backend)
     for how in CHANGES:
         if backend == "thread-pool" and how in NOT_IN_THREADS:
+            continue
+        if backend in ("sequential", "thread-pool") and how in NOT_IN_RUNNER:
             continue
         job = crew.run(task="rude", params={"how": how}, count=1, backend=backend, concurrency=1)
         (record,) = crew.records(job["id"])
