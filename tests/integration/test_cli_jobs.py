@@ -178,6 +178,27 @@ def test_records_are_printed_a_line_each(stack: LocalStack, follow: tuple[str, .
     assert run(stack.url, "records", job_id, "--state", "failed", "--json", *follow).stdout == ""
     unknown = run(stack.url, "records", job_id, "--state", "lost", *follow)
     assert unknown.returncode == 2 and "unknown state 'lost'" in unknown.stderr
+    missing = run(stack.url, "records", "0" * 24, *follow)
+    assert (missing.returncode, missing.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("command", ["values", "report --output -"])
+def test_an_output_that_cannot_be_written_is_said_in_a_line(
+    stack: LocalStack, command: str
+) -> None:
+    with Client(stack.url) as client:
+        job_id = client.run("echo", count=3, wait_s=30).id
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "batchpool", *command.split(), job_id],
+            env={**os.environ, "BATCHPOOL_URL": stack.url},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    text = "error: the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, text)
 
 
 @pytest.mark.parametrize("source", ["--items", "--lines"])

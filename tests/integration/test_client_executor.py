@@ -29,6 +29,7 @@ from typing import Any
 import pytest
 
 from batchpool.client import Client
+from batchpool.client.errors import InvalidRequest
 from batchpool.stack.local_stack import LocalStack
 from tests.integration.tasks import calls
 from tests.support.waiting import check_time, wait_until
@@ -133,6 +134,15 @@ def test_a_wait_for_a_result_that_is_over_is_a_timeout(start: Start, doors: Door
     assert future.running() and not future.done()
     doors.open("a")
     assert future.result(30).endswith("/a")
+
+
+@pytest.mark.parametrize("batches", ["2", None, 0, 1.5, True])
+def test_what_the_service_refuses_is_the_exception_of_a_call(
+    calls_stack: LocalStack, batches: Any
+) -> None:
+    with Client(calls_stack.url) as client, client.executor(batches=batches) as executor:
+        with pytest.raises(InvalidRequest, match="batches"):
+            executor.submit(calls.double, 1).result(30)
 
 
 # -- map
@@ -246,6 +256,21 @@ def test_callbacks_are_called_once_each_in_their_order(
     future.add_done_callback(called.append)
     assert called == [future, value, future]
     assert "of the callback" in caplog.text
+
+
+def test_a_callback_that_leaves_takes_no_value_from_other_calls(
+    start: Start, doors: Doors, caplog: pytest.LogCaptureFixture
+) -> None:
+    def leave(_: Future[Any]) -> None:
+        raise SystemExit("of the callback")
+
+    executor = start(4)
+    futures = [executor.submit(calls.wait_for_file, doors.item("a")) for _ in range(3)]
+    futures[0].add_done_callback(leave)
+    doors.open("a")
+    for future in futures:
+        assert future.result(30).endswith("/a")
+    wait_until(lambda: "of the callback" in caplog.text, 10, "the log of it")
 
 
 def test_a_callback_may_submit(start: Start) -> None:

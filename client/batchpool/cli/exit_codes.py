@@ -1,5 +1,7 @@
 """The exit codes of the command: which exception ends in which, and what Ctrl-C prints."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ JOB_FAILED = 1
 UNREACHABLE = 3
 NOT_PROVEN = 4
 INTERRUPTED = 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @contextmanager
@@ -27,6 +30,9 @@ def exit_codes() -> Iterator[None]:
 
     try:
         yield
+        if sys.stdout is not None:
+            # Here, not at the exit of the interpreter, which would end with a code of its own.
+            sys.stdout.flush()
     except (Unreachable, Unavailable, WaitTimeout) as error:
         hint = "; `batchpool up` starts one here" if isinstance(error, Unreachable) else ""
         print_error(f"{error}{hint}")
@@ -39,6 +45,13 @@ def exit_codes() -> Iterator[None]:
         sys.exit(JOB_FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        print_error(f"the output cannot be written: {error.strerror}")
+        # What is still in its buffer must not be tried once more at the exit of the interpreter.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(JOB_FAILED)
 
 
 @contextmanager

@@ -26,9 +26,9 @@ def report(id: str, output: Path | None, url: str) -> None:
     """
     with exit_codes(), Client(url) as client:
         text = load_report(client, id)
-    if output == Path("-"):
-        click.echo(text, nl=False)
-        return
+        if output == Path("-"):
+            click.echo(text, nl=False)
+            return
     path = output or Path(f"batchpool-{id}.html")
     write_output(path, text)
     click.echo(path.resolve().as_uri())

@@ -1,5 +1,6 @@
 """A `concurrent.futures.Executor` that runs calls of registered tasks as jobs."""
 
+import logging
 import os
 import time
 import uuid
@@ -14,6 +15,8 @@ from batchpool.client.resources import Job
 from batchpool.client.task_errors import item_error
 from batchpool.client.task_names import task_name
 from batchpool.client.transport import Call, Transport, encode_item, encode_json
+
+LOG = logging.getLogger("batchpool.client")
 
 _OWN_FIELDS = ("task", "count", "items")
 _SHORT_JOB_S = 0.02
@@ -138,7 +141,8 @@ class JobExecutor(Executor):
     def _post(self, calls: Sequence[TaskCall]) -> Job:
         """Send the calls as one job; while the queue is full, wait for room."""
         fields = {"task": calls[0].task, **self._spec}
-        if "batches" in fields:
+        if isinstance(fields.get("batches"), int):
+            # Anything else is for the service to refuse.
             fields["batches"] = min(fields["batches"], len(calls))
         items = b",".join(call.item for call in calls)
         request = Call(
@@ -161,10 +165,15 @@ class JobExecutor(Executor):
     def _deliver(self, job: Job, calls: Sequence[TaskCall]) -> None:
         for record in Arrivals(self._transport, job):
             future = calls[record["index"]].future
-            if record["state"] == "succeeded":
-                future.set_result(record["value"])
-            else:
-                future.set_exception(item_error(record, job.id))
+            try:
+                if record["state"] == "succeeded":
+                    future.set_result(record["value"])
+                else:
+                    future.set_exception(item_error(record, job.id))
+            except BaseException:
+                # Of a callback, as SystemExit; those that are an Exception do not come so far. The
+                # other calls of the job have their values nevertheless.
+                LOG.critical("a callback of a future has raised", exc_info=True)
 
 
 def _broken(cause: Exception | None) -> BrokenExecutor:
