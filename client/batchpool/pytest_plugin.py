@@ -75,19 +75,31 @@ def _measure(client: "Client", marker: pytest.Mark) -> "tuple[Comparison, str | 
     """The comparison, a second one if it has to be confirmed, and the outcome of its conditions."""
     from batchpool.client.errors import BatchpoolError
 
-    order = dict(marker.kwargs)
-    confirm = order.pop("confirm", False)
-    order["fail_unless"] = [*marker.args, *order.get("fail_unless", ())]
     try:
-        order["arms"] = [_arm(arm) for arm in order.get("arms", ())]
+        order, confirm = _order(marker)
         found = client.comparisons.wait(client.comparisons.submit(order))
         if not confirm or found.outcome != "failed":
             return found, found.outcome
         again = order | {"seed": found["spec"]["seed"] ^ 1}
         found = client.comparisons.wait(client.comparisons.submit(again))
+        return found, "not proven" if found.outcome == "passed" else found.outcome
     except (BatchpoolError, ValueError) as error:
-        pytest.fail(f"the comparison could not be made: {error}", pytrace=False)
-    return found, "not proven" if found.outcome == "passed" else found.outcome
+        why = f"the comparison could not be made: {error}"
+    # Not in the `except`: pytest would print the message twice.
+    pytest.fail(why, pytrace=False)
+
+
+def _order(marker: pytest.Mark) -> "tuple[JsonObject, bool]":
+    """The comparison that a test is marked with, and whether a failure has to be confirmed."""
+    order = dict(marker.kwargs)
+    confirm = bool(order.pop("confirm", False))
+    for name in ("arms", "fail_unless"):
+        if isinstance(order.get(name), str):
+            order[name] = [order[name]]
+    order["fail_unless"] = [*marker.args, *order.get("fail_unless", ())]
+    if "arms" in order:
+        order["arms"] = [_arm(arm) for arm in order["arms"]]
+    return order, confirm
 
 
 def _arm(arm: "str | JsonObject") -> "JsonObject":

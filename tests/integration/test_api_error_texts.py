@@ -56,7 +56,7 @@ def detail(response: Any, status: int) -> str:
     assert response.mimetype == "application/problem+json"
     problem = response.get_json()
     if "errors" in problem:
-        shown = [f"{error['field']}: {error['message']}" for error in problem["errors"]]
+        shown = [f"{error['field'] or 'body'}: {error['message']}" for error in problem["errors"]]
         assert problem["detail"].startswith("; ".join(shown[:3]))
     found: str = problem["detail"]
     return found
@@ -112,7 +112,7 @@ def test_several_fields_are_named_at_once(stage: Any) -> None:
 @pytest.mark.parametrize("path", ORDERS)
 def test_bodies_that_are_no_object(stage: Any, path: str, body: str, kind: str) -> None:
     response = stage.http.post(path, data=body, content_type="application/json")
-    assert detail(response, 422) == f": must be an object, got {kind}"
+    assert detail(response, 422) == f"body: must be an object, got {kind}"
 
 
 BODIES: list[tuple[bytes, str]] = [

@@ -34,6 +34,17 @@ def test_is_refused():
 def test_is_mistyped():
     pass
 
+@pytest.mark.compare(fail_unless="sequential > x", arms="sequential", **SLEEPS)
+def test_has_one_arm():
+    pass
+
+GRID = {"backend": ["sequential", "thread-pool"], "concurrency": [1]}
+@pytest.mark.compare(grid=GRID, fail_unless="thread-pool 1 > 0.01 * sequential", **SLEEPS)
+def test_has_a_grid(comparison):
+    assert [each["condition"] for each in comparison.conditions] == [
+        "thread-pool 1 > 0.01 * sequential"
+    ]
+
 def test_has_no_marker(comparison):
     pass
 
@@ -64,6 +75,8 @@ def test_conditions_pass_fail_and_skip_tests(tmp_path: Path) -> None:
     assert outcome["test_is_refused"] == outcome["test_is_mistyped"] == "ERROR", told
     assert outcome["test_has_no_marker"] == "ERROR"
     assert outcome["test_has_nothing_to_do_with_it"] == "PASSED"
+    assert outcome["test_has_one_arm"] == "ERROR" and outcome["test_has_a_grid"] == "PASSED", told
+    assert "must have 2 to 20 arms, got 1" in told and "another exception" not in told
     assert "unknown arm 'a'" in told and "'thread-pool:x' is not of the form" in told
     assert "needs @pytest.mark.compare(...)" in told
     assert "the test itself does not run" not in told

@@ -52,7 +52,8 @@ class InvalidRequest(Problem):
     def __init__(self, errors: Iterable[FieldError]) -> None:
         found = list(errors)
         shown = found[:MOST_ERRORS]
-        detail = "; ".join(f"{error.field}: {error.message}" for error in shown[:3])
+        # Without a name it is the whole of it.
+        detail = "; ".join(f"{error.field or 'body'}: {error.message}" for error in shown[:3])
         if len(found) > 3:
             detail += f"; and {len(found) - 3} more"
         super().__init__(422, "Invalid request", detail, shown)

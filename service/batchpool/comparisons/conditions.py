@@ -60,7 +60,7 @@ def read_condition(text: str, names: Sequence[str]) -> Condition:
     """
     match = _FORM.fullmatch(text)
     if match is None:
-        raise ValueError(f"must be of the form {FORM}, got {text[:80]!r}")
+        raise ValueError(f"must be of the form {FORM}, got {text[:80]!r}; {_known(names)}")
     left, right = _arm(match["left"], names), _arm(match["right"], names)
     if left == right:
         raise ValueError(f"compares {names[left]!r} with itself")
@@ -77,8 +77,11 @@ def _arm(text: str, names: Sequence[str]) -> int:
     by_type = [_as_typed(name) for name in names]
     if by_type.count(_as_typed(called)) == 1:
         return by_type.index(_as_typed(called))
-    shown = ", ".join(repr(name) for name in names)
-    raise ValueError(f"unknown arm {called[:80]!r}; arms: {shown}")
+    raise ValueError(f"unknown arm {called[:80]!r}; {_known(names)}")
+
+
+def _known(names: Sequence[str]) -> str:
+    return f"arms: {', '.join(map(repr, names))}"
 
 
 def _as_typed(name: str) -> str:

@@ -31,7 +31,10 @@ def test_a_condition_is_read_as_it_is_typed(text: str, fast: int, slow: int, lea
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sequential", "must be of the form ARM > NUMBER * ARM"),
+        (
+            "sequential",
+            "must be of the form ARM > NUMBER * ARM, got 'sequential'; arms: 'sequential', 'pro",
+        ),
         ("", "must be of the form"),
         ("a = b", "must be of the form"),
         ("old > 2 * 3 * sequential", "must be of the form"),
