@@ -105,11 +105,19 @@ def breaks_a_running_batch(crew: StackProcesses, backend: str, case: Case) -> No
         wait_until(lambda: key in listed(stage), WITHIN_S, "the key is listed")
     if case.ends != "moved":
         assert is_readable(crew, job_id, whole=case.ends == "goes on")
-    good = crew.run(WITHIN_S, task="echo", count=3, **how)
+    order = {"task": "echo", "count": 3, **how}
+    # Where it was the list of classes, a worker announces its own first.
+    accepted = wait_until(lambda: accepted_id(stage, order), WITHIN_S, "orders are accepted")
+    good = crew.finish(accepted, WITHIN_S)
     assert (good["state"], good["sum"]) == ("succeeded", 3)
     for each in stage.get("/v1/broken")["broken"]:
         assert each["reason"]
         assert stage.http.delete(f"/v1/broken/{each['id']}").status_code == 204
+
+
+def accepted_id(stage: Any, order: dict[str, Any]) -> str | None:
+    answer = stage.http.post("/v1/jobs", json=order)
+    return str(answer.get_json()["id"]) if answer.status_code == 202 else None
 
 
 def listed(stage: Any) -> set[str]:
