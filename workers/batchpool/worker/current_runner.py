@@ -20,7 +20,7 @@ class CurrentRunner:
     """Keeps a runner warm, replaces it, and has the capabilities of the last one.
 
     Args:
-        heartheartheartbeat: called about every `CHECK_EVERY_S` while a runner cannot be started.
+        heartbeat: called about every `CHECK_EVERY_S` while a runner starts, or cannot be started.
         draining: whether the worker has been told to stop; then no runner follows the last one.
     """
 
@@ -66,19 +66,22 @@ class CurrentRunner:
         while True:
             try:
                 self._process = process = self._process or self._start()
-                process.wait_ready()
+                process.wait_ready(self._beat)
                 break
             except RunnerStartFailed as failure:
                 self._process = None
                 if time.monotonic() > ends:
                     log.error("no runner could be started: %s", failure)
                     raise
-            # Before the first one there is nothing to be announced.
-            if self._capabilities is not None:
-                self._heartbeat()
+            self._beat()
             time.sleep(CHECK_EVERY_S)
         self._learn(process)
         return process
+
+    def _beat(self) -> None:
+        # Before the first one there is nothing to be announced.
+        if self._capabilities is not None:
+            self._heartbeat()
 
     def check_code(self, reload: bool) -> None:
         """Between batches: check whether the runner has, or needs, another version of its code.
@@ -92,7 +95,7 @@ class CurrentRunner:
         if process is None or not process.is_ready or self._draining():
             return
         try:
-            process.wait_ready()
+            process.wait_ready(self._beat)
         except RunnerStartFailed as failure:
             log.warning("the runner could not be started: %s", failure)
             self._start_next()

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from batchpool.system.out_of_memory import OomKills
 from batchpool.system.process_control import kill_orphans, kill_tree
 from batchpool.system.semaphores import remove_semaphores
 from batchpool.system.temp_folders import make_temp_folder, temp_root
+from batchpool.worker.batch_deadlines import CHECK_EVERY_S
 
 READY_WITHIN_S = 60.0
 YOUNG_S = 10.0
@@ -115,16 +117,20 @@ class RunnerProcess:
             # Not what the runner wrote: its tasks can write there too.
             return True
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, on_wait: Callable[[], None]) -> None:
         """Wait until the runner can take a batch.
 
+        Args:
+            on_wait: called every `CHECK_EVERY_S` meanwhile: the tasks' modules may load for long.
         Raises:
             RunnerStartFailed: it ended, or was not ready in time; it was killed.
         """
         if self.was_ready:
             return
+        ends = time.monotonic() + READY_WITHIN_S
         try:
-            message = self.receive(READY_WITHIN_S)
+            while not (message := self.receive(CHECK_EVERY_S)) and time.monotonic() < ends:
+                on_wait()
         except RunnerDied as death:
             limit = limit_behind(EOFError(), self.folder) or _reached_limit(self.folder.parent)
             self.kill()
