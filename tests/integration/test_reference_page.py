@@ -17,15 +17,15 @@ from tests.integration.test_pages import HTML, check_page
 
 def test_every_operation_parameter_field_and_type_is_there(stage: Any) -> None:
     page = check_page(stage.http.get("/docs", headers=HTML).text)
-    ids = {has["id"] for _, has in page.elements if has.get("id")}
+    text, ids = page.text, {has["id"] for _, has in page.elements if has.get("id")}
     document = openapi_document()
     for methods in document["paths"].values():
         for operation in methods.values():
             assert operation["operationId"] in ids
-            assert operation["summary"] in page.text
+            assert operation["summary"] in text
     for name, schema in document["components"]["schemas"].items():
         assert name in ids
-        assert all(field in page.text for field in schema.get("properties", {}))
+        assert all(field in text for field in schema.get("properties", {}))
     targets = {has["href"] for has in page.all("a") if (has.get("href") or "").startswith("#")}
     assert {target[1:] for target in targets} <= ids
 
