@@ -10,14 +10,13 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
-from batchpool.cli.arguments import parse_params, parse_reducers, read_items, read_lines
+from batchpool.cli.arguments import parse_params, read_items, read_lines
 from batchpool.cli.comparison.commands import compare
 from batchpool.cli.completion import completion
 from batchpool.cli.exit_codes import JOB_FAILED, exit_codes, way_on
@@ -27,11 +26,10 @@ from batchpool.cli.jobs.commands import cancel, delete, errors, job_, jobs, retr
 from batchpool.cli.lesson import lesson
 from batchpool.cli.options import (
     announce,
+    job_options,
     json_option,
     print_json,
     print_result,
-    rate_option,
-    retries_option,
     url_option,
 )
 from batchpool.cli.plan import plan_text
@@ -137,41 +135,6 @@ def worker() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "batchpool.worker"])  # noqa: S606
 
 
-def _job_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that are passed on unchanged; the service validates them."""
-    options = [
-        click.option(
-            "--backend", help="How a worker runs its batch (GET /v1/backends); default: by task."
-        ),
-        click.option("--concurrency", type=int, help="Tasks of one batch in flight at once."),
-        click.option("--batches", type=int, help="Shares of the job, each run by one worker."),
-        click.option("--dispatch", help="Pools only: map or submit."),
-        click.option("--chunksize", type=int, help="Pools only: items handed over at once."),
-        click.option("--start-method", help="Processes only: fork, spawn or forkserver."),
-        click.option("--pool", help="warm or fresh."),
-        click.option("--shared-sum", help="none, global, locked or racy."),
-        click.option("--task-timeout", "task_timeout_s", type=float, metavar="SECONDS"),
-        click.option("--timeout", "timeout_s", type=float, metavar="SECONDS"),
-        click.option("--queue-timeout", "queue_timeout_s", type=float, metavar="SECONDS"),
-        retries_option,
-        rate_option,
-        click.option("--on-error", help="continue or stop."),
-        click.option(
-            "--reduce",
-            multiple=True,
-            callback=lambda _context, _option, texts: parse_reducers(texts) or None,
-            metavar="NAME=OP[:/POINTER][,OPTION=VALUE...]",
-            help="Reduce the values, e.g. best=top:/score,k=10, or NAME={...} as JSON.",
-        ),
-        click.option(
-            "--logs/--no-logs", default=None, help="Keep what items print and log (the default)."
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @main.command()
 @click.argument("task")
 @click.option("--count", type=int, help="Run the items 0 … N-1.", metavar="N")
@@ -198,8 +161,14 @@ def _job_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--param", "params", multiple=True, metavar="NAME=VALUE", help="VALUE is JSON or text."
 )
-@click.option("--label", "labels", multiple=True, metavar="NAME=TEXT")
-@_job_options
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=TEXT",
+    help="Kept with the job; `batchpool jobs --label` finds it.",
+)
+@job_options
 @click.option("--dry-run", is_flag=True, help="Print the plan, or what is wrong; submit nothing.")
 @click.option("--watch", "watching", is_flag=True, help="Stay until it has ended, then sum up.")
 @json_option

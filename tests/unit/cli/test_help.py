@@ -6,6 +6,8 @@ import click
 import pytest
 
 from batchpool.cli.main import main
+from batchpool.schemas.comparison_requests import ComparisonRequest
+from batchpool.schemas.job_requests import JobRequest
 
 
 def commands(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, click.Command]]:
@@ -46,3 +48,16 @@ def test_there_are_the_commands_that_the_documentation_names() -> None:
         *("trace", "tasks", "backends", "workers", "lesson", "completion", "run", "submit"),
         *("compare list", "compare show", "compare cancel", "compare run"),
     }
+
+
+def test_help_names_the_defaults_of_the_service() -> None:
+    for name, model in (("submit", JobRequest), ("compare run", ComparisonRequest)):
+        for option in COMMANDS[f"batchpool {name}"].params:
+            field = model.model_fields.get(option.name or "")
+            if field is None or not isinstance(field.default, (int, float, str)):
+                continue
+            about = getattr(option, "help", None) or ""
+            number = field.default
+            default = f"{number:g}" if isinstance(number, float) else str(number)
+            default = str(option.name) if number is True else default
+            assert f"[default: {default}]" in about, (name, option.name)

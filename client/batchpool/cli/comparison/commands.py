@@ -71,13 +71,29 @@ def compare() -> None:
 @click.option(
     "--param", "params", multiple=True, metavar="NAME=VALUE", help="VALUE is JSON or text."
 )
-@click.option("--label", "labels", multiple=True, metavar="NAME=TEXT")
-@click.option("--rounds", type=int, help="Each runs every arm once, in shuffled order.")
-@click.option("--warmup", type=int, help="Rounds before those that count.")
-@click.option("--seed", type=int, help="Of the order and of the bootstrap.")
-@click.option("--reference", help="The arm, by name, that the others are compared with.")
-@click.option("--min-effect", type=float, help="A smaller difference is no verdict.")
-@click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="Of each run.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="NAME=TEXT", help="Kept with the comparison."
+)
+@click.option(
+    "--rounds", type=int, help="Each runs every arm once, in shuffled order.  [default: 10]"
+)
+@click.option("--warmup", type=int, help="Rounds before those that count.  [default: 1]")
+@click.option("--seed", type=int, help="Of the order and of the bootstrap.  [default: random]")
+@click.option(
+    "--reference",
+    help="The arm, by name, that the others are compared with.  "
+    "[default: the first sequential one, else the first]",
+)
+@click.option(
+    "--min-effect", type=float, help="A smaller difference is no verdict.  [default: 0.03]"
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=float,
+    metavar="SECONDS",
+    help="Of each run.  [default: 600]",
+)
 @click.option(
     "--fail-unless",
     multiple=True,
