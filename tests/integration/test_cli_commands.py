@@ -85,6 +85,7 @@ def test_failures_are_shown_by_cause(url: str, failed: str) -> None:
 
 
 def test_what_failed_is_retried_and_deleted(url: str, failed: str) -> None:
+    assert as_json(url, "retry", failed)["spec"]["retry_of"] == failed
     again = printed(url, "retry", failed).strip()
     with Client(url) as client:
         assert client.wait(again, 30)["spec"]["retry_of"] == failed
