@@ -31,3 +31,6 @@ def test_a_coroutine_that_cancels_all_others_fails_those_items_at_most(
     assert len(records) == 40
     assert len(failed) <= 3
     assert set(failed) <= {"asyncio.exceptions.CancelledError"}
+    params = {"what": "cancelled"}
+    job = crew.run(task="linger", params=params, count=3, backend="asyncio", concurrency=1)
+    assert (job["state"], job["sum"]) == ("succeeded", 3)

@@ -27,6 +27,12 @@ async def linger(item: int, params: LingerParams) -> int:
         loop.stop()
     elif params.what == "exit":
         loop.call_soon(sys.exit, 3)
+    elif params.what == "cancelled" and item == 0:
+        current = asyncio.current_task()
+        assert current is not None
+        current.cancel()
+        # No await: the cancel hits whoever ran this.
+        return item
     elif params.what == "cancels":
         others = asyncio.all_tasks(loop) - {asyncio.current_task()}
         for other in others if item == 1 else ():
