@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +11,16 @@ import pytest
 
 from batchpool.errors import InvalidParams, UnknownTask
 from batchpool.runner.run_task import run_task
+from tests.support.waiting import wait_until
 
 EXAMPLES = {"BATCHPOOL_TASKS_DIR": str(Path(__file__).parents[2] / "examples" / "tasks")}
+FAULTS = str(Path(__file__).parents[1] / "faults" / "tasks")
+COMMAND = [sys.executable, "-m", "batchpool", "run"]
 
 
 def batchpool_run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "batchpool", "run", *arguments],
+        [*COMMAND, *arguments],
         env=os.environ | EXAMPLES,
         input=stdin,
         capture_output=True,
@@ -72,3 +76,30 @@ def test_the_command_refuses_in_a_line(arguments: tuple[str, ...], message: str)
     told = batchpool_run(*arguments)
     assert (told.returncode, "Traceback" in told.stderr) == (2, False)
     assert message in told.stderr
+
+
+def test_an_item_that_is_no_json_is_refused_before_anything_runs() -> None:
+    refused = batchpool_run("echo", "--item", "1", "--item", "NaN")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "items[1]" in refused.stderr and "not JSON" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("backend", ["sequential", "process-pool"])
+def test_ctrl_c_ends_the_run_and_begins_no_other_item(backend: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    params = ["--param", f"path={log}", "--param", "seconds=0.5"]
+    process = subprocess.Popen(
+        [*COMMAND, "logged", "--count", "100", "--backend", backend, *params],
+        env=os.environ | {"BATCHPOOL_TASKS_DIR": FAULTS},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: log.exists() and log.read_text() != "", 60, "an item runs")
+    # As the terminal does, to all processes that it started.
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=20)
+    assert (process.returncode, output, errors) == (130, "", "")
+    assert len(log.read_text().splitlines()) < 50

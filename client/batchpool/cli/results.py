@@ -41,7 +41,8 @@ def values(job: str, missing: Missing, url: str) -> None:
     with exit_codes(), Client(url) as client:
         for value in client.values(job, missing):
             # click.echo would flush each line.
-            sys.stdout.write(json.dumps(value) + "\n")
+            if sys.stdout is not None:
+                sys.stdout.write(json.dumps(value) + "\n")
 
 
 @click.command()

@@ -9,9 +9,10 @@ import click
 from rich.console import Console
 
 from batchpool.cli.arguments import parse_params, parse_value, read_items, read_lines
-from batchpool.cli.exit_codes import JOB_FAILED
+from batchpool.cli.exit_codes import JOB_FAILED, exit_codes
 from batchpool.cli.extras import USAGE, needs_extra
 from batchpool.cli.options import json_option
+from batchpool.client.transport import encode_json
 
 if TYPE_CHECKING:
     from batchpool.model import Outcome
@@ -40,11 +41,13 @@ def run(task: str, params: tuple[str, ...], as_json: bool, **rest: Any) -> None:
     from batchpool.runner.run_task import run_task
 
     items = _items(rest.pop("given"), rest.pop("count"), rest.pop("items"), rest.pop("lines"))
-    try:
-        outcomes = run_task(task, items, parse_params(params), **rest)
-    except EngineError as error:
-        print_error(str(error))
-        sys.exit(USAGE)
+    with exit_codes():
+        encode_json({"items": items})
+        try:
+            outcomes = run_task(task, items, parse_params(params), **rest)
+        except EngineError as error:
+            print_error(str(error))
+            sys.exit(USAGE)
     if as_json:
         shown = ("index", "state", "value", "error")
         click.echo(json.dumps([{name: getattr(each, name) for name in shown} for each in outcomes]))

@@ -41,7 +41,9 @@ class RetriesSpec(Request):
     factor: Annotated[float, Field(ge=1, le=MAX_FACTOR), NUMBER] = Field(
         RetryPolicy.factor, description="each later wait is so many times as long"
     )
-    max_delay_s: _Delay = Field(RetryPolicy.max_delay_s, description="the longest wait")
+    max_delay_s: _Delay = Field(
+        RetryPolicy.max_delay_s, description="the longest wait; by default delay_s at least"
+    )
     jitter: Jitter = Field(
         RetryPolicy.jitter, description="full: each wait is random, from 0 up to that"
     )
@@ -52,7 +54,9 @@ class RetriesSpec(Request):
 
     @model_validator(mode="after")
     def _delays_fit(self) -> "RetriesSpec":
-        if self.max_delay_s < self.delay_s:
+        if "max_delay_s" not in self.model_fields_set:
+            self.max_delay_s = max(self.max_delay_s, self.delay_s)
+        elif self.max_delay_s < self.delay_s:
             raise ValueError(
                 f"`max_delay_s` must be at least delay_s, {self.delay_s:g}, "
                 f"got {self.max_delay_s:g}"

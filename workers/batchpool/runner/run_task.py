@@ -11,6 +11,8 @@ from batchpool.runner.run_batch import run_batch
 from batchpool.tasks.registry import load_tasks
 from batchpool.tasks.sources import TaskSources
 
+_INTERRUPTED = "KeyboardInterrupt"
+
 
 def run_task(
     task: str,
@@ -24,7 +26,7 @@ def run_task(
     """Run the task with this name on each item, as a worker's batch does; the outcomes in order.
 
     Params are checked, and values made JSON data, as in a job. What a task raises is an outcome
-    with the state `failed`.
+    with the state `failed`, but KeyboardInterrupt ends the run.
 
     Args:
         backend: default: `sequential`, in this thread, so that a debugger stops in the task;
@@ -33,10 +35,18 @@ def run_task(
     Raises:
         UnknownTask: no module that was loaded has it.
         SpecError: the params or options do not fit.
+        KeyboardInterrupt: a task was interrupted, by Ctrl-C as a rule.
     """
     registry = load_tasks(TaskSources.from_env(os.environ if environ is None else environ))
     chosen = backend or ("asyncio" if registry[task].run is None else "sequential")
     run = RunSpec(task, params=dict(params or {}), backend=chosen, concurrency=concurrency)
+    outcomes: list[Outcome] = []
+
+    def keep(ended: Sequence[Outcome]) -> None:
+        outcomes.extend(ended)
+        if any(each.error and each.error["type"] == _INTERRUPTED for each in ended):
+            raise KeyboardInterrupt
+
     with RunnerContext(registry) as context:
-        outcomes = run_batch(BatchSpec(run, list(items)), context=context).outcomes
+        run_batch(BatchSpec(run, list(items)), sink=keep, context=context)
     return sorted(outcomes, key=lambda outcome: outcome.index)
