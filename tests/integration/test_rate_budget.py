@@ -14,9 +14,9 @@ def test_tokens_of_jobs_with_rates_of_their_own_are_apart_too(redis: Redis) -> N
     """Three jobs lease as much as they get, some of them at lower rates."""
     script, declared = LuaScript(redis, "rate"), pace_of("40/s").spacing_s * 1e6
     found: dict[str, list[float]] = {"40/s": [], "30/s": [], "7/s": []}
-    for rate in [*found] * 20:
-        spacing = pace_of(rate).spacing_s * 1e6
-        args: list[float | str] = [spacing, 10, 1e6, 5e5]
+    for rate in [*found] * 40:
+        spacing, want = pace_of(rate).spacing_s * 1e6, 1 if rate == "40/s" else 10
+        args: list[float | str] = [spacing, want, 1e6, 5e5]
         if rate != "40/s":
             args += ["bp:rate:x:40", declared]
         tokens, _, begin = script(f"bp:rate:x:{rate[:-2]}", args)

@@ -63,6 +63,21 @@ def test_no_unit_of_time_has_more_begins_than_the_rate(
     assert max(windows, default=0) <= items
 
 
+def test_late_items_are_not_too_many_together_with_those_in_time() -> None:
+    budget = SimulatedBudget(pace_of("20/s").spacing_s)
+    pacer = Pacer(budget, pace_of("20/s"), budget.clock)
+    pacer.refill(100)
+    # As late as the first token may be used.
+    budget.now_s += 0.0499
+    end_s, begun = budget.now_s + 1, 0
+    while budget.now_s < end_s:
+        begun += pacer.take(5)
+        pacer.refill(100)
+        begun += pacer.take(5)
+        budget.now_s += 0.0005
+    assert begun == 20
+
+
 def test_a_busy_batch_uses_nearly_all_of_the_rate() -> None:
     budget = SimulatedBudget(pace_of("20/s").spacing_s)
     pacers = [Pacer(budget, pace_of("20/s"), budget.clock) for _ in range(3)]
