@@ -44,7 +44,9 @@ def render_cli() -> str:
     """The command line: the help of every command."""
     lines = ["# Command line", NOTE, _CLI_INTRODUCTION]
     for words, command in _commands(main, ("batchpool",)):
-        with click.Context(command, info_name=" ".join(words)) as context:
+        # Inside of the main command, each has its options for help.
+        settings = main.context_settings
+        with click.Context(command, info_name=" ".join(words), **settings) as context:
             context.terminal_width = context.max_content_width = 96
             lines.append(f"## `{' '.join(words)}`\n\n```text\n{command.get_help(context)}\n```")
     return _page(lines)

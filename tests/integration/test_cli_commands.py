@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from batchpool.client import Client
 from batchpool.stack.local_stack import LocalStack, StackOptions
 from tests.support.command_line import Told, batchpool
+from tests.support.waiting import wait_until
 
 COLUMNS = 80
 
@@ -147,8 +148,8 @@ def test_a_trace_is_written_to_a_file_or_printed(url: str, failed: str, tmp_path
     ],
 )
 def test_what_the_service_has_is_listed(url: str, command: str, shown: tuple[str, ...]) -> None:
-    text = printed(url, command)
-    assert [part for part in shown if part not in text] == []
+    # A worker says that it is idle again with its next heartbeat.
+    wait_until(lambda: not [part for part in shown if part not in printed(url, command)], 20)
     found = as_json(url, command)
     assert found
     check(url, f"/v1/{command}", found if command == "tasks" else {command: found})

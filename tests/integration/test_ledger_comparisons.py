@@ -21,7 +21,7 @@ LONG_S = 60.0
 def comparisons(redis: Redis) -> Comparisons:
     """One comparison that waits."""
     found = Comparisons(redis)
-    found.create(NewComparison(ID, comparison_spec(), "c311", ["a", {"b": 1}], 30), 10)
+    found.create(NewComparison(ID, comparison_spec(), "c311", ["a", {"b": 1}], 30), 10, None)
     return found
 
 

@@ -22,7 +22,8 @@ COMMANDS = dict(commands(main, ("batchpool",)))
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_fits_80_columns(name: str) -> None:
-    context = click.Context(COMMANDS[name], info_name=name, terminal_width=80, max_content_width=80)
+    width = {"terminal_width": 80, "max_content_width": 80}
+    context = click.Context(COMMANDS[name], info_name=name, **width, **main.context_settings)
     lines = COMMANDS[name].get_help(context).splitlines()
     assert max(map(len, lines)) <= 80
     assert not [line for line in lines if line.endswith("...") and "Usage" not in line], (
