@@ -51,6 +51,8 @@ from batchpool.reducers.reducer import Reducer
 from batchpool.reducers.reduction import BatchReductions, Reduction, merge
 from tests.integration.conftest import start_valkey, wait_until_answering
 from tests.support.job_specs import job_spec
+from tests.support.sampling import full
+from tests.support.sampling import full
 
 OWNER = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil": True}
 LANE = ExecutionSite(2, 1, 3, "MainThread", 0)
@@ -503,8 +505,9 @@ def exact(values: Any) -> str:
     return total.text()
 
 
+@pytest.mark.parametrize("examples", [40, *full(200)])
 @pytest.mark.timeout(1500)
-def test_the_ledger_follows_its_model() -> None:
+def test_the_ledger_follows_its_model(examples: int) -> None:
     with tempfile.TemporaryDirectory(prefix="bp-") as name:
         server = start_valkey(Path(name), "--appendfsync", "no")
         try:
@@ -512,6 +515,7 @@ def test_the_ledger_follows_its_model() -> None:
                 wait_until_answering(client)
                 machine = type("Machine", (LedgerMachine,), {"redis": client})
                 machine.TestCase.settings = settings(
+                    max_examples=examples,
                     stateful_step_count=40,
                     deadline=None,
                     suppress_health_check=list(HealthCheck),
