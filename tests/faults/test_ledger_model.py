@@ -52,7 +52,6 @@ from batchpool.reducers.reduction import BatchReductions, Reduction, merge
 from tests.integration.conftest import start_valkey, wait_until_answering
 from tests.support.job_specs import job_spec
 from tests.support.sampling import full
-from tests.support.sampling import full
 
 OWNER = {"worker": "w", "host": "h", "pid": 2, "ppid": 1, "python": "3.11", "gil": True}
 LANE = ExecutionSite(2, 1, 3, "MainThread", 0)
