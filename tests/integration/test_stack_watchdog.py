@@ -45,7 +45,7 @@ def test_stopped_processes_are_replaced_and_no_others_and_jobs_run_on(names: lis
 
 
 def test_a_full_redis_makes_nobody_look_wedged() -> None:
-    options = StackOptions(workers=1, temporary=True, prefer_own_redis=True, wedged_after_s=1)
+    options = StackOptions(workers=1, temporary=True, prefer_own_redis=True, wedged_after_s=6)
     with LocalStack(options) as stack, connect(stack.redis_url) as redis:
         presence = Presence(redis)
         wait_until(lambda: bool(presence.workers()))
@@ -53,8 +53,8 @@ def test_a_full_redis_makes_nobody_look_wedged() -> None:
         (worker,) = presence.workers()
         # As if it had been full for as long as an announcement lives.
         redis.delete(keys.WORKER + worker.name)
-        # The time is what is tested: the watchdog takes 1 s.
-        time.sleep(4)
+        # The time is what is tested: the watchdog takes 6 s, and an idle worker waits for 5.
+        time.sleep(8)
         assert stack.restarts == 0 and presence.workers() == []
         redis.config_set("maxmemory", 0)
         wait_until(lambda: bool(presence.workers()), 10)

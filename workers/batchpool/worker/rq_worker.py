@@ -219,6 +219,8 @@ class BatchWorker(Worker):
                 self._class.announce()
             self._class.forget_former()
         except RedisError as error:
+            # Tried again before the next wait for a message, which takes longer.
+            self._next_heartbeat = time.monotonic() + REFUSED_PAUSE_S / 2
             log.debug("no heartbeat: %s", error)
 
     def _describe(self) -> LiveWorker:
