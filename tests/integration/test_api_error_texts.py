@@ -165,6 +165,11 @@ HEADERS: list[tuple[dict[str, str], int, str]] = [
         415,
         "charset must be utf-8, got 'utf-16'",
     ),
+    (
+        {"Content-Type": "text/csv; header=absent", "Batchpool-Job": '{"task": "echo"}'},
+        415,
+        "header must be present, got 'absent': the first row names the columns",
+    ),
     (JSON | {"Content-Encoding": "gzip"}, 415, "Content-Encoding must be absent, got 'gzip'"),
     (JSON | {"Accept": "application/xml"}, 406, "offered media types: application/json"),
     (

@@ -178,9 +178,8 @@ class BatchWorker(Worker):
         self._running = f"{message.job_id}/{message.batch}"
         started = time.monotonic()
         try:
-            unqueueing = unqueueing_commands(job.origin, job.id)
             claimed = job.claim if isinstance(job, MessageJob) else None
-            how = self._supervisor.run(*message, unqueueing, claimed)
+            how = self._supervisor.run(*message, unqueueing_commands(job.origin, job.id), claimed)
         except UNREACHABLE as error:
             # Claimed or not, the reconciler finds it: by its lease, or as missing.
             how = f"not taken ({error})"

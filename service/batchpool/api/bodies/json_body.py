@@ -214,6 +214,13 @@ def check_headers(
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if charset not in ("utf-8", "utf8", "us-ascii"):
         raise Problem(415, "Unsupported media type", f"charset must be utf-8, got {charset[:80]!r}")
+    # RFC 4180: whether the first row of CSV names the columns.
+    if (header := request.mimetype_params.get("header", "present").lower()) != "present":
+        raise Problem(
+            415,
+            "Unsupported media type",
+            f"header must be present, got {header[:80]!r}: the first row names the columns",
+        )
     if (request.content_length or 0) > max_bytes:
         raise too_large(max_bytes, setting)
 
