@@ -2,11 +2,13 @@
 
 import signal
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from batchpool.ledger.blocks.item_codec import ITEMS_PER_BLOCK
 from tests.faults.servers import Server
 from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
@@ -74,14 +76,43 @@ def test_an_outage_in_every_phase_loses_nothing_and_reruns_nothing(
     assert job["state"] == "succeeded" and job["sum"] == sum(range(20))
 
 
+@pytest.mark.parametrize(
+    ("backend", "how"),
+    [
+        ("thread-pool", "killed"),
+        ("process-pool", "frozen"),
+        *full(*product(("sequential", "threading", "asyncio", "auto"), ("killed", "frozen"))),
+    ],
+)
+def test_items_that_are_read_as_they_are_needed_wait_for_redis(
+    backend: str, how: str, server: Server, crew: StackProcesses, tmp_path: Path
+) -> None:
+    crew.start("batchpool.reconciler")
+    crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
+    count, log = 3 * ITEMS_PER_BLOCK, tmp_path / "runs"
+    job_id = post(crew, log, count, 0.0005, backend, items=list(range(count)))
+    crew.wait_running(job_id, recorded=20)
+    server.freeze() if how == "frozen" else server.kill()
+    time.sleep(4)
+    begun = len(runs_of(log))
+    assert 0 < begun < count, "all items had been read before"
+    server.thaw() if how == "frozen" else server.start()
+    job = crew.finish(job_id, 60)
+    assert (job["state"], job["sum"]) == ("succeeded", sum(range(count)))
+    assert len(job["batches"][0]["epochs"]) == 1, "a live worker's batch was taken"
+    assert sorted(runs_of(log)) == list(range(count)), "an item was lost or run again"
+
+
 def post(
-    crew: StackProcesses, log: Path, count: int, seconds: float, backend: str, batches: int = 1
+    crew: StackProcesses, log: Path, count: int, seconds: float, backend: str, **more: Any
 ) -> str:
     params = {"path": str(log), "seconds": seconds}
-    how: dict[str, Any] = {"backend": backend, "concurrency": 2, "batches": batches}
-    if backend == "sequential":
-        del how["concurrency"]
-    return str(crew.stage.post(task="logged", params=params, count=count, **how)["id"])
+    how = {"task": "logged", "params": params, "backend": backend, **more}
+    if "items" not in how:
+        how["count"] = count
+    if backend != "sequential":
+        how["concurrency"] = 2
+    return str(crew.stage.post(**how)["id"])
 
 
 def answer_is_quick_and_honest(crew: StackProcesses) -> None:

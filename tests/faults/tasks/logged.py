@@ -1,5 +1,6 @@
 """Tasks that write down each run themselves, so that re-runs are counted without the ledger."""
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -23,13 +24,24 @@ class LoggedParams:
 def logged(item: Any, params: LoggedParams) -> Any:
     """Sleep, then append `index pid time` to a file; return the item."""
     time.sleep(params.seconds)
+    _log(item, params.path)
+    return item
+
+
+@logged.async_form
+async def _(item: Any, params: LoggedParams) -> Any:
+    await asyncio.sleep(params.seconds)
+    _log(item, params.path)
+    return item
+
+
+def _log(item: Any, path: str) -> None:
     line = f"{item} {os.getpid()} {time.monotonic()}\n".encode()
-    log = os.open(params.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(log, line)
     finally:
         os.close(log)
-    return item
 
 
 @task("stuck-in-c")
