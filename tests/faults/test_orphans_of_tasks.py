@@ -1,12 +1,13 @@
 """What the subprocesses of tasks leave behind costs the job that left it, and nothing else."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from batchpool.system.process_tree import all_pids, stat_fields
+from batchpool.system.process_tree import command_of, descendants, stat_fields
 from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import check_time, wait_until
@@ -141,15 +142,8 @@ def leftovers(crew: StackProcesses, job: dict[str, Any]) -> list[str]:
 
 
 def zombies() -> set[int]:
-    return {pid for pid in all_pids() if stat_fields(pid)[:1] == [b"Z"]}
+    return {pid for pid in descendants(os.getpid()) if stat_fields(pid)[:1] == [b"Z"]}
 
 
 def sleepers() -> list[int]:
-    return [pid for pid in all_pids() if b"71717" in command(pid)]
-
-
-def command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+    return [pid for pid in descendants(os.getpid()) if "71717" in command_of(pid)]
