@@ -13,7 +13,6 @@ from collections.abc import Callable
 from redis import Redis
 from redis.exceptions import RedisError
 
-from batchpool.comparisons.analysis.analyse import ComparisonData, analyse
 from batchpool.comparisons.environment import describe_environment, with_usage
 from batchpool.comparisons.execution import ComparisonExecution
 from batchpool.comparisons.worker_class import ClassGone, ClassWatch, has_begun
@@ -223,6 +222,9 @@ class Driver:
         whole = self._comparisons.load(entry.id)
         if whole is None:
             return False
+        # A quarter of what a reconciler imports, and few have a comparison to end.
+        from batchpool.comparisons.analysis.analyse import ComparisonData, analyse
+
         state, error = _outcome(whole.entry)
         change = Change(
             position=len(execution.plan),
@@ -260,9 +262,8 @@ class Driver:
             # A lost worker never confirms; the others notice by themselves that it is over.
             return True
         head = self._jobs.load_headers([entry.job_id])[0] if entry.job_id else None
-        return (head is None or head.state in TERMINAL_STATES) and self._reservations.all_released(
-            entry
-        )
+        has_ended = head is None or head.state in TERMINAL_STATES
+        return has_ended and self._reservations.all_released(entry)
 
 
 def _outcome(entry: ComparisonEntry) -> tuple[str, TaskError | None]:

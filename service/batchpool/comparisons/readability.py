@@ -5,8 +5,6 @@ from typing import TypeVar
 
 from redis import Redis
 
-from batchpool.comparisons.aggregation import show_comparison_summary
-from batchpool.jobs.aggregation import show_job
 from batchpool.ledger import keys
 from batchpool.ledger.broken import UNPARSABLE, Broken, BrokenDatum, BrokenKind
 from batchpool.ledger.comparisons import Comparisons
@@ -38,6 +36,10 @@ class Readability:
             return False
 
     def _is_readable(self, datum: BrokenDatum) -> bool:
+        # The models of answers: nobody else in a reconciler needs them, and they load slowly.
+        from batchpool.comparisons.aggregation import show_comparison_summary
+        from batchpool.jobs.aggregation import show_job
+
         if datum.kind == "job":
             job = self._jobs.load(keys.job_id_of(datum.key.encode()))
             return job is not None and bool(show_job(job, 0))
