@@ -45,6 +45,9 @@ def test_answers_are_as_described(stage: Any) -> None:
     job = f"/v1/jobs/{queued['id']}"
     _check(document, "Job", stage.get(job))
     _check(document, "RecordPage", stage.get(job + "/records"))
+    _check(document, "RecordPage", stage.get(job + "/records?fields=value,tries"))
+    fields = document["components"]["schemas"]["Record"]["properties"]
+    assert all(list(record) == list(fields) for record in stage.get(job + "/records")["records"])
     _check(document, "JobPage", stage.get("/v1/jobs?limit=1"))
     _check(document, "Trace", stage.get(job + "/trace"))
     _check(document, "Workers", stage.get("/v1/workers"))

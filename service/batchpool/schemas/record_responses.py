@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import Field, RootModel
+from pydantic import ConfigDict, Field, RootModel
 
 from batchpool.json_value import JsonObject
 from batchpool.model import RecordState
@@ -14,8 +14,14 @@ class FailedAttempt(ResponseModel):
     wall_s: float
 
 
+def _requires_nothing(schema: JsonObject) -> None:
+    del schema["required"]
+
+
 class Record(ResponseModel):
-    """The record of one item."""
+    """The record of one item: all of its fields, or those that the query names."""
+
+    model_config = ConfigDict(json_schema_extra=_requires_nothing)
 
     index: int
     item: Any
