@@ -25,7 +25,11 @@ from batchpool.system.process_tree import children_of, is_alive
 _GRACE_S = float(os.environ.get("BATCHPOOL_TEST_GRACE_S", "10"))
 _LONGEST_FIRST = ("compose", "browser", "faults", "integration", "test_leftovers.py", "contract")
 _ONE_OF_ALL = ("tests/compose/", "tests/browser/")
-_SHARING_NOTHING = ("tests/faults/", "tests/contract/")
+_SHARING_NOTHING = (
+    "tests/faults/",
+    "tests/contract/",
+    "tests/integration/test_api_schemathesis.py",
+)
 _SHARED_MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 2 << 30
 SEED = "BATCHPOOL_TEST_SEED"
