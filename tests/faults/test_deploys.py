@@ -12,7 +12,7 @@ from tests.support.waiting import wait_until
 TASK = "from batchpool.tasks import task\n\n@task({name!r})\ndef run(item):\n    return {value}\n"
 
 
-@pytest.mark.parametrize("backend", ["thread-pool", "process-pool", *full("multiprocessing")])
+@pytest.mark.parametrize("backend", ["thread-pool", *full("process-pool", "multiprocessing")])
 def test_a_rolling_restart_under_load_fails_and_reruns_nothing(
     crew: StackProcesses, backend: str
 ) -> None:
