@@ -9,8 +9,8 @@ from tests.support.sampling import full
 @pytest.mark.parametrize("seconds", [10, *full(60)])
 def test_chaos_loses_doubles_and_leaves_nothing(seconds: int, seed: int) -> None:
     found = soak(seconds, seed)
-    # A machine that is busy with other tests leaves time for few hits.
-    least_kinds = 3 if seconds >= 60 else 2
+    # A machine that is busy with other tests leaves time for few hits, maybe all of one kind.
+    least_kinds = 3 if seconds >= 60 else 1
     assert len(found.hits) >= seconds / 5 and len({hit.kind for hit in found.hits}) >= least_kinds
     assert any(hit.in_flight for hit in found.hits)
     counts = (found.lost, found.doubled, found.blamed, found.unended, found.leftovers)
