@@ -68,4 +68,4 @@ def test_a_job_of_a_million_items(stage: Any) -> None:
     page = timed(stage, f"/jobs/{job}?state=failed")
     assert f"/jobs/{job}?item=654321#record" in str(page.elements)
     page = timed(stage, f"/jobs/{job}?state=failed&item=654321")
-    assert "Item 654321failed" in page.text and "Input654321 ValueErrorno" in page.text
+    assert "Item 654 321failed" in page.text and "ValueErrornoTraceback" in page.text
