@@ -215,9 +215,11 @@ Data goes to stdout, progress and messages to stderr. `NO_COLOR` is honoured. Ex
 | code | meaning |
 | --- | --- |
 | 0 | it worked, and the job succeeded |
-| 1 | the job did not succeed, or the stack did not start |
+| 1 | the job did not succeed, a condition of a comparison failed, or the stack did not start |
 | 2 | the request is invalid |
-| 3 | the service cannot be reached, or cannot take the request now |"""
+| 3 | the service cannot be reached, or cannot take the request now |
+| 4 | a comparison proves neither that its conditions hold nor that they do not |
+| 130 | Ctrl-C: the job or comparison goes on |"""
 
 _METRICS_INTRODUCTION = """\
 `GET /metrics` of the API, in the text formats of Prometheus and OpenMetrics. The values are read

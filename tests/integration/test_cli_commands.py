@@ -155,6 +155,11 @@ def test_what_the_service_has_is_listed(url: str, command: str, shown: tuple[str
     check(url, f"/v1/{command}", found if command == "tasks" else {command: found})
 
 
+def test_the_lessons_are_listed(url: str) -> None:
+    assert "race" in printed(url, "lesson")
+    check(url, "/v1/lessons", {"lessons": as_json(url, "lesson")})
+
+
 def test_a_comparison_is_planned_and_not_submitted(url: str) -> None:
     order = ("compare", "sleep", "--count", "3", "--param", "seconds=0.5", "--dry-run")
     arms = ("--arm", "sequential", "--arm", "thread-pool:3")

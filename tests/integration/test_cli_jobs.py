@@ -182,7 +182,10 @@ def test_records_are_printed_a_line_each(stack: LocalStack, follow: tuple[str, .
     assert (missing.returncode, missing.stdout) == (2, "")
 
 
-@pytest.mark.parametrize("command", ["values", "report --output -"])
+@pytest.mark.parametrize(
+    "command",
+    ["values", "trace", "report --output -", "report --output /dev/null", "run echo --item"],
+)
 def test_an_output_that_cannot_be_written_is_said_in_a_line(
     stack: LocalStack, command: str
 ) -> None:

@@ -135,6 +135,13 @@ def _lines(text: str) -> list[tuple[int, str]]:
     return [(number, line.rstrip("\r")) for number, line in numbered if line.strip()]
 
 
+def _params_of(order: dict[str, Any]) -> dict[str, Any]:
+    params = order.get("params", {})
+    if not isinstance(params, dict):
+        raise click.UsageError("params of the --file must be an object, to which --param can add")
+    return params
+
+
 def comparison_request(
     task: str | None, order: dict[str, Any], given: dict[str, Any]
 ) -> dict[str, Any]:
@@ -156,7 +163,7 @@ def comparison_request(
     if conditions:
         order["fail_unless"] = conditions
     if params:
-        order["params"] = order.get("params", {}) | params
+        order["params"] = _params_of(order) | params
     if labels:
         order["labels"] = parse_params(labels, as_text=True)
     if count is not None or items or lines:

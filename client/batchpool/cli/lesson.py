@@ -29,7 +29,10 @@ def lesson(name: str | None, output: Path | None, as_json: bool, url: str) -> No
     with exit_codes(), Client(url) as client:
         lessons = client.lessons()
         if name is None:
-            print_lessons(stdout_console(), lessons)
+            if as_json:
+                print_json(lessons)
+            else:
+                print_lessons(stdout_console(), lessons)
             return
         found = next((each for each in lessons if each["name"] == name), None)
         if found is None:

@@ -107,10 +107,10 @@ def job_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def announce(kind: str, resource_id: str) -> None:
-    """Print the id of what was submitted, on stderr."""
+    """Print the id of what was submitted, or the path of what was written, on stderr."""
     from batchpool.cli.output import stderr_console
 
-    stderr_console().print(f"{kind} {resource_id}", style="dim", highlight=False)
+    stderr_console().print(f"{kind} {resource_id}", style="dim", markup=False, soft_wrap=True)
 
 
 def write_output(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from rich.progress import Task as ProgressTask
 from rich.table import Table
 from rich.text import Text
 
+from batchpool.charts.visible_text import visible
 from batchpool.client.resources import Event, Job
 from batchpool.json_value import JsonObject
 
@@ -27,12 +28,17 @@ STATE_STYLES = {"succeeded": "bold green", "failed": "bold red", "cancelled": "b
 
 def stdout_console() -> Console:
     """Return the console on stdout, for data."""
-    return Console(highlight=False)
+    return _console()
 
 
 def stderr_console() -> Console:
     """Return the console on stderr, for progress and messages."""
-    return Console(stderr=True, highlight=False)
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
+    # Texts are those of users: ":warning:" in them is no emoji.
+    return Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=soft_wrap)
 
 
 def list_table(names: Iterable[str], text: str, counts: Iterable[str]) -> Table:
@@ -173,11 +179,11 @@ def print_failures(console: Console, records: Iterable[dict[str, Any]], most: in
         line = f"  item {record['index']}: {record['state']}"
         if error:
             line += f", {error.get('type')}: {error.get('message')}"
-        console.print(line, style="red", markup=False)
+        console.print(visible(line), style="red", markup=False)
 
 
 def print_error(message: str) -> None:
     """Print an error message on stderr."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = _console(stderr=True, soft_wrap=True)
     console.print(Text("error: ", "bold red"), Text(message), sep="")
     sys.stderr.flush()

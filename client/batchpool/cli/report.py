@@ -29,9 +29,9 @@ def report(id: str, output: Path | None, url: str) -> None:
         if output == Path("-"):
             click.echo(text, nl=False)
             return
-    path = output or Path(f"batchpool-{id}.html")
-    write_output(path, text)
-    click.echo(path.resolve().as_uri())
+        path = output or Path(f"batchpool-{id}.html")
+        write_output(path, text)
+        click.echo(path.resolve().as_uri())
 
 
 def load_report(client: Client, resource_id: str) -> str:

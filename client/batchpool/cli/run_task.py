@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 from rich.console import Console
 
+from batchpool.charts.visible_text import visible
 from batchpool.cli.arguments import parse_params, parse_value, read_items, read_lines
 from batchpool.cli.exit_codes import JOB_FAILED, exit_codes
 from batchpool.cli.extras import USAGE, needs_extra
@@ -48,11 +49,12 @@ def run(task: str, params: tuple[str, ...], as_json: bool, **rest: Any) -> None:
         except EngineError as error:
             print_error(str(error))
             sys.exit(USAGE)
-    if as_json:
-        shown = ("index", "state", "value", "error")
-        click.echo(json.dumps([{name: getattr(each, name) for name in shown} for each in outcomes]))
-    else:
-        _print(stdout_console(), outcomes)
+        if as_json:
+            names = ("index", "state", "value", "error")
+            shown = [{name: getattr(each, name) for name in names} for each in outcomes]
+            click.echo(json.dumps(shown))
+        else:
+            _print(stdout_console(), outcomes)
     if any(outcome.state != "succeeded" for outcome in outcomes):
         sys.exit(JOB_FAILED)
 
@@ -66,7 +68,7 @@ def _print(console: Console, outcomes: "Sequence[Outcome]") -> None:
             continue
         console.print(f"{each.index}  {each.state}", style="bold red", markup=False)
         text = each.error["traceback"] or f"{each.error['type']}: {each.error['message']}"
-        console.print(text.rstrip(), markup=False, soft_wrap=True)
+        console.print(visible(text.rstrip()), markup=False, soft_wrap=True)
 
 
 def _items(

@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -12,7 +12,6 @@ import httpx
 
 from batchpool.client.errors import (
     ApiError,
-    BatchpoolError,
     Conflict,
     InvalidInput,
     InvalidRequest,
@@ -73,7 +72,7 @@ class Transport:
             self._pool = httpx.HTTPTransport(trust_env=False, verify=url.startswith("https:"))
             self._headers = _authorization(httpx.URL(url))
         except httpx.InvalidURL as error:
-            raise BatchpoolError(f"{url!r} is not a URL: {error}") from None
+            raise InvalidInput("url", f"{url!r} is not a URL: {error}") from None
 
     def close(self) -> None:
         """Close the connections."""
@@ -150,7 +149,7 @@ class Transport:
                     reason = str(error) or type(error).__name__
                     raise Unreachable(f"no answer from {self._url}: {reason}") from error
             except httpx.InvalidURL as error:
-                raise BatchpoolError(f"{self._url!r} is not a URL: {error}") from None
+                raise InvalidInput("url", f"{self._url!r} is not a URL: {error}") from None
             deadline = deadline or time.monotonic() + self.retry_for_s
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, 2.0)
@@ -170,6 +169,8 @@ class Transport:
 
 def _authorization(url: httpx.URL) -> dict[str, str]:
     """The header for the name and password in a URL, if it has them."""
+    if url.scheme not in ("http", "https") or not url.host:
+        raise httpx.InvalidURL("must begin with http:// or https://, and name a host")
     if not url.userinfo:
         return {}
     flow = httpx.BasicAuth(url.username, url.password).auth_flow(httpx.Request("GET", url))
@@ -280,8 +281,20 @@ def _reason(value: Any, error: Exception) -> str:
         case RecursionError():
             return "is nested too deeply"
         case TypeError():
-            return f"must be JSON data, got {type(value).__name__}"
+            return f"must be JSON data, got {_odd_type(value)}"
         case _ if "circular" in str(error).lower():
             return "must not contain itself"
         case _:
             return "must be a finite number or other JSON data; NaN and Infinity are not JSON"
+
+
+def _odd_type(value: Any) -> str:
+    """The type of the innermost part that has no JSON form."""
+    parts = value.values() if isinstance(value, dict) else value
+    for part in parts if isinstance(value, dict | list | tuple) else ():
+        with suppress(ValueError, RecursionError):
+            try:
+                _dump(part)
+            except TypeError:
+                return _odd_type(part)
+    return type(value).__name__

@@ -46,3 +46,10 @@ def test_input_that_is_not_json_is_refused(
     assert done.returncode == 2, error
     assert says in error
     assert error.splitlines()[-1].lower().startswith("error: ")
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://[::1", "ftp://127.0.0.1", "http://:80", ""])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    done = batchpool("jobs", "--url", url)
+    assert done.returncode == 2, done.stderr
+    assert f"url: {url!r} is not a URL: " in done.stderr

@@ -71,6 +71,13 @@ def test_what_names_no_task_or_two_sources_is_refused() -> None:
         comparison_request("echo", {}, NOTHING | {"count": 1, "items": io.StringIO("[1]")})
 
 
+@pytest.mark.parametrize("params", [None, [1], "a"])
+def test_params_are_added_to_an_object_only(params: Any) -> None:
+    given = NOTHING | {"params": ("a=1",)}
+    with pytest.raises(click.UsageError, match="must be an object"):
+        comparison_request("echo", {"params": params}, given)
+
+
 @pytest.mark.parametrize("text", ["[]", "{", "5"])
 def test_a_file_that_holds_no_object_is_refused(text: str) -> None:
     source = io.StringIO(text)
@@ -135,12 +142,21 @@ def test_one_without_results_is_its_conclusion_alone() -> None:
     assert text.startswith("Cancelled.\ncomparison c1; echo × 4")
 
 
-def test_what_is_waited_for_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    def event(state: str, waits_for: str | None, kind: str | None = None) -> Event:
-        progress = {"waits_for": waits_for, "kind": kind, "runs": 4, "done": 0}
-        progress |= {"round": 1, "rounds": 2, "arm": "a"}
-        return Event("1-0", "run", {"state": state, "progress": progress})
+def event(state: str, waits_for: str | None, kind: str | None = None, arm: str = "a") -> Event:
+    progress = {"waits_for": waits_for, "kind": kind, "runs": 4, "done": 0}
+    progress |= {"round": 1, "rounds": 2, "arm": arm}
+    return Event("1-0", "run", {"state": state, "progress": progress})
 
+
+def test_the_bar_shows_the_name_of_an_arm_as_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    follow_comparison([event("running", None, "sample", arm="[/warm] :x: [b]")])
+    assert "round 1/2: [/warm] :x: [b]" in capsys.readouterr().err
+
+
+def test_what_is_waited_for_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     follow_comparison(
         [
             event("queued", "its turn"),

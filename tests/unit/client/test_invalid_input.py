@@ -21,7 +21,8 @@ RING.append(RING)
         ({"items": ["\ud800"]}, "items[0]", "Unicode"),
         ({"items": [RING]}, "items[0]", "contain itself"),
         ({"count": 1, "params": {"seconds": math.nan}}, "params.seconds", "finite"),
-        ({"count": 1, "labels": {"run": b"1"}}, "labels.run", "JSON data"),
+        ({"count": 1, "labels": {"run": b"1"}}, "labels.run", "JSON data, got bytes"),
+        ({"items": [{"a": [1, {2}]}]}, "items[0]", "JSON data, got set"),
         ({"count": math.nan}, "count", "finite"),
     ],
 )

@@ -31,7 +31,7 @@ def follow_comparison(events: Iterable[Event]) -> None:
     console = stderr_console()
     waited: str | None = None
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -1,6 +1,5 @@
 """`batchpool jobs`, `job`, `errors`, `cancel`, `retry`, `delete` and `trace`."""
 
-import sys
 from itertools import islice
 from pathlib import Path
 
@@ -126,8 +125,7 @@ def trace(job: str, output: Path | None, url: str) -> None:
         chunks = client.job(job).trace()
         if output is None:
             for chunk in chunks:
-                sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
+                click.echo(chunk, nl=False)
             return
         try:
             with output.open("wb") as file:

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from batchpool.charts.visible_text import visible
 from batchpool.cli.output import STATE_STYLES, list_table
 from batchpool.client.resources import Job
 from batchpool.json_value import JsonObject
@@ -57,8 +58,8 @@ def print_error_groups(console: Console, groups: Sequence[JsonObject]) -> None:
         hit = ", ".join(map(str, group["indices"]))
         more = group["count"] - len(group["indices"])
         hit += f" and {more} more" if more > 0 else ""
-        console.print(Text(f"{group['type']} × {group['count']}", "bold red"))
+        console.print(Text(visible(f"{group['type']} × {group['count']}"), "bold red"))
         console.print(f"  items {hit}", markup=False)
         sample = group["samples"][0]
-        text = sample["error"]["traceback"] or sample["error"]["message"]
+        text = visible(sample["error"]["traceback"] or sample["error"]["message"])
         console.print(Text("".join(f"  {line}\n" for line in text.rstrip().split("\n"))))
