@@ -60,6 +60,12 @@ OF_A_JOB: dict[str, Corruption] = {
     "queue": put_field("bp:job:{job}:0", "queue", JUNK),
     "many epochs": put_field("bp:job:{job}:0", "epoch", b"1000000000000"),
     "a batch's state": put_field("bp:job:{job}:0", "state", JUNK),
+    "an unknown state": put_field("bp:job:{job}", "state", b"done"),
+    "an unknown state of a batch": put_field("bp:job:{job}:0", "state", b"done"),
+    "no time": put_field("bp:job:{job}", "submitted_ms", b"9" * 400),
+    "a time after all years": put_field("bp:job:{job}:0", "queued_ms", b"9" * 16),
+    "an error of another form": put_field("bp:job:{job}:0", "error", b'{"a":1e999}'),
+    "a report that is a list": put_field("bp:job:{job}:0", "report", b"[]"),
 }
 OF_A_KEY: dict[str, Corruption] = {
     **{f"{each} is text": put_text(f"bp:{each}") for each in INDICES},
@@ -104,6 +110,7 @@ OF_A_MEMBER: dict[str, Corruption] = {
     ),
     "a count is junk": put_field("bp:counts", "queued_items", JUNK),
     "a count is absurd": put_field("bp:counts", "open_items", b"999999999999999999"),
+    "a count is beyond all floats": put_field("bp:counts", "queued_items", b"9" * 400),
     "a count is negative": put_field("bp:counts", "running", b"-5"),
 }
 

@@ -163,6 +163,37 @@ def test_a_block_of_items_is_unpacked_up_to_a_limit() -> None:
         unpack_items(bomb, 1_000_000)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("state", b"done"), ("submitted_ms", b"9" * 400), ("started_ms", b"{}"), ("error", b"[]")],
+)
+def test_a_comparison_with_a_field_that_makes_no_sense_spoils_no_list(
+    stage: Any, reconciler: Reconciler, name: str, value: bytes
+) -> None:
+    bad, good = (
+        stage.http.post("/v1/comparisons", json=ORDERS["/v1/comparisons"]).get_json()["id"]
+        for _ in range(2)
+    )
+    stage.redis.hset(f"bp:cmp:{bad}", name, value)
+    for _ in range(2):
+        assert [each["id"] for each in stage.get("/v1/comparisons")["comparisons"]] == [good]
+        assert stage.http.get("/comparisons").status_code == 200
+        reconciler.run_pass()
+    remove_the_broken(stage)
+
+
+def test_a_job_whose_reduced_values_cannot_be_read_has_no_report(
+    stage: Any, reconciler: Reconciler
+) -> None:
+    bad = stage.post(task="echo", items=[7, 8], reduce={"most": {"op": "max"}})["id"]
+    stage.run(bad)
+    stage.redis.hset(f"bp:job:{bad}:0:reduced", "most", JUNK)
+    for _ in range(2):
+        assert stage.http.get(f"/v1/jobs/{bad}/report").status_code == 404
+        reconciler.run_pass()
+    remove_the_broken(stage)
+
+
 SLOTS: dict[str, Callable[[Redis, str], Any]] = {
     "a holder is junk": lambda redis, key: redis.hset(key, "0", JUNK),
     "a holder is deep": lambda redis, key: redis.hset(key, "0", b"[" * 100_000),

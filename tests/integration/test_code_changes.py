@@ -80,6 +80,24 @@ def test_processes_that_load_other_code_than_their_runner_run_nothing(
     assert project.values(project.run()) == {2}, "the new runner has the new code"
 
 
+@pytest.mark.parametrize(("backend", "method"), PROCESSES[1:])
+def test_children_load_what_their_runner_has_loaded_when_a_link_to_it_is_changed(
+    project: Project, tmp_path_factory: pytest.TempPathFactory, backend: str, method: str
+) -> None:
+    link = tmp_path_factory.mktemp("releases") / "current"
+    link.symlink_to(project.task.parent)
+    project.crew.start_workers(1, BATCHPOOL_TASKS_DIR=str(link))
+    assert project.values(project.run()) == {1}
+    second = link.with_name("second")
+    second.mkdir()
+    (second / "t.py").write_text(TASK)
+    (second / "helper.py").write_text("VERSION = 2\n")
+    link.unlink()
+    link.symlink_to(second)
+    for spec in ({"backend": backend, "start_method": method}, {}):
+        assert project.values(project.run(**spec)) == {1}
+
+
 def test_children_of_a_warm_pool_keep_the_code_that_they_have(project: Project) -> None:
     project.crew.start_workers(1)
     pool = {"backend": "process-pool", "start_method": "forkserver"}

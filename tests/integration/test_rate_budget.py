@@ -1,13 +1,19 @@
 """The budgets of a rate in Redis: the tokens of all jobs of a task are apart."""
 
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from redis import Redis
 
 from batchpool.ledger.scripts import LuaScript
 from batchpool.rates import pace_of
-from batchpool.runner.rate_budget import RedisClock
+from batchpool.reconciler.reconciler import Reconciler
+from batchpool.runner.rate_budget import RateBudget, RedisClock
+from batchpool.settings import ReconcilerSettings
+
+TASK: Any = SimpleNamespace(name="x", rate=None)
 
 
 def test_tokens_of_jobs_with_rates_of_their_own_are_apart_too(redis: Redis) -> None:
@@ -47,3 +53,19 @@ def test_the_clock_of_redis_is_known_by_the_fastest_answer() -> None:
     # The bounds are old.
     clock.note(20.0, 20.9, 66.0)
     assert clock.unsure_s == pytest.approx(0.9)
+
+
+def test_a_budget_of_the_wrong_type_is_listed_moved_and_made_anew(stage: Any, redis: Redis) -> None:
+    reconciler = Reconciler(redis, ReconcilerSettings.from_env({}))
+    for make in (redis.rpush, redis.sadd, lambda key, _: redis.hset(key, "a", "b")):
+        budget = RateBudget(redis, TASK, "5/s")
+        (key,) = budget._keys
+        redis.delete(key)
+        make(key, "junk")
+        for _ in range(2):
+            assert budget.lease(1).tokens == 0
+        reconciler.run_pass()
+        assert budget.lease(1).tokens == 1
+        (listed,) = stage.get("/v1/broken")["broken"]
+        assert listed["key"] == key and "not a string" in listed["reason"]
+        assert stage.http.delete(f"/v1/broken/{listed['id']}").status_code == 204

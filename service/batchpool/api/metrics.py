@@ -1,6 +1,5 @@
 """Prometheus metrics, read from Redis at each scrape at a cost that does not grow with jobs."""
 
-import contextlib
 import operator
 import os
 from collections import Counter
@@ -15,6 +14,7 @@ from prometheus_client.registry import Collector
 from redis import Redis
 
 from batchpool.ledger import keys
+from batchpool.ledger.broken import is_count
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.values.announcements import WorkerState
@@ -89,7 +89,7 @@ def _counts(raw: object) -> Counter[str]:
     """The counts that are numbers."""
     found: Counter[str] = Counter()
     for name, value in raw.items() if isinstance(raw, dict) else ():
-        with contextlib.suppress(ValueError):
+        if is_count(name, value):
             found[name.decode()] = int(value)
     return found
 

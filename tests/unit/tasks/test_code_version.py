@@ -12,6 +12,7 @@ from batchpool.runner.capabilities import class_id
 from batchpool.system.file_stamps import is_changed, is_changed_since, read_stamps, write_stamps
 from batchpool.tasks import TaskSources, load_tasks
 from batchpool.tasks.code_version import CodeReader
+from batchpool.tasks.registry import find_task
 
 TASK = "from batchpool.tasks import task\n@task('t')\ndef t(item): return 1\n"
 PROJECT = {
@@ -49,6 +50,28 @@ def version(project: Path, task: str = "t") -> str:
     registry = load_tasks(sources)
     assert class_id(registry)
     return registry.code_of(task)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "\ufeffimport shopped.last\n",
+        "\ufefffrom shopped import last\n",
+        "import json, \\\n    shopped.last\n",
+        "import json, \\\r\n    shopped.last\r\n",
+        "import json\rimport shopped.last\r",
+        "from shopped import \\\n    last\n",
+        "from shopped import (  # noqa: F401 (all of it)\n    last,\n)\n",
+        "\fimport shopped.last\n",
+        "from größe import N\n",
+    ],
+)
+def test_an_import_is_found_however_it_is_written(project: Path, source: str) -> None:
+    (project / "größe.py").write_text("from shopped.last import N\n", encoding="utf-8")
+    (project / "tasks" / "t.py").write_bytes((source + TASK).encode())
+    first = version(project)
+    (project / "shopped" / "last.py").write_text("N = 2\n")
+    assert version(project) != first
 
 
 @pytest.mark.parametrize("name", USED)
@@ -120,6 +143,21 @@ def test_a_file_that_is_written_replaced_or_removed_is_seen(tmp_path: Path) -> N
     one.unlink()
     assert changed("m")
     assert read_stamps(tmp_path / "none") == {}
+
+
+def test_a_link_to_a_folder_that_leads_elsewhere_is_seen(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "t.py").write_text(TASK)
+    link = tmp_path / "link"
+    link.symlink_to("one")
+    registry = load_tasks(TaskSources.from_env({"BATCHPOOL_TASKS_DIR": str(link)}))
+    write_stamps(tmp_path, {"all": registry.watched})
+    assert not is_changed(read_stamps(tmp_path)["all"])
+    link.unlink()
+    link.symlink_to("two")
+    assert is_changed(read_stamps(tmp_path)["all"])
+    assert find_task(registry.sources, "t", registry["t"].module) is registry["t"]
 
 
 def test_a_file_that_changed_while_it_was_loaded_is_seen(tmp_path: Path) -> None:

@@ -297,9 +297,10 @@ def test_a_class_that_does_not_tell_its_module_keeps_no_task_from_being_announce
     assert "good" in capabilities(load(tmp_path)).tasks
 
 
+@pytest.mark.parametrize("is_link", [False, True])
 @pytest.mark.parametrize("edited", ["good.py", "helper.py", "pack/__init__.py"])
 def test_what_was_edited_within_a_second_is_loaded_as_it_is_now(
-    tmp_path: Path, edited: str
+    tmp_path: Path, edited: str, is_link: bool
 ) -> None:
     # A .pyc is taken for current by the size of its source and the second of its writing.
     folder = tmp_path / "tasks"
@@ -315,6 +316,9 @@ def test_what_was_edited_within_a_second_is_loaded_as_it_is_now(
         "print(good.VERSION + good.helper.VERSION + good.pack.VERSION)\n"
     )
     changed = folder / edited
+    if is_link:
+        elsewhere = changed.rename(tmp_path / "elsewhere.py")
+        changed.symlink_to(elsewhere)
     os.utime(changed, (1e9, 1e9))
     assert subprocess_output(source, str(folder)) == "3"
     changed.write_text(changed.read_text().replace("VERSION = 1", "VERSION = 2"))

@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 from redis import Redis
 
@@ -17,6 +17,7 @@ from batchpool.ledger.events import wait_for_entry
 from batchpool.ledger.job_creation import Created, IdempotencyKey, QueueFull
 from batchpool.ledger.newest_first import page_of_ids, readable_ids
 from batchpool.ledger.scripts import LuaScript, mapping
+from batchpool.ledger.values import stored_fields
 from batchpool.ledger.values.comparison_entries import (
     ComparisonEntry,
     ComparisonSpec,
@@ -24,7 +25,7 @@ from batchpool.ledger.values.comparison_entries import (
     ExecutionNotes,
     Sample,
 )
-from batchpool.model import JobState, TaskError
+from batchpool.model import TaskError
 
 StepAnswer = Literal["ok", "stale", "moved", "ended"]
 
@@ -275,26 +276,23 @@ def _parse(
     samples: Sequence[bytes],
     analysis: bytes | None,
 ) -> ComparisonEntry:
-    def parsed(name: bytes) -> Any:
-        return json.loads(raw[name]) if name in raw else None
-
-    environment = parsed(b"environment")
+    notes, environment = (json.loads(raw.get(n, b"null")) for n in (b"notes", b"environment"))
     return ComparisonEntry(
         id=comparison_id,
-        state=cast(JobState, raw[b"state"].decode()),
+        state=stored_fields.job_state(raw[b"state"]),
         spec=ComparisonSpec.from_json(json.loads(raw[b"spec"])),
         class_id=raw[b"class"].decode(),
-        submitted_ms=int(raw[b"submitted_ms"]),
-        started_ms=parsed(b"started_ms"),
-        finished_ms=parsed(b"finished_ms"),
-        cancelled_ms=parsed(b"cancel"),
+        submitted_ms=stored_fields.time_ms(raw[b"submitted_ms"]),
+        started_ms=stored_fields.maybe_time_ms(raw.get(b"started_ms")),
+        finished_ms=stored_fields.maybe_time_ms(raw.get(b"finished_ms")),
+        cancelled_ms=stored_fields.maybe_time_ms(raw.get(b"cancel")),
         position=int(raw[b"position"]),
         attempt=int(raw[b"attempt"]),
         job_id=raw[b"job"].decode() if b"job" in raw else None,
         ttl_s=int(raw[b"ttl_ms"]) / 1000,
-        notes=ExecutionNotes.from_json(parsed(b"notes") or {}),
+        notes=ExecutionNotes.from_json(notes or {}),
         environment=Environment.from_json(environment) if environment else None,
-        error=parsed(b"error"),
+        error=stored_fields.maybe_error(raw.get(b"error")),
         samples=tuple(Sample.from_json(json.loads(sample)) for sample in samples),
         analysis=json.loads(analysis) if analysis else None,
     )

@@ -36,6 +36,7 @@ from batchpool.ledger.values.job_entries import (
     parse_job,
 )
 from batchpool.ledger.values.job_spec import JobSpec
+from batchpool.ledger.values.stored_fields import job_state, time_ms
 
 HASHES_PER_READ = 1000
 BulkAction = Literal["cancel", "delete"]
@@ -169,7 +170,7 @@ class Jobs:
             state, spec, submitted = answer
             if state is None and spec is None:
                 return None
-            return Header(state.decode(), JobSpec.from_json(loads(spec)), int(submitted))
+            return Header(job_state(state), JobSpec.from_json(loads(spec)), time_ms(submitted))
         except UNPARSABLE as error:
             self.broken.note_error("job", keys.job_key(job_id), b"", error)
             return None

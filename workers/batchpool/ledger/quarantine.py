@@ -88,7 +88,7 @@ class Quarantine:
         if datum.kind == "member":
             self._take_out(datum)
         elif datum.kind == "key":
-            self._move_slots(datum.key)
+            self._move_single(datum.key)
         elif datum.kind in ("job", "comparison"):
             self._move_whole(datum)
 
@@ -152,8 +152,9 @@ class Quarantine:
         self._redis.rename(key.encode("latin-1"), aside)
         self._broken.note("key", key, b"", reason, is_moved=True)
 
-    def _move_slots(self, key: str) -> None:
-        if self._redis.type(key) not in (b"hash", b"none"):
+    def _move_single(self, key: str) -> None:
+        right = b"string" if key.startswith(keys.RATE) else b"hash"
+        if self._redis.type(key) not in (right, b"none"):
             self._move_key(key, "its type is wrong")
 
     def _check_counts(self) -> int:

@@ -4,9 +4,11 @@ from math import inf
 from time import monotonic
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from batchpool.backends.pacing import MOST_LEASED_S, Lease
-from batchpool.ledger.connection import UNREACHABLE
+from batchpool.ledger.broken import Broken, is_about_data
+from batchpool.ledger.connection import UNREACHABLE, Commands
 from batchpool.ledger.keys import rate_key
 from batchpool.ledger.scripts import LuaScript
 from batchpool.rates import interval_of, pace_of
@@ -48,18 +50,24 @@ class RedisClock:
 
 
 class RateBudget:
-    """Leases tokens by Redis' clock. While Redis is away there are none."""
+    """Leases tokens by Redis' clock. While Redis is away there are none.
+
+    Nor are there any while a key of a budget is of a wrong type, until the reconciler has moved it.
+    """
 
     def __init__(self, redis: Redis, task: Task, rate: str) -> None:
         """Args:
         rate: of the job; one that is lower than the task's own has a budget of its own too.
         """
+        self._redis: Commands = redis
         self._script = LuaScript(redis, "rate")
         self._clock = RedisClock()
         self._key = _key(task, rate)
         self._spacing_us = pace_of(rate).spacing_s * 1e6
+        self._keys = [self._key]
         self._args: list[float | str] = [_us(AHEAD_S), _us(MOST_LEASED_S)]
         if task.rate is not None and (declared := _key(task, task.rate)) != self._key:
+            self._keys.append(declared)
             self._args += [declared, pace_of(task.rate).spacing_s * 1e6]
 
     def lease(self, want: int) -> Lease:
@@ -70,9 +78,20 @@ class RateBudget:
             )
         except UNREACHABLE:
             return Lease(0, monotonic() + RETRY_AFTER_S)
+        except ResponseError as refusal:
+            if not is_about_data(refusal):
+                raise
+            self._note_broken()
+            return Lease(0, monotonic() + RETRY_AFTER_S)
         self._clock.note(sent_s, monotonic(), now_us / 1e6)
         begin_s = self._clock.monotonic_at(begin_us / 1e6)
         return Lease(tokens, begin_s, self._clock.unsure_s)
+
+    def _note_broken(self) -> None:
+        for key in self._keys:
+            kind = self._redis.type(key).decode()
+            if kind not in ("string", "none"):
+                Broken(self._redis).note("key", key, b"", f"it is a {kind}, not a string")
 
 
 def _key(task: Task, rate: str) -> str:

@@ -14,12 +14,13 @@ _MOST_BYTES = 16 << 20
 
 
 def stamp(path: str) -> Stamp:
-    """What changes when the file is written or replaced; of a folder, the names of its modules."""
+    """What changes when the file is written or replaced; of a folder, its place and modules."""
     try:
         status = os.stat(path)
         if os.path.isdir(path):
             names = sorted(name for name in os.listdir(path) if name.endswith(".py"))
-            return path, zlib.crc32(os.fsencode("/".join(names))), len(names)
+            place = os.path.realpath(path)
+            return path, zlib.crc32(os.fsencode("/".join((place, *names)))), len(names)
     except OSError:
         return path, 0, -1
     # Not the time of the last write: tools that copy files set that one back.

@@ -4,6 +4,7 @@ Read from the files, not from what is imported, so that each process can find ou
 loaded the same code as another.
 """
 
+import codecs
 import hashlib
 import importlib.util
 import os
@@ -19,10 +20,11 @@ _STDLIB = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 _INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 # Wherever in a statement it stands; a match in a text only looks at a file too many.
 _IMPORT = re.compile(
-    rb"(?:^|[;:])[ \t]*(?:"
-    rb"from[ \t]+([.\w]+)[ \t]+import[ \t]*(?:\(([^)]*)\)|([^\n;#(]+))|import[ \t]+([^\n;#]+))",
+    rb"(?:^|[;:])[ \t\f]*(?:from[ \t]+([.\w\x80-\xff]+)[ \t]+import[ \t]*"
+    rb"(?:\(((?:[^)#]|#[^\n]*)*)\)|([^\n;#(]+))|import[ \t]+([^\n;#]+))",
     re.MULTILINE,
 )
+_LINE_END = re.compile(rb"\r\n?")
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ class CodeReader:
 
 def _imports_in(source: bytes) -> Iterator[tuple[str, int]]:
     """The modules that a source may import: as (name, leading dots)."""
-    for origin, several, names, plain in _IMPORT.findall(source):
+    lines = _LINE_END.sub(b"\n", source.removeprefix(codecs.BOM_UTF8)).replace(b"\\\n", b" ")
+    for origin, several, names, plain in _IMPORT.findall(lines):
         base = origin.decode("utf-8", "replace")
         level = len(base) - len(base.lstrip("."))
         base = base.lstrip(".")

@@ -55,7 +55,8 @@ class Registry:
     def watched(self) -> list[str]:
         """The files and folders whose change makes other tasks of these."""
         paths = {path for code in self.codes.values() for path in code.files}
-        return sorted(paths.union(filter(None, [self.sources.tasks_dir])))
+        folders = [self.sources.tasks_dir, self.sources.tasks_link]
+        return sorted(paths.union(filter(None, folders)))
 
     def code_of(self, name: str) -> str:
         """The version of the task's code: a digest of its module and of what that imports."""

@@ -32,6 +32,8 @@ class TaskSources:
     root: str | None = None
     """The folder of the user's project: its packages can be imported by task modules."""
     tasks_dir: str | None = None
+    tasks_link: str | None = None
+    """The tasks folder as it was named: a link that leads to `tasks_dir` now, maybe not later."""
     files_roots: tuple[str, ...] = ()
     entry_points: bool = True
     import_limit_s: float | None = None
@@ -41,13 +43,15 @@ class TaskSources:
     def from_env(cls, environ: Mapping[str, str]) -> "TaskSources":
         """`BATCHPOOL_TASKS_DIR` and `BATCHPOOL_FILES_ROOT` (separated by os.pathsep).
 
-        The project's root is the working directory, as with `python -m`.
+        The project's root is the working directory, as with `python -m`. A link is followed once:
+        children load what their runner has loaded, when it leads elsewhere meanwhile too.
         """
         tasks_dir = environ.get("BATCHPOOL_TASKS_DIR")
         return cls(
             root=_working_directory(),
             import_limit_s=IMPORT_LIMIT_S,
-            tasks_dir=os.path.abspath(tasks_dir) if tasks_dir else None,
+            tasks_dir=os.path.realpath(tasks_dir) if tasks_dir else None,
+            tasks_link=os.path.abspath(tasks_dir) if tasks_dir else None,
             files_roots=files.split_roots(environ.get("BATCHPOOL_FILES_ROOT", "")),
         )
 

@@ -96,9 +96,9 @@ class _FreshFinder:
         if finder is None:
             finder = cls()
             sys.meta_path.insert(sys.meta_path.index(PathFinder), finder)
-        prefix = os.path.join(os.path.realpath(folder), "")
-        if prefix not in finder._folders:
-            finder._folders.append(prefix)
+        for path in (os.path.realpath(folder), os.path.abspath(folder)):
+            if (prefix := os.path.join(path, "")) not in finder._folders:
+                finder._folders.append(prefix)
         return finder
 
     def find_spec(
@@ -113,9 +113,11 @@ class _FreshFinder:
     def _is_users(self, spec: ModuleSpec) -> bool:
         if spec.name.partition(".")[0] == self._OURS or spec.origin is None:
             return False
-        origin = os.path.realpath(spec.origin)
-        is_installed = any(part in origin for part in self._INSTALLED)
-        return origin.startswith(tuple(self._folders)) and not is_installed
+        # A file there may be a link to one elsewhere.
+        origin, real = os.path.abspath(spec.origin), os.path.realpath(spec.origin)
+        is_installed = any(part in real for part in self._INSTALLED)
+        folders = tuple(self._folders)
+        return not is_installed and (origin.startswith(folders) or real.startswith(folders))
 
 
 class _FromSource(SourceFileLoader):

@@ -22,6 +22,8 @@ from batchpool.comparisons.aggregation import results_of, show_comparison
 from batchpool.comparisons.analysis.result_card import result_card
 from batchpool.jobs.aggregation import show_job
 from batchpool.jobs.timeline.view import Window
+from batchpool.ledger.broken import UNPARSABLE
+from batchpool.ledger.keys import job_key
 from batchpool.model import TERMINAL_STATES
 from batchpool.pages.chart_card import ChartCard
 from batchpool.pages.comparisons.card import card_picture
@@ -49,7 +51,11 @@ def get_job_report(job_id: str) -> Response:
     charts = job_charts(load_timeline(context, seen.job, seen.now_ms, WIDE))
     if query.chart is not None:
         return _chart(charts, query.chart)
-    shown = Job.model_validate(show_job(seen.job, seen.job.finished_ms or seen.now_ms))
+    try:
+        shown = Job.model_validate(show_job(seen.job, seen.job.finished_ms or seen.now_ms))
+    except UNPARSABLE as error:
+        context.broken.note_error("job", job_key(job_id), b"", error)
+        raise no_such_job(job_id) from error
     view = JobParts(context, seen.job, shown)
     return _file("report_job.html", f"job-{job_id}", seen.now_ms, view=view, drawn=charts)
 

@@ -7,6 +7,7 @@ from json import dumps, loads
 from typing import Any, NotRequired, TypedDict, cast
 
 from batchpool.json_value import JsonObject
+from batchpool.ledger.values import stored_fields
 from batchpool.ledger.values.job_spec import JobSpec
 from batchpool.model import RECORD_STATES, AutoChoice, Phases, RecordState, TaskError, Usage
 
@@ -218,15 +219,11 @@ def _maybe_text(raw: bytes | None) -> str | None:
     return None if raw is None else raw.decode()
 
 
-def _maybe_int(raw: bytes | None) -> int | None:
-    return None if raw is None else int(raw)
-
-
 def parse_batch(
     index: int, raw: Mapping[bytes, bytes], reduced: Mapping[bytes, bytes]
 ) -> BatchEntry:
     """Read a batch from the fields of its hash, and from that of the states of its reducers."""
-    error, rest = raw.get(b"error"), raw.get(b"rest")
+    rest = raw.get(b"rest")
     if not 0 <= int(raw[b"count"]) <= MOST_ITEMS:
         raise ValueError(f"batch {index} is said to have {int(raw[b'count'])} items")
     parked = raw.get(b"parked")
@@ -234,15 +231,15 @@ def parse_batch(
         index=index,
         first=int(raw[b"first"]),
         count=int(raw[b"count"]),
-        state=raw[b"state"].decode(),
+        state=stored_fields.batch_state(raw[b"state"]),
         queue=raw[b"queue"].decode(),
         tally=Tally.parse(raw.get(b"tally")),
-        queued_ms=int(raw[b"queued_ms"]),
-        started_ms=_maybe_int(raw.get(b"started_ms")),
-        finished_ms=_maybe_int(raw.get(b"finished_ms")),
+        queued_ms=stored_fields.time_ms(raw[b"queued_ms"]),
+        started_ms=stored_fields.maybe_time_ms(raw.get(b"started_ms")),
+        finished_ms=stored_fields.maybe_time_ms(raw.get(b"finished_ms")),
         epochs=[_parse_epoch(raw, number) for number in range(1, int(raw.get(b"epoch", 0)) + 1)],
-        report=loads(raw.get(b"report") or b"{}"),
-        error=loads(error) if error else None,
+        report=cast(Report, stored_fields.json_object(raw.get(b"report") or b"{}")),
+        error=stored_fields.maybe_error(raw.get(b"error")),
         rest=next((state for state in RECORD_STATES if rest and state == rest.decode()), None),
         parked=parked.decode() if parked else None,
         lost=int(raw.get(b"lost", 0)),
@@ -254,11 +251,11 @@ def parse_batch(
 
 
 def _parse_epoch(raw: Mapping[bytes, bytes], number: int) -> Epoch:
-    owner = loads(raw[b"owner:%d" % number])
+    owner = stored_fields.owner(raw[b"owner:%d" % number])
     ended, _, reason = raw.get(b"ended:%d" % number, b"").partition(b":")
     times: JsonObject = {
-        "started_ms": int(raw[b"started:%d" % number]),
-        "ended_ms": int(ended) if ended else None,
+        "started_ms": stored_fields.time_ms(raw[b"started:%d" % number]),
+        "ended_ms": stored_fields.time_ms(ended) if ended else None,
         "end_reason": reason.decode() or None,
     }
     if lost := raw.get(b"lost:%d" % number):
@@ -277,7 +274,7 @@ _NUMBERS_OF_STEPS = {
 
 def parse_job(job_id: str, raw: Mapping[bytes, bytes], batches: list[BatchEntry]) -> JobEntry:
     """Read a job from the fields of its hash and its parsed batches."""
-    error, cancel = raw.get(b"error"), raw.get(b"cancel")
+    cancel = raw.get(b"cancel")
     if len(batches) != int(raw[b"batches"]):
         raise ValueError(f"{len(batches)} of {int(raw[b'batches'])} batches are there")
     for name, default in _NUMBERS_OF_STEPS.items():
@@ -285,12 +282,12 @@ def parse_job(job_id: str, raw: Mapping[bytes, bytes], batches: list[BatchEntry]
             raise ValueError(f"its {name.decode()} is {value[:40]!r}, not a number")
     return JobEntry(
         id=job_id,
-        state=raw[b"state"].decode(),
+        state=stored_fields.job_state(raw[b"state"]),
         spec=JobSpec.from_json(loads(raw[b"spec"])),
-        submitted_ms=int(raw[b"submitted_ms"]),
-        started_ms=_maybe_int(raw.get(b"started_ms")),
-        finished_ms=_maybe_int(raw.get(b"finished_ms")),
+        submitted_ms=stored_fields.time_ms(raw[b"submitted_ms"]),
+        started_ms=stored_fields.maybe_time_ms(raw.get(b"started_ms")),
+        finished_ms=stored_fields.maybe_time_ms(raw.get(b"finished_ms")),
         cancel=cancel.decode() if cancel else None,
-        error=loads(error) if error else None,
+        error=stored_fields.maybe_error(raw.get(b"error")),
         batches=batches,
     )
