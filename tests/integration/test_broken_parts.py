@@ -194,6 +194,19 @@ def test_a_job_whose_reduced_values_cannot_be_read_has_no_report(
     remove_the_broken(stage)
 
 
+@pytest.mark.parametrize("path", ["", "/records", "/report", "/timeline", "/trace"])
+def test_a_batch_that_has_lost_its_epochs_is_no_job_without_records(
+    stage: Any, reconciler: Reconciler, path: str
+) -> None:
+    bad = stage.post(task="echo", items=[7, 8])["id"]
+    stage.run(bad)
+    stage.redis.hdel(f"bp:job:{bad}:0", "epoch")
+    for _ in range(2):
+        assert stage.http.get(f"/v1/jobs/{bad}{path}").status_code == 404
+        reconciler.run_pass()
+    remove_the_broken(stage)
+
+
 SLOTS: dict[str, Callable[[Redis, str], Any]] = {
     "a holder is junk": lambda redis, key: redis.hset(key, "0", JUNK),
     "a holder is deep": lambda redis, key: redis.hset(key, "0", b"[" * 100_000),

@@ -64,10 +64,14 @@ def version(project: Path, task: str = "t") -> str:
         "from shopped import (  # noqa: F401 (all of it)\n    last,\n)\n",
         "\fimport shopped.last\n",
         "from größe import N\n",
+        "from shopped.last import(N)\n",
+        "from . import t\nfrom.linked import N\n",
+        "from .  linked import N\n",
     ],
 )
 def test_an_import_is_found_however_it_is_written(project: Path, source: str) -> None:
-    (project / "größe.py").write_text("from shopped.last import N\n", encoding="utf-8")
+    for path in (project / "größe.py", project / "tasks" / "linked.py"):
+        path.write_text("from shopped.last import N\n", encoding="utf-8")
     (project / "tasks" / "t.py").write_bytes((source + TASK).encode())
     first = version(project)
     (project / "shopped" / "last.py").write_text("N = 2\n")

@@ -20,7 +20,7 @@ _STDLIB = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 _INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 # Wherever in a statement it stands; a match in a text only looks at a file too many.
 _IMPORT = re.compile(
-    rb"(?:^|[;:])[ \t\f]*(?:from[ \t]+([.\w\x80-\xff]+)[ \t]+import[ \t]*"
+    rb"(?:^|[;:])[ \t\f]*(?:from[ \t]*([. \t]*[.\w\x80-\xff]*?)[ \t]*\bimport[ \t]*"
     rb"(?:\(((?:[^)#]|#[^\n]*)*)\)|([^\n;#(]+))|import[ \t]+([^\n;#]+))",
     re.MULTILINE,
 )
@@ -135,7 +135,7 @@ def _imports_in(source: bytes) -> Iterator[tuple[str, int]]:
     """The modules that a source may import: as (name, leading dots)."""
     lines = _LINE_END.sub(b"\n", source.removeprefix(codecs.BOM_UTF8)).replace(b"\\\n", b" ")
     for origin, several, names, plain in _IMPORT.findall(lines):
-        base = origin.decode("utf-8", "replace")
+        base = b"".join(origin.split()).decode("utf-8", "replace")
         level = len(base) - len(base.lstrip("."))
         base = base.lstrip(".")
         if origin:

@@ -237,7 +237,7 @@ def parse_batch(
         queued_ms=stored_fields.time_ms(raw[b"queued_ms"]),
         started_ms=stored_fields.maybe_time_ms(raw.get(b"started_ms")),
         finished_ms=stored_fields.maybe_time_ms(raw.get(b"finished_ms")),
-        epochs=[_parse_epoch(raw, number) for number in range(1, int(raw.get(b"epoch", 0)) + 1)],
+        epochs=_parse_epochs(raw),
         report=cast(Report, stored_fields.json_object(raw.get(b"report") or b"{}")),
         error=stored_fields.maybe_error(raw.get(b"error")),
         rest=next((state for state in RECORD_STATES if rest and state == rest.decode()), None),
@@ -248,6 +248,13 @@ def parse_batch(
         leftovers=tuple(map(str, loads(raw.get(b"leftovers") or b"[]"))),
         reduced={name.decode(): state for name, state in reduced.items()},
     )
+
+
+def _parse_epochs(raw: Mapping[bytes, bytes]) -> list[Epoch]:
+    count = int(raw.get(b"epoch", 0))
+    if b"owner:%d" % (count + 1) in raw:
+        raise ValueError(f"it has an owner of an epoch after the last one, {count}")
+    return [_parse_epoch(raw, number) for number in range(1, count + 1)]
 
 
 def _parse_epoch(raw: Mapping[bytes, bytes], number: int) -> Epoch:
