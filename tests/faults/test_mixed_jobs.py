@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 import tempfile
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -116,7 +117,7 @@ def test_sizes_are_flat_over_mixed_jobs_and_good_ones_are_right(
 
     with suppress(AssertionError):
         wait_until(lambda: not grown(), 30, "sizes as before")
-    print(f"before: {before}", f"after: {sizes(crew, folder)}", mix.ended, sep="\n")
+    sys.stdout.write(f"before: {before}\nafter: {sizes(crew, folder)}\n{mix.ended}\n")
     assert grown() == {}
     crew.__exit__()
     assert os.listdir(folder) == []
