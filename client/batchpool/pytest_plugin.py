@@ -94,8 +94,11 @@ def _order(marker: pytest.Mark) -> "tuple[JsonObject, bool]":
     order = dict(marker.kwargs)
     confirm = bool(order.pop("confirm", False))
     for name in ("arms", "fail_unless"):
-        if isinstance(order.get(name), str):
-            order[name] = [order[name]]
+        given = order.get(name, ())
+        if isinstance(given, str):
+            order[name] = [given]
+        elif not isinstance(given, list | tuple):
+            raise ValueError(f"{name} must be a list, got {given!r}")
     order["fail_unless"] = [*marker.args, *order.get("fail_unless", ())]
     if "arms" in order:
         order["arms"] = [_arm(arm) for arm in order["arms"]]

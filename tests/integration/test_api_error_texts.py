@@ -143,6 +143,7 @@ BODIES: list[tuple[bytes, str]] = [
     ),
     (b'{"items": %s%s}' % (b"[" * 101, b"]" * 101), "nested deeper than 100 levels"),
     (b'{"task": "echo"} {}', "not JSON: Extra data at line 1, column 18"),
+    (b'{"task', "not JSON: Unterminated string starting at line 1, column 2"),
 ]
 
 

@@ -38,6 +38,10 @@ def test_is_mistyped():
 def test_has_one_arm():
     pass
 
+@pytest.mark.compare("a > b", arms=None, **SLEEPS)
+def test_has_no_arms():
+    pass
+
 GRID = {"backend": ["sequential", "thread-pool"], "concurrency": [1]}
 @pytest.mark.compare(grid=GRID, fail_unless="thread-pool 1 > 0.01 * sequential", **SLEEPS)
 def test_has_a_grid(comparison):
@@ -73,7 +77,8 @@ def test_conditions_pass_fail_and_skip_tests(tmp_path: Path) -> None:
         name: word for word, name in re.findall(r"^(\w+) test_speed\.py::(\w+)", told, re.MULTILINE)
     }
     assert outcome["test_is_refused"] == outcome["test_is_mistyped"] == "ERROR", told
-    assert outcome["test_has_no_marker"] == "ERROR"
+    assert outcome["test_has_no_marker"] == outcome["test_has_no_arms"] == "ERROR"
+    assert "arms must be a list, got None" in told and "TypeError" not in told
     assert outcome["test_has_nothing_to_do_with_it"] == "PASSED"
     assert outcome["test_has_one_arm"] == "ERROR" and outcome["test_has_a_grid"] == "PASSED", told
     assert "must have 2 to 20 arms, got 1" in told and "another exception" not in told

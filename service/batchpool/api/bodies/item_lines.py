@@ -92,7 +92,7 @@ def _parse(parser: StrictParser, number: int, text: str) -> Any:
     try:
         return parser.parse(text)
     except JSONDecodeError as error:
-        reason = f"not JSON: {error.msg} at column {error.colno}"
+        reason = f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}"
     except MalformedBody as error:
         reason = error.detail
     raise MalformedBody(f"line {number}: {reason}")

@@ -180,9 +180,9 @@ def parse_json(body: bytes | memoryview) -> Any:
     try:
         return parser.parse(text)
     except json.JSONDecodeError as error:
-        raise MalformedBody(
-            f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from None
+        reason = error.msg.removesuffix(" at")
+        place = f"line {error.lineno}, column {error.colno}"
+        raise MalformedBody(f"not JSON: {reason} at {place}") from None
 
 
 def check_headers(
