@@ -59,7 +59,7 @@ CHANGED: dict[str, str] = {
     "!//v1/jobs/{job_id}/records/get/parameters*": "records are read in part",
     "+*/properties/logs": "what items print and log is kept",
     "+*/properties/log": "with their records",
-    "+*/required/log": "with their records",
+    "-//v1/jobs/{job_id}/records/get/*/items/required": "with `fields` a record has those only",
     "+//v1/jobs/{job_id}/values": "values are read without their records",
     "+//v1/jobs/{job_id}/report": "a job as one file",
     "+//v1/comparisons/{comparison_id}/report": "a comparison as one file",
