@@ -26,7 +26,8 @@ def test_auto_says_over_http_what_it_chose_and_why(crew: StackProcesses) -> None
         assert chosen["backend"] in ("asyncio", "thread-pool")
         assert chosen["concurrency"] == job["batches"][0]["effective_concurrency"] > 4
         assert chosen["measured"]["remembered"] == remembered
-        assert "it waits" in chosen["why"]
+        # On a busy machine the first items seem to compute, until it is seen that nothing does.
+        assert "it waits" in chosen["why"] or "CPUs were used" in chosen["why"]
 
 
 def test_a_cancel_in_mid_probe_ends_what_runs(shared_crew: StackProcesses) -> None:
