@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from batchpool.ledger.blocks.item_codec import ITEMS_PER_BLOCK
+from batchpool.ledger.blocks.stored_items import KEPT_PARTS
 from tests.faults.servers import Server
 from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
@@ -89,13 +90,15 @@ def test_items_that_are_read_as_they_are_needed_wait_for_redis(
 ) -> None:
     crew.start("batchpool.reconciler")
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
-    count, log = 3 * ITEMS_PER_BLOCK, tmp_path / "runs"
-    job_id = post(crew, log, count, 0.0005, backend, items=list(range(count)))
+    # Fewer blocks would all be read before the first item begins.
+    count, log = (KEPT_PARTS + 2) * ITEMS_PER_BLOCK, tmp_path / "runs"
+    job_id = post(crew, log, count, 0, backend, items=list(range(count)))
     crew.wait_running(job_id, recorded=20)
     server.freeze() if how == "frozen" else server.kill()
-    time.sleep(4)
+    time.sleep(3)
     begun = len(runs_of(log))
-    assert 0 < begun < count, "all items had been read before"
+    time.sleep(0.5)
+    assert 0 < begun == len(runs_of(log)) < count, "it does not wait for Redis"
     server.thaw() if how == "frozen" else server.start()
     job = crew.finish(job_id, 60)
     assert (job["state"], job["sum"]) == ("succeeded", sum(range(count)))
