@@ -67,10 +67,12 @@ def version(project: Path, task: str = "t") -> str:
         "from shopped.last import(N)\n",
         "from . import t\nfrom.linked import N\n",
         "from .  linked import N\n",
+        "from important import N\n",
+        "from  important  import  N\n",
     ],
 )
 def test_an_import_is_found_however_it_is_written(project: Path, source: str) -> None:
-    for path in (project / "größe.py", project / "tasks" / "linked.py"):
+    for path in (project / "größe.py", project / "important.py", project / "tasks" / "linked.py"):
         path.write_text("from shopped.last import N\n", encoding="utf-8")
     (project / "tasks" / "t.py").write_bytes((source + TASK).encode())
     first = version(project)

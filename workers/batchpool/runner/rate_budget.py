@@ -1,5 +1,6 @@
 """The budget of a rate in Redis, which all workers share."""
 
+from contextlib import suppress
 from math import inf
 from time import monotonic
 
@@ -81,7 +82,8 @@ class RateBudget:
         except ResponseError as refusal:
             if not is_about_data(refusal):
                 raise
-            self._note_broken()
+            with suppress(*UNREACHABLE):
+                self._note_broken()
             return Lease(0, monotonic() + RETRY_AFTER_S)
         self._clock.note(sent_s, monotonic(), now_us / 1e6)
         begin_s = self._clock.monotonic_at(begin_us / 1e6)

@@ -20,7 +20,7 @@ _STDLIB = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 _INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 # Wherever in a statement it stands; a match in a text only looks at a file too many.
 _IMPORT = re.compile(
-    rb"(?:^|[;:])[ \t\f]*(?:from[ \t]*([. \t]*[.\w\x80-\xff]*?)[ \t]*\bimport[ \t]*"
+    rb"(?:^|[;:])[ \t\f]*(?:from[ \t]*+((?:\.[ \t]*+)*+[.\w\x80-\xff]*?)[ \t]*+\bimport\b[ \t]*"
     rb"(?:\(((?:[^)#]|#[^\n]*)*)\)|([^\n;#(]+))|import[ \t]+([^\n;#]+))",
     re.MULTILINE,
 )
