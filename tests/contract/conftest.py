@@ -106,11 +106,14 @@ SAMPLE = [
 ]
 """Each backend, start method, pool and dispatch; the full run has each with each."""
 FEW = [
-    way for way in SAMPLE if way.in_process or ("spawn" not in way.name and way.dispatch == "map")
+    way
+    for way in SAMPLE
+    if way.in_process or (way.start_method == "forkserver" and way.dispatch == "map")
 ]
 """Without a second way to start or feed the same children."""
-OF_STARTS = ("test_concurrency.py", "test_ends.py")
-"""Files about what starts and ends children: they have SAMPLE in `make test`, the others FEW."""
+OF_STARTS = "test_concurrency.py"
+"""The file about what starts children. In `make test` it has SAMPLE, as have tests that hold for
+none of FEW; the others have FEW."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -122,7 +125,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "way" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("ways")
         ways = [way for way in ALL if mark is None or mark.args[0](way)]
-        sample = SAMPLE if metafunc.definition.path.name in OF_STARTS else FEW
+        is_of_starts = metafunc.definition.path.name == OF_STARTS
+        sample = SAMPLE if is_of_starts or not set(ways) & set(FEW) else FEW
         marks = {way: () if way in sample else pytest.mark.full for way in ways}
         cases = [pytest.param(way, id=way.name, marks=marks[way]) for way in ways]
         metafunc.parametrize("way", cases)

@@ -259,7 +259,7 @@ def test_a_request_repeated_after_a_kill_is_one_comparison(
 
 @pytest.mark.parametrize(
     ("what", "when"),
-    [("cancel", "after"), ("delete", "before"), *full(("cancel", "before"), ("delete", "after"))],
+    [("delete", "before"), *full(("cancel", "before"), ("cancel", "after"), ("delete", "after"))],
 )
 def test_a_cancel_or_delete_repeated_after_a_kill_leaves_nothing(
     comparing: Comparing, tmp_path: Path, when: str, what: str

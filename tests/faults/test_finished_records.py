@@ -16,7 +16,7 @@ from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
-BACKENDS = ["sequential", "thread-pool", *full("threading", "auto")]
+BACKENDS = ["thread-pool", *full("sequential", "threading", "auto")]
 
 
 def runs_in(folder: Path) -> Counter[int]:

@@ -15,7 +15,7 @@ COUNT = 40
 @pytest.mark.parametrize("how", ["return", *full("raise", "exit")])
 @pytest.mark.parametrize(
     "backend",
-    ["sequential", "thread-pool", "asyncio", "process-pool", *full("threading", "multiprocessing")],
+    ["thread-pool", "asyncio", "process-pool", *full("sequential", "threading", "multiprocessing")],
 )
 def test_the_child_of_a_task_that_forks_is_nobody(
     crew: StackProcesses, tmp_path: Path, backend: str, how: str
@@ -34,9 +34,9 @@ def test_the_child_of_a_task_that_forks_is_nobody(
 @pytest.mark.parametrize(
     ("backend", "more"),
     [
-        ("multiprocessing", {}),
         ("process-pool", {"pool": "fresh", "chunksize": 1}),
         *full(
+            ("multiprocessing", {}),
             ("multiprocessing", {"start_method": "fork"}),
             ("multiprocessing", {"start_method": "spawn"}),
             ("process-pool", {"pool": "fresh", "start_method": "fork", "chunksize": 1}),

@@ -21,7 +21,7 @@ TASKS = str(Path(__file__).with_name("tasks"))
 
 @pytest.mark.parametrize(
     ("backend", "freezes"),
-    [("thread-pool", 1), ("process-pool", 1), *full(("thread-pool", 4), ("process-pool", 4))],
+    [("thread-pool", 1), *full(("process-pool", 1), ("thread-pool", 4), ("process-pool", 4))],
 )
 def test_a_frozen_and_thawed_worker_writes_nothing(
     crew: StackProcesses, backend: str, freezes: int
@@ -34,7 +34,7 @@ def test_a_frozen_and_thawed_worker_writes_nothing(
 
 @pytest.mark.parametrize(
     "backend",
-    ["thread-pool", "process-pool", *full("sequential", "threading", "multiprocessing")],
+    ["process-pool", *full("sequential", "threading", "thread-pool", "multiprocessing")],
 )
 def test_the_runner_of_a_frozen_worker_begins_no_item_after_a_refused_write(
     crew: StackProcesses, tmp_path: Path, backend: str

@@ -36,11 +36,9 @@ CASES = [
 ]
 WALK = [(case, point) for case in CASES for point in case.points]
 SAMPLE = {
-    ("batchpool.worker", "after pop"),
     ("batchpool.worker", "after claim"),
     ("batchpool.worker", "before flush"),
     ("batchpool.worker", "after finish"),
-    ("batchpool.reconciler", "after expire"),
     ("batchpool.reconciler", "before requeue"),
 }
 """The others are walked by the full run, and wherever the ledger or a worker changes."""

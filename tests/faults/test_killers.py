@@ -11,9 +11,9 @@ from tests.support.waiting import wait_until
 TASKS = str(Path(__file__).parent / "tasks")
 COUNT = 40
 WAYS = [
-    ("process-pool", {"start_method": "forkserver"}),
     ("thread-pool", {}),
     *full(
+        ("process-pool", {"start_method": "forkserver"}),
         ("process-pool", {"start_method": "fork"}),
         ("process-pool", {"start_method": "spawn"}),
         ("multiprocessing", {"start_method": "forkserver"}),

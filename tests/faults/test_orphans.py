@@ -20,12 +20,9 @@ WALK = [
     for victim in ("worker", "runner")
 ]
 SAMPLE = [
-    ("process-pool", "fork", "sleep", "worker"),
-    ("process-pool", "spawn", "stuck-in-c", "runner"),
     ("process-pool", "forkserver", "stuck-in-c", "worker"),
     ("multiprocessing", "fork", "stuck-in-c", "worker"),
-    ("multiprocessing", "spawn", "sleep", "worker"),
-    ("multiprocessing", "forkserver", "sleep", "runner"),
+    ("multiprocessing", "spawn", "sleep", "runner"),
 ]
 
 

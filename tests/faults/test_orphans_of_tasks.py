@@ -30,7 +30,7 @@ def test_orphans_are_reaped_while_the_batch_runs(crew: StackProcesses, backend: 
     assert peak <= 100
 
 
-@pytest.mark.parametrize("backend", ["sequential", "process-pool", *full("multiprocessing")])
+@pytest.mark.parametrize("backend", ["process-pool", *full("sequential", "multiprocessing")])
 @pytest.mark.parametrize("count", [100, *full(1000)])
 def test_many_processes_that_are_left_end_with_their_batch(
     crew: StackProcesses, backend: str, count: int
@@ -45,7 +45,7 @@ def test_many_processes_that_are_left_end_with_their_batch(
     check_time(f"the end of {count} processes that a task left", time.monotonic() - ended, 2.0)
 
 
-@pytest.mark.parametrize("backend", ["sequential", "thread-pool", "process-pool"])
+@pytest.mark.parametrize("backend", ["process-pool", *full("sequential", "thread-pool")])
 def test_a_helper_kept_between_jobs_is_made_anew(crew: StackProcesses, backend: str) -> None:
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
     how = {} if backend == "sequential" else {"concurrency": 1}

@@ -14,11 +14,11 @@ from tests.support.waiting import check_time, wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
 BACKENDS = [
-    *("thread-pool", "process-pool", "asyncio"),
-    *full("sequential", "threading", "multiprocessing"),
+    *("thread-pool", "process-pool"),
+    *full("asyncio", "sequential", "threading", "multiprocessing"),
 ]
-IN_C = ["thread-pool", "process-pool", *full("sequential", "threading", "multiprocessing")]
-LEAKS = [("thread-pool", "thread"), ("process-pool", "child"), ("multiprocessing", "grandchild")]
+IN_C = ["thread-pool", *full("process-pool", "sequential", "threading", "multiprocessing")]
+LEAKS = [("process-pool", "child"), ("multiprocessing", "grandchild")]
 OTHER_LEAKS = [
     (backend, leaves)
     for backend in ("thread-pool", "process-pool", "multiprocessing")

@@ -24,11 +24,16 @@ SECONDS = 0.004
 UNFLUSHED_S = 0.2
 SMALL = [
     ("process-pool", "spawn"),
-    ("multiprocessing", "fork"),
     ("thread-pool", None),
+]
+WAYS = [
+    *SMALL,
+    ("process-pool", "fork"),
+    ("process-pool", "forkserver"),
+    ("multiprocessing", "fork"),
+    ("sequential", None),
     ("auto", None),
 ]
-WAYS = [*SMALL, ("process-pool", "fork"), ("process-pool", "forkserver"), ("sequential", None)]
 MANY = 5
 
 

@@ -13,7 +13,6 @@ import pytest
 
 from batchpool.client import Client
 from batchpool.stack.local_stack import LocalStack, StackOptions
-from tests.support.sampling import full
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 ADDRESS = "localhost:8000"
@@ -94,7 +93,9 @@ def test_the_commands_go_as_shown(stack: LocalStack) -> None:
         assert "succeeded" in shell(command, stack)
 
 
-@pytest.mark.parametrize("iterations", ["20000", *full("800000")])
+@pytest.mark.parametrize(
+    "iterations", ["20000", pytest.param("800000", marks=[pytest.mark.full, pytest.mark.alone])]
+)
 def test_the_comparison_goes_as_shown(stack: LocalStack, iterations: str) -> None:
     (command,) = commands(block("console", "batchpool compare"))
     assert command.count("iterations=800000") == 1
