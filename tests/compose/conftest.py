@@ -7,6 +7,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,27 @@ def docker_engine() -> None:
 
 
 @pytest.fixture(scope="session")
-def compose(docker_engine: None) -> Iterator[ComposeStack]:
+def compose(docker_engine: None, pytestconfig: pytest.Config) -> ComposeStack:
+    """The stack, until the last test of this folder has ended."""
+    return pytestconfig.stash[_RUNNING].enter_context(_stack())
+
+
+_RUNNING: pytest.StashKey[ExitStack] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_RUNNING] = ExitStack()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the stack with the folder and not with the session: its health checks cost CPU time."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        item.config.stash[_RUNNING].close()
+
+
+@contextmanager
+def _stack() -> Iterator[ComposeStack]:
     project = f"batchpool-test-{uuid.uuid4().hex[:8]}"
     own = {"BATCHPOOL_HOST_PORT": "0", "BATCHPOOL_IMAGE_TAG": project}
     os.environ.update(own)
