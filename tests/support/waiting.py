@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 PATIENCE = 5
-MOST_PAUSE_S = 0.05
+MOST_PAUSE_S = 0.1
 _Found = TypeVar("_Found")
 
 
