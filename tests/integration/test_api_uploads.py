@@ -17,6 +17,7 @@ from batchpool.api.problems import Problem
 from batchpool.api.serving import late_body
 from batchpool.ledger.jobs import Jobs
 from tests.integration.api_process import Api
+from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
@@ -388,7 +389,7 @@ def test_an_upload_in_chunks_is_taken(api: Api, stage: Any) -> None:
     assert (status, len(plan["batches"])) == (200, 3), plan
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGKILL, *full(signal.SIGTERM)])
 def test_an_upload_dies_with_its_api(start_api: Any, stage: Any, number: signal.Signals) -> None:
     api = start_api()
     under_way = Upload(api)

@@ -32,9 +32,10 @@ def version(item, params):
 """
 PROCESSES = [
     ("auto", None),
-    ("process-pool", "forkserver"),
     ("multiprocessing", "spawn"),
-    *full(("process-pool", "spawn"), ("multiprocessing", "forkserver")),
+    *full(
+        ("process-pool", "forkserver"), ("process-pool", "spawn"), ("multiprocessing", "forkserver")
+    ),
 ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from batchpool.system.process_tree import descendants, is_alive
+from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
@@ -68,7 +69,7 @@ def test_a_pool_that_waits_for_the_next_batch_is_shown_with_its_children(
     assert len(pool["pids"]) == 2 and all(map(is_alive, pool["pids"]))
 
 
-@pytest.mark.parametrize("backend", ["thread-pool", "process-pool"])
+@pytest.mark.parametrize("backend", ["process-pool", *full("thread-pool")])
 def test_a_worker_killed_in_mid_batch_costs_no_item(crew: StackProcesses, backend: str) -> None:
     lease = {"BATCHPOOL_LEASE_S": "3"}
     crew.start("batchpool.reconciler", **lease)

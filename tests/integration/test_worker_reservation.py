@@ -184,7 +184,9 @@ def test_a_late_release_of_an_earlier_holder_releases_no_worker(driver: Driver) 
     assert driver.seated(taken) and driver.reservations.is_current(taken)
 
 
-@pytest.mark.parametrize("gone", ["comparison deleted", "comparison ended", "slot wanted anew"])
+@pytest.mark.parametrize(
+    "gone", ["slot wanted anew", *full("comparison deleted", "comparison ended")]
+)
 def test_a_worker_goes_back_when_its_slot_is_gone_without_a_message(
     driver: Driver, gone: str
 ) -> None:
