@@ -9,6 +9,7 @@ from batchpool.charts.svg import Caption, Table, chart, circle, horizontal, path
 from batchpool.charts.visible_text import wrapped
 
 _LEFT, _TOP, _STEPS = 40, 24, 40
+_WORDS_PX = 190
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,15 @@ def draw(points: Sequence[Point], law: Law | None, reason: str = "", width: int 
     height = 266 + top
     first = min((p.in_flight for p in points), default=1.0)
     furthest = max((p.in_flight for p in points), default=1.0)
-    highest = max((p.high or p.speedup for p in points), default=1.0)
     x = LinearScale(0, furthest * (1.75 if law else 1.12), _LEFT, width - 14)
+    until = min(x.high, furthest * 2)
+    drawn = _values(law, (first, until)) if law else []
+    highest = max([p.high or p.speedup for p in points] + [speedup for _, speedup in drawn] or [1])
     y = LinearScale(0, highest * 1.15, height - 38, top)
     body = _axes(points, x, y) + _ideal(x, y)
     if law:
         body += path("fit", _curve(law, (first, furthest), x, y))
-        body += path("fit beyond", _curve(law, (furthest, min(x.high, furthest * 2)), x, y))
+        body += path("fit beyond", _curve(law, (furthest, until), x, y))
     body += "".join(text(0, 10 + 15 * at, line, "t2") for at, line in enumerate(lines))
     body += "".join(_point(point, x, y) for point in points)
     return chart("chart curve", (width, height), body, _caption(points, law, reason))
@@ -104,17 +107,22 @@ def _ideal(x: LinearScale, y: LinearScale) -> str:
     start, end = (x(0), y(0)), (x(edge), y(edge))
     line = path("ideal", _line([start, end]))
     words = "each task in flight counts fully"
-    if end[0] + 190 <= x.end:
-        return line + text(end[0] + 8, end[1] + 12, words)
-    return line + text(end[0] - 10, max(y.end - 2, end[1] - 6), words, "end halo")
+    if end[0] - 10 - _WORDS_PX >= _LEFT:
+        return line + text(end[0] - 10, max(y.end - 2, end[1] - 6), words, "end halo")
+    return line + text(end[0] + 8, end[1] + 12, words)
 
 
 def _curve(law: Law, span: tuple[float, float], x: LinearScale, y: LinearScale) -> str:
     low, high = span
     if high <= low:
         return ""
-    values = [low + (high - low) * step / _STEPS for step in range(_STEPS + 1)]
-    return _line([(x(value), y(law(value))) for value in values])
+    return _line([(x(in_flight), y(speedup)) for in_flight, speedup in _values(law, span)])
+
+
+def _values(law: Law, span: tuple[float, float]) -> list[tuple[float, float]]:
+    low, high = span
+    steps = [low + (high - low) * step / _STEPS for step in range(_STEPS + 1)]
+    return [(in_flight, law(in_flight)) for in_flight in steps]
 
 
 def _line(points: Sequence[tuple[float, float]]) -> str:

@@ -204,6 +204,16 @@ def test_a_difference_that_is_not_shown_is_hatched_and_pale() -> None:
     assert 'class="h5"' not in drawn
 
 
+@pytest.mark.parametrize("law", [Law(1, 0.01, 0), Law(1, 0.3, 0.02), Law(1.1, 0, 0)])
+def test_a_curve_stays_on_its_chart_beyond_what_was_measured(law: Law) -> None:
+    drawn = scaling_curve.draw([Point(at, law(at)) for at in (1, 2, 4)], law)
+    fits = [path for path in ElementTree.fromstring(drawn).iter() if "fit" in path.get("class", "")]
+    assert len(fits) == 2
+    for fit in fits:
+        heights = [float(pair.split()[1]) for pair in fit.attrib["d"][1:].split("L")]
+        assert min(heights) >= scaling_curve._TOP
+
+
 def test_a_curve_ends_at_twice_what_was_measured() -> None:
     law = Law(1.0, 0.0, 0.0)
     drawn = scaling_curve.draw([Point(1, 1.0), Point(2, 2.0)], law)
