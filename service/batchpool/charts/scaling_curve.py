@@ -10,6 +10,7 @@ from batchpool.charts.visible_text import wrapped
 
 _LEFT, _TOP, _STEPS = 40, 24, 40
 _WORDS_PX = 190
+"""Room for the words at the ideal line."""
 
 
 @dataclass(frozen=True)
