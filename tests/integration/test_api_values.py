@@ -3,9 +3,11 @@
 import json
 import random
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import psutil
 import pytest
 from redis import Redis
@@ -13,6 +15,7 @@ from redis import Redis
 from batchpool.client import Client
 from batchpool.ledger import keys
 from batchpool.ledger.blocks import block_values
+from batchpool.ledger.blocks.block_head import BlockHead
 from tests.integration.api_process import Api
 from tests.support.waiting import check_time
 
@@ -95,6 +98,60 @@ def test_blocks_in_any_order_across_windows_give_each_value_in_its_place(
         assert stage.get(f"/v1/jobs/{job_id}/values?cursor={first}") == expected[first:]
     lines = stage.http.get(f"/v1/jobs/{job_id}/values", headers=NDJSON).text
     assert lines == "".join(f"{value}\n" for value in expected)
+
+
+VALUES = [7, -0.1, "a,b\n[", "é\u2028", None, {"x": [1, 2]}, [], True, "", 1e300, "[1]"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_blocks_apart_and_blocks_across_each_other_give_the_same(
+    stage: Any, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(block_values, "WINDOW", 5)
+    chance = random.Random(seed)
+    items = [chance.choice(VALUES) for _ in range(60)]
+    failed = frozenset(chance.sample(range(60), seed))
+    job_id = stage.post(task="echo", items=items)["id"]
+
+    def some_across(outcomes: list[Any]) -> list[list[Any]]:
+        cuts = sorted(chance.sample(range(1, 60), 9))
+        blocks = [outcomes[a:b] for a, b in zip([0, *cuts], [*cuts, 60], strict=True)]
+        at = chance.randrange(8)
+        two = blocks[at] + blocks[at + 1]
+        blocks[at : at + 2] = [two[::2], two[1::2]]
+        chance.shuffle(blocks)
+        return [block for block in blocks if block]
+
+    stage.run(job_id, 0, fail=failed, order=some_across)
+    path = f"/v1/jobs/{job_id}/values?missing="
+    whole = [None if at in failed else item for at, item in enumerate(items)]
+    assert stage.get(path + "null") == whole
+    assert stage.get(path + "null&cursor=11&limit=30") == whole[11:41]
+    there = [item for at, item in enumerate(items) if at not in failed]
+    assert stage.get(path + "skip") == there
+    lines = stage.http.get(path + "skip", headers=NDJSON).text
+    assert [json.loads(line) for line in lines.split("\n")[:-1]] == there
+
+
+@pytest.mark.parametrize("text", ["[1,NaN]", " [1,2]", "[1,2", "[1]", '{"1":2}', "[1,2]]", 5, None])
+def test_only_the_text_of_a_list_of_that_length_is_passed_on(stage: Any, text: object) -> None:
+    job_id = stage.post(task="echo", items=[1, 2])["id"]
+    stage.run(job_id, 0)
+    key, redis = keys.batch_key(job_id, 0) + ":blocks", stage.redis
+    columns = msgpack.unpackb(zlib.decompress(redis.lindex(key, 0)), strict_map_key=False)
+    redis.lset(key, 0, zlib.compress(msgpack.packb(columns | {"v": text})))
+    found = [1, 2] if text == " [1,2]" else [None, None]
+    assert stage.get(f"/v1/jobs/{job_id}/values?missing=null") == found
+
+
+def test_a_header_that_does_not_fit_its_block_adds_no_value(stage: Any) -> None:
+    job_id = stage.post(task="echo", items=[1, 2, 3])["id"]
+    stage.run(job_id, 0, order=lambda outcomes: [outcomes[:2], outcomes[2:]])
+    key = keys.batch_key(job_id, 0) + ":heads"
+    whole = BlockHead(epoch=1, first=0, last=2, counts={"succeeded": 3})
+    stage.redis.lset(key, 0, whole.dump())
+    stage.redis.lset(key, 1, b"rubbish")
+    assert stage.get(f"/v1/jobs/{job_id}/values?missing=null") == [1, 2, None]
 
 
 def test_a_broken_block_is_said_and_not_left_out(stage: Any) -> None:

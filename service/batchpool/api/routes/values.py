@@ -1,6 +1,7 @@
 """/v1/jobs/{id}/values: what the tasks returned, by item index."""
 
 from collections.abc import Iterable, Iterator
+from json import loads
 from typing import Any
 
 from flask import Blueprint, Response
@@ -58,37 +59,38 @@ def _check_whole(job: JobEntry) -> None:
         )
 
 
-def _present(windows: Iterable[list[Any]], missing: str) -> Iterator[list[Any]]:
-    """Each window with what stands for a missing value, or without it.
+def _present(windows: Iterable[list[Any] | str], missing: str) -> Iterator[str]:
+    """Each window as the text of a list, with what stands for a missing value, or without it.
 
     Raises:
         Conflict: `missing` is `fail`, and a value that was counted cannot be read.
     """
-    for window in windows:
-        if missing == "null":
-            yield [None if value is NO_VALUE else value for value in window]
+    for values in windows:
+        if isinstance(values, str):
+            yield values
+        elif missing == "null":
+            yield encode([None if value is NO_VALUE else value for value in values])
         elif missing == "skip":
-            yield [value for value in window if value is not NO_VALUE]
-        elif any(value is NO_VALUE for value in window):
+            yield encode([value for value in values if value is not NO_VALUE])
+        elif any(value is NO_VALUE for value in values):
             raise Conflict("values cannot be read; GET /v1/broken names what is broken")
         else:
-            yield window
+            yield encode(values)
 
 
-def _as_list(windows: Iterable[list[Any]]) -> Iterator[str]:
+def _as_list(lists: Iterable[str]) -> Iterator[str]:
     before = "["
-    for window in windows:
-        if window:
-            yield before + encode(window)[1:-1]
+    for text in lists:
+        if text != "[]":
+            yield before + text[1:-1]
             before = ","
     yield "[]" if before == "[" else "]"
 
 
-def _as_lines(windows: Iterable[list[Any]]) -> Iterator[str]:
-    for window in windows:
-        text = encode(window)
+def _as_lines(lists: Iterable[str]) -> Iterator[str]:
+    for text in lists:
         # Between numbers and the like a comma can only be that of the list.
         if any(mark in text[1:] for mark in '"[{'):
-            yield "".join(encode(value) + "\n" for value in window)
-        elif window:
+            yield "".join(encode(value) + "\n" for value in loads(text))
+        elif text != "[]":
             yield text[1:-1].replace(",", "\n") + "\n"

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from json import dumps, loads
 from operator import sub
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import msgpack
 
@@ -111,6 +111,18 @@ class RecordColumns:
     def values(self) -> list[Any]:
         return self._json("v")
 
+    def values_text(self) -> str | None:
+        """The values as the block holds them: the text of a JSON list, without space around it.
+
+        None unless all records succeeded, with indices that follow each other.
+        """
+        text = self._raw["v"]
+        if any(self.state_codes) or not isinstance(self.indices, range) or text[:1] != "[":
+            return None
+        # Numbers are checked, but not made: that is most of what reading them costs.
+        self._check(loads(text, parse_float=len, parse_int=len, parse_constant=_refuse))
+        return text if text[-1:] == "]" else None
+
     def sums_seen(self) -> list[Any]:
         return self._json("g") if "g" in self._raw else [None] * len(self.indices)
 
@@ -143,7 +155,9 @@ class RecordColumns:
         return [logs.get(at) for at in range(len(self.indices))]
 
     def _json(self, letter: str) -> list[Any]:
-        found = loads(self._raw[letter])
+        return self._check(loads(self._raw[letter], parse_constant=_refuse))
+
+    def _check(self, found: object) -> list[Any]:
         if not isinstance(found, list) or len(found) != len(self.indices):
             raise ValueError("a column of the block has not as many values as there are records")
         return found
@@ -208,6 +222,10 @@ def _unpack(block: bytes, most: int, wanted: str) -> tuple[JsonObject, Sequence[
         raise ValueError(f"{count} records are said to be in the block")
     indices = list(accumulate(columns["i"])) if "i" in columns else range(first, first + count)
     return columns, indices, columns.get("s") or bytes(count)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _differences(numbers: Sequence[int]) -> list[int]:
