@@ -67,6 +67,7 @@ class Way:
 
     def run(self, context: RunnerContext, task: str, items: Any, **options: Any) -> BatchResult:
         """Run a task over items this way."""
+        limit_ns = options.pop("limit_ns", None)
         spec = RunSpec(
             task,
             params=options.pop("params", {}),
@@ -77,7 +78,7 @@ class Way:
             dispatch=self.dispatch,
             **options,
         )
-        return run_batch(BatchSpec(spec, items), context=context)
+        return run_batch(BatchSpec(spec, items, limit_ns=limit_ns), context=context)
 
 
 METHODS = ("fork", "spawn", "forkserver")

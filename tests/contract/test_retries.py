@@ -3,11 +3,14 @@
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
-from time import monotonic, process_time
+from threading import Event, Thread
+from time import monotonic, monotonic_ns, process_time
 from typing import Any
+
+import pytest
 
 from batchpool.retry_policy import RetryPolicy
 from tests.support.waiting import check_time
@@ -15,6 +18,11 @@ from tests.support.waiting import check_time
 AT_ONCE = RetryPolicy(max=2, delay_s=0)
 LONG = RetryPolicy(max=3, delay_s=60, max_delay_s=60, jitter="none", on=("ValueError",))
 SOON_S = 5.0
+
+with_queue = pytest.mark.ways(
+    lambda way: way.dispatch == "submit" or way.backend in ("process-pool", "interpreter-pool")
+)
+"""For the ways where items that were handed out wait in the queue of an executor."""
 
 
 def runs_in(folder: str) -> list[str]:
@@ -31,6 +39,24 @@ def alarm_every(seconds: float, call: Callable[[], None]) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def ticking(context: Any) -> Iterator[None]:
+    """Call `tick` from a thread, as the flush thread of a runner does."""
+    is_over = Event()
+
+    def tick() -> None:
+        while not is_over.wait(0.02):
+            context.tick()
+
+    thread = Thread(target=tick)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def test_each_attempt_runs_once_and_is_kept(way: Any, context: Any, folder: str) -> None:
@@ -108,3 +134,28 @@ def test_a_wait_for_the_rate_ends_with_a_drain(way: Any, context: Any) -> None:
     assert result.report.drained
     assert len(result.outcomes) <= 1
     check_time("the end", monotonic() - began_s, SOON_S)
+
+
+@with_queue
+def test_what_is_in_a_queue_when_the_batch_stops_has_its_last_error(way: Any, context: Any) -> None:
+    retries = RetryPolicy(max=3, delay_s=0.05, jitter="none", on=("ValueError",))
+    how = {"retries": retries, "concurrency": 1, "on_error": "stop"}
+    result = way.run(context, "raises", ["ValueError", "KeyError"], **how)
+    assert result.report.failed_fast
+    found = sorted((o.index, o.state, o.error["type"]) for o in result.outcomes)
+    assert found == [(0, "failed", "ValueError"), (1, "failed", "KeyError")]
+
+
+@with_queue
+def test_what_is_in_a_queue_near_the_limit_has_its_last_error(
+    way: Any, context: Any, folder: str
+) -> None:
+    way.run(context, "echo", [0], concurrency=1)
+    retries = RetryPolicy(max=1, delay_s=0.05, jitter="none")
+    params, limit_ns = {"folder": folder, "seconds": 1.3}, monotonic_ns() + 1_200_000_000
+    how = {"params": params, "retries": retries, "concurrency": 1}
+    with ticking(context) if way.in_process else nullcontext():
+        result = way.run(context, "first-flaky", range(2), limit_ns=limit_ns, **how)
+    found = sorted((o.index, o.state, o.attempt) for o in result.outcomes)
+    # The second attempt comes when the other item has ended, and counts no more.
+    assert found == [(0, "failed", 1), (1, "succeeded", 1)]

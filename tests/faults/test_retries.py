@@ -101,15 +101,25 @@ def test_a_wait_ends_with_a_cancel_or_the_time_limit(
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("backend", ["thread-pool", "multiprocessing"])
+@pytest.mark.parametrize(
+    ("backend", "dispatch"),
+    [
+        ("thread-pool", "map"),
+        ("thread-pool", "submit"),
+        ("multiprocessing", None),
+        ("process-pool", "map"),
+    ],
+)
 def test_an_item_that_waits_when_the_limit_comes_has_its_last_error(
-    crew: StackProcesses, tmp_path: Path, backend: str
+    crew: StackProcesses, tmp_path: Path, backend: str, dispatch: str | None
 ) -> None:
     start(crew)
     retries = {"max": 3, "delay_s": 1, "jitter": "none"}
     crew.run(task="echo", count=1, backend=backend, concurrency=1)
     how = {"backend": backend, "concurrency": 1, "count": 2, "timeout_s": 9}
-    # The other item has the only slot when the first one may be tried again.
+    how |= {"dispatch": dispatch} if dispatch else {}
+    # The other item has the only slot when the first one may be tried again: it was handed out to
+    # wait in the queue of an executor, or was not.
     body = order(tmp_path / "runs", params={"fails": 9, "seconds": 5}, retries=retries)
     job = crew.run(**(body | how))
     first, second = crew.records(job["id"])

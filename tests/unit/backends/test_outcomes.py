@@ -4,7 +4,8 @@ from math import inf
 from time import monotonic_ns, sleep
 from typing import Any
 
-from batchpool.backends.outcomes import BEFORE_LIMIT_NS, OutcomeCollector
+from batchpool.backends.item_source import ItemSource
+from batchpool.backends.outcomes import BEFORE_LIMIT_NS, BEGINS_WITHIN_NS, OutcomeCollector
 from batchpool.execution.record_buffer import RecordBuffer
 from batchpool.execution.stop_flag import StopFlag
 from batchpool.model import ExecutionSite, Outcome, RecordState, TaskError
@@ -145,6 +146,43 @@ def test_what_waits_when_the_limit_is_near_fails_with_its_last_error() -> None:
     assert states(seen) == [(10, "failed")] and taker.take_due(1) == []
     assert seen[0].error and seen[0].error["type"] == "a.F"
     assert (seen[0].attempt, len(seen[0].tries)) == (2, 1)
+
+
+def test_what_has_not_begun_again_when_the_limit_is_near_fails_with_its_last_error() -> None:
+    taker, seen, _ = intake()
+    policy = RetryPolicy(max=2, delay_s=0, jitter="none")
+    limit_ns = monotonic_ns() + BEFORE_LIMIT_NS + 10**8
+    taker.configure(policy, False, 5, limit_ns, find_running=lambda: {11})
+    for kind in ("a.E", "a.F"):
+        taker.add(outcome(index, "failed", kind) for index in (10, 11, 12))
+        assert taker.take_due(9) == [10, 11, 12]
+    sleep(0.1)
+    taker.give_up_at_limit()
+    # They may begin for a moment longer.
+    taker.add([outcome(12)])
+    assert states(seen) == [(12, "succeeded")]
+    sleep(BEGINS_WITHIN_NS / 1e9)
+    taker.give_up_at_limit()
+    assert states(seen) == [(12, "succeeded"), (10, "failed")]
+    assert seen[1].error and seen[1].error["type"] == "a.F"
+    assert (seen[1].attempt, len(seen[1].tries)) == (2, 1)
+    # What begins later all the same counts no more, and what runs is left to its end.
+    assert taker.unanswered([10, 11]) == [11]
+    assert taker.add([outcome(10), outcome(11)]) == 1
+    assert states(seen[2:]) == [(11, "succeeded")]
+    assert (seen[2].attempt, taker.open) == (3, 2)
+
+
+def test_what_was_given_up_is_not_handed_out_again() -> None:
+    taker, seen, gate = intake(retries=1)
+    items = ItemSource(range(10, 13), taker, gate)
+    assert items.take(2) == range(10, 12)
+    taker.add([outcome(10, "failed")])
+    assert items.take(1) == [10]
+    items.give_back([10, 11])
+    taker.give_up()
+    assert states(seen) == [(10, "failed")]
+    assert [list(items.take(1)) for _ in range(4)] == [[11], [12], [], []]
 
 
 def test_what_needs_no_judgement_goes_straight_to_the_buffer() -> None:

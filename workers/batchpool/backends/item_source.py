@@ -131,10 +131,12 @@ class ItemSource(Iterator[int]):
             if not most:
                 return ()
         with self._lock:
-            if self._again:
-                taken = self._again[:most]
+            while self._again:
+                # One that was given up meanwhile has its outcome.
+                taken = self._outcomes.unanswered(self._again[:most])
                 del self._again[:most]
-                return taken
+                if taken:
+                    return taken
             if self._has_retries and (due := self._outcomes.take_due(most)):
                 return due
             start = self._next

@@ -1,7 +1,7 @@
 """Collect the outcomes of a batch: each item's once; final ones go to the sink."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import heappop, heappush
 from math import inf
 from time import monotonic_ns
@@ -17,6 +17,8 @@ Sink = Callable[[Sequence[Outcome]], None]
 
 BEFORE_LIMIT_NS = 500_000_000
 """So long before the job's limit no failed item waits any more: its last error is written."""
+BEGINS_WITHIN_NS = 250_000_000
+"""So long after that, one that was handed out by then may begin: it may be behind short ones."""
 
 
 class OutcomeCollector:
@@ -45,7 +47,8 @@ class OutcomeCollector:
         self._tries: dict[int, tuple[FailedAttempt, ...]] = {}
         self._waiting: dict[int, Outcome] = {}
         self._due: list[tuple[int, int]] = []
-        self._begun_again_ns: dict[int, int] = {}
+        self._handed_out: dict[int, tuple[int, Outcome]] = {}
+        self._find_running: Callable[[], Collection[int]] = frozenset
         self._stop = False
         self._ends_ns: float = inf
         self._simple = True
@@ -54,7 +57,12 @@ class OutcomeCollector:
         self.changed = threading.Event()
 
     def configure(
-        self, policy: RetryPolicy, stop: bool, items: int, limit_ns: int | None = None
+        self,
+        policy: RetryPolicy,
+        stop: bool,
+        items: int,
+        limit_ns: int | None = None,
+        find_running: Callable[[], Collection[int]] = frozenset,
     ) -> None:
         """Set when a failed item is tried again, and whether a failure ends the batch.
 
@@ -62,7 +70,9 @@ class OutcomeCollector:
             items: how many will be run.
             limit_ns: the monotonic clock at the job's limit. What would be tried again later than
                 `BEFORE_LIMIT_NS` before it fails at once.
+            find_running: finds the items that run now.
         """
+        self._find_running = find_running
         self._ends_ns = inf if limit_ns is None else limit_ns - BEFORE_LIMIT_NS
         self._policy = policy
         self._stop = stop
@@ -107,10 +117,9 @@ class OutcomeCollector:
         """Add outcomes, some of which may have come before; returns how many were new."""
         with self._lock:
             fresh = [o for o in outcomes if not self._answered[o[0] - self._first]]
-            if self._begun_again_ns:
+            if self._handed_out:
                 # One of an earlier attempt may come a second time, while the next one runs.
-                begun = self._begun_again_ns
-                fresh = [o for o in fresh if o.started_ns >= begun.get(o[0], 0)]
+                fresh = [o for o in fresh if o.started_ns >= self._handed_out_ns(o[0])]
             for outcome in fresh:
                 self._answered[outcome[0] - self._first] = 1
             if self._simple:
@@ -127,10 +136,11 @@ class OutcomeCollector:
             since_ns: when they were sent; of those that were handed out again after that, another
                 place has the current attempt.
         """
-        answered, first, again = self._answered, self._first, self._begun_again_ns
-        found = [index for index in indices if not answered[index - first]]
-        if again and since_ns is not None:
-            found = [index for index in found if again.get(index, 0) <= since_ns]
+        answered, first = self._answered, self._first
+        with self._lock:
+            found = [index for index in indices if not answered[index - first]]
+            if self._handed_out and since_ns is not None:
+                found = [index for index in found if self._handed_out_ns(index) <= since_ns]
         return found
 
     def take_due(self, most: int) -> list[int]:
@@ -142,10 +152,8 @@ class OutcomeCollector:
             now_ns = monotonic_ns()
             while self._due and len(taken) < most and self._due[0][0] <= now_ns:
                 index = heappop(self._due)[1]
-                failed = self._waiting.pop(index)
                 self._answered[index - self._first] = 0
-                self._tries[index] = (*self._tries.get(index, ()), _to_attempt(failed))
-                self._begun_again_ns[index] = now_ns
+                self._handed_out[index] = now_ns, self._waiting.pop(index)
                 taken.append(index)
         return taken
 
@@ -160,18 +168,29 @@ class OutcomeCollector:
         with self._lock:
             return (self._due[0][0] - monotonic_ns()) / 1e9 if self._due else inf
 
-    def give_up(self) -> None:
-        """Pass on the failed items kept for a retry, which will not come."""
+    def give_up(self, but: Collection[int] = ()) -> None:
+        """Pass on the failed items whose next attempt has no outcome, and needs none any more.
+
+        Args:
+            but: those of which this attempt may still end.
+        """
         with self._lock:
-            failed = [self._with_history(outcome) for outcome in self._waiting.values()]
+            failed = list(self._waiting.values())
             self._waiting.clear()
             self._due.clear()
-        self._pass_on(failed)
+            for index in self._handed_out.keys() - but:
+                # What comes of it later counts no more.
+                self._answered[index - self._first] = 1
+                failed.append(self._handed_out.pop(index)[1])
+            final = [self._with_history(outcome) for outcome in failed]
+        self._pass_on(final)
 
     def give_up_at_limit(self) -> None:
-        """Do so once the job's limit is near: what the process knows ends with it."""
-        if self._waiting and monotonic_ns() >= self._ends_ns:
-            self.give_up()
+        """Do so once the job's limit is near, but for what runs: what the process knows ends."""
+        late_ns = monotonic_ns() - self._ends_ns
+        if late_ns >= 0 and (self._waiting or self._handed_out):
+            may_begin = late_ns < BEGINS_WITHIN_NS
+            self.give_up(but=self._handed_out.keys() if may_begin else self._find_running())
 
     def _pass_on(self, outcomes: Sequence[Outcome]) -> None:
         if outcomes:
@@ -180,7 +199,15 @@ class OutcomeCollector:
             self._sink(outcomes)
             self._count_final(len(outcomes))
 
+    def _handed_out_ns(self, index: int) -> int:
+        """When a failed item was handed out whose next attempt has no outcome yet; else 0."""
+        handed_out = self._handed_out.get(index)
+        return 0 if handed_out is None else handed_out[0]
+
     def _judge(self, outcome: Outcome) -> Outcome | None:
+        if before := self._handed_out.pop(outcome.index, None):
+            tries = self._tries.get(outcome.index, ())
+            self._tries[outcome.index] = (*tries, _to_attempt(before[1]))
         if outcome.state in ("failed", "timeout"):
             attempt = len(self._tries.get(outcome.index, ())) + 1
             if self._is_retried(outcome, attempt):

@@ -36,6 +36,7 @@ from batchpool.backends.item_source import ItemsInRedis, ItemSource
 from batchpool.backends.outcomes import OutcomeCollector, Sink
 from batchpool.backends.pacing import Budget, LocalBudget, Pacer
 from batchpool.errors import LimitReached, SpecError, UnsupportedBackend, UnsupportedOption
+from batchpool.execution.in_flight import read_in_flight
 from batchpool.execution.item_output import begin_batch
 from batchpool.execution.record_buffer import RecordBuffer
 from batchpool.model import (
@@ -134,7 +135,13 @@ def make_batch(
         stop_flag.close("failed_fast")
     begin_batch(spec.job_id, spec.run.logs)
     outcomes = OutcomeCollector(sink, stop_flag, spec.first, len(spec.items))
-    outcomes.configure(spec.run.retries, spec.run.on_error == "stop", items, spec.limit_ns)
+    outcomes.configure(
+        spec.run.retries,
+        spec.run.on_error == "stop",
+        items,
+        spec.limit_ns,
+        find_running=lambda: {index for index, _ in read_in_flight(context.folder)},
+    )
     context.on_tick = outcomes.give_up_at_limit
     return Batch(
         spec=spec,
