@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,12 +13,15 @@ import pytest
 from redis import Redis
 
 from batchpool.ledger.broken import Broken
+from batchpool.ledger.connection import connect
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.presence import Presence
+from batchpool.ledger.reconciler_presence import client_name, idle_reconcilers
 from batchpool.ledger.values.load_samples import ClassLoad, LoadSample
 from batchpool.reconciler.reconciler import Reconciler
 from batchpool.schemas.inventory_responses import Classes
 from batchpool.settings import ReconcilerSettings
+from tests.support.waiting import wait_until
 
 SETTINGS = ReconcilerSettings.from_env({"BATCHPOOL_CLASS_GONE_S": "15"})
 QUEUE = "rq:queue:batchpool:c311"
@@ -346,3 +350,21 @@ def test_jobs_are_cancelled_and_deleted_by_a_filter(stage: Any, watched: Watched
     # What has not ended is not deleted, whatever is asked for.
     assert [job["id"] for job in stage.get("/v1/jobs")["jobs"]] == [ids[2], ids[0]]
     assert not stage.redis.exists("bp:bulk")
+
+
+def test_a_reconciler_is_as_idle_as_the_busiest_of_its_connections(redis_url: str) -> None:
+    key = socket.gethostname(), os.getpid()
+    with (
+        connect(redis_url, name=client_name()) as busy,
+        connect(redis_url, name=client_name()) as rare,
+    ):
+        for each in (busy, rare):
+            each.ping()
+
+        def idle_s() -> list[int]:
+            busy.ping()
+            named = [each for each in busy.client_list() if each["name"] == client_name()]
+            return [int(each["idle"]) for each in named]
+
+        wait_until(lambda: idle_s()[-1] >= 2, 10, "the one that connected last is idle")
+        assert idle_reconcilers(busy)[key] <= 1

@@ -15,10 +15,12 @@ def client_name() -> str:
 
 def idle_reconcilers(redis: Commands) -> dict[tuple[str, int], int]:
     """Seconds since the last command of each connected reconciler, by host and PID."""
-    found = {}
+    found: dict[tuple[str, int], int] = {}
     for client in redis.client_list():
         prefix, _, rest = str(client.get("name", "")).partition(":")
         host, _, pid = rest.rpartition(":")
         if prefix == _PREFIX and pid.isdigit():
-            found[host, int(pid)] = int(client["idle"])
+            # It has more than one connection, and uses some of them rarely.
+            key, idle_s = (host, int(pid)), int(client["idle"])
+            found[key] = min(idle_s, found.get(key, idle_s))
     return found
