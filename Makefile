@@ -19,7 +19,7 @@ BESIDE := -n $(TEST_PROCESSES)
 ALONE := -o "testpaths=$(shell grep -rl 'mark\.alone' tests)"
 OR_NONE := || [ $$? -eq 5 ]
 # What walks the ledger, queue, worker and runner step by step; sizes of other tests are in test-full.
-WALKS := $(patsubst %,tests/faults/test_%.py,random_kills redis_away comparison_kills kill_points \
+WALKS := $(patsubst %,tests/faults/test_%.py,random_kills chaos redis_away comparison_kills kill_points \
 	orphans frozen_owner retries deploys spoiled_processes durability api_kills)
 # Both parts, also if the first one fails, so that `make test-again` knows of all that failed.
 both = failed=0; { $(1) $(OR_NONE); } || failed=1; { $(2) $(OR_NONE); } || failed=1; exit $$failed

@@ -68,6 +68,7 @@ def test_an_order_repeated_after_a_kill_is_one_job(
     assert [len(batch["epochs"]) for batch in job["batches"]] == [1, 1]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("when", POINTS)
 def test_several_jobs_repeated_after_a_kill_are_all_there_once(
     crew: StackProcesses, tmp_path: Path, when: str
@@ -109,6 +110,7 @@ def test_an_upload_repeated_after_a_kill_is_one_job(
     assert crew.redis.zcard(keys.JOBS) == 1
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("when", POINTS)
 def test_a_cancel_repeated_after_a_kill_ends_the_job(
     crew: StackProcesses, tmp_path: Path, when: str
@@ -125,6 +127,7 @@ def test_a_cancel_repeated_after_a_kill_ends_the_job(
     assert job["state"] == "cancelled" and job["progress"]["cancelled"] == ITEMS
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("when", POINTS)
 def test_a_delete_repeated_after_a_kill_leaves_nothing(
     crew: StackProcesses, tmp_path: Path, when: str

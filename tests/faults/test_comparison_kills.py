@@ -159,6 +159,7 @@ def test_after_a_driver_dies_at_a_step_another_continues_without_a_second_run(
     assert comparing.unrecorded(ended) == []
 
 
+@pytest.mark.full
 def test_drivers_killed_again_and_again_and_two_at_once_run_nothing_twice(
     comparing: Comparing,
 ) -> None:
@@ -218,6 +219,7 @@ def test_api_driver_and_a_worker_killed_in_mid_run_disturb_one_sample_that_is_re
     assert httpx.get(url + comparing.path).json()["conclusion"] == ended["conclusion"] != []
 
 
+@pytest.mark.full
 def test_a_run_during_which_redis_was_away_is_repeated(
     comparing: Comparing, server: Server
 ) -> None:

@@ -73,6 +73,7 @@ def test_a_batch_nobody_can_run_is_parked_with_the_reason_until_somebody_can(
     assert other.poll() is None
 
 
+@pytest.mark.full
 def test_old_and_new_code_run_side_by_side(crew: StackProcesses, tmp_path: Path) -> None:
     for name, value in (("old", 1), ("new", 2)):
         (tmp_path / name).mkdir()

@@ -36,7 +36,6 @@ CASES = [
 ]
 WALK = [(case, point) for case in CASES for point in case.points]
 SAMPLE = {
-    ("batchpool.worker", "after claim"),
     ("batchpool.worker", "before flush"),
     ("batchpool.worker", "after finish"),
     ("batchpool.reconciler", "before requeue"),

@@ -39,6 +39,7 @@ def test_a_killed_process_group_costs_one_item(
     assert (lost["index"], lost["state"]) == (3, "crashed")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("start_method", ["fork", *full("spawn")])
 def test_a_child_that_kills_its_runner_is_found(crew: StackProcesses, start_method: str) -> None:
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)

@@ -21,7 +21,6 @@ WALK = [
 ]
 SAMPLE = [
     ("process-pool", "forkserver", "stuck-in-c", "worker"),
-    ("multiprocessing", "fork", "stuck-in-c", "worker"),
     ("multiprocessing", "spawn", "sleep", "runner"),
 ]
 

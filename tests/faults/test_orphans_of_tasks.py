@@ -102,7 +102,7 @@ def with_package(crew: StackProcesses, tmp_path: Path) -> StackProcesses:
 
 @pytest.mark.parametrize(
     ("backend", "where"),
-    [("thread-pool", ""), ("process-pool", " in children"), *full(("sequential", ""))],
+    [("process-pool", " in children"), *full(("thread-pool", ""), ("sequential", ""))],
 )
 def test_an_idle_thread_of_a_package_is_named_and_left(
     with_package: StackProcesses, backend: str, where: str

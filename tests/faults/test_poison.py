@@ -14,11 +14,11 @@ from tests.support.waiting import check_time, wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
 BACKENDS = [
-    *("thread-pool", "process-pool"),
-    *full("asyncio", "sequential", "threading", "multiprocessing"),
+    "process-pool",
+    *full("thread-pool", "asyncio", "sequential", "threading", "multiprocessing"),
 ]
 IN_C = ["thread-pool", *full("process-pool", "sequential", "threading", "multiprocessing")]
-LEAKS = [("process-pool", "child"), ("multiprocessing", "grandchild")]
+LEAKS = [("process-pool", "grandchild")]
 OTHER_LEAKS = [
     (backend, leaves)
     for backend in ("thread-pool", "process-pool", "multiprocessing")

@@ -146,6 +146,7 @@ def test_retries_alone_serve_a_server_that_refuses(
     assert len(busy.taken) == count
 
 
+@pytest.mark.full
 def test_a_worker_that_dies_takes_no_more_than_its_lease(
     three: StackProcesses, busy: BusyServer
 ) -> None:
@@ -163,6 +164,7 @@ def test_a_worker_that_dies_takes_no_more_than_its_lease(
     assert most_in_a_second(busy.begun) <= SLOW + STRAY
 
 
+@pytest.mark.full
 def test_a_rate_that_is_ordered_may_only_be_lower(three: StackProcesses, busy: BusyServer) -> None:
     body = order(busy, 3, task="call-slowly")
     answer = three.stage.http.post("/v1/jobs", json=body | {"rate": "16/s"})

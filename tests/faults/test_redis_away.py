@@ -29,7 +29,7 @@ def runs_of(path: Path) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("how", "away_s"), [("killed", 3.0), ("frozen", 3.0), *full(("killed", 30.0), ("frozen", 30.0))]
+    ("how", "away_s"), [("killed", 3.0), *full(("frozen", 3.0), ("killed", 30.0), ("frozen", 30.0))]
 )
 def test_an_outage_in_every_phase_loses_nothing_and_reruns_nothing(
     how: str, away_s: float, server: Server, crew: StackProcesses, tmp_path: Path

@@ -29,7 +29,7 @@ NOT_IN_THREADS = {"handlers", "mask"}
 """Changes that a thread beside the main one may not make, or takes with it at its end."""
 NOT_IN_RUNNER = {"getpid"}
 """Changes that make the batch itself fail, where the runner runs the tasks."""
-BACKENDS = ["sequential", "process-pool", *full("thread-pool", "multiprocessing")]
+BACKENDS = ["sequential", *full("process-pool", "thread-pool", "multiprocessing")]
 
 
 @pytest.fixture

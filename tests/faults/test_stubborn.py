@@ -16,7 +16,7 @@ from tests.support.stack_processes import StackProcesses
 from tests.support.waiting import wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
-BACKENDS = ["thread-pool", "process-pool", *full("sequential", "threading", "multiprocessing")]
+BACKENDS = ["process-pool", *full("thread-pool", "sequential", "threading", "multiprocessing")]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

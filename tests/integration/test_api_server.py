@@ -16,6 +16,7 @@ import pytest
 
 from batchpool.system.process_tree import children_of
 from tests.integration.api_process import Api
+from tests.support.sampling import full
 from tests.support.waiting import check_time
 
 FOLLOW = "/records?follow=1"
@@ -46,7 +47,7 @@ def test_a_bad_setting_ends_it_with_its_name() -> None:
     assert done.stderr.startswith("BATCHPOOL_API_PORT='http': must be")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, *full(signal.SIGINT)])
 def test_it_stops_in_three_seconds_with_streams_and_waits_open(
     api: Api, stage: Any, number: signal.Signals
 ) -> None:

@@ -31,10 +31,12 @@ def version(item, params):
     return helper.VERSION
 """
 PROCESSES = [
-    ("auto", None),
     ("multiprocessing", "spawn"),
     *full(
-        ("process-pool", "forkserver"), ("process-pool", "spawn"), ("multiprocessing", "forkserver")
+        ("process-pool", "forkserver"),
+        ("process-pool", "spawn"),
+        ("multiprocessing", "forkserver"),
+        ("auto", None),
     ),
 ]
 
@@ -81,7 +83,7 @@ def test_processes_that_load_other_code_than_their_runner_run_nothing(
     assert project.values(project.run()) == {2}, "the new runner has the new code"
 
 
-@pytest.mark.parametrize(("backend", "method"), PROCESSES[1:])
+@pytest.mark.parametrize(("backend", "method"), PROCESSES[:-1])
 def test_children_load_what_their_runner_has_loaded_when_a_link_to_it_is_changed(
     project: Project, tmp_path_factory: pytest.TempPathFactory, backend: str, method: str
 ) -> None:

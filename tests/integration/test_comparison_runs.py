@@ -170,6 +170,7 @@ def test_a_foreign_batch_on_the_host_disturbs_a_run_that_is_repeated(
     assert [arm["rounds"] for arm in ended["arms"]] == [6, 6]
 
 
+@pytest.mark.full
 def test_no_run_starts_while_a_foreign_batch_runs_on_the_host(
     crew: StackProcesses, hold: Path
 ) -> None:
@@ -188,6 +189,7 @@ def test_no_run_starts_while_a_foreign_batch_runs_on_the_host(
     assert last <= first
 
 
+@pytest.mark.full
 def test_an_arm_of_two_batches_waits_for_two_idle_workers(crew: StackProcesses, hold: Path) -> None:
     crew.start_workers(2)
     hold.touch()

@@ -275,7 +275,7 @@ def test_without_a_files_root_the_error_says_how_to_set_one(up: Callable[..., Up
     assert stack.end() == 0
 
 
-@pytest.mark.parametrize("victim", ["redis", "worker-1", *full("api", "reconciler")])
+@pytest.mark.parametrize("victim", ["worker-1", *full("redis", "api", "reconciler")])
 def test_a_killed_member_comes_back_and_the_job_is_not_lost(stack: LocalStack, victim: str) -> None:
     with Client(stack.url) as client:
         job = client.submit(

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from batchpool.client import Client
+from tests.support.sampling import full
 
 TASKS = """
 import sys
@@ -30,7 +31,7 @@ def endless(item):
 """
 
 
-@pytest.mark.parametrize("reader", ["gone", "asleep"])
+@pytest.mark.parametrize("reader", ["asleep", *full("gone")])
 def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path, reader: str) -> None:
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks/noisy.py").write_text(TASKS)
