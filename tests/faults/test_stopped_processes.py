@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from batchpool.system.process_tree import is_alive
 from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
+from tests.support.waiting import wait_until
 
 TASKS = str(Path(__file__).parent / "tasks")
 COUNT = 40
@@ -19,12 +21,18 @@ POOL = {"backend": "process-pool", "concurrency": 2}
 
 def test_a_stopped_idle_runner_is_replaced(crew: StackProcesses) -> None:
     (worker,) = crew.start_workers(1)
-    crew.run(task="echo", count=2, backend="thread-pool")
-    runner = crew.runner_pid(worker)
-    os.kill(runner, signal.SIGSTOP)
-    job = crew.run(task="echo", count=2, backend="thread-pool", within_s=15)
-    assert job["state"] == "succeeded"
-    assert not is_alive(runner) and crew.runner_pid(worker) != runner
+    first = crew.runner_pid(worker)
+    os.kill(first, signal.SIGSTOP)
+    assert crew.run(task="echo", count=2, within_s=15)["state"] == "succeeded"
+    second = wait_until(lambda: other_runner(crew, worker, first), 5, "it is announced")
+    assert not is_alive(first)
+    os.kill(second, signal.SIGSTOP)
+    wait_until(lambda: other_runner(crew, worker, second), 15, "it is replaced without a batch")
+
+
+def other_runner(crew: StackProcesses, worker: subprocess.Popen[bytes], pid: int) -> int | None:
+    found = crew.runner_pid(worker)
+    return None if found == pid else found
 
 
 @pytest.mark.parametrize(
