@@ -63,6 +63,29 @@ def test_the_runner_of_a_frozen_worker_begins_no_item_after_a_refused_write(
     assert crew.run(task="echo", count=4, batches=2)["state"] == "succeeded"
 
 
+def test_an_idle_worker_that_was_frozen_begins_no_batch_that_it_lost(
+    crew: StackProcesses, tmp_path: Path
+) -> None:
+    """Redis claims for it while it waits, and the batch is another's when it is thawed."""
+    crew.start("batchpool.reconciler")
+    (frozen,) = crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
+    frozen.send_signal(signal.SIGSTOP)
+    log = tmp_path / "log"
+    order = {"params": {"path": str(log)}, "backend": "sequential"}
+    job_id = crew.stage.post(task="logged", count=50, **order)["id"]
+    path = f"/v1/jobs/{job_id}"
+    epochs = wait_until(lambda: crew.stage.get(path)["batches"][0]["epochs"], 10, "it is claimed")
+    assert epochs[0]["ppid"] == frozen.pid
+    crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
+    assert crew.finish(job_id)["state"] == "succeeded"
+    frozen.send_signal(signal.SIGCONT)
+    wait_until(lambda: len(idle(crew)) == 2, 20, "both workers are idle")
+    # It has nothing to do, or another batch: one at a time, so both were asked.
+    assert crew.run(task="echo", count=4, batches=4)["state"] == "succeeded"
+    assert [int(line.split()[0]) for line in log.read_text().splitlines()] == list(range(50))
+    assert refused(crew, job_id) == 0
+
+
 def runs_of(log: Path, batch: int) -> int:
     """How many items of a batch were run, by whomever."""
     items = (int(line.split()[0]) for line in log.read_text().splitlines())

@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError
 from batchpool.ledger import keys
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.ownership import Claim, Ending, new_nonce
+from batchpool.ledger.recovery import Recovery
 from batchpool.ledger.reservations import WorkerSlot
 from batchpool.ledger.values.job_entries import NewJob, Owner
 from batchpool.queue.messages import Reserve
@@ -146,6 +147,49 @@ def test_a_claim_whose_answer_was_lost_is_found_again(redis: Redis) -> None:
     _, popped = pop_command(CLASS, 1)
     nonce = first.claim.token.partition(":")[2]
     assert ledger.claim_lost(popped, OWNER, nonce).claim == "no batch"
+
+
+class Frozen(NextClaim):
+    """Its process is stopped while an answer is under way, for longer than its lease of 0.4 s."""
+
+    def __init__(self, redis: Redis, meanwhile: Callable[[], None]) -> None:
+        super().__init__(redis, 0.4)
+        exchange = self._exchange
+
+        def slow_exchange(*commands: Any) -> list[Any]:
+            answers = exchange(*commands)
+            time.sleep(0.5)
+            meanwhile()
+            return answers
+
+        self._exchange = slow_exchange  # type: ignore[assignment]
+
+
+def take_over(redis: Redis) -> None:
+    assert Recovery(redis).expire_leases()
+    assert isinstance(NextClaim(redis, 8).claim(IDS[0], 0, OWNER), Claim)
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_claim_that_may_be_too_old_is_verified(redis: Redis, is_lost: bool) -> None:
+    submit(redis)
+    frozen = Frozen(redis, (lambda: take_over(redis)) if is_lost else lambda: None)
+    taking = MessageSource(redis, NextClaim(redis, 8), frozen, lambda: OWNER, lambda: "")
+    found = taking.take(CLASS, 1, True)
+    if is_lost:
+        assert found is None
+    else:
+        assert found and found.claim and NextClaim(redis, 8).renew(found.claim[0]).is_owner
+
+
+def test_the_message_beside_a_lost_claim_is_kept(redis: Redis) -> None:
+    submit(redis, IDS[0])
+    pop(redis, CLASS, 1)
+    submit(redis, IDS[1])
+    frozen = Frozen(redis, lambda: take_over(redis))
+    taking = MessageSource(redis, NextClaim(redis, 8), frozen, lambda: OWNER, lambda: "")
+    found = taking.take(CLASS, 1, True)
+    assert found and (found.id, found.claim) == (f"{IDS[1]}-0", None)
 
 
 def test_a_worker_without_a_runner_takes_the_message_alone(redis: Redis) -> None:

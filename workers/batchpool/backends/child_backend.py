@@ -1,5 +1,6 @@
 """Base of backends whose tasks run in child processes: one loop for events and deadlines."""
 
+import logging
 import pickle
 from abc import abstractmethod
 from time import monotonic, monotonic_ns
@@ -13,10 +14,12 @@ from batchpool.execution.run_item import current_site
 from batchpool.execution.run_item_async import timeout_error
 from batchpool.execution.shared_sum import FileSum, GlobalSum, Number
 from batchpool.model import ExecutionSite, Outcome, RecordState, TaskError
+from batchpool.system.stopped_processes import StoppedProcesses
 
 TURN_S = 0.04
 """The longest wait of one turn of the loop: `tick` must be called every 50 ms."""
 _QUIET_NS = 30_000_000
+log = logging.getLogger("batchpool.runner")
 
 
 class ChildBackend(Backend):
@@ -35,6 +38,7 @@ class ChildBackend(Backend):
         self._sum: GlobalSum | FileSum | None = None
         self._ticked_s = 0.0
         self._closed = False
+        self._stopped = StoppedProcesses()
 
     def __enter__(self) -> "ChildBackend":
         strategy = self.order.shared_sum
@@ -84,6 +88,18 @@ class ChildBackend(Backend):
         now_ns = monotonic_ns()
         for child in monitor.children:
             self._check_child(child, now_ns)
+        self._kill_stopped(monitor.children)
+
+    def _kill_stopped(self, children: list[ChildHandle]) -> None:
+        """Kill children that a signal has stopped for long: what they run counts as crashed."""
+        # An interpreter has no process of its own.
+        processes = {child.pid: child for child in children if child.process is not None}
+        for pid in self._stopped.find(lambda: processes):
+            child = processes[pid]
+            log.warning("process %d was stopped by a signal; it is killed", pid)
+            child.was_stopped = True
+            if child.process is not None:
+                child.process.kill()
 
     def _note_threads(self, names: str) -> None:
         notes = self.batch.context.leftovers

@@ -200,6 +200,8 @@ class ProcessPerTask(ChildBackend):
 
 def how_it_ended(child: ChildHandle) -> str:
     """Describe how a child ended."""
+    if child.was_stopped:
+        return "was stopped by a signal, and then killed"
     code = None if child.process is None else child.process.exitcode
     if code is None:
         return "ended in an unknown way"

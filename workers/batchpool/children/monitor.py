@@ -42,6 +42,8 @@ class ChildHandle:
     """The item for whose time limit we killed it."""
     killed_started_ns: int = 0
     """When the attempt that was killed had begun."""
+    was_stopped: bool = False
+    """Whether we ended it because a signal had stopped it."""
     is_cleared_away: bool = False
     """Whether we ended it because its pool was broken."""
     reader: ChannelReader | None = field(default=None, repr=False)

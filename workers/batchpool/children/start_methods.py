@@ -5,6 +5,7 @@ import json
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import types
@@ -21,6 +22,7 @@ from batchpool.system.cpython_internals import (
     stop_fork_server,
     stop_resource_tracker,
 )
+from batchpool.system.process_tree import is_stopped
 from batchpool.tasks.sources import TaskSources
 
 PRELOAD = "batchpool.children.preload"
@@ -41,7 +43,11 @@ def check_fork_is_safe() -> None:
 
 
 def start_fork_server(sources: TaskSources, folder: Path) -> None:
-    """Start a fork server, if none runs, that has the tasks imported and dies with this process."""
+    """Start a fork server, if none runs, that has the tasks imported and dies with this process.
+
+    One that a signal has stopped is continued.
+    """
+    _continue(fork_server_pid())
     if is_fork_server_alive():
         return
     multiprocessing.set_forkserver_preload([PRELOAD])
@@ -67,6 +73,9 @@ def stop_helpers(tracker_too: bool) -> None:
 
     Stopping a tracker unlinks all that is registered with it, other owners' semaphores too.
     """
+    # Else their ends would be waited for without end.
+    for pid in multiprocessing_helper_pids():
+        _continue(pid)
     stop_fork_server()
     multiprocessing_config().pop("tempdir", None)
     if tracker_too:
@@ -87,6 +96,12 @@ def is_fork_server_alive() -> bool:
 def multiprocessing_helper_pids() -> set[int]:
     """The fork server and resource tracker of this process."""
     return {pid for pid in (fork_server_pid(), resource_tracker_pid()) if pid is not None}
+
+
+def _continue(pid: int | None) -> None:
+    if pid is not None and is_stopped(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 @contextlib.contextmanager

@@ -45,6 +45,14 @@ def children_of(pid: int) -> list[int]:
     return _children_by_pid().get(pid, [])
 
 
+def children_of_main_thread(pid: int) -> list[int]:
+    """Those that the main thread of a process has started; none where the kernel lists none."""
+    try:
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    except OSError:
+        return []
+
+
 def fast_descendants(pid: int) -> list[int]:
     """All processes below one, as exact as `children_of`, at most as slow as `descendants`."""
     if not kernel_lists_children():
@@ -79,9 +87,9 @@ def is_alive(pid: int) -> bool:
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a signal keeps `pid` from running; always False where there is no /proc."""
+    """Whether a signal keeps `pid` from running, not a debugger; False where there is no /proc."""
     fields = stat_fields(pid)
-    return bool(fields) and fields[0] in (b"T", b"t")
+    return bool(fields) and fields[0] == b"T"
 
 
 def stat_fields(pid: int) -> list[bytes]:

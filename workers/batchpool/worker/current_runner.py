@@ -52,7 +52,7 @@ class CurrentRunner:
     def ready_pid(self) -> int | None:
         """The PID of the runner if it can take a batch at once."""
         process = self._process
-        return process.pid if process and process.was_ready and not process.has_ended() else None
+        return process.pid if process and process.was_ready and not process.is_lost else None
 
     def ready(self) -> RunnerProcess:
         """The runner; a new one if there is none, after some attempts.
@@ -60,7 +60,7 @@ class CurrentRunner:
         Raises:
             RunnerStartFailed: none can be started.
         """
-        if self._process and self._process.has_ended():
+        if self._process and self._process.is_lost:
             self.replace()
         ends = time.monotonic() + START_RETRY_S
         while True:
@@ -101,8 +101,9 @@ class CurrentRunner:
             self._start_next()
             return
         self._learn(process)
-        if process.has_ended() or (reload and process.has_changed_files):
-            log.info("the runner has ended, or files of its tasks have changed; starting another")
+        if process.is_lost or (reload and process.has_changed_files):
+            why = "has ended or was stopped, or files of its tasks have changed"
+            log.info("the runner %s; starting another", why)
             self.replace()
 
     def replace(self) -> None:

@@ -1,5 +1,6 @@
 """Wait for a message and claim its batch in one round trip."""
 
+import time
 from collections.abc import Sequence
 from json import dumps
 from typing import Any, NamedTuple
@@ -13,6 +14,11 @@ from batchpool.ledger.values.job_entries import Owner
 
 NOT_TRIED = "not tried"
 """Why there is no claim: the server refused the step, or does not know the script."""
+
+_FRESH = 0.75
+"""The share of a lease within which a claim holds for sure."""
+# A computer that sleeps is stopped too.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Taken(NamedTuple):
@@ -47,6 +53,7 @@ class NextClaim(Ownership):
         Raises:
             RedisError: if nothing answers, it may have taken effect; `claim_lost` finds it.
         """
+        began_s = _now_s()
         claim = self._claim.command(popped_list, self._next_args("next", owner, codes, nonce))
         popped, answer = self._exchange(pop, claim)
         if isinstance(popped, Exception):
@@ -54,13 +61,24 @@ class NextClaim(Ownership):
         if isinstance(answer, Exception):
             # Who deals with the message claims its batch alone, and finds out what is wrong.
             return Taken(popped, "", NOT_TRIED)
-        return self._taken(popped, answer)
+        taken = self._taken(popped, answer)
+        if isinstance(taken.claim, Claim) and _now_s() - began_s > self._lease_ms / 1000 * _FRESH:
+            return self._verified(taken, popped_list, owner, nonce)
+        return taken
 
     def claim_lost(self, popped_list: str, owner: Owner, nonce: str) -> Taken:
         """What `claim_next` has claimed with this nonce, if its answer was lost."""
         return self._taken(
             None, self._claim(popped_list, self._next_args("lost", owner, "", nonce))
         )
+
+    def _verified(self, taken: Taken, popped_list: str, owner: Owner, nonce: str) -> Taken:
+        """Ask whether the claim still holds: this process may have been stopped since."""
+        again = self.claim_lost(popped_list, owner, nonce)
+        if isinstance(again.claim, Claim):
+            return taken._replace(claim=again.claim)
+        popped = None if taken.popped == taken.message.encode() else taken.popped
+        return Taken(popped, "", again.claim)
 
     def _next_args(self, which: str, owner: Owner, codes: str, nonce: str) -> list[Any]:
         known = dumps({**owner, "lease_ms": self._lease_ms})
@@ -74,3 +92,7 @@ class NextClaim(Ownership):
         except UNPARSABLE as error:
             self._broken.note_batch(job_id, int(batch or 0), error)
             return Taken(popped, message, "unreadable")
+
+
+def _now_s() -> float:
+    return time.clock_gettime(_CLOCK)

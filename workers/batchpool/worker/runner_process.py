@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import logging
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ from batchpool.system.file_stamps import ALL_FILES, is_changed, read_stamps
 from batchpool.system.limits import explain, limit_behind, reached_limits
 from batchpool.system.out_of_memory import OomKills
 from batchpool.system.process_control import kill_orphans, kill_tree
+from batchpool.system.process_tree import children_of_main_thread, command_of, is_stopped
 from batchpool.system.semaphores import remove_semaphores
+from batchpool.system.stopped_processes import StoppedProcesses
 from batchpool.system.temp_folders import make_temp_folder, temp_root
 from batchpool.worker.batch_deadlines import CHECK_EVERY_S
 
@@ -35,6 +38,9 @@ YOUNG_S = 10.0
 LONG_S = 0.1
 """Of what runs for a shorter time, most will be recorded by the time that anybody asks."""
 _PREFIX = "batchpool-run-"
+_FORK_SERVER = "multiprocessing.forkserver"
+
+log = logging.getLogger("batchpool.worker")
 
 
 class RunnerDied(Exception):
@@ -67,6 +73,7 @@ class RunnerProcess:
                 raise RunnerStartFailed(explain(refusal, folder)) from refusal
             undo.pop_all()
         self._oom_kills = OomKills()
+        self._stopped = StoppedProcesses()
         self.capabilities: WorkerCapabilities | None = None
         self.fingerprint = ""
         self.idle_pools: tuple[IdlePool, ...] = ()
@@ -141,8 +148,32 @@ class RunnerProcess:
         self.capabilities, self.fingerprint = message.capabilities, message.fingerprint
         self.was_ready = True
 
-    def has_ended(self) -> bool:
-        return self._process.poll() is not None
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has ended, or a signal keeps it stopped: it must get no batch."""
+        return self._process.poll() is not None or is_stopped(self.pid)
+
+    def check_stopped(self) -> None:
+        """Call it while a batch runs: a signal may have stopped the runner or its fork server.
+
+        The fork server may hold up the runner; it is continued, since tasks run below it.
+
+        Raises:
+            RunnerDied: the runner has been stopped for long.
+        """
+        stopped = self._stopped.find(self._watched)
+        if self.pid in stopped:
+            raise RunnerDied("stopped by a signal")
+        for pid in stopped:
+            log.warning("fork server %d was stopped by a signal; it is continued", pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def _watched(self) -> Iterator[int]:
+        yield self.pid
+        for pid in children_of_main_thread(self.pid):
+            if is_stopped(pid) and _FORK_SERVER in command_of(pid):
+                yield pid
 
     def send(self, assignment: Assignment) -> None:
         try:

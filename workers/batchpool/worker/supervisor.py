@@ -193,7 +193,7 @@ class Supervisor:
             self._check(runner, owned)
 
     def _check(self, runner: RunnerProcess, owned: ClaimedBatch) -> None:
-        """Check the lease, cancel, limit and drain; raises BatchOver when the batch is over."""
+        """Check lease, cancel, limit, drain and runner; raises BatchOver when the batch is over."""
         try:
             in_flight = owned.in_flight(runner.long_running())
             news = in_flight if in_flight != owned.announced else ""
@@ -220,6 +220,7 @@ class Supervisor:
                 self._stop(runner, owned)
                 self._retry(lambda: self._ownership.release(owned.claim))
                 raise BatchOver("released")
+        runner.check_stopped()
 
     def _end(self, runner: RunnerProcess, owned: ClaimedBatch, how: str) -> None:
         self._stop(runner, owned)
