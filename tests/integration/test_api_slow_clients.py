@@ -177,6 +177,23 @@ def test_a_request_may_begin_right_after_an_answer_and_end_later(
     assert _answer(client) == b"422"
 
 
+@pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1"])
+def test_a_stream_that_fails_midway_does_not_end_as_if_it_were_whole(
+    api: Api, stage: Any, clients: Any, version: bytes
+) -> None:
+    job = stage.post(task="echo", items=[1, 2], batches=2)["id"]
+    stage.run(job, 0)
+    stage.run(job, 1)
+    stage.redis.lset(f"bp:job:{job}:1:blocks", 0, b"rubbish")
+    ask = b"GET /v1/jobs/%s/values %s\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n"
+    client = clients(ask % (job.encode(), version))
+    with pytest.raises(ConnectionResetError):
+        while client.recv(65536):
+            pass
+    api.process.terminate()
+    assert "values cannot be read" in api.process.communicate(timeout=20)[1]
+
+
 def test_many_clients_that_ask_again_at_once_are_all_answered(api: Api, clients: Any) -> None:
     ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     many = [clients(ask) for _ in range(100)]

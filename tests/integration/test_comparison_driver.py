@@ -21,6 +21,8 @@ REQUEST = {
     "params": {"seconds": 0.1},
     "arms": [{"backend": "sequential"}, {"backend": "thread-pool", "concurrency": 4, "batches": 2}],
     "rounds": 6,
+    # The first run is one of the sequential arm.
+    "seed": 3,
 }
 WORKERS = {"w1": 11, "w2": 12}
 
@@ -165,3 +167,47 @@ def test_a_class_is_not_given_up_while_no_worker_is_live(scene: Scene) -> None:
         scene.now_s += 100
         entry = scene.steps()
     assert (entry.state, entry.class_id) == ("running", "c311")
+
+
+def run_to_its_end(scene: Scene, job_id: str) -> None:
+    """Do the batches of a run as the workers that are reserved for it."""
+    for batch in range(len(scene.stage.get(f"/v1/jobs/{job_id}")["batches"])):
+        scene.stage.run(job_id, batch)
+
+
+def begun(scene: Scene) -> str:
+    """The job of the first run."""
+    scene.steps()
+    for slot in range(2):
+        scene.take(slot)
+        scene.announce(slot)
+    job_id = scene.steps().job_id
+    assert job_id
+    return job_id
+
+
+@pytest.mark.parametrize("part", ["heads", "blocks"])
+def test_a_run_whose_records_are_spoiled_holds_up_no_new_driver(scene: Scene, part: str) -> None:
+    job_id = begun(scene)
+    run_to_its_end(scene, job_id)
+    entry = scene.steps()
+    assert [(each.job_id, each.disturbed) for each in entry.samples] == [(job_id, None)]
+    scene.redis.set(f"{keys.batch_key(job_id, 0)}:{part}", "x")
+    scene.driver = Driver(scene.redis, ReconcilerSettings.from_env({}))
+    scene.redis.delete(keys.LEADER)
+    following = scene.steps().job_id
+    assert following and following != job_id
+    run_to_its_end(scene, following)
+    assert len(scene.steps().samples) == 2
+    assert [each["key"] for each in scene.stage.get("/v1/broken")["broken"]] == [
+        keys.job_key(job_id)
+    ]
+
+
+def test_a_run_whose_records_cannot_be_read_is_repeated(scene: Scene) -> None:
+    job_id = begun(scene)
+    run_to_its_end(scene, job_id)
+    scene.redis.set(f"{keys.batch_key(job_id, 0)}:blocks", "x")
+    entry = scene.steps()
+    assert [each.disturbed for each in entry.samples] == ["records of it cannot be read"]
+    assert (entry.position, entry.attempt) == (0, 2)

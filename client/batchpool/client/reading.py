@@ -145,12 +145,15 @@ class _WrittenRecords:
 
     def read(self) -> Iterator[list[JsonObject]]:
         records: list[JsonObject] = []
+        has_begun = False
         with self._transport.stream(self._path, query=self._query, headers=_NDJSON) as answer:
             for line in chain.from_iterable(parse_lines(answer.iter_bytes())):
                 if "cursor" in line:
                     self._query = {**self._query, "after": line["cursor"]}
-                    yield records
-                    records = []
+                    # The first one says where the stream begins: nothing has come with it.
+                    if has_begun or records:
+                        yield records
+                    has_begun, records = True, []
                 elif "end" in line:
                     self._end(line)
                     return

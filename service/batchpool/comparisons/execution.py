@@ -39,7 +39,6 @@ from batchpool.ledger.records import Records
 from batchpool.ledger.values.comparison_entries import (
     ComparisonEntry,
     ExecutionNotes,
-    RunFacts,
     RunStart,
     Sample,
 )
@@ -225,12 +224,18 @@ class ComparisonExecution:
         """Write the sample of a run that has ended, and go to the next one."""
         run = self.plan[entry.position]
         before = entry.notes.before or RunStart({}, {})
+        records = list(task_runs(self._records.stream(job))) if job is not None else []
         disturbed = self._why_disturbed(entry, run, job, before)
+        if job is not None and job.state == "succeeded" and len(records) < job.spec.count:
+            disturbed = disturbed or "records of it cannot be read"
         failed = job is not None and job.state != "succeeded" and not disturbed
         error = why_failed(job) if job is not None and failed else None
         facts = None
         if job is not None and job.finished_ms is not None:
-            facts = self._facts(entry, run, job, before, is_valid=not (disturbed or error))
+            if not (disturbed or error) and self._is_baseline(entry, run.arm):
+                self._keep_baseline(records)
+            alone = baseline_times(*self._baselines) if self._baselines else None
+            facts = run_facts(job_run(job, before), records, alone)
         sample = Sample(
             run=run.number,
             kind=run.kind,
@@ -258,15 +263,6 @@ class ComparisonExecution:
         if job and is_first and has_cold_pool(job):
             return "its warm pool was missing and had to be created"
         return None
-
-    def _facts(
-        self, entry: ComparisonEntry, run: Run, job: JobEntry, before: RunStart, is_valid: bool
-    ) -> RunFacts:
-        records = list(task_runs(self._records.stream(job)))
-        if is_valid and self._is_baseline(entry, run.arm):
-            self._keep_baseline(records)
-        alone = baseline_times(*self._baselines) if self._baselines else None
-        return run_facts(job_run(job, before), records, alone)
 
 
 def _took_s(job: JobEntry | None) -> float:

@@ -122,3 +122,9 @@ def test_a_stream_that_never_goes_on_is_given_up(streams: Streams, last: str) ->
         assert next(records) == {"index": 1}
         with pytest.raises(Unreachable):
             next(records)
+
+
+def test_a_stream_that_ends_each_time_where_it_began_is_given_up(streams: Streams) -> None:
+    streams.whole = '{"cursor":"a"}\n'
+    with Client(streams.url, retry_for_s=0.3) as client, pytest.raises(Unreachable):
+        next(client.stream("j"))

@@ -6,10 +6,10 @@ A reader only notes what it has found. The reconciler moves it, after it has loo
 import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, TypeVar
 
 from redis import Redis
 from redis.exceptions import ResponseError
@@ -24,6 +24,8 @@ MOST_LISTED = 10_000
 """More than these are skipped too, but stay where they are until there is room."""
 
 LARGEST_COUNT = 10**12
+
+T = TypeVar("T")
 
 UNPARSABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 """Errors of code that reads what others may have written into Redis."""
@@ -107,6 +109,19 @@ class Broken:
     def note_error(self, kind: BrokenKind, key: str, name: bytes, error: Exception) -> None:
         """`note` with the reason that an error gives."""
         self.note(kind, key, name, f"{type(error).__name__}: {error}")
+
+    def or_empty(self, job_id: str, read: Callable[[], T], empty: T) -> T:
+        """What `read` finds of the records of a job; `empty` if a key has the wrong type.
+
+        The job is noted then: the reconciler moves that key, and leaves the rest.
+        """
+        try:
+            return read()
+        except ResponseError as error:
+            if not is_about_data(error):
+                raise
+            self.note_error("job", keys.job_key(job_id), b"", error)
+            return empty
 
     def wrong_types(self, found: Iterable[str], prefix: str) -> dict[str, str]:
         """Those of the keys of a job or comparison whose type is wrong, and what is wrong.

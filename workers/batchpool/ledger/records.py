@@ -1,6 +1,6 @@
 """Read records by item index, in bounded memory however large the job is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -11,6 +11,7 @@ from batchpool.ledger.blocks.bitmap import set_bits
 from batchpool.ledger.blocks.block_index import BlockIndex, Selection
 from batchpool.ledger.blocks.item_codec import ITEMS_PER_BLOCK, ItemsBroken
 from batchpool.ledger.blocks.record_fields import RecordDocument
+from batchpool.ledger.broken import Broken
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.values.job_entries import BatchEntry, JobEntry
@@ -27,6 +28,7 @@ class Records:
     def __init__(self, redis: Redis) -> None:
         self._redis: Commands = redis
         self._jobs = Jobs(redis)
+        self._broken = Broken(redis)
 
     def page(
         self, job: JobEntry, first: int, limit: int, wanted: Selection = ALL
@@ -103,11 +105,13 @@ class Records:
                     return
             yield record
 
-    def _recorded(self, job: JobEntry, batch: BatchEntry, window: range) -> set[int]:
+    def _recorded(self, job: JobEntry, batch: BatchEntry, window: range) -> Container[int]:
         """The items of a window that have a record, whether it can be read or not."""
-        begin = (window.start - batch.first) // 8
+        begin, end = (window.start - batch.first) // 8, (window.stop - batch.first) // 8
         bitmap = keys.batch_key(job.id, batch.index) + ":bits"
-        bits = self._redis.getrange(bitmap, begin, (window.stop - batch.first) // 8)
+        bits = self._broken.or_empty(job.id, lambda: self._redis.getrange(bitmap, begin, end), None)
+        if bits is None:
+            return window
         return {batch.first + begin * 8 + at for at in set_bits(bits)}
 
 

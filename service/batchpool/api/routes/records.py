@@ -192,12 +192,16 @@ def _ndjson(
 
 def _csv(records: Iterable[RecordDocument], fields: Sequence[str] | None = None) -> Iterator[str]:
     columns = [column for field in fields or CSV_FIELDS for column in _csv_columns(field)]
-    yield ",".join(columns) + "\r\n"
+    head = ",".join(columns) + "\r\n"
     for chunk in _chunks(records):
         text = io.StringIO()
         rows = (map(csv_cell, _csv_row(record, fields or CSV_FIELDS)) for record in chunk)
         csv.writer(text).writerows(rows)
-        yield text.getvalue()
+        # Not on its own: what keeps records from being read is said in the status then.
+        yield head + text.getvalue()
+        head = ""
+    if head:
+        yield head
 
 
 def _csv_columns(field: str) -> tuple[str, ...]:
@@ -219,12 +223,11 @@ def _csv_row(record: RecordDocument, fields: Sequence[str]) -> Iterator[object]:
 
 
 def _trace(job: JobEntry, records: Iterable[RecordDocument]) -> Iterator[str]:
-    yield f'{{"displayTimeUnit":"ms","otherData":{encode({"job": job.id})},"traceEvents":[\n'
-    separator = ""
+    before = f'{{"displayTimeUnit":"ms","otherData":{encode({"job": job.id})},"traceEvents":[\n'
     for chunk in _chunks(trace_events(job, records)):
-        yield separator + ",\n".join(encode(event) for event in chunk)
-        separator = ",\n"
-    yield "]}\n"
+        yield before + ",\n".join(encode(event) for event in chunk)
+        before = ",\n"
+    yield "]}\n" if before == ",\n" else before + "]}\n"
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -3,6 +3,7 @@
 import contextlib
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable
 from typing import Any
@@ -185,10 +186,21 @@ class Connection:
         poll.register(self.sock, _CLOSED)
         return bool(poll.poll(0))
 
+    def cut(self) -> None:
+        """Close it so that no client takes what it got for whole.
+
+        In HTTP/1.0 the end of a stream is that of the connection: only a reset is another one.
+        """
+        self.outlet.waiting.clear()
+        with contextlib.suppress(OSError):
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.close()
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.sock.close()
 
 
+_AT_ONCE = struct.pack("ii", 1, 0)
 # macOS has no POLLRDHUP; there a client that is gone is seen at the next write.
 _CLOSED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR

@@ -195,10 +195,8 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _drain(self, connection: Connection, _: Any) -> None:
         try:
             is_open = bool(connection.sock.recv(READ_BYTES))
-        except BlockingIOError:
-            is_open = True
-        except OSError:
-            is_open = False
+        except OSError as error:
+            is_open = isinstance(error, BlockingIOError)
         if not is_open:
             self._drop(connection)
 
@@ -270,9 +268,10 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
             connection.outlet.answer(response_bytes(refusal_of(error), path))
         except OSError as error:
             LOG.debug("client gone: %s", error)
-            connection.outlet.waiting.clear()
+            connection.cut()
         except Exception:
             LOG.exception("a response failed after it had begun")
+            connection.cut()
         return False
 
     def _respond(self, request: Any, connection: Connection) -> bool:

@@ -64,10 +64,14 @@ class BlockIndex:
     ) -> None:
         self._redis: Commands = redis
         self._broken = Broken(redis)
+        self._job_id = job_id
         self._batch = batch
         self._fields = wanted.fields
-        self._blocks = keys.batch_key(job_id, batch.index) + ":blocks"
-        raw = redis.lrange(keys.batch_key(job_id, batch.index) + ":heads", 0, -1)
+        key = keys.batch_key(job_id, batch.index)
+        self._blocks = key + ":blocks"
+        raw: list[bytes] = self._broken.or_empty(
+            job_id, lambda: redis.lrange(key + ":heads", 0, -1), []
+        )
         heads = [(at, self._head(at, text)) for at, text in enumerate(raw)]
         # An epoch that began after the job was read has no owner in `batch`: left to the next read.
         self._heads = {
@@ -98,12 +102,18 @@ class BlockIndex:
         }
 
     def _decode(self, missing: Sequence[int]) -> None:
+        gone: list[bytes | None] = [None] * len(missing)
+        blocks = self._broken.or_empty(self._job_id, lambda: self._load(missing), gone)
+        for at, block in zip(missing, blocks, strict=True):
+            # None: the job was deleted, or has expired, while it was being read.
+            self._decoded[at] = self._records(at, block) if block else []
+
+    def _load(self, places: Sequence[int]) -> list[bytes | None]:
         with self._redis.pipeline(transaction=False) as pipe:
-            for at in missing:
+            for at in places:
                 pipe.lindex(self._blocks, at)
-            for at, block in zip(missing, pipe.execute(), strict=True):
-                # None: the job was deleted, or has expired, while it was being read.
-                self._decoded[at] = self._records(at, block) if block else []
+            found: list[bytes | None] = pipe.execute()
+        return found
 
     def _records(self, at: int, block: bytes) -> list[RecordDocument]:
         try:

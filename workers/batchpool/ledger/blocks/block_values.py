@@ -68,14 +68,16 @@ class ValuesReader:
 
     def _batch(self, job_id: str, batch: BatchEntry, wanted: range) -> Iterator[list[Any] | str]:
         key = keys.batch_key(job_id, batch.index)
-        raw = self._redis.lrange(f"{key}:heads", 0, -1)
+        raw: list[bytes] = self._broken.or_empty(
+            job_id, lambda: self._redis.lrange(f"{key}:heads", 0, -1), []
+        )
         heads = [head for at, text in enumerate(raw) if (head := self._head(key, at, text))]
         whole = {head.first: head for head in heads if head.whole and head.last < wanted.stop}
         firsts = [*sorted(whole), wanted.stop]
         kept: dict[int, _Values] = {}
         start = wanted.start
         while start < wanted.stop:
-            if start in whole and (text := self._text(key, whole[start], batch)):
+            if start in whole and (text := self._text(job_id, whole[start], batch)):
                 # To make it anew would cost most of what reading costs.
                 yield text
                 start = whole[start].last + 1
@@ -85,7 +87,7 @@ class ValuesReader:
             values = [NO_VALUE] * len(window)
             reach = [h.at for h in heads if h.first < window.stop and h.last >= window.start]
             # Blocks that reach into the next window stay decoded, the others are dropped.
-            kept = {at: kept[at] if at in kept else self._load(key, at, batch) for at in reach}
+            kept = {at: kept[at] if at in kept else self._load(job_id, at, batch) for at in reach}
             for block in kept.values():
                 _fill(values, window, block)
             yield values
@@ -100,31 +102,32 @@ class ValuesReader:
         whole = head.counts == {"succeeded": head.last + 1 - head.first}
         return _Head(at, head.first, head.last, whole)
 
-    def _text(self, key: str, head: _Head, batch: BatchEntry) -> str | None:
+    def _text(self, job_id: str, head: _Head, batch: BatchEntry) -> str | None:
         """The values of a block as it holds them, if they are those of its header's range."""
 
         def read(columns: RecordColumns) -> str | None:
             in_range = columns.indices == range(head.first, head.last + 1)
             return columns.values_text() if in_range else None
 
-        return self._read(key, head.at, batch, read)
+        return self._read(job_id, head.at, batch, read)
 
-    def _load(self, key: str, at: int, batch: BatchEntry) -> _Values:
+    def _load(self, job_id: str, at: int, batch: BatchEntry) -> _Values:
         def read(columns: RecordColumns) -> _Values:
             return _Values(columns.indices, columns.state_codes, columns.values())
 
-        return self._read(key, at, batch, read) or _NONE
+        return self._read(job_id, at, batch, read) or _NONE
 
     def _read(
-        self, key: str, at: int, batch: BatchEntry, read: Callable[[RecordColumns], _T]
+        self, job_id: str, at: int, batch: BatchEntry, read: Callable[[RecordColumns], _T]
     ) -> _T | None:
         """What is read of a block; None if it is gone or broken."""
-        block = self._redis.lindex(f"{key}:blocks", at)
+        blocks = keys.batch_key(job_id, batch.index) + ":blocks"
+        block = self._broken.or_empty(job_id, lambda: self._redis.lindex(blocks, at), None)
         try:
             # The job was deleted, or has expired, while it was being read.
             return read(RecordColumns(block, "v", most=batch.count)) if block else None
         except (*UNPARSABLE, msgpack.UnpackException) as error:
-            self._broken.note_error("block", f"{key}:blocks", b"%d" % at, error)
+            self._broken.note_error("block", blocks, b"%d" % at, error)
             return None
 
 

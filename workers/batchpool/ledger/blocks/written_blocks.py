@@ -39,10 +39,10 @@ class WrittenBlocks:
         which was read before, does not know.
         """
         key = keys.batch_key(job_id, batch.index)
-        heads = self._redis.lrange(key + ":heads", after, -1)
+        heads = self._range(job_id, key + ":heads", after, -1)
         for start in range(0, len(heads), AT_ONCE):
             first = after + start
-            blocks = self._redis.lrange(key + ":blocks", first, first + AT_ONCE - 1)
+            blocks = self._range(job_id, key + ":blocks", first, first + AT_ONCE - 1)
             for at, (text, block) in enumerate(
                 zip(heads[start : start + AT_ONCE], blocks, strict=False), first
             ):
@@ -57,3 +57,6 @@ class WrittenBlocks:
                     self._broken.note_error("block", key + ":blocks", b"%d" % at, error)
                     found = None
                 yield epoch, found
+
+    def _range(self, job_id: str, key: str, first: int, last: int) -> list[bytes]:
+        return self._broken.or_empty(job_id, lambda: self._redis.lrange(key, first, last), [])

@@ -12,6 +12,7 @@ from batchpool.ledger.blocks.block_index import Selection
 from batchpool.ledger.blocks.item_codec import ITEMS_PER_BLOCK, ItemsBroken
 from batchpool.ledger.blocks.record_fields import RecordDocument, read_records
 from batchpool.ledger.blocks.written_blocks import WrittenBlocks
+from batchpool.ledger.broken import Broken
 from batchpool.ledger.connection import Commands
 from batchpool.ledger.jobs import Jobs
 from batchpool.ledger.records import not_run_record
@@ -34,6 +35,7 @@ class WrittenRecords:
         self._redis: Commands = redis
         self._blocks = WrittenBlocks(redis)
         self._jobs = Jobs(redis)
+        self._broken = Broken(redis)
         self._wanted = wanted
         self._items: Sequence[Any] = ()
         self._items_from = 0
@@ -73,7 +75,12 @@ class WrittenRecords:
     def _not_run(self, job: JobEntry, batch: BatchEntry, start: int) -> list[RecordDocument]:
         """Records of the items of an ended batch that never ran, from its item `start` on."""
         bitmap = keys.batch_key(job.id, batch.index) + ":bits"
-        bits = self._redis.getrange(bitmap, start // 8, (start + BITS) // 8 - 1)
+        first, last = start // 8, (start + BITS) // 8 - 1
+        bits = self._broken.or_empty(
+            job.id, lambda: self._redis.getrange(bitmap, first, last), None
+        )
+        if bits is None:
+            return []
         recorded = set(set_bits(bits))
         return [
             not_run_record(job, batch, batch.first + start + at)
