@@ -140,6 +140,20 @@ def test_a_step_is_followed_by_whoever_read_the_sum_last(redis: Redis) -> None:
     assert recovery.shift(HOUR_MS, 1, 8.0, None)
 
 
+def test_the_beginning_of_a_running_comparison_moves_along(redis: Redis) -> None:
+    recovery = Recovery(redis)
+    now_ms = recovery.now_ms()
+    old, new, queued = (keys.comparison_key(name) for name in ("old", "new", "queued"))
+    redis.hset(old, mapping={"state": "running", "started_ms": now_ms - 2 * HOUR_MS})
+    redis.hset(new, mapping={"state": "running", "started_ms": now_ms})
+    redis.hset(queued, "state", "queued")
+    redis.zadd(keys.COMPARING, dict.fromkeys((old, new, queued, keys.comparison_key("gone")), 1))
+    assert recovery.shift(HOUR_MS, 5000, 8.0, None)
+    assert redis.hmget(old, "started_ms") == [b"%d" % (now_ms - HOUR_MS)]
+    assert redis.hmget(new, "started_ms") == [b"%d" % now_ms]
+    assert redis.hgetall(queued) == {b"state": b"queued"}
+
+
 def test_a_step_that_redis_refused_to_follow_is_followed_later(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,4 +33,9 @@ for _, key in ipairs(redis.call('ZRANGE', 'bp:deadlines', 0, -1)) do
     end
   end
 end
+for _, key in ipairs(redis.call('ZRANGE', 'bp:comparing', 0, -1)) do
+  local since = redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, 'started_ms')
+  since = tonumber(since or '')
+  if since and not is_new(since) then redis.call('HSET', key, 'started_ms', since + step) end
+end
 return 1
