@@ -55,7 +55,11 @@ def test_no_claim_and_no_release_ends_a_batch_right_after_a_step(redis: Redis) -
     jobs = create(redis, ranges=[(0, 2), (2, 2)])
     owned, ledger = claim(redis), Ownership(redis)
     step(redis, HOUR_MS)
-    assert ledger.claim("j", 1, OWNER) == "overdue"
+    redis.rpush("popped", "message")
+    taken = [["LREM", "popped", "0", "message"]]
+    assert ledger.claim("j", 1, OWNER, unqueueing=taken) == "overdue"
+    # No worker meets it again before the reconciler has had a look.
+    assert not redis.exists("popped")
     assert ledger.release(owned)
     assert states(redis, jobs) == ["queued", "queued"]
     # Once the deadlines have followed it is run.

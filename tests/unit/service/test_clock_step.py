@@ -1,9 +1,11 @@
 """Which steps of Redis' clock are found, by readings of it and of a clock that is never set."""
 
+import time
+
 import pytest
 
 from batchpool.ledger.recovery import ClockReading
-from batchpool.reconciler.clock_step import LEAST_STEP_MS, ClockWatch
+from batchpool.reconciler.clock_step import LEAST_STEP_MS, ClockWatch, boot_clock
 
 HOUR_MS = 3_600_000
 
@@ -126,3 +128,9 @@ def test_a_slow_reading_is_no_step(clocks: Clocks, watch: ClockWatch) -> None:
     clocks.read_s = 0.0
     assert watch.check() is None
     assert watch.trusted_until_ms > trusted
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="this system has no such clock")
+def test_the_clock_goes_on_while_the_machine_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "clock_gettime", float)
+    assert boot_clock() == time.CLOCK_BOOTTIME
