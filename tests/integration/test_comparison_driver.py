@@ -1,5 +1,6 @@
 """The driver and its reservations step by step, with workers simulated by the test."""
 
+import json
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ REQUEST = {
     # The first run is one of the sequential arm.
     "seed": 3,
 }
+HOUR_MS = 3_600_000
 WORKERS = {"w1": 11, "w2": 12}
 
 
@@ -99,6 +101,40 @@ def test_a_new_driver_vacates_no_slot_that_has_a_holder(scene: Scene) -> None:
     scene.redis.delete(keys.LEADER)
     assert scene.steps().job_id is not None
     assert scene.reservations.holders(scene.id) == before
+
+
+def test_the_slot_of_a_lost_worker_is_offered_again_after_the_clock_was_set_back(
+    scene: Scene,
+) -> None:
+    scene.steps()
+    scene.take(0)
+    slots = keys.slots_key(scene.id)
+    scene.steps()
+    assert not scene.redis.hexists(slots, "want:0")
+    (held,) = scene.redis.hmget(slots, "0")
+    assert held is not None
+    later = {"ms": json.loads(held)["ms"] + HOUR_MS}
+    scene.redis.hset(slots, "0", json.dumps(json.loads(held) | later))
+    # Its message was popped, and is in no queue any more.
+    scene.redis.delete("rq:queue:batchpool:c311")
+    scene.now_s += 11
+    scene.steps()
+    assert scene.redis.hexists(slots, "want:0")
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_step_of_the_clock_makes_no_comparison_too_long(scene: Scene, follows: bool) -> None:
+    key = keys.comparison_key(scene.id)
+    assert scene.steps().state == "running"
+    scene.redis.hincrby(key, "started_ms", -3 * HOUR_MS)
+    assert scene.steps().state == "running"
+    if follows:
+        # As the reconciler does.
+        scene.redis.hincrby(key, "started_ms", 3 * HOUR_MS)
+    for _ in range(2):
+        scene.now_s += 6
+        entry = scene.steps()
+    assert entry.state == ("running" if follows else "failed")
 
 
 def test_after_its_end_nothing_of_its_reservations_is_left(scene: Scene) -> None:

@@ -213,7 +213,7 @@ class ReconcilerSettings(ServiceSettings):
     """Settings of the reconciler."""
 
     reconcile_interval_s: float = setting(
-        "BATCHPOOL_RECONCILE_INTERVAL_S", 1.0, "the pause between two passes", (0.05, 60)
+        "BATCHPOOL_RECONCILE_INTERVAL_S", 1.0, "the pause between two passes", (0.05, 4)
     )
     class_gone_s: float = setting(
         "BATCHPOOL_CLASS_GONE_S",

@@ -12,7 +12,7 @@ from batchpool.ledger.connection import connect
 from batchpool.ledger.presence import Presence
 from batchpool.ledger.reconciler_presence import idle_reconcilers
 
-_RECONCILER_IDLE_S = 15
+RECONCILER_IDLE_S = 15
 _ANSWER_WITHIN_S = 5.0
 
 
@@ -90,7 +90,7 @@ class Watchdog:
                 pids |= {
                     pid
                     for (where, pid), idle_s in idle_reconcilers(redis).items()
-                    if where == host and idle_s < _RECONCILER_IDLE_S
+                    if where == host and idle_s < RECONCILER_IDLE_S
                 }
         except RedisError:
             return None

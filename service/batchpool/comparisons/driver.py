@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from batchpool.comparisons.environment import describe_environment, with_usage
 from batchpool.comparisons.execution import ComparisonExecution
+from batchpool.comparisons.time_limit import TimeLimit
 from batchpool.comparisons.worker_class import ClassGone, ClassWatch, has_begun
 from batchpool.comparisons.worker_reservation import ReservedWorkers, WorkerReservations
 from batchpool.ledger.comparisons import Change, Comparisons, ComparisonSnapshot
@@ -59,6 +60,7 @@ class Driver:
         self._comparisons = Comparisons(redis)
         self._jobs = Jobs(redis)
         self._reservations = WorkerReservations(redis, clock)
+        self._time_limit = TimeLimit(settings.comparison_max_s, clock)
         self._class_watch = ClassWatch(redis, settings.class_gone_s, clock)
         self._chance = secrets.token_hex(8)
         self._token = ""
@@ -144,7 +146,9 @@ class Driver:
             LOG.info("comparison %s started", entry.id)
             return self._step(entry, Change(event=("comparison", "")))
         execution = self._execution_of(entry)
-        if too_long := self._too_long(execution, entry, now_ms):
+        # During a run nothing new is known, and its time would count twice.
+        left_s = 0.0 if entry.job_id else execution.expected_s(entry) or 0.0
+        if too_long := self._time_limit.why_exceeded(entry, now_ms, left_s):
             return self._end(entry, "failed", _error("too_long", too_long))
         if gone := self._class_watch.check(entry):
             return self._change_class(entry, gone)
@@ -184,21 +188,6 @@ class Driver:
             self._step(entry, Change(environment=environment))
         execution.record_run(entry, job)
         return True
-
-    def _too_long(
-        self, execution: ComparisonExecution, entry: ComparisonEntry, now_ms: int
-    ) -> str | None:
-        """Why the comparison cannot end within its time limit; None while it can."""
-        passed_s = (now_ms - (entry.started_ms or now_ms)) / 1000
-        # During a run nothing new is known, and its time would count twice.
-        left_s = 0.0 if entry.job_id else execution.expected_s(entry) or 0.0
-        most_s = self._settings.comparison_max_s
-        if passed_s + left_s <= most_s:
-            return None
-        return (
-            f"it would take about {passed_s + left_s:.0f} s; it can take at most {most_s:g} s "
-            "(BATCHPOOL_COMPARISON_MAX_S)"
-        )
 
     def _change_class(self, entry: ComparisonEntry, gone: ClassGone) -> bool:
         """Move a comparison that has no runs yet to another class; end one that has."""

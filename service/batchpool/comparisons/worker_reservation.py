@@ -79,7 +79,8 @@ class WorkerReservations:
             if worker and worker.class_id == private and worker.state != "draining":
                 ready[slot] = holder
                 self._requested_at.pop((entry.id, slot), None)
-            elif now_ms - holder["ms"] > ANNOUNCE_S * 1000:
+            # A holder from the future: Redis' clock was set back since.
+            elif abs(now_ms - holder["ms"]) > ANNOUNCE_S * 1000:
                 missing.append(slot)
         return ReservedWorkers(ready, missing, len(slots))
 

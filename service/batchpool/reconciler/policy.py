@@ -192,6 +192,10 @@ class LeaseGracePeriod:
     _last_s: float | None = None
     _until_s: float = 0.0
 
+    def restart(self) -> None:
+        """Let one lease pass from the next pass on."""
+        self._last_s = None
+
     def allows(self, now_s: float, run_id: str) -> bool:
         """Whether expired leases may be taken in this pass; call it in each that reached Redis."""
         away = self._last_s is None or now_s - self._last_s > self.gap_s

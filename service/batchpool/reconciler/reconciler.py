@@ -1,7 +1,6 @@
 """One pass of the reconciler: read the state in Redis, act on it."""
 
 import logging
-import time
 from collections.abc import Callable, Iterable
 
 from redis import Redis
@@ -17,7 +16,7 @@ from batchpool.ledger.recovery import Recovery, Waiting
 from batchpool.queue import rq_queue
 from batchpool.queue.messages import is_about_a_slot, is_ours, rq_id
 from batchpool.reconciler.class_load import load_sample
-from batchpool.reconciler.clock_step import ClockWatch
+from batchpool.reconciler.clock_step import ClockWatch, boot_clock
 from batchpool.reconciler.policy import (
     Action,
     LeaseGracePeriod,
@@ -46,7 +45,7 @@ class Reconciler:
         self,
         redis: Redis,
         settings: ReconcilerSettings,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boot_clock,
     ) -> None:
         self._redis = redis
         self._settings = settings
@@ -55,7 +54,7 @@ class Reconciler:
         self._presence = Presence(redis)
         self._recovery = Recovery(redis)
         self._quarantine = quarantine_of(redis, settings.lease_s)
-        self._clock_watch = ClockWatch(self._recovery.now_ms)
+        self._clock_watch = ClockWatch(self._recovery.read_clock, settings.lease_s)
         self._classes_seen: set[str] = set()
         self._grace = LeaseGracePeriod(
             settings.lease_s, max(LEAST_GAP_S, 2 * settings.reconcile_interval_s)
@@ -90,15 +89,26 @@ class Reconciler:
 
     def _follow_clock(self) -> None:
         step = self._clock_watch.check()
-        if step and self._recovery.shift(step.step_ms, step.fresh_ms, self._settings.lease_s):
+        if step is None:
+            return
+        if step.is_small:
+            self._grace.restart()
+        elif self._recovery.shift(
+            step.step_ms, step.fresh_ms, self._settings.lease_s, step.reading.moved_ms
+        ):
             LOG.warning(
                 "the clock of Redis was moved by %.0f s; so were all deadlines", step.step_ms / 1000
             )
+        else:
+            # Another reconciler was at it; the next check sees what it did.
+            return
+        self._clock_watch.accept(step)
 
     def _expire(self) -> None:
+        until_ms = self._clock_watch.trusted_until_ms
         if self._grace.allows(self._clock(), self._recovery.run_id()):
-            self._take_expired()
-        ended = self._recovery.expire_deadlines()
+            self._take_expired(until_ms)
+        ended = self._recovery.expire_deadlines(until_ms=until_ms)
         if ended:
             LOG.debug("%d jobs have passed a deadline", ended)
 
@@ -121,8 +131,8 @@ class Reconciler:
         if sample:
             self._presence.add_sample(sample)
 
-    def _take_expired(self) -> None:
-        queued = self._recovery.expire_leases(MOST_LEASES)
+    def _take_expired(self, until_ms: int) -> None:
+        queued = self._recovery.expire_leases(MOST_LEASES, until_ms)
         for batch in queued:
             LOG.warning("batch %s/%d lost its worker; queued again", batch.job_id, batch.batch)
         self._enqueue(queued)

@@ -37,7 +37,7 @@ bp:counts               hash of counts over all jobs. At present: queued_items (
                         an owner), open_items and reducer_bytes (in batches not ended, the latter
                         kept free for states of reducers), queued, running (jobs). So far:
                         succeeded, failed, cancelled (jobs), refused_writes, lost_workers
-bp:clock                hash: the last step of Redis' clock that the deadlines have followed
+bp:clock                hash: by how much the deadlines have followed steps of Redis' clock
 bp:bulk                 set: <action>|<job id>: what was asked for of many jobs at once
 bp:samples              list with a time to live: the load of each class of workers, every 5 s
                         while a batch waits or runs, the newest first

@@ -131,7 +131,7 @@ class Ownership:
         was_stopped: bool = False,
         has_kept: bool = False,
     ) -> Claim | str:
-        """Claim a batch; or say why not: missing, unreadable, ended, OTHER_VERSION, or its state.
+        """Claim a batch; or say why not: missing, unreadable, ended, overdue, OTHER_VERSION, state.
 
         Args:
             codes: JSON of the version of each task here, without blanks; a job that has not begun

@@ -16,8 +16,17 @@ from batchpool.ledger.scripts import LuaScript
 MOST_LOST_WORKERS = 20
 MOST_LIMIT_S = 2 * 366 * 86_400
 """Longer than any limit that a job can have."""
+LAST_MS = 2**53
+"""Later than any time."""
 NO_KEY = -2
 """PTTL of a key that is not there."""
+
+
+class ClockReading(NamedTuple):
+    """Redis' clock, and by how much its steps so far have moved all deadlines; None: none did."""
+
+    now_ms: int
+    moved_ms: int | None
 
 
 class Waiting(NamedTuple):
@@ -50,14 +59,27 @@ class Recovery:
     def now_ms(self) -> int:
         return Jobs(self._redis).now_ms()
 
-    def expire_leases(self, limit: int = 1000) -> list[Waiting]:
-        """Take batches from owners whose lease has expired; return those that are queued again."""
+    def read_clock(self) -> ClockReading:
+        """Redis' clock, read after `moved_ms`: what is moved later follows a later reading."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hget(keys.CLOCK, "moved")
+            pipe.time()
+            moved, (seconds, micros) = pipe.execute()
+        is_number = moved is not None and moved.removeprefix(b"-").isdigit()
+        return ClockReading(seconds * 1000 + micros // 1000, int(moved) if is_number else None)
+
+    def expire_leases(self, limit: int = 1000, until_ms: int = LAST_MS) -> list[Waiting]:
+        """Take batches from owners whose lease has expired; return those that are queued again.
+
+        Args:
+            until_ms: nothing is done once Redis' clock is past it: it may have been set.
+        """
         due = self._redis.zrange(
             keys.LEASES, "-inf", self.now_ms(), byscore=True, offset=0, num=limit
         )
         queued = []
         for member, job_id, batch in self._readable(keys.LEASES, due):
-            args = [batch, MOST_LOST_WORKERS]
+            args = [batch, MOST_LOST_WORKERS, until_ms]
             if self._attempt(self._expire, job_id, args) == b"queued":
                 queued.append(member)
         return self._with_queue(keys.LEASES, [(member, 0.0) for member in queued])
@@ -97,12 +119,16 @@ class Recovery:
         code = self._redis.hget(keys.job_key(job_id), "code")
         return code.decode() if code else None
 
-    def expire_deadlines(self, limit: int = 1000) -> int:
-        """End the unowned batches of jobs past `timeout_s` or `queue_timeout_s`; count the jobs."""
+    def expire_deadlines(self, limit: int = 1000, until_ms: int = LAST_MS) -> int:
+        """End the unowned batches of jobs past `timeout_s` or `queue_timeout_s`; count the jobs.
+
+        Args:
+            until_ms: nothing is ended once Redis' clock is past it: it may have been set.
+        """
         due = self._redis.zrange(
             keys.DEADLINES, "-inf", self.now_ms(), byscore=True, offset=0, num=limit
         )
-        self._check_deadlines(due)
+        self._check_deadlines(due, until_ms)
         return len(due)
 
     def check_scores(self, lease_s: float) -> None:
@@ -121,20 +147,21 @@ class Recovery:
             self._redis.zadd(keys.LEASES, new, xx=True, lt=True)
         beyond = f"({now_ms + MOST_LIMIT_S * 1000}"
         far = self._redis.zrange(keys.DEADLINES, beyond, "+inf", byscore=True, offset=0, num=1000)
-        self._check_deadlines(far)
+        self._check_deadlines(far, LAST_MS)
 
-    def _check_deadlines(self, members: list[bytes]) -> None:
+    def _check_deadlines(self, members: list[bytes], until_ms: int) -> None:
         for job_id in readable_ids(self._redis, keys.DEADLINES, members, keys.job_id_of):
-            self._attempt(self._overdue, job_id, [])
+            self._attempt(self._overdue, job_id, [until_ms])
 
-    def shift(self, step_ms: int, fresh_ms: int, lease_s: float) -> bool:
-        """Move all deadlines after Redis' clock was set; False if that was done already.
+    def shift(self, step_ms: int, fresh_ms: int, lease_s: float, moved_ms: int | None) -> bool:
+        """Move all deadlines after Redis' clock was set; False if others have moved them meanwhile.
 
         Args:
             step_ms: by how much it was moved.
             fresh_ms: for how long at most the new time has been in use.
+            moved_ms: what the reading said by which the step was found.
         """
-        args = [step_ms, fresh_ms, int(lease_s * 1000)]
+        args = [step_ms, fresh_ms, int(lease_s * 1000), "" if moved_ms is None else moved_ms]
         return bool(self._shift(keys.DEADLINES, args))
 
     def forget_finished(self) -> int:

@@ -5,6 +5,7 @@
 -- its queue, whatever the answer is, each after the number of its words.
 -- For n = 'next', KEYS[1] is a list of ids of messages, and the batch is the first in it; for
 -- n = 'lost' it is the one that was claimed so with this random part. Its message leaves the list.
+-- Where the reason is 'overdue', the reconciler ends the batch, or moves its limit and queues it again.
 -- Answers {'no', reason, id of the message} or {'yes', now, token, spec, deadline, listed, batch's
 -- fields, bitmap, states of reducers by name, id of the message}.
 local n, message = ARGV[1], ''
@@ -94,7 +95,13 @@ if tally and recorded ~= total(cjson.decode(tally).counts) then
   return no('ended')
 end
 local why, kept = string.match(ARGV[6], '^(%l*)(.*)$')
-if kept ~= '' and due(now) then return no('due') end
+local must_end = due(now)
+if must_end == 'long_overdue' then
+  -- An owner goes on: it knows the limit by a clock of its own.
+  if not follows then return no('overdue') end
+  must_end = nil
+end
+if kept ~= '' and must_end then return no('due') end
 if follows then end_epoch(n, now, why) end
 if why ~= 'stopped' and end_if_due(n, now) then return no('ended') end
 if ARGV[8] ~= '' then redis.call('HSET', key, 'second_try', ARGV[8]) end

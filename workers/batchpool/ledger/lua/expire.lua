@@ -1,9 +1,10 @@
--- The reconciler takes a batch from an owner whose lease ran out. ARGV: n, most owners that may be lost.
+-- The reconciler takes a batch from an owner whose lease ran out. ARGV: n, most owners that may be lost,
+-- the time until which Redis' clock is trusted; after it none is lost.
 -- Answers queued, ended or live.
 local n, key = ARGV[1], batch_key(ARGV[1])
 local lease = redis.call('ZSCORE', 'bp:leases', member(n))
 local now = now_ms()
-if not lease or tonumber(lease) > now then return 'live' end
+if not lease or tonumber(lease) > now or now > tonumber(ARGV[3]) then return 'live' end
 if redis.call('HGET', key, 'state') ~= 'running' then
   over_all('ZREM', 'bp:leases', member(n))
   return 'live'

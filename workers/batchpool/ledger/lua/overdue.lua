@@ -1,4 +1,5 @@
 -- Ends what nobody owns of a job past its limit: `queue_timeout` until its first claim, then `timeout`.
+-- ARGV: the time until which Redis' clock is trusted; after it nothing is ended.
 -- Answers the number of batches that a live owner must still end.
 local now = now_ms()
 local f = redis.call('HMGET', job, 'state', 'deadline_ms', 'queue_deadline_ms')
@@ -13,6 +14,7 @@ if now < tonumber(at) then
   over_all('ZADD', 'bp:deadlines', at, job)
   return 0
 end
+if now > tonumber(ARGV[1]) then return tonumber(redis.call('HGET', job, 'open')) end
 needs_no_room()
 end_unowned(now, 'failed', 'timeout', timeout_error(kind, kind .. '_ms'), kind)
 return tonumber(redis.call('HGET', job, 'open'))

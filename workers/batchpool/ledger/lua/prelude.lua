@@ -209,11 +209,14 @@ local function timeout_error(kind, field)
                        traceback = cjson.null})
 end
 
--- Why a batch must not be run any more, cancelled or timeout; nil when it may run.
+-- Why a batch must not be run any more, cancelled or timeout; nil when it may run. It is long_overdue
+-- when its limit seems to have passed long ago, which may as well be a step of Redis' clock: only the
+-- reconciler can tell, so that it ends such a batch, or moves the limit.
 local function due(now)
   local f = redis.call('HMGET', job, 'cancel', 'deadline_ms')
   if f[1] then return 'cancelled' end
-  return f[2] and now >= tonumber(f[2]) and 'timeout' or nil
+  local past = f[2] and now - tonumber(f[2]) or -1
+  return past > 10000 and 'long_overdue' or past >= 0 and 'timeout' or nil
 end
 
 -- Ends a batch that nobody runs, if it must not be run any more.
@@ -224,7 +227,7 @@ local function end_if_due(n, now)
   elseif why == 'timeout' then
     end_batch(n, now, 'failed', 'timeout', timeout_error('timeout', 'timeout_ms'), 'timeout')
   end
-  return why ~= nil
+  return why == 'cancelled' or why == 'timeout'
 end
 
 local function queue_again(n, now)

@@ -1,11 +1,12 @@
 -- Redis' clock was set: what was written by the old one moves along. KEYS[1] is unused.
--- ARGV: by how many ms it was moved, for how many ms at most the new one has been in use, lease ms.
--- Answers 1, or 0 when another reconciler has just done it.
+-- ARGV: by how many ms it was moved, for how many ms at most the new one has been in use, lease ms,
+-- by how many ms all steps so far have moved what was written, or '' where nothing says so.
+-- Answers 1, or 0 when that is not so any more: another reconciler has followed a step meanwhile.
 local step, fresh, lease, now = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), now_ms()
-local last = redis.call('HMGET', 'bp:clock', 'step', 'at')
-if last[1] and math.abs(last[1] - step) < 5000 and math.abs(now - last[2]) < 30000 then return 0 end
+local moved = tonumber(ARGV[4])
+if tonumber(redis.call('HGET', 'bp:clock', 'moved') or '') ~= moved then return 0 end
 needs_no_room()
-redis.call('HSET', 'bp:clock', 'step', step, 'at', now)
+redis.call('HSET', 'bp:clock', 'moved', string.format('%.0f', (moved or 0) + step))
 
 local function is_new(ms) return ms and ms >= now - fresh and ms <= now end
 
@@ -31,5 +32,10 @@ for _, key in ipairs(redis.call('ZRANGE', 'bp:deadlines', 0, -1)) do
       over_all('ZADD', 'bp:deadlines', at + step, key)
     end
   end
+end
+for _, key in ipairs(redis.call('ZRANGE', 'bp:comparing', 0, -1)) do
+  local since = redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, 'started_ms')
+  since = tonumber(since or '')
+  if since and not is_new(since) then redis.call('HSET', key, 'started_ms', since + step) end
 end
 return 1
