@@ -113,6 +113,7 @@ def peak_rss(stack: LocalStack) -> dict[str, float]:
     return peaks
 
 
+@pytest.mark.full
 def test_an_idle_stack_has_as_many_keys_as_before_its_jobs() -> None:
     short = {"BATCHPOOL_RESULT_TTL_S": "1", "BATCHPOOL_IDEMPOTENCY_TTL_S": "1"}
     with (
