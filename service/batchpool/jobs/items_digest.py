@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from batchpool.ledger.values.job_spec import ItemsSummary
@@ -50,6 +51,16 @@ class ItemsSummarizer:
 
 def summarize_items(items: Sequence[Any]) -> ItemsSummary:
     """Count and hash of the items, which may be a range, and the first ones if they are short."""
+    return _summarize_range(items) if isinstance(items, range) else _summarize(items)
+
+
+# A job that is ordered by its `count` is often ordered again, and the whole text is hashed.
+@lru_cache(maxsize=256)
+def _summarize_range(items: range) -> ItemsSummary:
+    return _summarize(items)
+
+
+def _summarize(items: Sequence[Any]) -> ItemsSummary:
     summarizer = ItemsSummarizer()
     for start in range(0, len(items), SLICE):
         summarizer.add(list(items[start : start + SLICE]))
