@@ -29,7 +29,7 @@ from batchpool.system.out_of_memory import OomKills
 from batchpool.system.process_control import kill_orphans, kill_tree
 from batchpool.system.process_tree import children_of_main_thread, command_of, is_stopped
 from batchpool.system.semaphores import remove_semaphores
-from batchpool.system.stopped_processes import StoppedProcesses
+from batchpool.system.stopped_processes import LOOK_EVERY_S, StoppedProcesses
 from batchpool.system.temp_folders import make_temp_folder, temp_root
 from batchpool.worker.batch_deadlines import CHECK_EVERY_S
 
@@ -74,6 +74,8 @@ class RunnerProcess:
             undo.pop_all()
         self._oom_kills = OomKills()
         self._stopped = StoppedProcesses()
+        self._is_stopped = False
+        self._next_look_s = 0.0
         self.capabilities: WorkerCapabilities | None = None
         self.fingerprint = ""
         self.idle_pools: tuple[IdlePool, ...] = ()
@@ -151,7 +153,13 @@ class RunnerProcess:
     @property
     def is_lost(self) -> bool:
         """Whether it has ended, or a signal keeps it stopped: it must get no batch."""
-        return self._process.poll() is not None or is_stopped(self.pid)
+        if self._process.poll() is not None:
+            return True
+        # Not for each of many short batches: to look costs a tenth of what one costs the worker.
+        if (now_s := time.monotonic()) >= self._next_look_s:
+            self._next_look_s = now_s + LOOK_EVERY_S
+            self._is_stopped = is_stopped(self.pid)
+        return self._is_stopped
 
     def check_stopped(self) -> None:
         """Call it while a batch runs: a signal may have stopped the runner or its fork server.
