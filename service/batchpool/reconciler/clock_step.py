@@ -8,8 +8,8 @@ from batchpool.ledger.recovery import ClockReading
 
 LEAST_STEP_MS = 10_000
 """Deadlines follow what is more; the ledger's scripts trust in a limit for as long."""
-MOST_READ_S = 1.0
-"""A reading that took longer says too little about when it was taken."""
+MOST_READ_S = 4.0
+"""A reading that took longer says too little: two of them must not look like a step."""
 _BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 

@@ -130,6 +130,15 @@ def test_a_slow_reading_is_no_step(clocks: Clocks, watch: ClockWatch) -> None:
     assert watch.trusted_until_ms > trusted
 
 
+def test_a_redis_that_is_always_slow_is_trusted(clocks: Clocks, watch: ClockWatch) -> None:
+    for read_s in (2.0, 3.5, 0.0, 3.5, 2.0):
+        clocks.read_s = read_s
+        began_ms = clocks.redis_ms
+        assert watch.check() is None
+        assert watch.trusted_until_ms == began_ms + LEAST_STEP_MS
+        clocks.pass_s(1)
+
+
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="this system has no such clock")
 def test_the_clock_goes_on_while_the_machine_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "clock_gettime", float)
