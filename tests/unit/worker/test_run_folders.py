@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from batchpool.system.cpython_internals import multiprocessing_config
+from batchpool.system.semaphores import name_semaphores
 from batchpool.worker.runner_process import YOUNG_S, remove_stale_folders
 
 
@@ -37,6 +39,20 @@ def test_an_old_folder_that_nobody_holds_is_removed(folder: Path) -> None:
     _age(folder)
     remove_stale_folders()
     assert not folder.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="semaphores are no files here")
+def test_its_semaphores_go_with_it(folder: Path) -> None:
+    # Their resource tracker was killed together with the worker.
+    before = dict(multiprocessing_config())
+    name_semaphores(folder)
+    name = multiprocessing_config()["semprefix"] + "-left"
+    left = Path(f"/dev/shm/sem.{name.removeprefix('/')}")
+    multiprocessing_config().update(before)
+    left.touch()
+    _age(folder)
+    remove_stale_folders()
+    assert not left.exists()
 
 
 def test_an_old_folder_whose_worker_lives_is_left(folder: Path) -> None:

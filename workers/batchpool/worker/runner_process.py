@@ -260,10 +260,11 @@ def describe_exit(code: int) -> str:
 
 
 def remove_stale_folders() -> None:
-    """Remove run folders of workers that have ended: SIGKILL leaves no time for it."""
+    """Remove what workers that have ended left: SIGKILL gave them no time for it."""
     for folder in Path(temp_root()).glob(_PREFIX + "*"):
         with contextlib.suppress(OSError), open(folder / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # A new one may be about to be locked by the worker that has just made it.
             if time.time() - os.fstat(lock.fileno()).st_mtime > YOUNG_S:
+                remove_semaphores(folder)
                 shutil.rmtree(folder, ignore_errors=True)
