@@ -177,12 +177,7 @@ def test_a_comparison_without_runs_moves_to_a_live_class(scene: Scene) -> None:
 
 
 def test_a_comparison_with_runs_ends_and_does_not_mix_the_code_of_two_classes(scene: Scene) -> None:
-    scene.steps()
-    for slot in range(2):
-        scene.take(slot)
-        scene.announce(slot)
-    job_id = scene.steps().job_id
-    assert job_id
+    job_id = begun(scene)
     announce_upgraded(scene)
     for _ in range(3):
         scene.now_s += 16
