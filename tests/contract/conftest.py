@@ -1,5 +1,7 @@
 """What the contract suite shares: all the ways to run a batch, and a station with its tasks."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +11,12 @@ import pytest
 
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.facts import BACKENDS
+from batchpool.children.start_methods import start_fork_server, stop_helpers
 from batchpool.model import BatchSpec, RunSpec
 from batchpool.runner.run_batch import BatchResult, run_batch
 from batchpool.tasks import TaskSources, load_tasks
 
-TASKS_DIR = Path(__file__).parent / "tasks"
+SOURCES = TaskSources(tasks_dir=str(Path(__file__).parent / "tasks"))
 
 
 @dataclass(frozen=True)
@@ -142,9 +145,23 @@ def _supported(request: pytest.FixtureRequest) -> None:
             pytest.skip(f"{facts.name} needs Python {needed}")
 
 
+@pytest.fixture(scope="module")
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Starts one for all tests of a file: a context that finds one running leaves it so.
+
+    Not for files about what dies or is left, where each test begins with no process.
+    """
+    # A short path: sockets lie in it.
+    folder = Path(tempfile.mkdtemp(prefix="bpt-"))
+    start_fork_server(SOURCES, folder)
+    yield
+    stop_helpers(tracker_too=True)
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
 def context() -> Iterator[RunnerContext]:
-    registry = load_tasks(TaskSources(tasks_dir=str(TASKS_DIR)))
+    registry = load_tasks(SOURCES)
     assert not registry.errors
     with RunnerContext(registry, owns_process=True) as context:
         yield context

@@ -18,11 +18,14 @@ from batchpool.backends.auto.profile_cache import CachedProfile, ProfileCache, p
 from batchpool.backends.auto.task_profile import TaskProfile
 from batchpool.backends.context import RunnerContext
 from batchpool.backends.item_source import ItemSource
+from batchpool.children.start_methods import stop_helpers
 from batchpool.execution.in_flight import read_in_flight
 from batchpool.model import BatchSpec, Outcome, RunSpec
 from batchpool.runner.run_batch import make_batch, pending_of, run_batch
 from batchpool.system.interpreter import gil_enabled
 from batchpool.tasks import TaskSources, load_tasks
+
+pytestmark = pytest.mark.usefixtures("fork_server")
 
 TINY = TaskProfile(tasks=9, task_wall_s=1e-6, task_cpu_s=1e-6, busy_alone=1.0, busy=1.0, threads=2)
 
@@ -236,6 +239,8 @@ def nap(item):
 
 def test_what_a_pool_that_does_not_start_was_to_run_is_run_here(tmp_path: Path) -> None:
     """Each child of the fork server dies as it starts."""
+    # The one that runs knows other tasks.
+    stop_helpers(tracker_too=False)
     (tmp_path / "dying.py").write_text(CHILDREN_DIE)
     registry = load_tasks(TaskSources(tasks_dir=str(tmp_path)))
     with RunnerContext(registry, owns_process=True) as context:
@@ -255,7 +260,7 @@ def test_what_begins_by_waiting_is_begun_in_a_warm_pool(context: RunnerContext) 
     assert len(result.outcomes) == 5
     pids = {outcome.site.pid for outcome in result.outcomes}
     assert os.getpid() in pids and len(pids) == 5, result.report.chosen
-    assert "should it compute yet" in result.report.chosen["why"]
+    assert "nothing is known of the task yet: should it compute" in result.report.chosen["why"]
 
 
 @pytest.mark.alone
@@ -266,7 +271,7 @@ def test_a_task_that_keeps_the_gil_gets_no_second_thread_here(context: RunnerCon
     run_batch(BatchSpec(run, range(8)), context=context)
     # What is measured on a machine that others use may be off once, but not each time.
     seen = [_count_here(context, iterations) for iterations in (2_000_000, 2_000_001, 2_000_002)]
-    assert ("process-pool", None, 1) in seen, seen
+    assert {("process-pool", None, 0), ("process-pool", None, 1)} & set(seen), seen
 
 
 def _count_here(context: RunnerContext, iterations: int) -> tuple[str, float | None, int]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("fork_server")
+
 
 @pytest.mark.ways(lambda way: way.is_parallel)
 def test_concurrency_is_reached_twice_in_a_row(way: Any, context: Any, tmp_path: Path) -> None:

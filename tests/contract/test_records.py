@@ -12,6 +12,8 @@ from batchpool.exact_sum import ExactSum
 from batchpool.model import BatchSpec, RunSpec
 from batchpool.runner.run_batch import run_batch
 
+pytestmark = pytest.mark.usefixtures("fork_server")
+
 
 def by_index(outcomes: list[Any]) -> dict[int, Any]:
     assert len({outcome.index for outcome in outcomes}) == len(outcomes)

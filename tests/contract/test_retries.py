@@ -15,6 +15,8 @@ import pytest
 from batchpool.retry_policy import RetryPolicy
 from tests.support.waiting import check_time
 
+pytestmark = pytest.mark.usefixtures("fork_server")
+
 AT_ONCE = RetryPolicy(max=2, delay_s=0)
 LONG = RetryPolicy(max=3, delay_s=60, max_delay_s=60, jitter="none", on=("ValueError",))
 SOON_S = 5.0

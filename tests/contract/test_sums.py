@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("fork_server")
+
 SLEEP = {"seconds": 0.02}
 
 
