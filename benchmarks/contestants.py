@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 
 from batchpool.client import Client
-from benchmarks.own_stack import Ours, ways
+from benchmarks.own_stack import ours
 from benchmarks.peers import (
     CHUNKABLE,
     PEERS,
@@ -40,8 +40,10 @@ def contest(
             for contestant in _variants(workload, PEERS[name], servers, databases):
                 stack.callback(contestant.close)
                 driven.append(contestant)
-        ours = [Ours(client, name, way) for name, way in ways(workload.name).items()]
-        yield [*ours, *start_together(driven)]
+        mine = ours(workload.name, client)
+        for one in mine:
+            stack.callback(one.close)
+        yield [*mine, *start_together(driven)]
 
 
 def _variants(

@@ -11,6 +11,8 @@ NEAR_LIMIT = 1.08
 MIXED_LIMIT = 1.5
 BETTER = 1.05
 LATENCY_TIMES = 3.0
+SIMPLE_TIMES = 1.6
+SIMPLE_TIMES_BARE = 1.2
 TWO_WORKERS = 0.55
 
 
@@ -40,7 +42,7 @@ def judge(workload: Workload, results: Sequence[Result], facts: Facts) -> list[V
     if workload.name == "W1":
         return _judge_w1(mine[0], peers)
     if workload.name == "W4":
-        return _judge_w4(mine[0], peers)
+        return _judge_w4(mine, peers)
     allowed = MIXED_LIMIT if workload.name == "W5" else NEAR_LIMIT
     ratio = mine[0].median / facts.limit_s
     verdicts = [
@@ -77,8 +79,14 @@ def _judge_w1(mine: Result, peers: Sequence[Result]) -> list[Verdict]:
     return verdicts
 
 
-def _judge_w4(mine: Result, peers: Sequence[Result]) -> list[Verdict]:
-    verdicts = []
+def _judge_w4(ours: Sequence[Result], peers: Sequence[Result]) -> list[Verdict]:
+    mine, verdicts = ours[0], []
+    simple = next((result for result in peers if result.name == "rq-simple, memory"), None)
+    for result, allowed in zip(ours, (SIMPLE_TIMES, SIMPLE_TIMES_BARE), strict=False):
+        if simple:
+            ratio = result.median / simple.median
+            goal = f"{result.name}: p50 <= {allowed:g} x RQ SimpleWorker bare, in memory"
+            verdicts.append(Verdict(goal, ratio <= allowed, f"{ratio:.2f} x"))
     route = next((result for result in peers if result.name == "rq-simple, route"), None)
     if route:
         ratio = mine.median / route.median

@@ -1,16 +1,20 @@
 """Batchpool as a user runs it: a stack of two workers, used over HTTP, every write synced."""
 
+import http.client
+import json
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from batchpool.client import Client, Job
+from batchpool.client import Client
 from batchpool.stack.local_stack import LocalStack, StackOptions
 
 WORKERS = 2
+WAIT_S = 30
 TASKS_DIR = Path(__file__).parent / "tasks"
 
 
@@ -90,20 +94,45 @@ class Ours:
         return [self._run(1, {}) for _ in range(order["count"])]
 
     def _run(self, count: int, params: dict[str, Any]) -> float:
-        started = time.perf_counter()
-        job = self.order(count, params)
-        taken = time.perf_counter() - started
-        if not job.succeeded:
-            raise RuntimeError(f"job {job.id} is {job.state}")
-        return taken
-
-    def order(self, count: int, params: dict[str, Any]) -> Job:
-        """Submit, and wait for the end in the same request."""
-        way = self._way
-        spec = {**way.spec, "params": params} if params else dict(way.spec)
+        spec = {**self._way.spec, "params": params} if params else dict(self._way.spec)
         spec["concurrency"] = min(count, spec.get("concurrency", 1))
         spec["batches"] = min(count, spec.get("batches", 1))
-        return self._client.run(way.task, count=count, **spec)
+        started = time.perf_counter()
+        state = self.order(self._way.task, count, spec)
+        taken = time.perf_counter() - started
+        if state != "succeeded":
+            raise RuntimeError(f"a job is {state}")
+        return taken
+
+    def order(self, task: str, count: int, spec: Mapping[str, Any]) -> str:
+        """Submit, and wait for the end in the same request; returns the state."""
+        return self._client.run(task, count=count, **spec).state
+
+
+class OursBare(Ours):
+    """The same by the standard library's client, on one connection that is kept."""
+
+    def __init__(self, client: Client, name: str, way: Way) -> None:
+        super().__init__(client, name, way)
+        self._connection = http.client.HTTPConnection(urlsplit(client.url).netloc)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def order(self, task: str, count: int, spec: Mapping[str, Any]) -> str:
+        body = json.dumps({"task": task, "count": count, **spec})
+        headers = {"Content-Type": "application/json"}
+        self._connection.request("POST", f"/v1/jobs?wait={WAIT_S}", body, headers)
+        state: str = json.loads(self._connection.getresponse().read())["state"]
+        return state
+
+
+def ours(workload: str, client: Client) -> list[Ours]:
+    """The contestants of a workload."""
+    made = [Ours(client, name, way) for name, way in ways(workload).items()]
+    if workload == "W4":
+        made.append(OursBare(client, "ours, http.client", ways(workload)["ours"]))
+    return made
 
 
 def _params(task: str, work: list[tuple[str, float]]) -> dict[str, Any]:
