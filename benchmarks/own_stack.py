@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -123,7 +124,11 @@ class OursBare(Ours):
         body = json.dumps({"task": task, "count": count, **spec})
         headers = {"Content-Type": "application/json"}
         self._connection.request("POST", f"/v1/jobs?wait={WAIT_S}", body, headers)
-        state: str = json.loads(self._connection.getresponse().read())["state"]
+        response = self._connection.getresponse()
+        answer = response.read()
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise RuntimeError(f"{response.status}: {answer.decode()}")
+        state: str = json.loads(answer)["state"]
         return state
 
 

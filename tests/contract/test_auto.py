@@ -260,7 +260,7 @@ def test_what_begins_by_waiting_is_begun_in_a_warm_pool(context: RunnerContext) 
     assert len(result.outcomes) == 5
     pids = {outcome.site.pid for outcome in result.outcomes}
     assert os.getpid() in pids and len(pids) == 5, result.report.chosen
-    assert "nothing is known of the task yet: should it compute" in result.report.chosen["why"]
+    assert "should it compute yet" in result.report.chosen["why"]
 
 
 @pytest.mark.alone
@@ -271,7 +271,7 @@ def test_a_task_that_keeps_the_gil_gets_no_second_thread_here(context: RunnerCon
     run_batch(BatchSpec(run, range(8)), context=context)
     # What is measured on a machine that others use may be off once, but not each time.
     seen = [_count_here(context, iterations) for iterations in (2_000_000, 2_000_001, 2_000_002)]
-    assert {("process-pool", None, 0), ("process-pool", None, 1)} & set(seen), seen
+    assert ("process-pool", None, 1) in seen, seen
 
 
 def _count_here(context: RunnerContext, iterations: int) -> tuple[str, float | None, int]:

@@ -14,7 +14,7 @@ from batchpool.children.pools import ExecutorPool
 from batchpool.errors import ChildStartFailed
 
 AHEAD = 2
-"""So many chunks more than children are sent, so that no child waits for the next one."""
+
 
 _STEAL_AFTER_NS = 5_000_000
 _STEAL_TURN_S = _STEAL_AFTER_NS / 1e9
@@ -112,11 +112,6 @@ class PoolBackend(ChildBackend):
         return self._most
 
     @property
-    def ahead(self) -> int:
-        """How many chunks may wait in the executor's queue."""
-        return AHEAD
-
-    @property
     def effective_concurrency(self) -> int:
         return self._most
 
@@ -147,11 +142,12 @@ class PoolBackend(ChildBackend):
         slots = self.slots
         self._fill(slots)
         is_paced = self.batch.run.rate is not None
-        if self.ahead and not is_paced and self._items.has_ready and slots == self._most:
-            # A child that must stay idle must not take them.
+        if not is_paced and self._items.has_ready and slots == self._most:
+            # Some chunks more wait in the executor's queue, so that no child waits for us; but a
+            # child that must stay idle must not take them.
             with contextlib.suppress(OSError):
                 self.executor_pool.park(self.executor_pool.size - slots)
-                self._fill(slots + self.ahead)
+                self._fill(slots + AHEAD)
 
     def _fill(self, most: int) -> None:
         """Send chunks until so many are in flight, while there are items for them."""

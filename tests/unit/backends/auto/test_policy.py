@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,6 @@ from batchpool.backends.auto.timings import Timings
 from batchpool.model import ExecutionSite, Outcome
 
 HERE = Constraints(left=1000, cpus=2, most=16, pool_startup_s=0.4, warm_children=8)
-COLD = replace(HERE, warm_children=0)
 WAITS = TaskProfile(tasks=9, task_wall_s=0.01, task_cpu_s=1e-5, busy_alone=0.0)
 COMPUTES = TaskProfile(tasks=9, task_wall_s=0.05, task_cpu_s=0.05, busy_alone=1.0, gil_held=1.0)
 UNFINISHED = replace(COMPUTES, tasks=0)
@@ -44,62 +42,10 @@ def is_still_right(chosen: AutoPolicy, seen: Timings, left: int = 500) -> bool:
     return chosen.is_still_right(seen, left, lambda: HERE)
 
 
-def begun_in_a_warm_pool() -> AutoPolicy:
-    chosen = policy()
-    choice = chosen.next(HERE)
-    assert choice is not None
-    assert (choice.backend, choice.concurrency, choice.chunksize) == ("process-pool", 8, 1)
-    assert choice.why.startswith("nothing is known of the task yet: should it compute, 8")
-    return chosen
-
-
 def test_an_unknown_task_is_measured_first_and_a_cached_one_is_not() -> None:
-    assert policy().next(COLD) is None
+    assert policy().next(HERE) is None
     choice = policy(COMPUTES).next(HERE)
     assert choice is not None and choice.backend == "process-pool"
-    assert choice.why.startswith("50 ms per task")
-
-
-@pytest.mark.parametrize(
-    "change", [{"warm_children": 1}, {"has_gil": False}, {"only_waits": True}], ids=str
-)
-def test_where_a_warm_pool_is_not_the_best_place_a_task_is_measured(change: Any) -> None:
-    assert policy().next(replace(HERE, **change)) is None
-
-
-def test_an_unknown_task_begins_in_a_warm_pool_and_stays_where_it_computes() -> None:
-    chosen = begun_in_a_warm_pool()
-    assert is_still_right(chosen, timings(0.02, 0.005, count=1))
-    assert chosen.profile is not None and chosen.profile.tasks == 1
-    assert is_still_right(chosen, timings(0.02, 0.005, count=7))
-    assert chosen.facts()["probes"] == 0
-
-
-def test_tasks_of_one_kind_that_last_are_measured_after_all() -> None:
-    chosen = begun_in_a_warm_pool()
-    assert is_still_right(chosen, timings(0.02, 0.005, count=7))
-    # 399 of 5 ms are a second on two CPUs, and a little less.
-    assert is_still_right(chosen, timings(0.02, 0.005, count=8), left=399)
-    assert is_still_right(chosen, timings_of(ALTERNATING), left=5_000)
-    assert not is_still_right(chosen, timings(0.02, 0.005, count=8), left=401)
-    assert chosen.next(HERE) is None
-    chosen.learn(COMPUTES)
-    assert chosen.next(HERE) is not None
-    assert is_still_right(chosen, timings(0.05, 0.05), left=401)
-
-
-def test_tasks_that_wait_leave_the_warm_pool_for_more_slots() -> None:
-    chosen = begun_in_a_warm_pool()
-    wide = replace(HERE, most=256, has_async=True, left=5_000)
-    assert not chosen.is_still_right(timings(0.01, 1e-5, count=1), 5_000, lambda: wide)
-    choice = chosen.next(wide)
-    assert choice is not None and choice.backend == "asyncio"
-
-
-def test_short_work_that_waits_ends_in_the_warm_pool() -> None:
-    chosen = begun_in_a_warm_pool()
-    few = replace(HERE, left=60)
-    assert chosen.is_still_right(timings(0.01, 1e-5, count=1), few.left, lambda: few)
 
 
 def test_where_there_is_one_choice_nothing_is_measured() -> None:
@@ -112,8 +58,8 @@ def test_where_there_is_one_choice_nothing_is_measured() -> None:
 def test_what_a_probe_saw_is_enough_once_though_it_is_incomplete() -> None:
     chosen = policy()
     chosen.learn(UNFINISHED)
-    assert chosen.next(COLD) is not None
-    assert chosen.next(COLD) is None
+    assert chosen.next(HERE) is not None
+    assert chosen.next(HERE) is None
     assert chosen.facts()["probes"] == 1
 
 

@@ -28,7 +28,7 @@ _SWITCH_S = 0.0005
 
 
 class Auto(InProcess):
-    """Begins in a warm pool, or measures threads of its own; goes on as its policy chooses.
+    """Starts in threads of this process, measures them, and goes on as its policy chooses.
 
     Each item runs once, in whatever took it from the shared items; a new choice never interrupts
     a task. What was measured is kept for the next batch of the same kind.

@@ -10,21 +10,21 @@ With R items left, a task of wall time w and CPU time c, and P CPUs:
 n is as many slots as keep the CPUs busy, or the waiting tasks in flight, and `most` at most. Each
 way costs some microseconds per item besides. The simplest that is nearly the fastest wins.
 
-A task of which none has ended may compute yet: until one has, tasks are begun in the children of a
-pool that is warm, where they are not in each other's way if they do. Where tasks differ, what is
-measured says little of the next one: a warm pool is preferred, since threads that all compute
-would share one GIL.
+A task that waits, and of which none has ended, may compute yet: until one has, a few are begun in
+the children of a pool that is warm, where they are not in each other's way if they do. Where tasks
+differ, what is measured says little of the next one: a warm pool is preferred, since threads that
+all compute would share one GIL.
 """
 
 from dataclasses import dataclass, replace
 from math import ceil
 
-from batchpool.backends.auto.task_profile import NOTHING_KNOWN, TaskProfile
+from batchpool.backends.auto.task_profile import TaskProfile
 
 _NEARLY = 1.05
 _NEARLY_IF_UNEVEN = 1.25
 """Tasks that differ run in a warm pool at this price: its worst case is better."""
-KNOWN_FROM = 8
+_KNOWN_FROM = 8
 """After fewer tasks than this it is not known whether they differ."""
 _SLACK = 2.0
 """Slots per CPU for tasks that wait in between: with one, a CPU idles when waits coincide."""
@@ -55,11 +55,6 @@ class Constraints:
     has_gil: bool = True
     only_waits: bool = False
     """The task is declared to wait for others, and to compute nothing."""
-
-    @property
-    def has_warm_place(self) -> bool:
-        """Whether a task of which nothing is known is best begun in a pool that is warm."""
-        return self.warm_children >= self.cpus and self.has_gil and not self.only_waits
 
     def may_compute_yet(self, profile: TaskProfile) -> bool:
         """Whether only the beginning of a task is known, in which it waited."""
@@ -134,11 +129,10 @@ def _slots(profile: TaskProfile, constraints: Constraints, cpus: float, item_s: 
 
 def _warm_pool_until_known(profile: TaskProfile, constraints: Constraints) -> BackendChoice:
     slots = max(1, min(constraints.most, constraints.left, constraints.warm_children))
-    known = "nothing is known of the task yet"
-    if profile != NOTHING_KNOWN:
-        known = f"{_task(profile)}, and none has ended"
-    children = constraints.warm_children
-    why = f"{known}: should it compute, {children} processes are there that share no GIL"
+    why = (
+        f"{_task(profile)}, and none has ended: should it compute yet, "
+        f"{constraints.warm_children} processes are there that share no GIL"
+    )
     return BackendChoice("process-pool", slots, 0.0, why, chunksize=1)
 
 
@@ -227,7 +221,7 @@ def _with_all_children(
     """The same with all children of a warm pool, where some tasks may wait longer than others."""
     most = min(constraints.warm_children, _POOL_PER_CPU * constraints.cpus)
     slots = min(constraints.most, constraints.left, most)
-    is_known = profile.tasks >= KNOWN_FROM
+    is_known = profile.tasks >= _KNOWN_FROM
     if is_known and not profile.is_uneven:
         return choice
     if choice.backend != "process-pool" or slots <= choice.concurrency:

@@ -38,7 +38,6 @@ class HybridPool(ProcessPool):
         self._free_slots = free_slots
         self._on_turn = on_turn
         self._first_chunk = first_chunk or 1
-        self._has_answered = False
 
     @property
     def slots(self) -> int:
@@ -71,15 +70,6 @@ class HybridPool(ProcessPool):
         self._most = most
         self.executor_pool.unpark()
         return most
-
-    @property
-    def ahead(self) -> int:
-        # In the queue nobody sees that an item waits behind long ones.
-        return AHEAD if self._has_answered else 0
-
-    def on_chunk(self, number: int) -> None:
-        super().on_chunk(number)
-        self._has_answered = True
 
     @property
     def turn_s(self) -> float:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from math import inf
 
 from batchpool.backends.auto.cost_model import (
-    KNOWN_FROM,
     BackendChoice,
     Constraints,
     choose,
@@ -13,7 +12,7 @@ from batchpool.backends.auto.cost_model import (
     ways,
 )
 from batchpool.backends.auto.profile_cache import CachedProfile
-from batchpool.backends.auto.task_profile import NOTHING_KNOWN, TaskProfile
+from batchpool.backends.auto.task_profile import TaskProfile
 from batchpool.backends.auto.timings import Timings
 
 _OFF_BY = 2.0
@@ -30,8 +29,6 @@ _WORTH_WALL_S = 0.005
 _WORTH_CPU_S = 0.001
 """A smaller difference between tasks is no reason to choose again."""
 _PROBES_ALLOWED = 4
-_WORTH_PROBE_S = 1.0
-"""What is left must last so long that a probe, in which most CPUs idle, is a small part of it."""
 
 
 class AutoPolicy:
@@ -55,7 +52,6 @@ class AutoPolicy:
         self._cached = cached
         self._is_cached = False
         self._is_fresh = False
-        self._has_begun = False
         self._probes = 0
         self._expected_s: float | None = None
         self._why: str | None = None
@@ -76,8 +72,6 @@ class AutoPolicy:
         if choice is None:
             if self.profile is None and self._cached is not None:
                 self.profile, self._is_cached = self._cached.profile, True
-            elif self.profile is None and not self._has_begun and constraints.has_warm_place:
-                self.profile, self._is_fresh = NOTHING_KNOWN, True
             if self.profile is None or not (self._is_fresh or self.profile.is_complete):
                 return None
             choice = choose(self.profile, constraints)
@@ -87,7 +81,7 @@ class AutoPolicy:
     def adopt(self, choice: BackendChoice) -> None:
         """Make this the choice, whoever made it."""
         self.choice, self._why = choice, None
-        self._has_begun, self._is_fresh = True, False
+        self._is_fresh = False
         walls_s = {} if self._cached is None else self._cached.walls_s
         self._expected_s = walls_s.get((choice.backend, choice.concurrency))
 
@@ -121,8 +115,6 @@ class AutoPolicy:
             return True
         if self.profile.tasks == 0:
             return self._refine(self.profile, timings, constraints)
-        if self._is_worth_a_probe(self.profile, timings, left):
-            return False
         return self._check(self.profile, timings, constraints)
 
     def result(self, timings: Timings) -> CachedProfile | None:
@@ -143,12 +135,6 @@ class AutoPolicy:
         """What was measured, for the report."""
         facts: dict[str, object] = {"remembered": self._is_cached, "probes": self._probes}
         return facts | (self.profile.to_json() if self.profile else {})
-
-    def _is_worth_a_probe(self, profile: TaskProfile, timings: Timings, left: int) -> bool:
-        """Whether tasks of one kind began in a warm pool, and will run for long."""
-        is_known = profile.is_complete or timings.is_uneven or timings.count < KNOWN_FROM
-        lasts_s = left * profile.task_cpu_s / self._cpus
-        return self._probes == 0 and not is_known and lasts_s > _WORTH_PROBE_S
 
     def _refine(
         self, profile: TaskProfile, timings: Timings, constraints: Callable[[], Constraints]

@@ -106,7 +106,3 @@ class TaskProfile:
         """Whether nothing is left to be measured."""
         is_known = self.waits or self.holds_gil or self.is_uneven or self.busy is not None
         return self.tasks > 0 and is_known
-
-
-NOTHING_KNOWN = TaskProfile(tasks=0, task_wall_s=1e-9, task_cpu_s=0.0, busy_alone=None)
-"""The profile of a task that is about to begin."""
