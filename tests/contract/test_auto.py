@@ -62,6 +62,9 @@ class Scripted(AutoPolicy):
     def is_still_right(self, *asked: object) -> bool:
         return not self._left or not self._is_wrong()
 
+    def keep(self) -> None:
+        self._left.clear()
+
 
 def run_scripted(
     context: RunnerContext, policy: AutoPolicy, task: str, items: Any, **options: Any
@@ -137,6 +140,21 @@ def test_another_choice_loses_no_item_and_runs_none_twice(
     runs = (Path(folder) / "runs").read_text().split()
     assert Counter(runs).most_common(1)[0][1] == 1
     assert len(runs) == COUNT
+
+
+@pytest.mark.parametrize("before", [WAYS[2], WAYS[3]], ids=["process-pool", "asyncio"])
+def test_a_slow_item_does_not_hold_up_the_others_while_another_choice_waits_for_it(
+    context: RunnerContext, before: BackendChoice
+) -> None:
+    warm = RunSpec("echo", backend="process-pool", concurrency=2)
+    run_batch(BatchSpec(warm, range(4)), context=context)
+    seen: list[Outcome] = []
+    # The thread that runs until the pool is there is busy with the first item.
+    items = [0.1, 3.0, *[0.005] * 200]
+    policy = Scripted(before, WAYS[1], is_wrong=lambda: len(seen) >= 20)
+    run_scripted(context, policy, "nap", items, seen=seen)
+    assert sorted(outcome.index for outcome in seen) == list(range(len(items)))
+    assert max(seen, key=lambda outcome: outcome.started_ns + outcome.wall_ns).index == 1
 
 
 @pytest.mark.alone

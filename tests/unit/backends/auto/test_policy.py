@@ -94,6 +94,13 @@ def test_after_four_probes_the_choice_stays() -> None:
     assert is_still_right(chosen, timings(0.2, 0.2))
 
 
+def test_a_choice_that_is_kept_stays() -> None:
+    chosen = policy(COMPUTES)
+    chosen.next(HERE)
+    chosen.keep()
+    assert is_still_right(chosen, timings(0.2, 0.2))
+
+
 def test_whole_tasks_that_show_another_kind_of_task_end_the_choice() -> None:
     chosen = policy()
     chosen.learn(UNFINISHED)

@@ -1,8 +1,6 @@
 """The backend that measures the first items, chooses how to run the rest, and says why."""
 
 import contextlib
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from time import monotonic
 
@@ -21,10 +19,11 @@ from batchpool.errors import ChildStartFailed, CodeChanged
 from batchpool.model import AutoChoice, RunSpec
 from batchpool.system.cpus import usable_cpus
 from batchpool.system.file_stamps import is_changed, read_stamps
-from batchpool.system.interpreter import gil_enabled
+from batchpool.system.interpreter import gil_enabled, quick_switches
 
 METHOD = "forkserver"
-_SWITCH_S = 0.0005
+_LONGEST_PAUSE_S = 0.1
+"""Or twice as long as tasks took: one that takes far longer must not hold up a change."""
 
 
 class Auto(InProcess):
@@ -56,6 +55,7 @@ class Auto(InProcess):
         self._probe_s = 0.0
         self._startup_s: float | None = None
         self._checked_s = 0.0
+        self._paused_s = 0.0
         self._pool_children = 0
         self._hybrid: HybridPool | None = None
         batch.outcomes.add_listener(self._timings.add)
@@ -162,7 +162,7 @@ class Auto(InProcess):
     def _probe(self) -> None:
         began_s = monotonic()
         probe = Probe(self._threads, self._items, self.batch, self._timings, self._cpus)
-        with _quick_switches():
+        with quick_switches():
             self._policy.learn(probe.run(self._constraints))
         self._probe_s += monotonic() - began_s
 
@@ -181,7 +181,7 @@ class Auto(InProcess):
         # One thread goes on while the pool starts; it ends its item when the pool is there.
         self._threads.resize(1)
         began_s = monotonic()
-        with _quick_switches():
+        with quick_switches():
             pool = HybridPool(
                 self._batch_as(choice),
                 self._free_pool_slots,
@@ -257,6 +257,9 @@ class Auto(InProcess):
         if now_s - self._checked_s < self._check_every_s:
             return
         self._checked_s = now_s
+        if self._items.paused:
+            self._end_pause(now_s - self._paused_s)
+            return
         if self._policy.choice.backend != "asyncio":
             self._idle_cpus.use(self._items, self._hybrid)
         if self._policy.is_still_right(self._timings, len(self._items), self._constraints):
@@ -264,7 +267,14 @@ class Auto(InProcess):
         if self._policy.profile is None:
             self._cache.forget(self._key)
         # Threads, children and coroutines end their items and return; then `run` goes on.
-        self._items.paused = True
+        self._items.paused, self._paused_s = True, now_s
+
+    def _end_pause(self, lasted_s: float) -> None:
+        """Go on as before if a task takes so long that a change would cost more than it saves."""
+        wall_s, _ = self._timings.mean(least=1) or (0.0, 0.0)
+        if lasted_s > max(_LONGEST_PAUSE_S, 2 * wall_s):
+            self._policy.keep()
+            self._items.paused = False
 
     def _report(self) -> AutoChoice:
         choice = self._policy.choice
@@ -276,15 +286,3 @@ class Auto(InProcess):
             measured=times | self._policy.facts(),
             why=choice.why,
         )
-
-
-@contextlib.contextmanager
-def _quick_switches() -> Iterator[None]:
-    # Else each time that this thread wants the GIL beside tasks that compute takes 5 ms per
-    # thread: a measurement of 25 ms lasts 200.
-    before_s = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before_s)

@@ -106,6 +106,12 @@ class HybridLoop(EventLoop):
         self._slot = slot
         self._on_turn = on_turn
         self._on_turn_every_s = on_turn_every_s
+        self._items: ItemSource
+        self._busy = 0
+
+    def run(self, items: ItemSource) -> None:
+        self._items = items
+        super().run(items)
 
     def slot(self, number: int) -> Slot:
         return self._slot(number)
@@ -124,4 +130,16 @@ class HybridLoop(EventLoop):
     ) -> None:
         while number >= self._free_slots() and not self.batch.stop_flag.closed:
             await asyncio.sleep(_FREE_SLOT_POLL_S)
-        await super()._consume(source, slot, number)
+        is_first = True
+        while is_first or not (self._items.paused or self.batch.stop_flag.closed):
+            self._busy += 1
+            try:
+                await super()._consume(source, slot, number)
+            finally:
+                self._busy -= 1
+            if not self._items.paused:
+                return
+            # It may go on, if others take too long.
+            while self._busy and self._items.paused and not self.batch.stop_flag.closed:
+                await asyncio.sleep(_FREE_SLOT_POLL_S)
+            is_first = False

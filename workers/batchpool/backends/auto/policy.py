@@ -85,6 +85,10 @@ class AutoPolicy:
         walls_s = {} if self._cached is None else self._cached.walls_s
         self._expected_s = walls_s.get((choice.backend, choice.concurrency))
 
+    def keep(self) -> None:
+        """Keep to the choice: what runs does not end soon enough for another one."""
+        self._probes = _PROBES_ALLOWED
+
     def widen(self, slots: int, used: float) -> None:
         """Note that there are more slots now, since only `used` CPUs were in demand."""
         before = self.choice.why if self._why is None else self._why
