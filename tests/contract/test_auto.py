@@ -134,8 +134,11 @@ def test_another_choice_loses_no_item_and_runs_none_twice(
         run_batch(BatchSpec(warm, range(4)), context=context)
     seen: list[Outcome] = []
     policy = Scripted(before, after, is_wrong=lambda: len(seen) >= 40)
-    run_scripted(context, policy, "log", range(COUNT), params={"folder": folder}, seen=seen)
+    backend, _ = run_scripted(
+        context, policy, "log", range(COUNT), params={"folder": folder}, seen=seen
+    )
     assert policy.scripted is after
+    assert backend.pool is None or after.backend == "process-pool"
     assert sorted(outcome.index for outcome in seen) == list(range(COUNT))
     runs = (Path(folder) / "runs").read_text().split()
     assert Counter(runs).most_common(1)[0][1] == 1

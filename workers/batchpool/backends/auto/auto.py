@@ -119,6 +119,8 @@ class Auto(InProcess):
             raise self._threads.broken
         if (result := self._policy.result(self._timings)) is not None:
             self._cache.keep(self._key, result)
+        if self._policy.choice.backend != "process-pool":
+            self.pool = None
         self.chosen = self._report()
 
     def _next_choice(self) -> BackendChoice:
