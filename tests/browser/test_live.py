@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.faults.apis import start_api
 from tests.support.stack_processes import StackProcesses
@@ -120,6 +120,61 @@ def test_a_hidden_page_asks_for_nothing_and_has_no_stream(
     assert (asked, done(page)) == ([], before)
     page.evaluate(HIDE, False)
     goes_on(page)
+
+
+RENEWAL = re.compile(r"[?&]fragment=")
+ENDED = re.compile("^ended$")
+
+
+def test_an_answer_that_was_under_way_at_the_end_is_not_the_last(
+    page: Page, base_url: str, running: str, stack: StackProcesses
+) -> None:
+    page.goto(f"{base_url}/jobs/{running}")
+    goes_on(page)
+    held: list[Any] = []
+
+    def hold_one(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    page.route(RENEWAL, hold_one)
+    wait_until(lambda: page.wait_for_timeout(50) or held, 10, "an answer is under way")
+    stack.stage.http.post(f"/v1/jobs/{running}/cancel")
+    stack.finish(running)
+    page.wait_for_timeout(500)
+    (route, answer) = held[0]
+    route.fulfill(response=answer)
+    expect(page.locator("[data-state]").first).to_have_attribute("data-state", "sleep: cancelled")
+    expect(page.locator("[data-live-state]")).to_have_text(ENDED)
+
+
+@pytest.mark.parametrize("how", ["refused", "hidden"])
+def test_the_end_is_shown_though_the_first_question_after_it_had_no_answer(
+    page: Page, base_url: str, running: str, stack: StackProcesses, how: str
+) -> None:
+    page.goto(f"{base_url}/jobs/{running}")
+    goes_on(page)
+    asked: list[str] = []
+
+    def refuse_one(route: Route) -> None:
+        job = stack.stage.get(f"/v1/jobs/{running}")
+        if job["state"] == "running" or asked:
+            route.continue_()
+            return
+        asked.append(route.request.url)
+        if how == "hidden":
+            page.evaluate(HIDE, True)
+        route.fulfill(status=503, body="busy")
+
+    page.route(RENEWAL, refuse_one)
+    stack.stage.http.post(f"/v1/jobs/{running}/cancel")
+    wait_until(lambda: page.wait_for_timeout(50) or asked, 20, "a question had no answer")
+    if how == "hidden":
+        page.evaluate(HIDE, False)
+    expect(page.locator("[data-state]").first).to_have_attribute("data-state", "sleep: cancelled")
+    expect(page.locator("[data-live-state]")).to_have_text(ENDED)
 
 
 def test_what_the_reader_opened_and_chose_stays(page: Page, base_url: str, running: str) -> None:

@@ -130,7 +130,7 @@ def test_a_segfault_in_an_interpreter_costs_its_item_only(compose: Any) -> None:
         assert ended.sum == sum(range(500)) - 31
         (bad,) = client.records(job, ["crashed"])
         assert bad["index"] == 31 and "SIGSEGV" in bad["error"]["message"]
-        assert client.wait(client.submit("echo", count=3), 10).sum == 3
+        assert client.wait(client.submit("echo", count=3), 60).sum == 3
 
 
 HUNGRY = """
@@ -179,9 +179,9 @@ def test_a_kill_for_want_of_memory_is_reported_as_such(compose: Any, small_worke
 def test_the_limit_of_a_job_holds_in_interpreters(compose: Any) -> None:
     with compose.client as client:
         how = {"backend": "interpreter-pool", "timeout_s": 2}
-        ended = client.wait(client.submit("sleep", count=2, params={"seconds": 60}, **how), 10)
+        ended = client.wait(client.submit("sleep", count=2, params={"seconds": 60}, **how), 60)
         assert ended.state == "failed" and ended["error"]["type"] == "timeout"
-        assert ended.timing["wall_s"] < 4
+        check_time("the end of a job at its limit", ended.timing["wall_s"], 4)
 
 
 def test_without_space_in_tmp_a_job_says_so_and_the_worker_is_unhealthy(compose: Any) -> None:
@@ -192,7 +192,9 @@ def test_without_space_in_tmp_a_job_says_so_and_the_worker_is_unhealthy(compose:
         def failed_without_space(**how: str) -> Any:
             for worker in workers:
                 docker("exec", worker, "sh", "-c", fill)
-            job = client.wait(client.submit("echo", count=20, **how), 20)
+            begun = time.monotonic()
+            job = client.wait(client.submit("echo", count=20, **how), 100)
+            check_time("a job without space", time.monotonic() - begun, 20)
             return job if job.state == "failed" else None
 
         # A warm pool has all the space that it needs, and its end gives some to the first batch.
@@ -202,6 +204,6 @@ def test_without_space_in_tmp_a_job_says_so_and_the_worker_is_unhealthy(compose:
         wait_until(lambda: len(compose.unhealthy()) == len(workers), 30)
         for worker in workers:
             docker("exec", worker, "sh", "-c", "rm -f /tmp/filler*")
-        again = client.wait(client.submit("echo", count=20, backend="process-pool"), 20)
+        again = client.wait(client.submit("echo", count=20, backend="process-pool"), 100)
         assert again.state == "succeeded"
     wait_until(lambda: not compose.unhealthy(), 30)

@@ -81,7 +81,8 @@ class Follower {
     this.said = 0;
     this.state = headline();
     this.noStreamUntil = 0;
-    this.ended = false;
+    this.ended = false; // The stream said so.
+    this.showsEnd = false; // What is shown was asked for after that.
     this.asking = false;
     /** @type {Map<string, string>} */ this.etags = new Map();
   }
@@ -103,7 +104,7 @@ class Follower {
 
   wake() {
     this.rest();
-    if (this.ended) return;
+    if (this.showsEnd) return;
     this.answered = Date.now();
     this.plan(0);
     this.open();
@@ -143,20 +144,25 @@ class Follower {
   async ask() {
     if (this.asking || document.hidden) return;
     this.asking = true;
+    // An answer that was under way as the end came does not show it.
+    const isLast = this.ended;
     try {
-      await this.fetchParts();
+      const isWhole = await this.fetchParts();
       this.answered = Date.now();
+      this.showsEnd = isLast && isWhole;
     } catch {
       // Said once it lasts; tick() counts the seconds.
     } finally {
       this.asking = false;
     }
     this.show();
-    if (this.ended && this.age() === 0) return;
+    if (this.showsEnd) return;
     this.open();
-    if (!this.stream || this.age() > 0) this.plan(this.events ? POLL_MS : this.everyMs);
+    if (this.ended && !isLast) this.plan(0);
+    else if (!this.stream || this.age() > 0) this.plan(this.events ? POLL_MS : this.everyMs);
   }
 
+  /** @returns {Promise<boolean>} whether all parts are what they should be now */
   async fetchParts() {
     const slow = this.ended || Date.now() - this.slowAt >= SLOW_MS;
     const parts = [...document.querySelectorAll("[data-fragment]")].filter(
@@ -170,15 +176,16 @@ class Follower {
     if (etag) headers.set("If-None-Match", etag);
     const answer = await fetch(address, { headers, cache: "no-store", signal: AbortSignal.timeout(10_000) });
     if (slow) this.slowAt = Date.now();
-    if (answer.status === 304) return;
-    if (answer.status === 404) return location.reload(); // Deleted, or expired: that page says so.
+    if (answer.status === 304) return true;
+    if (answer.status === 404) location.reload(); // Deleted, or expired: that page says so.
     if (!answer.ok) throw new Error(`${answer.status}`);
     this.etags.set(names, answer.headers.get("ETag") ?? "");
-    this.take(await answer.text());
+    return this.take(await answer.text());
   }
 
-  /** @param {string} text */
+  /** @param {string} text @returns {boolean} whether no part was left as it was */
   take(text) {
+    let isWhole = true;
     const fresh = new DOMParser().parseFromString(text, "text/html");
     showTimes(fresh);
     for (const part of fresh.querySelectorAll("[data-fragment]")) {
@@ -188,6 +195,7 @@ class Follower {
       // Rows that others push down must not move away from under the pointer.
       if (old.querySelector("[data-still]:hover, [data-still] :focus-visible")) {
         this.etags.clear();
+        isWhole = false;
         continue;
       }
       renew(old, part);
@@ -196,6 +204,7 @@ class Follower {
     if (title) document.title = `${title} · batchpool`;
     document.dispatchEvent(new CustomEvent("batchpool:renewed"));
     this.announce();
+    return isWhole;
   }
 
   announce() {
@@ -216,7 +225,7 @@ class Follower {
   }
 
   tick() {
-    if (document.hidden || this.ended) return;
+    if (document.hidden || this.showsEnd) return;
     // A quiet stream says nothing: a question shows whether the service still answers.
     if (this.stream && Date.now() - this.answered > LATE_MS - 1000) this.plan(0);
     this.announce();
@@ -230,8 +239,8 @@ class Follower {
     if (live) {
       live.hidden = false;
       live.classList.toggle("stale", age > 0);
-      const polled = this.events && !this.stream ? "asked every 2 s, all streams are in use" : "live";
-      const text = age ? `no answer for ${age} s` : this.ended ? "ended" : polled;
+      const polled = this.events && !this.stream && !this.ended ? "asked every 2 s, all streams are in use" : "live";
+      const text = age ? `no answer for ${age} s` : this.showsEnd ? "ended" : polled;
       if (live.textContent !== text) live.textContent = text;
     }
     if (!notice) return;

@@ -56,7 +56,8 @@ class Auto(InProcess):
         self._startup_s: float | None = None
         self._checked_s = 0.0
         self._paused_s = 0.0
-        self._pool_children = 0
+        # Asked for once: it takes the GIL for each child, from tasks that compute here.
+        self._warm_children = batch.context.pools.warm_children(METHOD)
         self._hybrid: HybridPool | None = None
         batch.outcomes.add_listener(self._timings.add)
 
@@ -110,7 +111,8 @@ class Auto(InProcess):
                 # What still runs may come back.
                 self._threads.wait(self._check_every_s)
                 continue
-            choice = self._next_choice()
+            with quick_switches():
+                choice = self._next_choice()
             self._timings.clear(elsewhere=choice.backend == "process-pool")
             self._run_as(choice)
             items.paused = False
@@ -145,7 +147,7 @@ class Auto(InProcess):
             cpus=self._cpus,
             most=batch.concurrency,
             pool_startup_s=batch.context.pools.startup_s(METHOD),
-            warm_children=self._pool_children or batch.context.pools.warm_children(METHOD),
+            warm_children=self._warm_children,
             has_sync=batch.task.run is not None,
             has_async=batch.task.run_async is not None,
             has_gil=gil_enabled(),
@@ -164,8 +166,7 @@ class Auto(InProcess):
     def _probe(self) -> None:
         began_s = monotonic()
         probe = Probe(self._threads, self._items, self.batch, self._timings, self._cpus)
-        with quick_switches():
-            self._policy.learn(probe.run(self._constraints))
+        self._policy.learn(probe.run(self._constraints))
         self._probe_s += monotonic() - began_s
 
     def _run_as(self, choice: BackendChoice) -> None:
@@ -180,8 +181,8 @@ class Auto(InProcess):
                 self._check()
 
     def _run_pool(self, choice: BackendChoice) -> None:
-        # One thread goes on while the pool starts; it ends its item when the pool is there.
-        self._threads.resize(1)
+        # Where no pool is warm, one thread goes on until it is there.
+        self._threads.resize(0 if choice.concurrency <= self._warm_children else 1)
         began_s = monotonic()
         with quick_switches():
             pool = HybridPool(
@@ -199,12 +200,11 @@ class Auto(InProcess):
                 stack.push(pool)
                 self._startup_s = monotonic() - began_s
                 self.pool = pool.pool
-                self._pool_children = pool.executor_pool.size
+                self._warm_children = pool.executor_pool.size
                 self._threads.resize(0)
                 self._hybrid = pool
                 pool.run(self._items)
             self._hybrid = None
-            self._pool_children = 0
 
     def _free_slots(self) -> int:
         """How many tasks may be in flight beside the threads that there are."""
@@ -225,6 +225,7 @@ class Auto(InProcess):
     def _fall_back(self, failure: ChildStartFailed) -> None:
         why = f"{self._policy.choice.why}; but {failure.why}: run here instead"
         self._policy.adopt(BackendChoice("sequential", 1, 0.0, why))
+        self._threads.resize(1)
         while not self._threads.wait(self._check_every_s):
             pass
 
