@@ -1,6 +1,7 @@
 """`auto` chooses by what it sees of the first items, and runs each item once, come what may."""
 
 import os
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -158,6 +159,35 @@ def test_a_slow_item_does_not_hold_up_the_others_while_another_choice_waits_for_
     run_scripted(context, policy, "nap", items, seen=seen)
     assert sorted(outcome.index for outcome in seen) == list(range(len(items)))
     assert max(seen, key=lambda outcome: outcome.started_ns + outcome.wall_ns).index == 1
+
+
+def test_it_chooses_without_waiting_for_the_gil(
+    context: RunnerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside tasks that compute each of many requests for the GIL would take 5 ms per thread."""
+    warm = RunSpec("echo", backend="process-pool", concurrency=4)
+    run_batch(BatchSpec(warm, range(8)), context=context)
+    before, intervals, asked = sys.getswitchinterval(), [], []
+
+    class Watched(AutoPolicy):
+        def next(self, constraints: Constraints) -> BackendChoice | None:
+            intervals.append(sys.getswitchinterval())
+            return super().next(constraints)
+
+    warm_children = context.pools.warm_children
+
+    def count(method: str | None) -> int:
+        asked.append(method)
+        return warm_children(method)
+
+    monkeypatch.setattr(context.pools, "warm_children", count)
+    policy = Watched(cpus=2, most=8, cached=None)
+    _, outcomes = run_scripted(context, policy, "cpu", range(40), params={"iterations": 100_000})
+    assert len(outcomes) == 40
+    assert len(intervals) >= 2 and max(intervals) < 0.001
+    assert sys.getswitchinterval() == before
+    # Each child is asked whether it lives, which gives up the GIL.
+    assert len(asked) == 1
 
 
 @pytest.mark.alone
