@@ -146,7 +146,7 @@ def _supported(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(scope="module")
-def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def fork_server() -> Iterator[None]:
     """Starts one for all tests of a file: a context that finds one running leaves it so.
 
     Not for files about what dies or is left, where each test begins with no process.
