@@ -4,7 +4,6 @@ import pytest
 
 from tests.faults.chaos import soak
 
-
 SECONDS = 60
 
 
