@@ -82,6 +82,12 @@ def run_scripted(
     return backend, seen
 
 
+def warm_pool(context: RunnerContext, children: int) -> None:
+    """Have the context keep a pool, in which a batch can begin at once."""
+    run = RunSpec("echo", backend="process-pool", concurrency=children)
+    run_batch(BatchSpec(run, range(2 * children)), context=context)
+
+
 def remember(
     context: RunnerContext, task: str, items: Any, profile: TaskProfile, **params: Any
 ) -> None:
@@ -131,8 +137,7 @@ def test_another_choice_loses_no_item_and_runs_none_twice(
 ) -> None:
     if before.backend == "process-pool":
         # Else one thread has run all of them before the pool is there.
-        warm = RunSpec("echo", backend="process-pool", concurrency=2)
-        run_batch(BatchSpec(warm, range(4)), context=context)
+        warm_pool(context, 2)
     seen: list[Outcome] = []
     policy = Scripted(before, after, is_wrong=lambda: len(seen) >= 40)
     backend, _ = run_scripted(
@@ -150,10 +155,8 @@ def test_another_choice_loses_no_item_and_runs_none_twice(
 def test_a_slow_item_does_not_hold_up_the_others_while_another_choice_waits_for_it(
     context: RunnerContext, before: BackendChoice
 ) -> None:
-    warm = RunSpec("echo", backend="process-pool", concurrency=2)
-    run_batch(BatchSpec(warm, range(4)), context=context)
+    warm_pool(context, 2)
     seen: list[Outcome] = []
-    # The thread that runs until the pool is there is busy with the first item.
     items = [0.1, 3.0, *[0.005] * 200]
     policy = Scripted(before, WAYS[1], is_wrong=lambda: len(seen) >= 20)
     run_scripted(context, policy, "nap", items, seen=seen)
@@ -165,8 +168,7 @@ def test_it_chooses_without_waiting_for_the_gil(
     context: RunnerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside tasks that compute each of many requests for the GIL would take 5 ms per thread."""
-    warm = RunSpec("echo", backend="process-pool", concurrency=4)
-    run_batch(BatchSpec(warm, range(8)), context=context)
+    warm_pool(context, 4)
     before, intervals, asked = sys.getswitchinterval(), [], []
 
     class Watched(AutoPolicy):
@@ -241,9 +243,7 @@ def test_no_more_in_flight_than_was_allowed(context: RunnerContext, folder: str)
 
 
 def test_a_child_that_dies_costs_at_most_its_item(context: RunnerContext, folder: str) -> None:
-    warm = RunSpec("echo", backend="process-pool", concurrency=2)
-    run_batch(BatchSpec(warm, range(4)), context=context)
-    # The thread that runs until the pool is there is busy with the first item.
+    warm_pool(context, 2)
     items: list[Any] = ["slow", *range(30), "kill child", *range(30, 60)]
     policy = Scripted(BackendChoice("process-pool", 2, 0.0, "so it is"))
     _, outcomes = run_scripted(context, policy, "die", items, params={"folder": folder})
@@ -257,10 +257,8 @@ def test_a_child_that_dies_costs_at_most_its_item(context: RunnerContext, folder
 def test_idle_cpus_get_more_tasks_and_what_waits_behind_slow_ones_is_taken_back(
     context: RunnerContext, choice: BackendChoice
 ) -> None:
-    warm = RunSpec("echo", backend="process-pool", concurrency=4)
-    run_batch(BatchSpec(warm, range(8)), context=context)
-    # The thread that runs until the pool is there is busy with the first item.
-    items = [0.2, *[0.2] * 11, *[0.0] * 40]
+    warm_pool(context, 4)
+    items = [*[0.2] * 12, *[0.0] * 40]
     backend, outcomes = run_scripted(context, Scripted(choice), "nap", items)
     assert sorted(outcome.index for outcome in outcomes) == list(range(len(items)))
     slow = [outcome for outcome in outcomes if items[outcome.index]]
@@ -305,8 +303,7 @@ def test_what_a_pool_that_does_not_start_was_to_run_is_run_here(tmp_path: Path) 
 
 @pytest.mark.alone
 def test_what_begins_by_waiting_is_begun_in_a_warm_pool(context: RunnerContext) -> None:
-    run = RunSpec("echo", backend="process-pool", concurrency=4)
-    run_batch(BatchSpec(run, range(8)), context=context)
+    warm_pool(context, 4)
     result = run_auto(context, "nap", [0.15] * 5, concurrency=5)
     assert len(result.outcomes) == 5
     pids = {outcome.site.pid for outcome in result.outcomes}
@@ -318,8 +315,7 @@ def test_what_begins_by_waiting_is_begun_in_a_warm_pool(context: RunnerContext) 
 def test_a_task_that_keeps_the_gil_gets_no_second_thread_here(context: RunnerContext) -> None:
     if not gil_enabled():
         pytest.skip("this Python has no GIL")
-    run = RunSpec("echo", backend="process-pool", concurrency=2)
-    run_batch(BatchSpec(run, range(8)), context=context)
+    warm_pool(context, 2)
     # What is measured on a machine that others use may be off once, but not each time.
     seen = [_count_here(context, iterations) for iterations in (2_000_000, 2_000_001, 2_000_002)]
     assert ("process-pool", None, 1) in seen, seen
