@@ -130,16 +130,15 @@ class HybridLoop(EventLoop):
     ) -> None:
         while number >= self._free_slots() and not self.batch.stop_flag.closed:
             await asyncio.sleep(_FREE_SLOT_POLL_S)
-        is_first = True
-        while is_first or not (self._items.paused or self.batch.stop_flag.closed):
+        goes_on = True
+        while goes_on:
             self._busy += 1
             try:
                 await super()._consume(source, slot, number)
             finally:
                 self._busy -= 1
-            if not self._items.paused:
-                return
-            # It may go on, if others take too long.
+            was_paused = self._items.paused
+            # The pause ends without another choice if a task of the others takes too long.
             while self._busy and self._items.paused and not self.batch.stop_flag.closed:
                 await asyncio.sleep(_FREE_SLOT_POLL_S)
-            is_first = False
+            goes_on = was_paused and not (self._items.paused or self.batch.stop_flag.closed)
