@@ -56,7 +56,8 @@ class Auto(InProcess):
         self._startup_s: float | None = None
         self._checked_s = 0.0
         self._paused_s = 0.0
-        # Asked for once: it takes the GIL for each child, from tasks that compute here.
+        # Asked once, before tasks run: to look at a child gives up the GIL, and beside tasks that
+        # compute it takes 5 ms to get it back.
         self._warm_children = batch.context.pools.warm_children(METHOD)
         self._hybrid: HybridPool | None = None
         batch.outcomes.add_listener(self._timings.add)
