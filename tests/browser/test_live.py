@@ -177,6 +177,20 @@ def test_the_end_is_shown_though_the_first_question_after_it_had_no_answer(
     expect(page.locator("[data-live-state]")).to_have_text(ENDED)
 
 
+def test_the_end_is_shown_in_a_part_too_that_the_pointer_kept_as_it_was(
+    page: Page, base_url: str, running: str, stack: StackProcesses
+) -> None:
+    page.goto(f"{base_url}/jobs/{running}")
+    goes_on(page)
+    page.locator("[data-still]").first.hover()
+    stack.stage.http.post(f"/v1/jobs/{running}/cancel")
+    stack.finish(running)
+    page.wait_for_timeout(3000)
+    expect(page.locator("[data-live-state]")).to_have_text("live")
+    page.mouse.move(0, 0)
+    expect(page.locator("[data-live-state]")).to_have_text(ENDED)
+
+
 def test_what_the_reader_opened_and_chose_stays(page: Page, base_url: str, running: str) -> None:
     page.goto(f"{base_url}/jobs/{running}")
     page.locator(".forms summary", has_text="Python").click()
