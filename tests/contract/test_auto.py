@@ -73,7 +73,8 @@ def run_scripted(
     """What `run_batch` does, with this policy."""
     seen: list[Outcome] = options.pop("seen", [])
     first, done = options.pop("first", 0), options.pop("done", frozenset())
-    spec = BatchSpec(RunSpec(task, backend="auto", concurrency=8, **options), items, first, done)
+    run = RunSpec(task, backend="auto", concurrency=options.pop("concurrency", 8), **options)
+    spec = BatchSpec(run, items, first, done)
     indices = pending_of(spec)
     batch = make_batch(spec, context, seen.extend, len(indices))
     with Auto(batch, policy, check_every_s=0.001) as backend:
@@ -246,7 +247,9 @@ def test_a_child_that_dies_costs_at_most_its_item(context: RunnerContext, folder
     warm_pool(context, 2)
     items: list[Any] = ["slow", *range(30), "kill child", *range(30, 60)]
     policy = Scripted(BackendChoice("process-pool", 2, 0.0, "so it is"))
-    _, outcomes = run_scripted(context, policy, "die", items, params={"folder": folder})
+    # No more in flight than children, so that no thread of this process takes that item.
+    how = {"concurrency": 2, "params": {"folder": folder}}
+    _, outcomes = run_scripted(context, policy, "die", items, **how)
     states = {outcome.index: outcome.state for outcome in outcomes}
     assert len(outcomes) == 62
     assert states.pop(31) == "crashed"

@@ -71,6 +71,7 @@ def test_the_cpu_time_of_a_batch_is_that_of_its_tasks_and_a_little(
         job, batch = run(shared_crew, measure=True, **task, **way)
         tasks_s, usage = job["timing"]["task_cpu_s"], batch["usage"]
         assert 0.9 * tasks_s - 0.05 <= usage["cpu_s"]
-        assert usage["cpu_s"] <= 1.1 * tasks_s + 0.2 + 0.2 * started(way)
+        # A start costs 0.1 to 0.3 s by machine; to count a batch twice would cost more than 0.4.
+        assert usage["cpu_s"] <= 1.1 * tasks_s + 0.2 + 0.4 * started(way)
         assert usage["peak_pss_bytes"] > 1 << 20
         assert usage["cpus"] >= 1 and usage["load_1m"] >= 0
