@@ -28,7 +28,6 @@ _ONE_OF_ALL = ("tests/compose/", "tests/browser/")
 _SHARING_NOTHING = (
     "tests/faults/",
     "tests/contract/",
-    "tests/integration/test_api_schemathesis.py",
 )
 _SHARED_MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 2 << 30

@@ -34,7 +34,7 @@ def _missing(what: str) -> None:
     pytest.skip(what)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[StackProcesses]:
     """All processes of a stack, which tests of runners in this process would end as leftovers."""
     settings = {"BATCHPOOL_LEASE_S": str(LEASE_S)}
@@ -50,16 +50,16 @@ def stack() -> Iterator[StackProcesses]:
         yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def base_url(stack: StackProcesses) -> str:
     return start_api(stack)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's chromium, or whatever is called so.
 
-    Not for longer than a module: while playwright runs, no test of asyncio can in this process.
+    Not for longer than these tests: while playwright runs, none of asyncio can in this process.
     """
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.compose.conftest import docker
+from tests.support.sampling import full
 from tests.support.waiting import check_time, wait_until
 
 pytestmark = [
@@ -54,6 +55,7 @@ def check(job: Any) -> None:
     assert job.progress["succeeded"] == ITEMS
 
 
+@pytest.mark.full
 def test_a_frozen_worker_loses_its_batch_and_writes_nothing_when_thawed(compose: Any) -> None:
     run_through(
         compose,
@@ -104,7 +106,7 @@ def test_processes_that_stopped_are_replaced_and_the_job_goes_on(compose: Any) -
     assert sum(compose.restarts().values()) == sum(before.values()) + len(stopped)
 
 
-@pytest.mark.parametrize("how", ["restart", "kill"])
+@pytest.mark.parametrize("how", ["kill", *full("restart")])
 def test_a_job_goes_on_over_the_end_of_redis(compose: Any, how: str) -> None:
     with compose.client as client:
         job = client.submit("sleep", params={"seconds": 0.5}, count=ITEMS, batches=3, concurrency=3)

@@ -85,6 +85,7 @@ def test_several_jobs_repeated_after_a_kill_are_all_there_once(
     assert [crew.finish(each["id"])["sum"] for each in answers[::2]] == [0, 3]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "point", ["after upload", *full("before upload", "before create", "after create")]
 )

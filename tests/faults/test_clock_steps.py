@@ -68,6 +68,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[SetClock]:
             server.wait(10)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("seconds", [3600, *full(-3600)])
 def test_a_step_of_the_clock_moves_all_deadlines(clock: SetClock, seconds: int) -> None:
     crew = clock.crew

@@ -180,6 +180,7 @@ def test_drivers_killed_again_and_again_and_two_at_once_run_nothing_twice(
     assert comparing.unrecorded(ended) == []
 
 
+@pytest.mark.full
 def test_api_driver_and_a_worker_killed_in_mid_run_disturb_one_sample_that_is_repeated(
     comparing: Comparing,
 ) -> None:
@@ -259,6 +260,7 @@ def test_a_request_repeated_after_a_kill_is_one_comparison(
     assert crew.redis.zcard(keys.COMPARISONS) == 1
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("what", "when"),
     [("delete", "before"), *full(("cancel", "before"), ("cancel", "after"), ("delete", "after"))],

@@ -43,6 +43,7 @@ def test_a_rolling_restart_under_load_fails_and_reruns_nothing(
         assert reasons <= {"released", "succeeded"}
 
 
+@pytest.mark.full
 def test_a_batch_nobody_can_run_is_parked_with_the_reason_until_somebody_can(
     crew: StackProcesses, tmp_path: Path
 ) -> None:

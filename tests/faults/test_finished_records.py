@@ -25,8 +25,9 @@ def runs_in(folder: Path) -> Counter[int]:
 
 
 @pytest.mark.parametrize(("backend", "how"), [
-    ("thread-pool", "timeout"), ("sequential", "cancelled"),
-    *full(("sequential", "timeout"), ("thread-pool", "cancelled"), ("threading", "timeout")),
+    ("thread-pool", "timeout"),
+    *full(("sequential", "timeout"), ("sequential", "cancelled")),
+    *full(("thread-pool", "cancelled"), ("threading", "timeout")),
 ])  # fmt: skip
 def test_what_returned_before_a_neighbour_held_the_gil_is_recorded(
     crew: StackProcesses, tmp_path: Path, backend: str, how: str

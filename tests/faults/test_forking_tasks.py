@@ -15,7 +15,10 @@ COUNT = 40
 @pytest.mark.parametrize("how", ["return", *full("raise", "exit")])
 @pytest.mark.parametrize(
     "backend",
-    ["thread-pool", "asyncio", "process-pool", *full("sequential", "threading", "multiprocessing")],
+    [
+        "thread-pool",
+        *full("asyncio", "process-pool", "sequential", "threading", "multiprocessing"),
+    ],
 )
 def test_the_child_of_a_task_that_forks_is_nobody(
     crew: StackProcesses, tmp_path: Path, backend: str, how: str

@@ -32,6 +32,7 @@ def test_a_frozen_and_thawed_worker_writes_nothing(
         freeze_and_thaw(crew, backend)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "backend",
     ["process-pool", *full("sequential", "threading", "thread-pool", "multiprocessing")],

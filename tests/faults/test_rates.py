@@ -135,6 +135,7 @@ def test_a_server_refuses_nothing_at_the_rate_that_it_takes(
     assert busy.arrived[-1] - busy.arrived[0] < 1.2 * 200 / RATE
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("count", SIZES)
 def test_retries_alone_serve_a_server_that_refuses(
     three: StackProcesses, busy: BusyServer, count: int

@@ -66,6 +66,7 @@ def test_followed_records_come_once_each_over_kills_of_api_and_worker(
     assert sorted(len(batch["epochs"]) for batch in job["batches"]) == [1, 2]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("missing", ["skip", *full("fail")])
 @pytest.mark.parametrize("kills", [1, *full(5)])
 def test_values_are_whole_over_kills_of_the_api(

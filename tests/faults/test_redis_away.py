@@ -78,6 +78,7 @@ def test_an_outage_in_every_phase_loses_nothing_and_reruns_nothing(
     assert job["state"] == "succeeded" and job["sum"] == sum(range(20))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("backend", "how"),
     [
@@ -133,6 +134,7 @@ def answer_is_quick_and_honest(crew: StackProcesses) -> None:
         assert "Retry-After" in answer.headers
 
 
+@pytest.mark.full
 def test_a_slow_redis_costs_time_and_nothing_else(server: Server, crew: StackProcesses) -> None:
     crew.start("batchpool.reconciler")
     crew.start_workers(1)

@@ -69,6 +69,7 @@ def test_tries_that_are_used_up_leave_a_failure_with_all_of_them(
     assert {len(times) for times in runs_of(tmp_path / "runs").values()} == {4}
 
 
+@pytest.mark.full
 def test_tries_lie_further_and_further_apart(crew: StackProcesses, tmp_path: Path) -> None:
     start(crew)
     crew.run(**order(tmp_path / "runs", params={"fails": 5}, retries=5, count=1))
@@ -81,6 +82,7 @@ def test_tries_lie_further_and_further_apart(crew: StackProcesses, tmp_path: Pat
     assert all(gap < bound + 1 for gap, bound in zip(gaps, bounds, strict=True))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("backend", ["thread-pool", *full("process-pool", "asyncio", "threading")])
 def test_a_wait_ends_with_a_cancel_or_the_time_limit(
     crew: StackProcesses, tmp_path: Path, backend: str

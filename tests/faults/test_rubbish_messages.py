@@ -8,10 +8,10 @@ from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
 
 TASKS = str(Path(__file__).parent / "tasks")
-SMALL = [("thread-pool", "torn"), ("process-pool", "torn"), ("thread-pool", "pickle")]
-SMALL += [("process-pool", "text")]
+SMALL = [("process-pool", "torn"), ("thread-pool", "pickle"), ("process-pool", "text")]
 ALL = [
     *SMALL,
+    ("thread-pool", "torn"),
     *(("sequential", how) for how in ("text", "json", "endless")),
     *(("process-pool", how) for how in ("pickle", "endless")),
     *(("multiprocessing", how) for how in ("text", "pickle", "endless")),

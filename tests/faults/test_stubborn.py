@@ -47,7 +47,7 @@ def test_a_result_of_a_hundred_megabytes_is_an_error_of_its_item(
 @pytest.mark.parametrize(
     ("backend", "count", "kills"),
     [
-        ("process-pool", 20_000, 2),
+        ("process-pool", 5_000, 2),
         *full(("process-pool", 300_000, 8), ("multiprocessing", 300, 8)),
     ],
 )

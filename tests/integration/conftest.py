@@ -322,5 +322,19 @@ def start_api(redis_url: str) -> Iterator[Callable[..., Api]]:
 
 
 @pytest.fixture
-def api(start_api: Callable[..., Api], stage: Any) -> Api:
+def own_api(start_api: Callable[..., Api], stage: Any) -> Api:
+    """An API process that a test may end."""
     return start_api()
+
+
+@pytest.fixture(scope="module")
+def kept_api(redis_url: str) -> Iterator[Api]:
+    api = Api(redis_url)
+    yield api
+    api.end()
+
+
+@pytest.fixture
+def api(kept_api: Api, stage: Any) -> Api:
+    """One for all tests of a module: none of them may end it, or have it log anything."""
+    return kept_api

@@ -42,7 +42,6 @@ def test_many_items_are_accepted_and_block_nobody(
         status, job = api.ask("POST", "/v1/jobs", body)
     assert status == 202, job
     assert job["progress"]["total"] == count
-    api.end()
 
 
 @pytest.mark.parametrize("kind", ["empty lists", *full("names", "empty objects")])
@@ -80,22 +79,25 @@ def _process_of(api: Api) -> psutil.Process:
     return found
 
 
-def test_a_killed_large_body_process_is_replaced(api: Api, stage: Any) -> None:
-    assert api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0] == 202
+def test_a_killed_large_body_process_is_replaced(own_api: Api, stage: Any) -> None:
+    assert own_api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0] == 202
     for _ in range(5):
         # The next body comes while it ends.
-        _process_of(api).kill()
-        assert api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0] == 202
-    api.end()
+        _process_of(own_api).kill()
+        assert own_api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0] == 202
+    own_api.end()
 
 
-def test_the_large_body_process_ends_with_its_server(api: Api, stage: Any) -> None:
-    assert api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0] == 202
-    process = _process_of(api)
-    for one in [*psutil.Process(api.process.pid).children(), psutil.Process(api.process.pid)]:
+def test_the_large_body_process_ends_with_its_server(own_api: Api, stage: Any) -> None:
+    assert own_api.ask("POST", "/v1/jobs", TWO_MEGABYTES)[0] == 202
+    process = _process_of(own_api)
+    for one in [
+        *psutil.Process(own_api.process.pid).children(),
+        psutil.Process(own_api.process.pid),
+    ]:
         one.kill()
     stage.until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
-    api.process.communicate()
+    own_api.process.communicate()
 
 
 def test_one_large_body_too_many_is_503(api: Api, stage: Any) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,14 +34,6 @@ CHUNKS = {
     "cut before the last chunk": b"19\r\n" + BODY + b"\r\n",
     "cut before the trailers": WHOLE,
 }
-
-
-@pytest.fixture(scope="module")
-def api(redis_url: str) -> Iterator[Api]:
-    """One for all: none of these may end it, or have it log anything."""
-    api = Api(redis_url)
-    yield api
-    api.end()
 
 
 def _send(api: Api, data: bytes) -> tuple[int, dict[str, str], Any]:

@@ -49,18 +49,18 @@ def test_a_bad_setting_ends_it_with_its_name() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, *full(signal.SIGINT)])
 def test_it_stops_in_three_seconds_with_streams_and_waits_open(
-    api: Api, stage: Any, number: signal.Signals
+    own_api: Api, stage: Any, number: signal.Signals
 ) -> None:
     job = stage.post(task="echo", count=1)["id"]
     open_ones = []
     for path in ("/events", FOLLOW, "?wait=60", "?wait=60"):
-        connection = api.connect()
+        connection = own_api.connect()
         connection.request("GET", f"/v1/jobs/{job}{path}")
         open_ones.append(connection)
     streams = [connection.getresponse() for connection in open_ones[:2]]
     assert [stream.readline()[:8] for stream in streams] == [b"retry: 1", b'{"cursor']
     stage.until(lambda: stage.redis.info("clients")["blocked_clients"] == 4)
-    check_time("the end", api.end(number), 3)
+    check_time("the end", own_api.end(number), 3)
     # To their end, which the last chunk says: they were not just cut.
     assert [b"queued" in stream.read() for stream in streams] == [True, False]
     for connection in open_ones[2:]:
@@ -208,9 +208,9 @@ def test_a_refused_megabyte_is_answered_within_100_ms_of_its_arrival(api: Api) -
     pytest.fail(f"never within 100 ms: {took}")
 
 
-def test_it_says_nothing_but_where_it_listens(api: Api) -> None:
-    api.ask("GET", "/v1/jobs")
-    api.end()
+def test_it_says_nothing_but_where_it_listens(own_api: Api) -> None:
+    own_api.ask("GET", "/v1/jobs")
+    own_api.end()
 
 
 def test_it_ends_well_when_told_to_stop_while_it_starts(start_api: Callable[..., Api]) -> None:

@@ -28,13 +28,13 @@ def clients(api: Api) -> Iterator[Any]:
     """Opens connections and closes them after the test."""
     opened: list[socket.socket] = []
 
-    def connect(data: bytes, receive_bytes: int | None = None) -> socket.socket:
+    def connect(data: bytes, receive_bytes: int | None = None, server: Api = api) -> socket.socket:
         client = socket.socket()
         opened.append(client)
         if receive_bytes is not None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         client.settimeout(30)
-        client.connect((api.host, api.port))
+        client.connect((server.host, server.port))
         client.sendall(data)
         return client
 
@@ -58,7 +58,6 @@ def test_slow_senders_take_nothing_and_are_turned_away(api: Api, clients: Any, c
                 head, _, body = answer.partition(b"\r\n\r\n")
                 assert head.startswith(b"HTTP/1.1 408 "), (kind, answer)
                 assert json.loads(body)["status"] == 408
-    api.end()
 
 
 def test_a_body_that_keeps_the_least_rate_is_taken(api: Api, stage: Any, clients: Any) -> None:
@@ -179,19 +178,19 @@ def test_a_request_may_begin_right_after_an_answer_and_end_later(
 
 @pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1"])
 def test_a_stream_that_fails_midway_does_not_end_as_if_it_were_whole(
-    api: Api, stage: Any, clients: Any, version: bytes
+    own_api: Api, stage: Any, clients: Any, version: bytes
 ) -> None:
     job = stage.post(task="echo", items=[1, 2], batches=2)["id"]
     stage.run(job, 0)
     stage.run(job, 1)
     stage.redis.lset(f"bp:job:{job}:1:blocks", 0, b"rubbish")
     ask = b"GET /v1/jobs/%s/values %s\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n"
-    client = clients(ask % (job.encode(), version))
+    client = clients(ask % (job.encode(), version), server=own_api)
     with pytest.raises(ConnectionResetError):
         while client.recv(65536):
             pass
-    api.process.terminate()
-    assert "values cannot be read" in api.process.communicate(timeout=20)[1]
+    own_api.process.terminate()
+    assert "values cannot be read" in own_api.process.communicate(timeout=20)[1]
 
 
 def test_many_clients_that_ask_again_at_once_are_all_answered(api: Api, clients: Any) -> None:

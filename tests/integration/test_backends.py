@@ -6,6 +6,7 @@ import pytest
 
 from batchpool.backends.facts import BACKENDS
 from batchpool.model import START_METHODS
+from tests.support.sampling import full
 from tests.support.stack_processes import StackProcesses
 
 ITEMS = 4
@@ -20,7 +21,14 @@ WAYS = [
 ]
 
 
-@pytest.fixture(params=WAYS, ids=lambda way: "-".join(filter(None, way.values())))
+def name_of(way: dict[str, Any]) -> str:
+    return "-".join(filter(None, way.values()))
+
+
+FEW = [way for way in WAYS if way["start_method"] in (None, "forkserver")]
+
+
+@pytest.fixture(params=[*FEW, *full(*(way for way in WAYS if way not in FEW))], ids=name_of)
 def way(request: pytest.FixtureRequest) -> dict[str, Any]:
     found: dict[str, Any] = request.param
     return found

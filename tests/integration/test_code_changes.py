@@ -125,6 +125,7 @@ def test_a_job_that_has_begun_ends_with_the_version_that_it_began_with(project: 
     assert (job["state"], project.values(job)) == ("succeeded", {1})
 
 
+@pytest.mark.full
 def test_a_job_that_has_begun_waits_for_its_version_and_the_rest_can_be_retried(
     project: Project,
 ) -> None:

@@ -69,6 +69,7 @@ def test_a_pool_that_waits_for_the_next_batch_is_shown_with_its_children(
     assert len(pool["pids"]) == 2 and all(map(is_alive, pool["pids"]))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("backend", ["process-pool", *full("thread-pool")])
 def test_a_worker_killed_in_mid_batch_costs_no_item(crew: StackProcesses, backend: str) -> None:
     lease = {"BATCHPOOL_LEASE_S": "3"}
