@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from batchpool.api.app import create_app
 from batchpool.api.settings import ApiSettings
@@ -24,6 +24,8 @@ from tests.support.stack_processes import StackProcesses
 LEASE_S = 2.0
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 DESKTOP = {"width": 1280, "height": 900}
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
+"""What chromium makes of a request while a container is started or ended beside it."""
 PHONE = {"width": 390, "height": 844}
 
 
@@ -96,13 +98,18 @@ def open_page(browser: Browser, base_url: str) -> Iterator[OpenPage]:
             def logged(kind: str, text: str) -> None:
                 # Chromium logs the status of the page itself, too.
                 known = expected_error or f"the server responded with a status of {expected}"
-                if kind == "error" and known not in text:
+                if kind == "error" and known not in text and NETWORK_CHANGED not in text:
                     faults.append(f"logged: {text}")
 
             page.on("request", lambda request: asked(request.url))
             page.on("console", lambda message: logged(message.type, message.text))
             page.on("pageerror", lambda error: faults.append(f"threw: {error}"))
-            response = page.goto(path)
+            try:
+                response = page.goto(path)
+            except Error as error:
+                if NETWORK_CHANGED not in error.message:
+                    raise
+                response = page.goto(path)
             assert response is not None and response.status == expected, path
             policy = response.headers["content-security-policy"]
             assert policy.startswith("default-src 'self'") and "unsafe" not in policy, policy

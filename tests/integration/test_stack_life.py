@@ -237,33 +237,28 @@ def stack() -> Iterator[LocalStack]:
     assert stack.leftovers == 0
 
 
-def test_with_reload_an_edited_task_is_taken_up(up: Callable[..., Up], tmp_path: Path) -> None:
+def test_with_reload_an_edited_task_is_taken_up_and_the_named_folder_is_read(
+    up: Callable[..., Up], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def write(value: int) -> None:
         text = f"from batchpool.tasks import task\ntask('mine')(lambda item: {value})\n"
         (tmp_path / "mine.py").write_text(text)
 
     write(1)
-    stack = up("--reload", BATCHPOOL_TASKS_DIR=str(tmp_path))
+    (tmp_path / "two.txt").write_text("1\n2\n")
+    monkeypatch.delenv("BATCHPOOL_FILES_ROOT", raising=False)
+    flags = ("--reload", "--files-root", str(tmp_path))
+    stack = up(*flags, BATCHPOOL_TASKS_DIR=str(tmp_path))
     with Client(stack.url()) as client:
         assert client.run("mine", count=1).sum == 1
         write(2)
         wait_until(lambda: client.run("mine", count=1).sum == 2, within_s=20)
-    stack.process.send_signal(signal.SIGTERM)
-    assert stack.end() == 0
-
-
-def test_files_below_the_named_folder_are_read(
-    up: Callable[..., Up], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "two.txt").write_text("1\n2\n")
-    monkeypatch.delenv("BATCHPOOL_FILES_ROOT", raising=False)
-    stack = up("--files-root", str(tmp_path))
-    with Client(stack.url()) as client:
         assert client.run("files", items=["two.txt"]).sum == 2
     stack.process.send_signal(signal.SIGTERM)
     assert stack.end() == 0
 
 
+@pytest.mark.full
 def test_without_a_files_root_the_error_says_how_to_set_one(up: Callable[..., Up]) -> None:
     stack = up(BATCHPOOL_FILES_ROOT="")
     with Client(stack.url()) as client:

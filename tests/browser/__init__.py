@@ -1,0 +1,1 @@
+"""Tests of the pages in a browser; a package, so that they can share one and end it together."""
