@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 UV ?= uv
 PYTEST_ARGS ?=
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= 5
 # Compiled once, not by each of the hundreds of processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
