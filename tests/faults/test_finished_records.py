@@ -94,6 +94,7 @@ def test_a_kill_between_record_and_flush_runs_nothing_again(
     assert job["shared_sum"]["partial"] is (len(batch["epochs"]) == 2)
 
 
+@pytest.mark.full
 def test_a_failure_ends_the_job_even_if_its_process_is_killed_then(
     crew: StackProcesses, tmp_path: Path
 ) -> None:

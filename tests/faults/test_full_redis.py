@@ -44,6 +44,7 @@ def assert_refused(answer: Any) -> None:
     assert answer.get_json()["title"] == "Redis is full"
 
 
+@pytest.mark.full
 def test_orders_are_refused_while_there_is_room_to_finish_all_that_were_accepted(
     small: Server, make_crew: Callable[..., StackProcesses]
 ) -> None:

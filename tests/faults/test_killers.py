@@ -69,6 +69,7 @@ def test_what_ran_when_a_worker_died_runs_last_in_the_next(crew: StackProcesses)
     assert [record["index"] for record in crew.records(job_id)] == [*range(3), *range(4, COUNT)]
 
 
+@pytest.mark.full
 def test_a_failure_stops_the_job_while_suspects_wait(crew: StackProcesses) -> None:
     crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
     params = {"what": "group", "failing": 10}

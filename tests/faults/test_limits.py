@@ -6,6 +6,8 @@ import shutil
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.support.stack_processes import StackProcesses, settled_clocks
 from tests.support.waiting import wait_until
 
@@ -36,6 +38,7 @@ def test_a_job_whose_runner_cannot_be_started_ends_and_names_the_limit(
     assert crew.run(task="echo", count=3)["sum"] == 3
 
 
+@pytest.mark.full
 def test_a_batch_that_a_runner_without_descriptors_cannot_begin_runs_in_a_fresh_one(
     crew: StackProcesses,
 ) -> None:
@@ -54,6 +57,7 @@ def test_a_batch_that_a_runner_without_descriptors_cannot_begin_runs_in_a_fresh_
     wait_until(lambda: crew.runner_pid(worker) != runner, 10, "another runner")
 
 
+@pytest.mark.full
 def test_a_batch_that_breaks_twice_fails_and_names_the_limit(crew: StackProcesses) -> None:
     (worker,) = crew.start_workers(1)
     crew.run(task="echo", count=3)

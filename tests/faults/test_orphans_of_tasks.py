@@ -121,6 +121,7 @@ def test_an_idle_thread_of_a_package_is_named_and_left(
     assert (second_try is None) == (backend == "process-pool"), second_try
 
 
+@pytest.mark.full
 def test_a_thread_of_a_task_costs_the_runner_and_is_in_the_report(
     with_package: StackProcesses,
 ) -> None:

@@ -78,6 +78,7 @@ def test_what_a_task_leaves_behind_is_gone_after_the_batch(
     assert crew.run(task="echo", count=3, backend=backend)["sum"] == 3
 
 
+@pytest.mark.full
 def test_a_runner_killed_again_and_again_from_outside_blames_no_item(crew: StackProcesses) -> None:
     (worker,) = crew.start_workers(1)
     job_id = crew.stage.post(

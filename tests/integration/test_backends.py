@@ -26,9 +26,14 @@ def name_of(way: dict[str, Any]) -> str:
 
 
 FEW = [way for way in WAYS if way["start_method"] in (None, "forkserver")]
+MEASURED = [way for way in FEW if way["backend"] not in ("threading", "multiprocessing", "auto")]
 
 
-@pytest.fixture(params=[*FEW, *full(*(way for way in WAYS if way not in FEW))], ids=name_of)
+def cases(few: list[dict[str, Any]]) -> list[Any]:
+    return [*few, *full(*(way for way in WAYS if way not in few))]
+
+
+@pytest.fixture(params=cases(FEW), ids=name_of)
 def way(request: pytest.FixtureRequest) -> dict[str, Any]:
     found: dict[str, Any] = request.param
     return found
@@ -68,6 +73,7 @@ def started(way: dict[str, Any]) -> int:
 
 
 @pytest.mark.alone
+@pytest.mark.parametrize("way", cases(MEASURED), indirect=True, ids=name_of)
 def test_the_cpu_time_of_a_batch_is_that_of_its_tasks_and_a_little(
     shared_crew: StackProcesses, way: dict[str, Any]
 ) -> None:

@@ -121,15 +121,19 @@ def up() -> Iterator[Callable[..., Up]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, *full(signal.SIGTERM)])
-def test_a_signal_ends_the_stack_and_all_its_processes(
+def test_a_signal_ends_the_stack_and_all_its_processes_and_its_jobs_outlive_it(
     up: Callable[..., Up], number: signal.Signals
 ) -> None:
     stack = up()
     with Client(stack.url()) as client:
-        assert client.wait(client.submit("echo", count=3), 30).sum == 3
+        job = client.wait(client.submit("echo", count=7, labels={"kept": "yes"}), 30)
+        assert job.sum == 21
     stack.process.send_signal(number)
     assert stack.end() == 0
     assert not any("was left over" in line for line in stack.errors)
+    with Client(up().url()) as client:
+        kept = client.job(job.id)
+        assert (kept.state, kept.sum, kept["spec"]["labels"]) == ("succeeded", 21, {"kept": "yes"})
 
 
 def test_a_signal_in_mid_job_ends_the_tasks_too(up: Callable[..., Up]) -> None:
@@ -147,9 +151,14 @@ def test_a_signal_in_mid_job_ends_the_tasks_too(up: Callable[..., Up]) -> None:
         check_time("the end in mid-job", time.monotonic() - started, 25)
 
 
-def test_one_signal_that_comes_twice_does_not_hurry_the_end(up: Callable[..., Up]) -> None:
+def test_a_second_stack_is_refused_the_folder_and_a_signal_sent_twice_counts_once(
+    up: Callable[..., Up],
+) -> None:
     stack = up()
     stack.url()
+    second = up()
+    assert second.end() == 1
+    assert "in use by another batchpool" in "".join(second.errors)
     # As `timeout` does: to the process, and then to its group.
     stack.process.send_signal(signal.SIGINT)
     stack.process.send_signal(signal.SIGTERM)
@@ -187,26 +196,6 @@ def test_a_stack_ends_with_its_parent(up: Callable[..., Up]) -> None:
     shell.url()
     shell.process.kill()
     shell.end()
-
-
-def test_jobs_outlive_the_stack(up: Callable[..., Up]) -> None:
-    first = up()
-    with Client(first.url()) as client:
-        job = client.wait(client.submit("echo", count=7, labels={"kept": "yes"}), 30)
-    first.process.terminate()
-    first.end()
-    second = up()
-    with Client(second.url()) as client:
-        kept = client.job(job.id)
-        assert (kept.state, kept.sum, kept["spec"]["labels"]) == ("succeeded", 21, {"kept": "yes"})
-
-
-def test_a_data_folder_in_use_is_refused(up: Callable[..., Up]) -> None:
-    first = up()
-    first.url()
-    second = up()
-    assert second.end() == 1
-    assert "in use by another batchpool" in "".join(second.errors)
 
 
 def test_a_port_in_use_is_refused(up: Callable[..., Up]) -> None:
