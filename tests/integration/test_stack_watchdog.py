@@ -41,7 +41,11 @@ def test_stopped_processes_are_replaced_and_no_others_and_jobs_run_on(names: lis
         wait_until(replaced, 40, f"{names} are replaced")
         job = client.run("echo", count=5, wait_s=60)
         assert (job.state, job.sum) == ("succeeded", 10)
-        assert stack.restarts == len(names)
+        # One that takes 4 s to start, on a machine that is busy, is replaced once more.
+        assert stack.restarts >= len(names)
+        others = before.keys() - set(names)
+        now = stack.pids()
+        assert {name: now[name] for name in others} == {name: before[name] for name in others}
 
 
 def test_a_full_redis_makes_nobody_look_wedged() -> None:
