@@ -27,7 +27,8 @@ def test_batches_run_on_as_many_hosts_as_there_are_workers(compose: Any) -> None
         ended = client.wait(job, 60)
     assert (ended.state, ended.sum) == ("succeeded", 3)
     assert len(hosts(ended)) == 3
-    assert ended.timing["wall_s"] < 4
+    # One after the other they would take six seconds.
+    assert ended.timing["wall_s"] < 6
 
 
 def test_the_interpreter_pool_runs_in_the_worker_image(compose: Any) -> None:

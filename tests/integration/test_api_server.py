@@ -204,8 +204,8 @@ def test_a_refused_megabyte_is_answered_within_100_ms_of_its_arrival(api: Api) -
         assert api.ask("POST", "/v1/jobs", body)[0] == 422
         took.append(time.monotonic() - began)
         if took[-1] < 0.1:
-            return
-    pytest.fail(f"never within 100 ms: {took}")
+            break
+    check_time("the answer to a refused megabyte", min(took), 0.1)
 
 
 def test_it_says_nothing_but_where_it_listens(own_api: Api) -> None:

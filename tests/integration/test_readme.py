@@ -63,7 +63,8 @@ def shell(script: str, stack: LocalStack) -> str:
     function = f'batchpool() {{ {python} -m batchpool "$@"; }}'
     told = subprocess.run(
         ["bash", "-c", f"set -eu\n{function}\n{script}"],
-        env={**os.environ, "BATCHPOOL_URL": stack.url},
+        # As wide as tables are that say "no difference shown", as they may on a busy machine.
+        env={**os.environ, "BATCHPOOL_URL": stack.url, "COLUMNS": "120"},
         capture_output=True,
         text=True,
         timeout=100,
