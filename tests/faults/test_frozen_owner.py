@@ -91,6 +91,7 @@ def test_an_idle_worker_that_was_frozen_begins_no_batch_that_it_lost(
 def stop_while_it_waits(crew: StackProcesses, worker: subprocess.Popen[bytes]) -> bool:
     """Stop the only worker; if it waits for no message right then, it goes on."""
     worker.send_signal(signal.SIGSTOP)
+    # By then Redis has what was sent before.
     time.sleep(0.05)
     is_waiting = bool(crew.redis.info("clients")["blocked_clients"])
     if not is_waiting:
