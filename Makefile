@@ -86,6 +86,7 @@ tests/browser/node_modules: tests/browser/package-lock.json
 	@touch $@
 
 # A stamp says that the environment holds what its lock names, so that set-up is done once.
+# The tests are compiled with it, once: else each test process would, all at the same time.
 $(VENV)/.local: requirements/local.lock pyproject.toml | $(VENV)/bin/python
 	@echo 'setting up $(VENV) ...' >&2
 	@$(RUN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/local.lock
@@ -94,6 +95,7 @@ $(VENV)/.local: requirements/local.lock pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.local
 	@$(RUN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(RUN)/python -m pytest --collect-only -qq >/dev/null || true
 	@touch $@
 
 $(VENV)/bin/python:

@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     is_small = "not full" in config.option.markexpr
     os.environ.setdefault(SEED, "1" if is_small else str(random.randrange(10**6)))
     config.option.hypothesis_seed = os.environ[SEED]
-    settings.register_profile("small", max_examples=50, deadline=None)
+    settings.register_profile("small", max_examples=30, deadline=None)
     settings.register_profile("full", max_examples=300, deadline=None)
     settings.load_profile("small" if is_small else "full")
     folder = tempfile.mkdtemp(prefix="bpt-", dir=_temp_root())

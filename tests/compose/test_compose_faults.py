@@ -82,6 +82,7 @@ for pid in (process, *descendants(process)):
 """
 
 
+@pytest.mark.full
 def test_processes_that_stopped_are_replaced_and_the_job_goes_on(compose: Any) -> None:
     with compose.client as client:
         job = client.submit("sleep", params={"seconds": 0.5}, count=ITEMS, batches=3, concurrency=3)

@@ -24,7 +24,7 @@ ENVIRON = {
     "BATCHPOOL_API_THREADS": "1024",
 }
 SIZES = [
-    pytest.param(1, 30, id="seed 1"),
+    pytest.param(1, 12, id="seed 1"),
     *(pytest.param(n, 1000, id=f"seed {n} in full", marks=pytest.mark.full) for n in (2, 3, 4)),
 ]
 

@@ -15,6 +15,7 @@ from batchpool.comparisons.driver import Driver
 from batchpool.ledger import keys
 from batchpool.reconciler.reconciler import Reconciler
 from batchpool.settings import ReconcilerSettings
+from tests.support.sampling import full
 from tests.support.waiting import wait_until
 
 SETTINGS = ReconcilerSettings.from_env({"BATCHPOOL_LEASE_S": "1"})
@@ -228,16 +229,18 @@ BLOCKS: dict[str, Callable[[], bytes]] = {
     "10^12 records": lambda: zlib.compress(
         msgpack.packb({"n": 10**12, "f": 0, "v": "[]", "L": [], "o": [], "w": [], "c": []})
     ),
+}
+LARGE_BLOCKS: dict[str, Callable[[], bytes]] = {
     "300 MB of zeros": lambda: zlib.compress(bytes(300 << 20), 1),
 }
 
 
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("name", [*BLOCKS, *full(*LARGE_BLOCKS)])
 def test_a_broken_block_costs_its_records_only(stage: Any, name: str) -> None:
     job_id = stage.post(task="echo", items=[1, 2, 3, 4], batches=2)["id"]
     stage.run(job_id, 0)
     stage.run(job_id, 1)
-    stage.redis.lset(f"bp:job:{job_id}:0:blocks", 0, BLOCKS[name]())
+    stage.redis.lset(f"bp:job:{job_id}:0:blocks", 0, (BLOCKS | LARGE_BLOCKS)[name]())
     for _ in range(2):
         found = stage.get(f"/v1/jobs/{job_id}/records")["records"]
         assert [record["value"] for record in found] == [3, 4]

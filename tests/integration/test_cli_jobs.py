@@ -364,6 +364,7 @@ def test_a_condition_that_holds_is_exit_code_0_and_has_a_card(
     assert spec == listed["spec"]
 
 
+@pytest.mark.full
 def test_a_condition_fails_only_if_it_fails_twice(stack: LocalStack) -> None:
     fails = ("--fail-unless", "sequential > 1.2 * thread-pool:4", "--confirm")
     told = run(stack.url, *SLEEPS, *ARMS, *fails)

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from batchpool.client import Client
-from tests.support.sampling import full
 
 ROOT = Path(__file__).parents[2]
 TASK = "from batchpool.tasks import task\nimport client, service, workers, tasks\n"
@@ -108,8 +107,9 @@ def started(programs: Path, project: Path, data: Path) -> Iterator[Client]:
             assert stack.wait(30) == 0
 
 
+@pytest.mark.full
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("dependencies", ["shared", *full("installed")])
+@pytest.mark.parametrize("dependencies", ["shared", "installed"])
 def test_a_project_with_packages_of_those_names_runs_its_tasks(
     wheel: Path, project: Path, tmp_path: Path, dependencies: str
 ) -> None:

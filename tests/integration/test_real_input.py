@@ -19,16 +19,15 @@ from batchpool.ledger.connection import connect
 from batchpool.ledger.keys import SAMPLES
 from batchpool.stack.local_stack import LocalStack, StackOptions
 from batchpool.system.process_tree import descendants
-from tests.support.sampling import full
+
+pytestmark = pytest.mark.full
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 MOST_RSS_MB = 400
-SAMPLE = [("thread-pool", 2), ("process-pool", 7)]
-REST = [
+WAYS = [
     (backend, batches)
     for backend in ("sequential", "threading", "thread-pool", "process-pool", "multiprocessing")
     for batches in (1, 2, 7)
-    if (backend, batches) not in SAMPLE
 ]
 
 
@@ -62,7 +61,7 @@ def library() -> tuple[list[str], int]:
     return [str(path.relative_to(STDLIB)) for path in paths], int(total.split()[0])
 
 
-@pytest.mark.parametrize(("backend", "batches"), [*SAMPLE, *full(*REST)])
+@pytest.mark.parametrize(("backend", "batches"), WAYS)
 def test_the_lines_of_the_standard_library_are_those_of_wc(
     client: Client, library: tuple[list[str], int], backend: str, batches: int
 ) -> None:
@@ -79,7 +78,7 @@ def test_the_lines_of_the_standard_library_are_those_of_wc(
     assert ended.sum == lines
 
 
-@pytest.mark.parametrize("count", [20_000, *full(1_000_000)])
+@pytest.mark.parametrize("count", [20_000, 1_000_000])
 def test_many_random_numbers_come_back_exactly_and_in_little_memory(
     stack: LocalStack, client: Client, seed: int, count: int
 ) -> None:
@@ -113,7 +112,6 @@ def peak_rss(stack: LocalStack) -> dict[str, float]:
     return peaks
 
 
-@pytest.mark.full
 def test_an_idle_stack_has_as_many_keys_as_before_its_jobs() -> None:
     short = {"BATCHPOOL_RESULT_TTL_S": "1", "BATCHPOOL_IDEMPOTENCY_TTL_S": "1"}
     with (

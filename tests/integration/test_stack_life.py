@@ -120,7 +120,8 @@ def up() -> Iterator[Callable[..., Up]]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, *full(signal.SIGTERM)])
+@pytest.mark.full
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_stack_and_all_its_processes_and_its_jobs_outlive_it(
     up: Callable[..., Up], number: signal.Signals
 ) -> None:
@@ -190,6 +191,7 @@ def test_a_stack_that_is_killed_takes_everything_with_it(up: Callable[..., Up]) 
     assert stack.end() == -signal.SIGKILL
 
 
+@pytest.mark.full
 def test_a_stack_ends_with_its_parent(up: Callable[..., Up]) -> None:
     shell = up(through_shell=True)
     assert shell.line().startswith("pid ")
@@ -261,6 +263,7 @@ def test_without_a_files_root_the_error_says_how_to_set_one(up: Callable[..., Up
 
 @pytest.mark.parametrize("victim", ["worker-1", *full("redis", "api", "reconciler")])
 def test_a_killed_member_comes_back_and_the_job_is_not_lost(stack: LocalStack, victim: str) -> None:
+    have_the_mark_by_which_leftovers_are_found(stack.pids())
     with Client(stack.url) as client:
         job = client.submit(
             "sleep",
@@ -278,8 +281,7 @@ def test_a_killed_member_comes_back_and_the_job_is_not_lost(stack: LocalStack, v
         wait_until(lambda: stack.pids().get(victim) not in (None, pid))
 
 
-def test_members_carry_the_mark_by_which_leftovers_are_found(stack: LocalStack) -> None:
-    pids = stack.pids()
+def have_the_mark_by_which_leftovers_are_found(pids: dict[str, int]) -> None:
     assert set(pids) == {"redis", "api", "reconciler", "worker-1", "worker-2"}
     # Redis writes its title over its environment; it starts no processes that outlive it.
     marks = {
