@@ -81,8 +81,9 @@ class LocalStack:
         self._log = log
         self._processes = ProcessGroup(self._id, log)
         self._ready = threading.Event()
-        self._stop = threading.Event()
-        self._force = threading.Event()
+        # No Events: a signal handler that sets one can interrupt the thread that holds its lock.
+        self._is_stopping = False
+        self._is_forced = False
         self._over = threading.Event()
         self._failure: BatchpoolError | None = None
         self._asked = 0.0
@@ -121,18 +122,18 @@ class LocalStack:
 
     def stop(self) -> None:
         """Stop everything; return when no process of the stack is left."""
-        self._stop.set()
+        self._is_stopping = True
         if self._thread.is_alive():
             self._thread.join()
 
     def request_stop(self) -> None:
         """Request a stop without waiting (for signal handlers); the second request forces it."""
         now = time.monotonic()
-        if not self._stop.is_set():
+        if not self._is_stopping:
             self._asked = now
         elif now - self._asked > _SAME_SIGNAL_S:
-            self._force.set()
-        self._stop.set()
+            self._is_forced = True
+        self._is_stopping = True
 
     def wait(self) -> None:
         """Return when the stack has ended, for any reason.
@@ -145,7 +146,7 @@ class LocalStack:
         self._thread.join()
         if self._failure is not None:
             raise self._failure
-        if not self._stop.is_set():
+        if not self._is_stopping:
             raise StackFailed("the thread that watched the stack broke")
 
     def pids(self) -> dict[str, int]:
@@ -272,16 +273,16 @@ class LocalStack:
             for name, pid in self._watchdog.take_wedged():
                 self._processes.kill_wedged(name, pid)
             self._processes.restart_dead()
-            self._stop.wait(_TICK_S)
+            time.sleep(_TICK_S)
 
     def _should_stop(self) -> bool:
         if self.options.follow_parent and os.getppid() != self._parent:
             self._log("stack", "the parent process is gone")
-            self._stop.set()
-        return self._stop.is_set()
+            self._is_stopping = True
+        return self._is_stopping
 
     def _end(self) -> None:
-        self._processes.end(last="redis", hurry=self._force)
+        self._processes.end(last="redis", hurry=lambda: self._is_forced)
 
 
 def _bind(port: int) -> socket.socket:

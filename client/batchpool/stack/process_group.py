@@ -1,9 +1,8 @@
 """All child processes of one stack: start, restart, stop, find leftovers."""
 
 import os
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import psutil
@@ -70,27 +69,27 @@ class ProcessGroup:
             self._log("stack", f"{name} (PID {pid}) is alive and does not work; killed")
             process.kill()
 
-    def end(self, last: str, hurry: threading.Event) -> None:
+    def end(self, last: str, hurry: Callable[[], bool]) -> None:
         """Stop all processes, `last` after the others, and kill what they left behind."""
         for processes in (
             [process for name, process in self._processes.items() if name != last],
             [process for name, process in self._processes.items() if name == last],
         ):
             self._end(processes, hurry)
-        killed = end_leftovers(self._stack_id, 0.0 if hurry.is_set() else _LEFTOVERS_S)
+        killed = end_leftovers(self._stack_id, 0.0 if hurry() else _LEFTOVERS_S)
         self.leftovers += len(killed)
         for process in killed:
             self._log("stack", f"process {process.pid} was left over; killed")
         for managed in self._processes.values():
             managed.join_log()
 
-    def _end(self, processes: list[ManagedProcess], hurry: threading.Event) -> None:
+    def _end(self, processes: list[ManagedProcess], hurry: Callable[[], bool]) -> None:
         for process in processes:
             process.terminate()
         deadline = time.monotonic() + max((m.spec.grace_s for m in processes), default=0.0)
         for process in processes:
             while not process.wait(time.monotonic() + _LOOK_S):
-                if time.monotonic() >= deadline or hurry.is_set():
+                if time.monotonic() >= deadline or hurry():
                     self._log("stack", f"{process.spec.name} does not end; killed")
                     process.kill()
                     process.wait(time.monotonic() + 5.0)
