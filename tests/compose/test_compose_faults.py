@@ -82,13 +82,17 @@ for pid in (process, *descendants(process)):
 """
 
 
-@pytest.mark.full
-def test_processes_that_stopped_are_replaced_and_the_job_goes_on(compose: Any) -> None:
+@pytest.mark.parametrize(
+    "names", [["worker"], *full(["worker", "reconciler", "api"])], ids="+".join
+)
+def test_processes_that_stopped_are_replaced_and_the_job_goes_on(
+    compose: Any, names: list[str]
+) -> None:
     with compose.client as client:
         job = client.submit("sleep", params={"seconds": 0.5}, count=ITEMS, batches=3, concurrency=3)
         wait_until(lambda: client.job(job).progress["succeeded"] >= 3)
     before = compose.restarts()
-    stopped = [compose.containers(name)[0]["Id"] for name in ("worker", "reconciler", "api")]
+    stopped = [compose.containers(name)[0]["Id"] for name in names]
     started = time.monotonic()
     for container in stopped:
         docker("exec", container, "python", "-c", STOP_PROCESS)

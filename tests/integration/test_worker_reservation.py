@@ -163,6 +163,7 @@ def test_a_reserved_worker_whose_code_has_changed_leaves_its_slot(
     assert driver.crew.run(task="mine", count=2)["sum"] == 4
 
 
+@pytest.mark.full
 def test_two_copies_of_a_message_reserve_one_worker(driver: Driver) -> None:
     driver.crew.start_workers(2)
     taken = driver.offer()
@@ -175,6 +176,7 @@ def test_two_copies_of_a_message_reserve_one_worker(driver: Driver) -> None:
     assert holder and holder["worker"] not in other
 
 
+@pytest.mark.full
 def test_a_late_release_of_an_earlier_holder_releases_no_worker(driver: Driver) -> None:
     driver.crew.start_workers(1)
     taken = driver.reserve()
@@ -204,6 +206,7 @@ def test_a_worker_goes_back_when_its_slot_is_gone_without_a_message(
     assert driver.reservations.holders(COMPARISON) == {}
 
 
+@pytest.mark.full
 def test_a_comparison_that_no_longer_runs_reserves_no_worker(driver: Driver) -> None:
     (worker,) = driver.crew.start_workers(1)
     taken = driver.offer()
