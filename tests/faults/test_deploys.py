@@ -43,6 +43,30 @@ def test_a_rolling_restart_under_load_fails_and_reruns_nothing(
         assert reasons <= {"released", "succeeded"}
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, *full(signal.SIGINT)])
+def test_a_signal_while_redis_claims_for_an_idle_worker_gives_the_batch_back(
+    crew: StackProcesses, number: signal.Signals
+) -> None:
+    (idle,) = crew.start_workers(1)
+    crew.stop_while_it_waits(idle)
+    job_id = crew.stage.post(task="echo", count=5)["id"]
+    path = f"/v1/jobs/{job_id}"
+    epochs = wait_until(lambda: crew.stage.get(path)["batches"][0]["epochs"], 10, "it is claimed")
+    assert epochs[0]["ppid"] == idle.pid
+    idle.send_signal(number)
+    idle.send_signal(signal.SIGCONT)
+    assert idle.wait(10) == 0
+    crew.members.remove(idle)
+    assert crew.stage.get(path)["batches"][0]["state"] == "queued"
+    crew.start("batchpool.reconciler")
+    crew.start_workers(1)
+    job = crew.finish(job_id)
+    assert (job["state"], job["sum"]) == ("succeeded", 10)
+    (batch,) = job["batches"]
+    assert [epoch["end_reason"] for epoch in batch["epochs"]] == ["released", "succeeded"]
+    assert batch["lost_workers"] == 0
+
+
 @pytest.mark.full
 def test_a_batch_nobody_can_run_is_parked_with_the_reason_until_somebody_can(
     crew: StackProcesses, tmp_path: Path

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ def test_an_idle_worker_that_was_frozen_begins_no_batch_that_it_lost(
 ) -> None:
     """Redis claims for it while it waits, and the batch is another's when it is thawed."""
     (frozen,) = crew.start_workers(1, BATCHPOOL_TASKS_DIR=TASKS)
-    wait_until(lambda: stop_while_it_waits(crew, frozen), 10, "it is stopped while it waits")
+    crew.stop_while_it_waits(frozen)
     crew.start("batchpool.reconciler")
     log = tmp_path / "log"
     order = {"params": {"path": str(log)}, "backend": "sequential"}
@@ -86,17 +85,6 @@ def test_an_idle_worker_that_was_frozen_begins_no_batch_that_it_lost(
     assert crew.run(task="echo", count=4, batches=4)["state"] == "succeeded"
     assert [int(line.split()[0]) for line in log.read_text().splitlines()] == list(range(50))
     assert refused(crew, job_id) == 0
-
-
-def stop_while_it_waits(crew: StackProcesses, worker: subprocess.Popen[bytes]) -> bool:
-    """Stop the only worker; if it waits for no message right then, it goes on."""
-    worker.send_signal(signal.SIGSTOP)
-    # By then Redis has what was sent before.
-    time.sleep(0.05)
-    is_waiting = bool(crew.redis.info("clients")["blocked_clients"])
-    if not is_waiting:
-        worker.send_signal(signal.SIGCONT)
-    return is_waiting
 
 
 def runs_of(log: Path, batch: int) -> int:

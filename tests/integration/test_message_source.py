@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError
+from rq.exceptions import StopRequested
 
 from batchpool.ledger import keys
 from batchpool.ledger.jobs import Jobs
@@ -147,6 +148,39 @@ def test_a_claim_whose_answer_was_lost_is_found_again(redis: Redis) -> None:
     _, popped = pop_command(CLASS, 1)
     nonce = first.claim.token.partition(":")[2]
     assert ledger.claim_lost(popped, OWNER, nonce).claim == "no batch"
+
+
+class Interrupted(NextClaim):
+    """A signal comes when the batch is claimed, and its handler raises."""
+
+    def claim_next(self, *args: Any) -> Taken:
+        assert isinstance(super().claim_next(*args).claim, Claim)
+        raise StopRequested
+
+
+def test_a_claim_that_a_signal_interrupted_is_given_back(redis: Redis) -> None:
+    submit(redis)
+    ledger = NextClaim(redis, 8)
+    taking = MessageSource(redis, ledger, Interrupted(redis, 8), lambda: OWNER, lambda: "")
+    with pytest.raises(StopRequested):
+        taking.take(CLASS, 1, True)
+    taking.give_back()
+    job = Jobs(redis).load(IDS[0])
+    assert job and job.batches[0].state == "queued"
+    taking.give_back()
+    # Another one runs it, and keeps it.
+    claim = ledger.claim(IDS[0], 0, OWNER)
+    assert isinstance(claim, Claim)
+    taking.give_back()
+    assert ledger.renew(claim).is_owner
+
+
+def test_a_claim_that_is_being_run_is_not_given_back(redis: Redis) -> None:
+    submit(redis)
+    taking = source(redis)
+    found = taking.take(CLASS, 1, True)
+    taking.give_back()
+    assert found and found.claim and NextClaim(redis, 8).renew(found.claim[0]).is_owner
 
 
 class Frozen(NextClaim):

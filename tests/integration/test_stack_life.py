@@ -191,7 +191,6 @@ def test_a_stack_that_is_killed_takes_everything_with_it(up: Callable[..., Up]) 
     assert stack.end() == -signal.SIGKILL
 
 
-@pytest.mark.full
 def test_a_stack_ends_with_its_parent(up: Callable[..., Up]) -> None:
     shell = up(through_shell=True)
     assert shell.line().startswith("pid ")

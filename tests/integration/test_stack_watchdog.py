@@ -48,7 +48,6 @@ def test_stopped_processes_are_replaced_and_no_others_and_jobs_run_on(names: lis
         assert {name: now[name] for name in others} == {name: before[name] for name in others}
 
 
-@pytest.mark.full
 def test_a_full_redis_makes_nobody_look_wedged() -> None:
     options = StackOptions(workers=1, temporary=True, prefer_own_redis=True, wedged_after_s=6)
     with LocalStack(options) as stack, connect(stack.redis_url) as redis:

@@ -102,6 +102,20 @@ class StackProcesses:
         assert entry.runner_pid is not None
         return entry.runner_pid
 
+    def stop_while_it_waits(self, worker: subprocess.Popen[bytes]) -> None:
+        """Stop the only worker, by SIGSTOP, while it waits for a message."""
+
+        def is_stopped_so() -> bool:
+            worker.send_signal(signal.SIGSTOP)
+            # By then Redis has what was sent before.
+            time.sleep(0.05)
+            if self.redis.info("clients")["blocked_clients"]:
+                return True
+            worker.send_signal(signal.SIGCONT)
+            return False
+
+        wait_until(is_stopped_so, 10, "it is stopped while it waits")
+
     def finish(self, job_id: str, within_s: float = 30) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:
             job: dict[str, Any] = self.stage.get(f"/v1/jobs/{job_id}")

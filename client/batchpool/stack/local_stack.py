@@ -86,7 +86,7 @@ class LocalStack:
         self._is_forced = False
         self._over = threading.Event()
         self._failure: BatchpoolError | None = None
-        self._asked = 0.0
+        self._stopping_since = 0.0
         self._last_failure = ""
         self._parent = os.getppid()
         self._thread = threading.Thread(target=self._run, name="local stack", daemon=True)
@@ -111,8 +111,8 @@ class LocalStack:
         """
         self._thread.start()
         try:
-            while not (self._ready.wait(_TICK_S) or self._over.is_set()):
-                pass
+            while not (self._ready.is_set() or self._over.is_set()):
+                time.sleep(_TICK_S / 2)
         except BaseException:
             self.stop()
             raise
@@ -122,18 +122,21 @@ class LocalStack:
 
     def stop(self) -> None:
         """Stop everything; return when no process of the stack is left."""
-        self._is_stopping = True
+        self._begin_stop(time.monotonic())
         if self._thread.is_alive():
             self._thread.join()
 
     def request_stop(self) -> None:
         """Request a stop without waiting (for signal handlers); the second request forces it."""
         now = time.monotonic()
-        if not self._is_stopping:
-            self._asked = now
-        elif now - self._asked > _SAME_SIGNAL_S:
+        if self._is_stopping and now - self._stopping_since > _SAME_SIGNAL_S:
             self._is_forced = True
-        self._is_stopping = True
+        self._begin_stop(now)
+
+    def _begin_stop(self, now: float) -> None:
+        if not self._is_stopping:
+            self._stopping_since = now
+            self._is_stopping = True
 
     def wait(self) -> None:
         """Return when the stack has ended, for any reason.
@@ -190,7 +193,7 @@ class LocalStack:
         run_dir = folder.run if folder is not None else make_run_dir(cleanup)
         self.redis_url = folder.url if folder is not None else str(choice.url)
         specs = StackProcesses(self._id, self.redis_url, run_dir, grace_s, options.environ)
-        cleanup.callback(self._end)
+        cleanup.callback(self._processes.end, last="redis", hurry=lambda: self._is_forced)
         if folder is not None and choice.program is not None:
             command = server_command(choice.program, folder.redis, folder.socket)
             self._processes.start(specs.redis(command))
@@ -278,11 +281,8 @@ class LocalStack:
     def _should_stop(self) -> bool:
         if self.options.follow_parent and os.getppid() != self._parent:
             self._log("stack", "the parent process is gone")
-            self._is_stopping = True
+            self._begin_stop(time.monotonic())
         return self._is_stopping
-
-    def _end(self) -> None:
-        self._processes.end(last="redis", hurry=lambda: self._is_forced)
 
 
 def _bind(port: int) -> socket.socket:

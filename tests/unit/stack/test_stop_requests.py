@@ -32,4 +32,20 @@ def test_signals_that_interrupt_one_another_never_wait_for_one_another() -> None
     finally:
         sender.join()
         signal.signal(signal.SIGUSR2, before)
+    assert stack._is_stopping and stack._is_forced
+
+
+def test_only_a_signal_well_after_the_first_counts_as_the_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("batchpool.stack.local_stack.time.monotonic", lambda: now)
+    stack = LocalStack(StackOptions())
+    # As when its parent has gone, before the first signal.
     stack.stop()
+    now += 0.4
+    stack.request_stop()
+    assert not stack._is_forced
+    now += 0.2
+    stack.request_stop()
+    assert stack._is_forced

@@ -43,6 +43,10 @@ class MessageSource:
         """A message besides the one that was claimed, and its class."""
         # Looked for at first, too: by that a server gets to know the script.
         self._lost = new_nonce()
+        self._claiming: tuple[str, Owner, str] | None = None
+        """By what to find the batch that may be claimed, until `take` has returned it."""
+        self.is_interruptible = False
+        """Whether a signal handler may raise now: what it interrupts is found by `give_back`."""
 
     def take(self, class_id: str, wait_s: float, claims: bool) -> MessageJob | None:
         """The next message of a class; None if none comes in time.
@@ -53,6 +57,27 @@ class MessageSource:
             UnicodeDecodeError: it has no id of ours.
             NoSuchJobError: it was about a slot, and was withdrawn.
         """
+        self.is_interruptible = True
+        try:
+            job = self._take(class_id, wait_s, claims)
+        finally:
+            self.is_interruptible = False
+        self._claiming = None
+        return job
+
+    def give_back(self) -> None:
+        """Give the batch back that was claimed by a `take` which did not return it, if any.
+
+        Raises:
+            RedisError: nothing answers, and its lease ends.
+        """
+        if self._claiming is None:
+            return
+        taken = self._ledger.claim_lost(*self._claiming)
+        if isinstance(taken.claim, Claim):
+            self._ledger.release(taken.claim, untouched=True)
+
+    def _take(self, class_id: str, wait_s: float, claims: bool) -> MessageJob | None:
         owner = self._owner() if claims else None
         if self._popped is not None:
             popped, self._popped = self._popped, None
@@ -70,6 +95,7 @@ class MessageSource:
             if isinstance(taken.claim, Claim):
                 return taken
         self._lost = nonce = new_nonce()
+        self._claiming = popped_list, owner, nonce
         taken = self._waiting.claim_next(words, popped_list, owner, self._codes(), nonce)
         if taken.claim != NOT_TRIED:
             self._lost = ""

@@ -12,17 +12,16 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
-from rq.exceptions import NoSuchJobError
+from rq.exceptions import NoSuchJobError, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.worker import WorkerStatus
 
 from batchpool.ledger.connection import UNREACHABLE, is_temporary
 from batchpool.ledger.failpoints import failpoint
@@ -105,10 +104,12 @@ class BatchWorker(Worker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """RQ's method, which also waits while Redis is full; it makes no queue per message."""
+        """RQ's method, which also waits while Redis is full; it makes no queue per message.
+
+        Returns: None if this worker has been told to stop.
+        """
         level = logging.WARNING
-        self.set_state(WorkerStatus.IDLE)
-        while True:
+        while not self._stop_requested:
             self.heartbeat()
             looks = bool(self._reservation.worker_slot or self._reloads)
             wait_s = VERIFY_EVERY_S if looks else timeout or self.dequeue_timeout
@@ -128,6 +129,7 @@ class BatchWorker(Worker):
                 log.log(level, "cannot read batches from Redis: %s", error)
                 level = logging.DEBUG
                 time.sleep(REFUSED_PAUSE_S)
+        return None
 
     def _take_message(self, wait_s: float, claims: bool) -> tuple[Job, Queue] | None:
         queue = self._ordered_queues[0]
@@ -139,7 +141,6 @@ class BatchWorker(Worker):
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         failpoint("after pop")
-        self.set_state(WorkerStatus.BUSY)
         try:
             message = decode(job)
             if isinstance(message, RunBatch):
@@ -256,11 +257,24 @@ class BatchWorker(Worker):
         self._supervisor.close()
         self._reservation.leave()
         try:
+            self._source.give_back()
             self._presence.leave(self._settings.name)
             super().register_death()  # type: ignore[no-untyped-call]
-        except UNREACHABLE as error:
+        except RedisError as error:
             # Not waited for: what Redis stores about this worker expires.
             log.debug("could not deregister: %s", error)
+
+    def _shutdown(self) -> None:
+        """RQ's, in the signal handler; RQ raises out of whatever a worker does that is not busy."""
+        self._stop_requested = True
+        if self._source.is_interruptible:
+            raise StopRequested
+
+    def request_force_stop(self, signum: int, frame: Any) -> None:
+        """As RQ's, which logs first: a handler may have interrupted a line that is being logged."""
+        first = self._shutdown_requested_date
+        if first and (datetime.now(UTC) - first).total_seconds() >= 1:
+            raise SystemExit
 
     @property
     def was_told_to_stop(self) -> bool:
@@ -284,17 +298,3 @@ class BatchWorker(Worker):
 
     def run_maintenance_tasks(self) -> None:
         """The reconciler does this from the ledger; RQ's registries stay empty."""
-
-
-def serve(settings: WorkerSettings, connect: Callable[..., Redis]) -> None:
-    """Work until told to stop; restart RQ's loop if it ends for another reason."""
-    while True:
-        redis = connect(settings.redis_url, socket_timeout_s=WORKER_TTL_S, retries=60)
-        ledger = connect(settings.redis_url, socket_timeout_s=1.5)
-        waiting = connect(settings.redis_url, socket_timeout_s=WORKER_TTL_S)
-        worker = BatchWorker(settings, redis, ledger, waiting)
-        worker.work(logging_level="WARNING")
-        if worker.was_told_to_stop:
-            return
-        log.error("the worker loop ended unexpectedly; restarting")
-        time.sleep(1.0)

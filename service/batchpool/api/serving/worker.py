@@ -61,7 +61,7 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Have the app's streams and long polls end, then stop."""
-        if context := self._app:
+        if self.alive and (context := self._app):
             # Deferred to the poll loop: a signal handler must not take the event's lock.
             self.method_queue.defer(context.stopping.set)
         self._stopped_at = self._stopped_at or time.monotonic()
