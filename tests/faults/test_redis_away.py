@@ -161,3 +161,19 @@ def test_a_worker_that_is_told_to_stop_ends_though_redis_is_gone(
         worker.send_signal(signal.SIGTERM)
     for worker in workers:
         assert worker.wait(10) == 0
+
+
+@pytest.mark.full
+def test_workers_end_at_whatever_moment_of_an_outage_they_are_told_to(
+    server: Server, crew: StackProcesses
+) -> None:
+    workers = crew.start_workers(6, BATCHPOOL_GRACE_S="1")
+    server.freeze()
+    # The times are what is tested: first their wait for a message runs out, after 20 s. Then they
+    # ask in turns of some 4 s, in which the signals come.
+    time.sleep(24)
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+        time.sleep(0.7)
+    for worker in workers:
+        assert worker.wait(10) == 0

@@ -39,7 +39,7 @@ def take_next(redis: Redis, wait_s: float = 5, nonce: str = "") -> Taken:
 
 
 def source(redis: Redis, owner: Callable[[], Owner | None] = lambda: OWNER) -> MessageSource:
-    return MessageSource(redis, NextClaim(redis, 8), NextClaim(redis, 8), owner, lambda: "")
+    return MessageSource(redis, NextClaim(redis, 8), NextClaim(redis, 8), owner, str, bool)
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +137,7 @@ def test_a_claim_whose_answer_was_lost_is_found_again(redis: Redis) -> None:
             raise ConnectionError("the answer is lost")
 
     ledger = NextClaim(redis, 8)
-    taking = MessageSource(redis, ledger, Unanswered(redis, 8), lambda: OWNER, lambda: "")
+    taking = MessageSource(redis, ledger, Unanswered(redis, 8), lambda: OWNER, str, bool)
     with pytest.raises(ConnectionError):
         taking.take(CLASS, 1, True)
     found = taking.take(CLASS, 1, True)
@@ -161,7 +161,7 @@ class Interrupted(NextClaim):
 def test_a_claim_that_a_signal_interrupted_is_given_back(redis: Redis) -> None:
     submit(redis)
     ledger = NextClaim(redis, 8)
-    taking = MessageSource(redis, ledger, Interrupted(redis, 8), lambda: OWNER, lambda: "")
+    taking = MessageSource(redis, ledger, Interrupted(redis, 8), lambda: OWNER, str, bool)
     with pytest.raises(StopRequested):
         taking.take(CLASS, 1, True)
     taking.give_back()
@@ -173,6 +173,28 @@ def test_a_claim_that_a_signal_interrupted_is_given_back(redis: Redis) -> None:
     assert isinstance(claim, Claim)
     taking.give_back()
     assert ledger.renew(claim).is_owner
+
+
+def test_after_a_signal_no_message_is_taken_and_a_lost_claim_is_given_back(redis: Redis) -> None:
+    submit(redis)
+    told: list[bool] = []
+
+    class Unanswered(NextClaim):
+        def claim_next(self, *args: Any) -> Taken:
+            assert isinstance(super().claim_next(*args).claim, Claim)
+            raise ConnectionError("the answer is lost")
+
+    ledger, waiting = NextClaim(redis, 8), Unanswered(redis, 8)
+    taking = MessageSource(redis, ledger, waiting, lambda: OWNER, str, lambda: bool(told))
+    with pytest.raises(ConnectionError):
+        taking.take(CLASS, 1, True)
+    submit(redis, IDS[1])
+    told.append(True)
+    assert taking.take(CLASS, 1, True) is None
+    assert queued_ids(redis, CLASS)[0] == {f"{IDS[1]}-0"}
+    taking.give_back()
+    job = Jobs(redis).load(IDS[0])
+    assert job and job.batches[0].state == "queued"
 
 
 def test_a_claim_that_is_being_run_is_not_given_back(redis: Redis) -> None:
@@ -208,7 +230,7 @@ def take_over(redis: Redis) -> None:
 def test_a_claim_that_may_be_too_old_is_verified(redis: Redis, is_lost: bool) -> None:
     submit(redis)
     frozen = Frozen(redis, (lambda: take_over(redis)) if is_lost else lambda: None)
-    taking = MessageSource(redis, NextClaim(redis, 8), frozen, lambda: OWNER, lambda: "")
+    taking = MessageSource(redis, NextClaim(redis, 8), frozen, lambda: OWNER, str, bool)
     found = taking.take(CLASS, 1, True)
     if is_lost:
         assert found is None
@@ -221,7 +243,7 @@ def test_the_message_beside_a_lost_claim_is_kept(redis: Redis) -> None:
     pop(redis, CLASS, 1)
     submit(redis, IDS[1])
     frozen = Frozen(redis, lambda: take_over(redis))
-    taking = MessageSource(redis, NextClaim(redis, 8), frozen, lambda: OWNER, lambda: "")
+    taking = MessageSource(redis, NextClaim(redis, 8), frozen, lambda: OWNER, str, bool)
     found = taking.take(CLASS, 1, True)
     assert found and (found.id, found.claim) == (f"{IDS[1]}-0", None)
 

@@ -1,5 +1,8 @@
 """A worker process loads nothing that runs tasks: its runner does that."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.support.stack_processes import StackProcesses
@@ -30,3 +33,28 @@ def test_a_worker_that_ran_a_batch_has_loaded_no_tasks_children_or_backends(
     assert "batchpool.worker.supervisor" in modules
     packages = {name.split(".")[1] for name in modules if name.startswith("batchpool.")}
     assert not packages & {"tasks", "children", "backends"}
+
+
+_NO_RUNNER = """
+import os, sys
+
+if "batchpool.runner" in sys.orig_argv:
+    os._exit(3)
+"""
+
+
+def test_a_worker_whose_runner_does_not_start_says_so_in_a_line(
+    redis_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(_NO_RUNNER)
+    told = subprocess.run(
+        [sys.executable, "-m", "batchpool.worker"],
+        env={**os.environ, "REDIS_URL": redis_url, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert told.returncode == 1
+    last = told.stderr.splitlines()[-1]
+    assert last == "batchpool worker: the runner does not start: it exited with 3", told.stderr
+    assert "Traceback" not in told.stderr

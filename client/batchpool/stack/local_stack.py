@@ -86,7 +86,7 @@ class LocalStack:
         self._is_forced = False
         self._over = threading.Event()
         self._failure: BatchpoolError | None = None
-        self._stopping_since = 0.0
+        self._asked: float | None = None
         self._last_failure = ""
         self._parent = os.getppid()
         self._thread = threading.Thread(target=self._run, name="local stack", daemon=True)
@@ -122,21 +122,18 @@ class LocalStack:
 
     def stop(self) -> None:
         """Stop everything; return when no process of the stack is left."""
-        self._begin_stop(time.monotonic())
+        self._is_stopping = True
         if self._thread.is_alive():
             self._thread.join()
 
     def request_stop(self) -> None:
         """Request a stop without waiting (for signal handlers); the second request forces it."""
         now = time.monotonic()
-        if self._is_stopping and now - self._stopping_since > _SAME_SIGNAL_S:
+        if self._asked is None:
+            self._asked = now
+        elif now - self._asked > _SAME_SIGNAL_S:
             self._is_forced = True
-        self._begin_stop(now)
-
-    def _begin_stop(self, now: float) -> None:
-        if not self._is_stopping:
-            self._stopping_since = now
-            self._is_stopping = True
+        self._is_stopping = True
 
     def wait(self) -> None:
         """Return when the stack has ended, for any reason.
@@ -281,7 +278,7 @@ class LocalStack:
     def _should_stop(self) -> bool:
         if self.options.follow_parent and os.getppid() != self._parent:
             self._log("stack", "the parent process is gone")
-            self._begin_stop(time.monotonic())
+            self._is_stopping = True
         return self._is_stopping
 
 

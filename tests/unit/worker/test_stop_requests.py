@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from rq.exceptions import StopRequested
 
+from batchpool.worker.message_source import MessageSource
 from batchpool.worker.rq_worker import BatchWorker
 
 
@@ -25,4 +26,23 @@ def test_the_wait_for_a_message_is_interrupted() -> None:
 def test_nothing_else_is_interrupted_and_no_message_is_taken_afterwards() -> None:
     worker = told_to_stop(is_interruptible=False)
     worker._shutdown()
+    assert worker.dequeue_job_and_maintain_ttl(1) is None
+
+
+def test_a_signal_between_two_waits_is_seen_before_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker = told_to_stop(is_interruptible=False)
+    worker._reservation = SimpleNamespace(worker_slot=None)  # type: ignore[assignment]
+    worker._reloads, worker._reading, worker._ordered_queues = False, "class", [None]
+    unused, owner = SimpleNamespace(), object()
+    worker._source = MessageSource(
+        unused,  # type: ignore[arg-type]
+        unused,  # type: ignore[arg-type]
+        unused,  # type: ignore[arg-type]
+        lambda: owner,  # type: ignore[arg-type, return-value]
+        codes=str,
+        stopping=lambda: worker._stop_requested,
+    )
+    monkeypatch.setattr(worker, "heartbeat", worker._shutdown)
     assert worker.dequeue_job_and_maintain_ttl(1) is None

@@ -1,6 +1,7 @@
 """`python -m batchpool.worker`: take batches from the queue until told to stop."""
 
 import logging
+import signal
 import sys
 import time
 
@@ -10,7 +11,7 @@ from batchpool.settings import WorkerSettings
 from batchpool.system.logs import configure_logging
 from batchpool.system.process_control import become_subreaper
 from batchpool.worker.rq_worker import WORKER_TTL_S, BatchWorker
-from batchpool.worker.runner_process import RunnerDied, remove_stale_folders
+from batchpool.worker.runner_process import RunnerStartFailed, remove_stale_folders
 
 ABOUT = "Take batches from the queue and run them, one at a time, until SIGTERM or SIGINT."
 
@@ -26,10 +27,13 @@ def serve(settings: WorkerSettings) -> None:
         worker = BatchWorker(settings, redis, ledger, waiting)
         worker.work(logging_level="WARNING")
         if not worker.was_told_to_stop:
-            log.error("the worker loop ended unexpectedly; restarting")
-            time.sleep(1.0)
+            # As before the first loop: the handlers of this one would tell only this worker.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
         if worker.was_told_to_stop:
             return
+        log.error("the worker loop ended unexpectedly; restarting")
+        time.sleep(1.0)
 
 
 def main() -> int:
@@ -40,7 +44,7 @@ def main() -> int:
     remove_stale_folders()
     try:
         serve(settings)
-    except RunnerDied as error:
+    except RunnerStartFailed as error:
         sys.stderr.write(f"batchpool worker: the runner does not start: {error}\n")
         return 1
     return 0

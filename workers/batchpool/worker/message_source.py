@@ -24,6 +24,7 @@ class MessageSource:
         waiting: may wait, and does not retry: what was asked for twice would be claimed twice.
         owner: this worker, as the owner of a batch; None while it cannot run one at once.
         codes: the version of each task here, as JSON.
+        stopping: whether this worker has been told to stop, and takes no message any more.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class MessageSource:
         waiting: NextClaim,
         owner: Callable[[], Owner | None],
         codes: Callable[[], str],
+        stopping: Callable[[], bool],
     ) -> None:
         self._redis = redis
         self._ledger = ledger
         self._waiting = waiting
         self._owner = owner
         self._codes = codes
+        self._stopping = stopping
         self._popped: tuple[bytes, str] | None = None
         """A message besides the one that was claimed, and its class."""
         # Looked for at first, too: by that a server gets to know the script.
@@ -49,7 +52,7 @@ class MessageSource:
         """Whether a signal handler may raise now: what it interrupts is found by `give_back`."""
 
     def take(self, class_id: str, wait_s: float, claims: bool) -> MessageJob | None:
-        """The next message of a class; None if none comes in time.
+        """The next message of a class; None if none comes in time, or none is wanted any more.
 
         Args:
             claims: whether a batch may be claimed at once.
@@ -57,12 +60,15 @@ class MessageSource:
             UnicodeDecodeError: it has no id of ours.
             NoSuchJobError: it was about a slot, and was withdrawn.
         """
+        owner = self._owner() if claims else None
         self.is_interruptible = True
         try:
-            job = self._take(class_id, wait_s, claims)
+            # A signal that came before is seen here; the handler of a later one raises.
+            job = None if self._stopping() else self._take(class_id, wait_s, owner)
         finally:
             self.is_interruptible = False
-        self._claiming = None
+        if not self._lost:
+            self._claiming = None
         return job
 
     def give_back(self) -> None:
@@ -77,8 +83,7 @@ class MessageSource:
         if isinstance(taken.claim, Claim):
             self._ledger.release(taken.claim, untouched=True)
 
-    def _take(self, class_id: str, wait_s: float, claims: bool) -> MessageJob | None:
-        owner = self._owner() if claims else None
+    def _take(self, class_id: str, wait_s: float, owner: Owner | None) -> MessageJob | None:
         if self._popped is not None:
             popped, self._popped = self._popped, None
             return self._message(popped[0].decode(), popped[1])

@@ -80,14 +80,14 @@ class BatchWorker(Worker):
             grace_s=settings.grace_s,
         )
         self._supervisor.runner.ready()
-        capabilities = self._supervisor.runner.capabilities
-        self._class = ClassAnnouncement(self._presence, capabilities)
+        self._class = ClassAnnouncement(self._presence, self._supervisor.runner.capabilities)
         self._source = MessageSource(
             redis,
             NextClaim(ledger, settings.lease_s),
             NextClaim(waiting, settings.lease_s),
             self._supervisor.owner_if_ready,
-            lambda: self._supervisor.runner.codes,
+            codes=lambda: self._supervisor.runner.codes,
+            stopping=lambda: self._stop_requested,
         )
         self._reservation = Reservation(Reservations(ledger), holder_fields(settings.name))
         self._reading = self._class_id
@@ -104,10 +104,7 @@ class BatchWorker(Worker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """RQ's method, which also waits while Redis is full; it makes no queue per message.
-
-        Returns: None if this worker has been told to stop.
-        """
+        """RQ's method, which also waits while Redis is full; None once it is told to stop."""
         level = logging.WARNING
         while not self._stop_requested:
             self.heartbeat()
@@ -257,15 +254,15 @@ class BatchWorker(Worker):
         self._supervisor.close()
         self._reservation.leave()
         try:
-            self._source.give_back()
             self._presence.leave(self._settings.name)
             super().register_death()  # type: ignore[no-untyped-call]
+            self._source.give_back()
         except RedisError as error:
             # Not waited for: what Redis stores about this worker expires.
             log.debug("could not deregister: %s", error)
 
     def _shutdown(self) -> None:
-        """RQ's, in the signal handler; RQ raises out of whatever a worker does that is not busy."""
+        """RQ's, in the signal handler; RQ raises out of all that a worker does that is not busy."""
         self._stop_requested = True
         if self._source.is_interruptible:
             raise StopRequested
