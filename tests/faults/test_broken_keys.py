@@ -113,7 +113,8 @@ def breaks_a_running_batch(crew: StackProcesses, backend: str, case: Case) -> No
     assert (good["state"], good["sum"]) == ("succeeded", 3)
     for each in stage.get("/v1/broken")["broken"]:
         assert each["reason"]
-        assert stage.http.delete(f"/v1/broken/{each['id']}").status_code == 204
+        answer = stage.http.delete(f"/v1/broken/{each['id']}")
+        assert answer.status_code == 204, answer.text
 
 
 def accepted_id(stage: Any, order: dict[str, Any]) -> str | None:

@@ -4,7 +4,7 @@ import json
 import logging
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgpack
@@ -13,6 +13,8 @@ from redis import Redis
 
 from batchpool.comparisons.driver import Driver
 from batchpool.ledger import keys
+from batchpool.ledger.broken import BrokenDatum
+from batchpool.ledger.quarantine import Quarantine
 from batchpool.reconciler.reconciler import Reconciler
 from batchpool.settings import ReconcilerSettings
 from tests.support.sampling import full
@@ -248,6 +250,26 @@ def test_a_broken_block_costs_its_records_only(stage: Any, name: str) -> None:
     is_listed_and_removable(stage)
     assert len(stage.get(f"/v1/jobs/{job_id}/records")["records"]) == 2
     assert stage.get("/v1/broken")["broken"] == []
+
+
+def test_two_that_move_the_same_job_disturb_neither(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reconciler moves it while a user deletes it."""
+    one, other = (Quarantine(stage.redis, lambda datum: False, 8) for _ in range(2))
+    key = f"bp:job:{stage.post(task='echo', count=4, batches=2)['id']}"
+    job = BrokenDatum("1", "job", key, "", "junk", 0)
+    look = one._keys_below
+
+    def look_while_it_is_moved(prefix: bytes) -> Iterator[bytes]:
+        found = list(look(prefix))
+        other.move(job)
+        return iter(found)
+
+    monkeypatch.setattr(one, "_keys_below", look_while_it_is_moved)
+    one.move(job)
+    assert not list(stage.redis.scan_iter(f"{key}*"))
+    assert list(stage.redis.scan_iter(f"{job.aside}*"))
 
 
 def test_a_worker_outlives_broken_messages_and_an_emptied_redis(crew: Any) -> None:

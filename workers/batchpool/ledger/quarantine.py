@@ -149,8 +149,18 @@ class Quarantine:
     def _move_key(self, key: str, reason: str) -> None:
         # Renamed first: the list of broken things may be the broken one.
         aside = BrokenDatum(_key_id(key), "key", key, "", reason, 0).aside
-        self._redis.rename(key.encode("latin-1"), aside)
-        self._broken.note("key", key, b"", reason, is_moved=True)
+        if self._put_aside(key, aside):
+            self._broken.note("key", key, b"", reason, is_moved=True)
+
+    def _put_aside(self, key: str, aside: str) -> bool:
+        """Rename a key; False if it has gone: another reconciler, or the API, moves the same."""
+        try:
+            self._redis.rename(key.encode("latin-1"), aside)
+        except ResponseError as refusal:
+            if "no such key" not in str(refusal):
+                raise
+            return False
+        return True
 
     def _move_single(self, key: str) -> None:
         right = b"string" if key.startswith(keys.RATE) else b"hash"
@@ -197,7 +207,7 @@ class Quarantine:
             return
         for key in found:
             if key not in alone:
-                self._redis.rename(key.encode("latin-1"), datum.aside + key.removeprefix(job))
+                self._put_aside(key, datum.aside + key.removeprefix(job))
         for index in _ZSETS:
             self._redis.zrem(index, job)
         for index in _OF_BATCHES:
